@@ -1,0 +1,63 @@
+"""The traversal figure: one column a factor, one row a value, everything else held still."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from render.jobs import Request, render_dataset
+from render.launch import Crew
+from threedident.factors import FACTORS, LABELS
+from threedident.manifest import Rendering
+from threedident.storage import SplitFolder, write_bytes
+
+VALUES = (-0.9, -0.3, 0.3, 0.9)
+REST = np.array([0.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.0, 0.3, 0.2, -0.4])
+
+
+def traversal_rows() -> NDArray[np.float32]:
+    """Raw latents of the figure: value by value, factor by factor, shape (40, 10)."""
+    count = len(FACTORS)
+    rows = np.tile(REST, (len(VALUES), count, 1))
+    for column in range(count):
+        rows[:, column, column] = VALUES
+    return rows.reshape(-1, count).astype(np.float32)
+
+
+def traversal(out: Path, rendering: Rendering, crew: Crew) -> None:
+    """Render the traversal and write it as a PNG."""
+    if not out.parent.is_dir():
+        raise ValueError(f"{out}: expected an existing folder, found none; create {out.parent}")
+    rows = traversal_rows()
+    with tempfile.TemporaryDirectory() as scratch:
+        render_dataset(Path(scratch), [Request("train", len(rows), rows=rows)], rendering, crew)
+        folder = SplitFolder(Path(scratch), "train")
+        images = [np.asarray(Image.open(folder.image(i))) for i in range(len(rows))]
+    write_bytes(out, _figure(np.stack(images)))
+
+
+def _figure(images: NDArray[np.uint8]) -> bytes:
+    count = len(FACTORS)
+    figure, axes = plt.subplots(
+        len(VALUES), count, figsize=(count * 1.1, len(VALUES) * 1.1 + 0.35), squeeze=False
+    )
+    figure.subplots_adjust(left=0.04, right=0.998, bottom=0.005, top=0.93, wspace=0.04, hspace=0.04)
+    for axis, image in zip(axes.flat, images, strict=True):
+        axis.imshow(image)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    for axis, label in zip(axes[0], LABELS, strict=True):
+        axis.set_title(label, fontsize=8)
+    for axis, value in zip(axes[:, 0], VALUES, strict=True):
+        axis.set_ylabel(f"{value:+.1f}", fontsize=8)
+    buffer = io.BytesIO()
+    edge = images.shape[1]
+    figure.savefig(buffer, format="png", dpi=edge)
+    plt.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,245 @@
+"""Renders whole splits: what is missing is rendered, what is damaged is repaired.
+
+A split opens with a plan, fills with images and journals, and ends with latents, digests and,
+last, the manifest. A run that is killed anywhere in between is continued by the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.journal import channels_of, read_journals
+from render.launch import Crew, run_local
+from render.plan import Plan, check_compatible, rows_digest, write_plan
+from threedident.latents import sample_raw, to_physical
+from threedident.manifest import (
+    Channels,
+    Digests,
+    Manifest,
+    Origin,
+    Rendering,
+    factor_records,
+)
+from threedident.progress import progress
+from threedident.storage import (
+    SplitFolder,
+    npy_bytes,
+    read_sums,
+    sha256,
+    sums_bytes,
+    sweep,
+    write_bytes,
+)
+from threedident.verify import image_state
+
+
+@dataclass(frozen=True)
+class Request:
+    """One split of ``n`` rows: drawn from ``seed``, or ``rows`` as given."""
+
+    split: str
+    n: int
+    seed: int | None = None
+    rows: NDArray[np.float32] | None = None
+
+    def origin(self) -> Origin:
+        """Where the latents come from."""
+        return Origin(seed=self.seed, rows=None if self.rows is None else rows_digest(self.rows))
+
+    def raw(self, n: int) -> NDArray[np.float32]:
+        """The first ``n`` raw latents."""
+        if self.rows is not None:
+            return self.rows
+        assert self.seed is not None
+        return sample_raw(self.seed, self.split, n)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did to one split: images it holds, and how many of them are new."""
+
+    split: str
+    n: int
+    rendered: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    folder: SplitFolder
+    plan: Plan
+    raw: NDArray[np.float32]
+    manifest: Manifest | None
+
+
+def render_dataset(
+    root: Path, requests: list[Request], rendering: Rendering, crew: Crew
+) -> list[Outcome]:
+    """Bring the splits below ``root`` to what is requested.
+
+    A split that holds more rows than requested keeps them.
+
+    Raises:
+        ValueError: ``root`` holds other settings, another run is at work there, or a worker
+            cannot go on. Nothing is changed in the first two cases.
+        KeyboardInterrupt: the user stopped the run; the message says how to go on.
+    """
+    jobs = [_prepare(root, request, rendering) for request in requests]
+    with _locked(root):
+        return [_run(job, crew) for job in jobs]
+
+
+def _prepare(root: Path, request: Request, rendering: Rendering) -> _Job:
+    folder = SplitFolder(root, request.split)
+    plan = Plan(origin=request.origin(), rendering=rendering)
+    manifest = check_compatible(folder, plan)
+    n = max(request.n, manifest.n if manifest else 0)
+    return _Job(folder, plan, request.raw(n), manifest)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Keep other runs of this machine out of ``root``; the lock dies with the process."""
+    root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ValueError(
+            f"{root}: expected no other run at work here, found one; wait for it to end"
+        ) from None
+    finally:
+        os.close(handle)
+
+
+def _run(job: _Job, crew: Crew) -> Outcome:
+    folder, n = job.folder, len(job.raw)
+    known = _known_digests(folder)
+    todo = [i for i in range(n) if _needs_work(folder, i, known.get(i))]
+    if todo or not _is_finished(job):
+        write_plan(folder, job.plan, job.raw)
+        sweep(folder.images)
+        _render(job, todo, crew)
+        _finish(job)
+    if folder.scratch.is_dir():
+        shutil.rmtree(folder.scratch)
+    return Outcome(folder.split, n, len(todo))
+
+
+def _known_digests(folder: SplitFolder) -> dict[int, str]:
+    journals = {index: record.digest for index, record in read_journals(folder).items()}
+    return {**read_sums(folder.sums), **journals}
+
+
+def _needs_work(folder: SplitFolder, index: int, digest: str | None) -> bool:
+    return digest is None or image_state(folder.image(index), digest) is not None
+
+
+def _is_finished(job: _Job) -> bool:
+    """Whether the files beside the images are those of the manifest, for as many rows."""
+    folder, manifest = job.folder, job.manifest
+    if manifest is None or manifest.n != len(job.raw):
+        return False
+    digests = manifest.digests
+    wanted = {
+        folder.raw_latents: digests.raw_latents,
+        folder.latents: digests.latents,
+        folder.sums: digests.sums,
+    }
+    return all(p.is_file() and sha256(p.read_bytes()) == d for p, d in wanted.items())
+
+
+def _render(job: _Job, todo: list[int], crew: Crew) -> None:
+    done = 0
+    with progress(f"render {job.folder.split}", len(todo), "images") as advance:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            advance()
+
+        try:
+            run_local(job.folder, todo, crew, count)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted: {len(job.raw) - len(todo) + done} of {len(job.raw)} "
+                f"{job.folder.split} images are safe; the same command again goes on from there"
+            ) from None
+        except ValueError as error:
+            raise ValueError(
+                f"{job.folder.path}: {error}; {len(todo) - done} images are left, and the same "
+                "command again goes on from there"
+            ) from None
+
+
+def _finish(job: _Job) -> None:
+    """Write what stands beside the images, the manifest last, and remove strays."""
+    folder, n = job.folder, len(job.raw)
+    known = _known_digests(folder)
+    contents = {
+        folder.raw_latents: npy_bytes(job.raw),
+        folder.latents: npy_bytes(to_physical(job.raw)),
+        folder.sums: sums_bytes({index: known[index] for index in range(n)}),
+    }
+    for path, content in contents.items():
+        write_bytes(path, content)
+    digests = Digests(
+        raw_latents=sha256(contents[folder.raw_latents]),
+        latents=sha256(contents[folder.latents]),
+        sums=sha256(contents[folder.sums]),
+    )
+    wanted = {folder.image(index).name for index in range(n)}
+    for stray in (path for path in folder.images.iterdir() if path.name not in wanted):
+        stray.unlink()
+    write_bytes(folder.manifest, _manifest(job, digests).to_bytes())
+
+
+def _manifest(job: _Job, digests: Digests) -> Manifest:
+    channels = _channels(job)
+    pixels = len(job.raw) * job.plan.rendering.resolution**2
+    red, green, blue = (
+        _moments(total, square, pixels)
+        for total, square in zip(channels.total, channels.square_total, strict=True)
+    )
+    return Manifest(
+        split=job.folder.split,
+        n=len(job.raw),
+        factors=factor_records(),
+        origin=job.plan.origin,
+        rendering=job.plan.rendering,
+        channel_mean=(red[0], green[0], blue[0]),
+        channel_std=(red[1], green[1], blue[1]),
+        channels=channels,
+        digests=digests,
+    )
+
+
+def _channels(job: _Job) -> Channels:
+    """Sums over all images: those of the manifest, and of the rows it does not cover yet.
+
+    A row that was repaired has the pixels that the manifest counted.
+    """
+    covered = job.manifest.n if job.manifest else 0
+    journal = read_journals(job.folder)
+    new = channels_of([journal[index] for index in range(covered, len(job.raw))])
+    if job.manifest is None:
+        return new
+    old = job.manifest.channels
+    r, g, b = (np.array(old.total) + new.total).tolist()
+    r2, g2, b2 = (np.array(old.square_total) + new.square_total).tolist()
+    return Channels(total=(r, g, b), square_total=(r2, g2, b2))
+
+
+def _moments(total: int, square_total: int, pixels: int) -> tuple[float, float]:
+    """Mean and standard deviation in [0, 1], from integers without cancellation."""
+    variance = (pixels * square_total - total * total) / (255 * pixels) ** 2
+    return total / (255 * pixels), float(np.sqrt(variance))

@@ -1,0 +1,132 @@
+"""The constants of the 3DIdent scene, read from ``assets/scene.json``.
+
+Lengths are in Blender units, powers in watts as Blender counts them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict
+
+from threedident.assets import asset_path
+
+Triple = tuple[float, float, float]
+
+
+class _Numbers(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ObjectNumbers(_Numbers):
+    """How the teapot's patches become the scene's object."""
+
+    segments: int
+    fit_scale: float
+    fit_turn_deg: float
+    fit_lift: float
+    scale: float
+
+
+class GroundNumbers(_Numbers):
+    """The square plane below the object."""
+
+    size: float
+
+
+class MaterialNumbers(_Numbers):
+    """The rubber material that object and ground share."""
+
+    ior: float
+    roughness: float
+    sheen_ior_offset: float
+    sheen_roughness: float
+    gloss_grey: float
+
+
+class CameraNumbers(_Numbers):
+    """A perspective camera, +z up, square sensor."""
+
+    location: Triple
+    target: Triple
+    lens_mm: float
+    sensor_mm: float
+    clip: tuple[float, float]
+
+
+class SunNumbers(_Numbers):
+    """The sun, shining straight down."""
+
+    strength_w_m2: float
+    angle_rad: float
+    location: Triple
+
+
+class AreaNumbers(_Numbers):
+    """The square lamp above the scene, facing straight down."""
+
+    power_w: float
+    side: float
+    location: Triple
+
+
+class SpotNumbers(_Numbers):
+    """The spotlight that circles above the object, ``orbit_height`` over its largest dimension."""
+
+    power_w: float
+    radius: float
+    cone_deg: float
+    blend: float
+    orbit_radius: float
+    orbit_height: float
+
+
+class TintNumbers(_Numbers):
+    """Saturation and value of a hue factor."""
+
+    saturation: float
+    value: float
+
+
+class HueNumbers(_Numbers):
+    """What the three hue factors leave constant."""
+
+    object: TintNumbers
+    spotlight: TintNumbers
+    background: TintNumbers
+
+
+class LightPathNumbers(_Numbers):
+    """Cycles' light path limits: no bounces, so direct light only."""
+
+    max_bounces: int
+    transparent_max_bounces: int
+    filter_glossy: float
+
+
+class FilmNumbers(_Numbers):
+    """Exposure and the width of the Blackman-Harris pixel filter."""
+
+    exposure: float
+    filter_width_px: float
+
+
+class SceneNumbers(_Numbers):
+    """All constants of the scene."""
+
+    object: ObjectNumbers
+    ground: GroundNumbers
+    material: MaterialNumbers
+    camera: CameraNumbers
+    sun: SunNumbers
+    area: AreaNumbers
+    spot: SpotNumbers
+    hue: HueNumbers
+    light_paths: LightPathNumbers
+    film: FilmNumbers
+
+
+@cache
+def scene_numbers() -> SceneNumbers:
+    """The constants in ``assets/scene.json``."""
+    return SceneNumbers.model_validate_json(asset_path("scene.json").read_text())

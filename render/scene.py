@@ -1,0 +1,90 @@
+"""One image as plain numbers: physical latents -> :class:`Frame`, without Blender.
+
+The spotlight stands at (4 sin theta, 4 cos theta, 6 + D), where D is the object's largest
+dimension, and is aimed at the object's origin; the object's origin stands D / 2 above its z
+factor, the ground D below zero.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from render.numbers import TintNumbers, Triple, scene_numbers
+from render.teapot import scene_teapot
+from threedident.factors import NAMES
+
+HueMode = Literal["wrapped", "published"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Everything that differs between two images.
+
+    Arguments:
+        object_location: object's origin, Blender units.
+        object_rotation: Euler angles XYZ, rad.
+        spot_location: spotlight's place, Blender units.
+        object_color: linear RGB.
+        spot_color: linear RGB.
+        ground_color: linear RGB.
+    """
+
+    object_location: Triple
+    object_rotation: Triple
+    spot_location: Triple
+    object_color: Triple
+    spot_color: Triple
+    ground_color: Triple
+
+
+def largest_dimension() -> float:
+    """D, the largest dimension of the object as it stands in the scene, before rotation."""
+    return scene_numbers().object.scale * scene_teapot().largest_dimension
+
+
+def hue_to_rgb(angle: float, tint: TintNumbers, mode: HueMode) -> Triple:
+    """The colour of a hue angle.
+
+    Arguments:
+        angle: hue angle in rad, 2 pi a full turn.
+        tint: saturation and value.
+        mode: ``wrapped`` takes the angle modulo a full turn. ``published`` puts negative angles
+            into the HSV formula as they are and clamps negative channels to zero, as the
+            published images did; several angles then share a colour.
+    """
+    hue = angle / (2 * math.pi)
+    if mode == "wrapped":
+        hue %= 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, tint.saturation, tint.value)
+    return max(red, 0.0), max(green, 0.0), max(blue, 0.0)
+
+
+def frame(physical: ArrayLike, mode: HueMode) -> Frame:
+    """The frame of one row of physical latents.
+
+    Arguments:
+        physical: ten values in the order of :data:`threedident.factors.FACTORS`; lengths in
+            Blender units, angles in rad.
+        mode: how hue angles become colours.
+    """
+    row = dict(zip(NAMES, np.asarray(physical, dtype=np.float64).tolist(), strict=True))
+    numbers, size = scene_numbers(), largest_dimension()
+    spot = numbers.spot
+    return Frame(
+        object_location=(row["x"], row["y"], row["z"] + size / 2),
+        object_rotation=(row["alpha"], row["beta"], row["gamma"]),
+        spot_location=(
+            spot.orbit_radius * math.sin(row["theta"]),
+            spot.orbit_radius * math.cos(row["theta"]),
+            spot.orbit_height + size,
+        ),
+        object_color=hue_to_rgb(row["object_hue"], numbers.hue.object, mode),
+        spot_color=hue_to_rgb(row["spotlight_hue"], numbers.hue.spotlight, mode),
+        ground_color=hue_to_rgb(row["background_hue"], numbers.hue.background, mode),
+    )

@@ -1,0 +1,48 @@
+"""3DIdent: images of a teapot under a spotlight with ten known factors of variation.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann, Sharma, Schneider,
+    Bethge, Brendel, 2021, https://arxiv.org/abs/2102.08850
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threedident.conditionals import Laplace, Normal, VonMisesFisher
+    from threedident.dataset import ThreeDIdent
+    from threedident.index import NearestLatents
+    from threedident.pairs import PositivePairs
+
+__version__ = "0.1.0"
+__all__ = [
+    "Laplace",
+    "NearestLatents",
+    "Normal",
+    "PositivePairs",
+    "ThreeDIdent",
+    "VonMisesFisher",
+    "__version__",
+]
+
+_HOMES = {
+    "Laplace": "conditionals",
+    "NearestLatents": "index",
+    "Normal": "conditionals",
+    "PositivePairs": "pairs",
+    "ThreeDIdent": "dataset",
+    "VonMisesFisher": "conditionals",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import public names on first use, so that the command line starts without torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'threedident' has no attribute {name!r}")
+    return getattr(import_module(f"threedident.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

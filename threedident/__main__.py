@@ -1,0 +1,5 @@
+"""``python -m threedident``."""
+
+from threedident.cli import main
+
+main()

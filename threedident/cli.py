@@ -1,0 +1,86 @@
+"""The command ``threedident``: a table of commands, each imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+USER_ERROR = 2
+
+
+class _Entry(NamedTuple):
+    place: str
+    summary: str
+
+
+_COMMANDS = {
+    "render": _Entry("render.cli:render", "Render a data set, or repair one."),
+    "verify": _Entry("threedident.commands:verify", "Name every bad file of a data set."),
+    "info": _Entry("threedident.commands:info", "Show what a data set is."),
+    "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),
+    "benchmark": _Entry("benchmark.cli:benchmark", "Train encoders, score them, write a report."),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name].place.split(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            raise click.UsageError(
+                f"command: expected one of {', '.join(_COMMANDS)}, found {args[0]!r}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"show_default": True})
+@click.version_option(package_name="threedident")
+def threedident() -> None:
+    """Render 3DIdent, pair its images, and measure what encoders recover.
+
+    \b
+    Example:
+        threedident render --n 1000 --resolution 64
+        threedident benchmark --encoder resnet18
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake ends it with one line and exit status 2."""
+    try:
+        status = threedident.main(arguments, prog_name="threedident", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        status = USER_ERROR
+    except click.ClickException as error:
+        status = _fail(error.format_message())
+    except (KeyboardInterrupt, click.Abort) as error:
+        status = _fail(str(error) or "interrupted; the same command again goes on from there")
+    except (ValueError, OSError) as error:
+        status = _fail(str(error))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> int:
+    click.echo(f"threedident: {' '.join(message.split())}", err=True)
+    return USER_ERROR

@@ -1,0 +1,205 @@
+r"""Conditional densities p(z~ | z) of positive pairs.
+
+With scale s, dimension d and unit vectors on the sphere:
+
+- :class:`Normal`: exp(-(z~ - z)^2 / (2 s^2)) per coordinate, truncated to the box [-1, 1].
+- :class:`Laplace`: exp(-|z~ - z| / s) per coordinate, truncated to the box [-1, 1].
+- :class:`VonMisesFisher`: exp(kappa z . z~) on the unit sphere S^(d-1).
+
+Each is drawn by inverse distribution functions from a fixed number of uniform numbers:
+truncation costs no rejection loop, and a pair can be addressed by the counter of its uniforms.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
+    Simulation of the von Mises Fisher distribution, Wood, 1994,
+    https://doi.org/10.1080/03610919408813161
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats.sampling import NumericalInversePolynomial
+
+Array = NDArray[np.float64]
+
+_UNIT_TOLERANCE = 1e-3
+
+
+class Conditional(ABC):
+    """A density over positives given anchors."""
+
+    @abstractmethod
+    def count(self, dimension: int) -> int:
+        """How many uniform numbers one positive takes."""
+
+    @abstractmethod
+    def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
+        """Positives as a function of uniform numbers.
+
+        Arguments:
+            latents: anchors z in the conditional's space, shape (N, d).
+            uniforms: numbers in the open interval (0, 1), shape (N, count(d)).
+
+        Returns:
+            Positives z~, shape (N, d).
+
+        Raises:
+            ValueError: the anchors do not lie in the space.
+        """
+
+    def sample(self, latents: ArrayLike, rng: np.random.Generator | int) -> Array:
+        """One positive for every anchor.
+
+        Arguments:
+            latents: anchors z in the conditional's space, shape (N, d).
+            rng: source of randomness, or a seed for one.
+
+        Returns:
+            Positives z~, shape (N, d).
+        """
+        anchors = _as_rows(latents)
+        shape = (len(anchors), self.count(anchors.shape[1]))
+        u = np.random.default_rng(rng).random(shape)
+        return self.transform(anchors, np.maximum(u, np.finfo(np.float64).tiny))
+
+
+def _as_rows(latents: ArrayLike) -> Array:
+    rows = np.asarray(latents, dtype=np.float64)
+    if rows.ndim != 2:
+        raise ValueError(
+            f"latents: expected shape (N, d), found {rows.shape}; for one anchor use z[None]"
+        )
+    return rows
+
+
+def _check_scale(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a positive finite number, found {value}")
+
+
+class _OnBox(Conditional):
+    """Independent coordinates, each truncated to [-1, 1]."""
+
+    def count(self, dimension: int) -> int:
+        return dimension
+
+    def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
+        z = _as_rows(latents)
+        if not np.all(np.abs(z) <= 1.0):
+            worst = z.flat[np.argmax(np.where(np.isnan(z), np.inf, np.abs(z)))]
+            raise ValueError(
+                f"latents: {type(self).__name__} expects anchors in the box [-1, 1], found "
+                f"{worst}; pass raw latents"
+            )
+        low, high = self._cdf(-1.0 - z), self._cdf(1.0 - z)
+        steps = self._quantile(low + np.asarray(uniforms) * (high - low))
+        return np.clip(z + steps, -1.0, 1.0)
+
+    @abstractmethod
+    def _cdf(self, step: Array) -> Array:
+        """Distribution function of the untruncated step z~ - z."""
+
+    @abstractmethod
+    def _quantile(self, probability: Array) -> Array:
+        """Inverse of :meth:`_cdf`."""
+
+
+@dataclass(frozen=True)
+class Normal(_OnBox):
+    """Normal steps of standard deviation ``scale`` (before truncation) on the box."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_scale("scale", self.scale)
+
+    def _cdf(self, step: Array) -> Array:
+        return np.asarray(ndtr(step / self.scale))
+
+    def _quantile(self, probability: Array) -> Array:
+        return np.asarray(self.scale * ndtri(probability))
+
+
+@dataclass(frozen=True)
+class Laplace(_OnBox):
+    """Laplace steps of density exp(-|x| / scale) (before truncation) on the box."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_scale("scale", self.scale)
+
+    def _cdf(self, step: Array) -> Array:
+        tail = 0.5 * np.exp(-np.abs(step) / self.scale)
+        return np.where(step < 0, tail, 1.0 - tail)
+
+    def _quantile(self, probability: Array) -> Array:
+        centred = probability - 0.5
+        return -self.scale * np.sign(centred) * np.log1p(-2.0 * np.abs(centred))
+
+
+@dataclass(frozen=True)
+class VonMisesFisher(Conditional):
+    """Von Mises-Fisher with concentration ``kappa`` on the unit sphere."""
+
+    kappa: float
+
+    def __post_init__(self) -> None:
+        _check_scale("kappa", self.kappa)
+
+    def count(self, dimension: int) -> int:
+        return 1 + dimension
+
+    def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
+        z, u = _as_rows(latents), np.asarray(uniforms)
+        norms = np.linalg.norm(z, axis=1, keepdims=True)
+        if z.shape[1] < 2 or not np.all(np.abs(norms - 1.0) <= _UNIT_TOLERANCE):
+            worst = norms.flat[np.argmax(np.abs(norms - 1.0))] if z.shape[1] >= 2 else "d = 1"
+            raise ValueError(
+                "latents: VonMisesFisher expects anchors on the unit sphere in two or more "
+                f"dimensions, found norm {worst}; divide the rows by their norms"
+            )
+        z = z / norms
+        angle = _polar_angle(self.kappa, z.shape[1]).ppf(u[:, :1])
+        normals = ndtri(u[:, 1:])
+        tangents = normals - (normals * z).sum(axis=1, keepdims=True) * z
+        tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+        return np.asarray(np.cos(angle) * z + np.sin(angle) * tangents)
+
+
+class _PolarDensity:
+    """Density of the angle between z and z~: exp(kappa cos t) sin(t)^(d - 2), unnormalised."""
+
+    def __init__(self, kappa: float, dimension: int) -> None:
+        self._kappa, self._power = kappa, dimension - 2
+        ratio = self._power / (2.0 * kappa)
+        self.mode = math.acos(math.sqrt(ratio**2 + 1.0) - ratio) if self._power else 0.0
+        self._peak = self._log(self.mode)
+
+    def _log(self, angle: float) -> float:
+        bend = -2.0 * self._kappa * math.sin(angle / 2.0) ** 2
+        if self._power == 0:
+            return bend
+        return bend + self._power * math.log(math.sin(angle))
+
+    def pdf(self, angle: float) -> float:
+        if self._power and not 0.0 < angle < math.pi:
+            return 0.0
+        return math.exp(self._log(angle) - self._peak)
+
+
+@lru_cache(maxsize=32)
+def _polar_angle(kappa: float, dimension: int) -> Any:
+    density = _PolarDensity(kappa, dimension)
+    return NumericalInversePolynomial(
+        density, center=density.mode, domain=(0.0, math.pi), u_resolution=1e-12
+    )

@@ -1,0 +1,157 @@
+"""Where a data set lies on disk, and how files get there whole.
+
+    ROOT/{train,test}/raw_latents.npy    N x 10, float32, in [-1, 1]
+    ROOT/{train,test}/latents.npy        N x 10, float32, physical
+    ROOT/{train,test}/images/NNNNNN.png  RGB, the row's index
+    ROOT/{train,test}/SHA256SUMS         digest of every image, as sha256sum writes it
+    ROOT/{train,test}/dataset.json       the manifest, written last
+
+The published archive has neither digests nor manifest and pads image names to other widths;
+it is read all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGITS = 6
+_WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
+_TEMPORARY = ".{name}.{pid}.tmp"
+_SUM_LINE = re.compile(r"([0-9a-f]{64})  images/(\d+)\.png")
+
+
+@dataclass(frozen=True)
+class SplitFolder:
+    """The files of one split below a data set's root."""
+
+    root: Path
+    split: str
+
+    @property
+    def path(self) -> Path:
+        """The split's own folder."""
+        return self.root / self.split
+
+    @property
+    def raw_latents(self) -> Path:
+        """Raw latents, N x 10."""
+        return self.path / "raw_latents.npy"
+
+    @property
+    def latents(self) -> Path:
+        """Physical latents, N x 10."""
+        return self.path / "latents.npy"
+
+    @property
+    def images(self) -> Path:
+        """Folder of images."""
+        return self.path / "images"
+
+    @property
+    def sums(self) -> Path:
+        """Digests of the images."""
+        return self.path / "SHA256SUMS"
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest; its presence says that the split was finished."""
+        return self.path / "dataset.json"
+
+    @property
+    def scratch(self) -> Path:
+        """What a run that has not finished keeps."""
+        return self.path / ".render"
+
+    def image(self, index: int, digits: int = DIGITS) -> Path:
+        """The image of row ``index``."""
+        return self.images / f"{index:0{digits}d}.png"
+
+    def digits(self) -> int:
+        """The width to which this folder pads its image names."""
+        return next((w for w in _WIDTHS if self.image(0, w).is_file()), DIGITS)
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears under ``path`` whole or not at all."""
+    temporary = path.with_name(_TEMPORARY.format(name=path.name, pid=os.getpid()))
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put ``content`` under ``path``, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in ``folder``."""
+    for leftover in folder.glob(_TEMPORARY.format(name="*", pid="*")):
+        leftover.unlink(missing_ok=True)
+
+
+def npy_bytes(array: NDArray[np.generic]) -> bytes:
+    """``array`` as the content of an npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def load_npy(path: Path) -> NDArray[np.generic]:
+    """The array in an npy file.
+
+    Raises:
+        ValueError: the file is missing, truncated or no plain array.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: expected an npy file, found nothing; check the path") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path}: expected a plain npy array, but {_one_line(error)}") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: expected one npy array, found an archive; save the array alone")
+    return array
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def sha256(content: bytes) -> str:
+    """The digest that data sets record, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_sums(path: Path) -> dict[int, str]:
+    """Digests by image index; lines that are not digests are passed over."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    matches = (_SUM_LINE.fullmatch(line) for line in lines)
+    return {int(match[2]): match[1] for match in matches if match}
+
+
+def sums_bytes(digests: Mapping[int, str]) -> bytes:
+    """The content of ``SHA256SUMS``, in order of index."""
+    rows = (f"{digests[i]}  images/{i:0{DIGITS}d}.png\n" for i in sorted(digests))
+    return "".join(rows).encode()
