@@ -43,21 +43,23 @@ def traversal(out: Path, rendering: Rendering, crew: Crew) -> None:
 
 
 def _figure(images: NDArray[np.uint8]) -> bytes:
-    count = len(FACTORS)
-    figure, axes = plt.subplots(
-        len(VALUES), count, figsize=(count * 1.1, len(VALUES) * 1.1 + 0.35), squeeze=False
-    )
-    figure.subplots_adjust(left=0.04, right=0.998, bottom=0.005, top=0.93, wspace=0.04, hspace=0.04)
-    for axis, image in zip(axes.flat, images, strict=True):
+    """A grid in which one inch holds one image, pixel for pixel."""
+    rows, columns = len(VALUES), len(FACTORS)
+    gap, left, top = 0.04, 0.35, 0.25
+    width, height = left + columns * (1 + gap), top + rows * (1 + gap)
+    figure = plt.figure(figsize=(width, height))
+    for place, image in enumerate(images):
+        row, column = divmod(place, columns)
+        x, y = left + column * (1 + gap), height - top - row * (1 + gap) - 1
+        axis = figure.add_axes((x / width, y / height, 1 / width, 1 / height))
         axis.imshow(image)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-    for axis, label in zip(axes[0], LABELS, strict=True):
-        axis.set_title(label, fontsize=8)
-    for axis, value in zip(axes[:, 0], VALUES, strict=True):
-        axis.set_ylabel(f"{value:+.1f}", fontsize=8)
+        if row == 0:
+            axis.set_title(LABELS[column], fontsize=8)
+        if column == 0:
+            axis.set_ylabel(f"{VALUES[row]:+.1f}", fontsize=8)
     buffer = io.BytesIO()
-    edge = images.shape[1]
-    figure.savefig(buffer, format="png", dpi=edge)
+    figure.savefig(buffer, format="png", dpi=images.shape[1])
     plt.close(figure)
     return buffer.getvalue()

@@ -1,0 +1,179 @@
+"""The command ``benchmark``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+import click
+import torch
+
+from benchmark.config import LOSSES, SUPERVISED, Config, fitting_space
+from benchmark.encoders import ENCODERS
+from benchmark.report import write_results
+from benchmark.run import RunFolder
+from benchmark.spaces import OUTPUT_SPACES
+from benchmark.training import Machine, train
+from threedident.dataset import ThreeDIdent
+from threedident.storage import sha256
+from threedident.verify import quick_check
+
+_SCORES_PER_RUN = 10
+
+
+class _Seeds(click.ParamType):
+    name = "LIST"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.isdigit() for part in parts) or len(set(parts)) != len(parts):
+            self.fail(f"expected distinct integers such as 0,1,2, found {value}", param, ctx)
+        return tuple(map(int, parts))
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--encoder", type=click.Choice(ENCODERS), default="resnet18", help="Architecture.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data/3dident"))
+@click.option(
+    "--loss",
+    type=click.Choice(LOSSES),
+    default="l2",
+    help="InfoNCE with this similarity, or supervised.",
+)
+@click.option(
+    "--output-space",
+    type=click.Choice(list(OUTPUT_SPACES)),
+    default=None,
+    help="Where codes lie; by default what fits the loss.",
+)
+@click.option(
+    "--conditional",
+    type=click.Choice(["normal", "laplace"]),
+    default="normal",
+    help="Density of positives.",
+)
+@click.option("--sigma", type=click.FloatRange(0, min_open=True), default=0.1, help="Its scale.")
+@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0)
+@click.option("--steps", type=click.IntRange(1), default=30_000)
+@click.option("--batch-size", type=click.IntRange(2), default=512, help="Pairs a step.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-4)
+@click.option("--seeds", type=_Seeds(), default="0", help="One training each, such as 0,1,2.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder [default: named in runs/]."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--workers", type=click.IntRange(0), default=None, help="Loader processes.")
+def benchmark(
+    encoder: str,
+    data: Path,
+    loss: str,
+    output_space: str | None,
+    conditional: str,
+    sigma: float,
+    temperature: float,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seeds: tuple[int, ...],
+    out: Path | None,
+    resume: bool,
+    device: str,
+    workers: int | None,
+) -> None:
+    """Train an encoder on positive pairs, score it on the test split, write a report.
+
+    \b
+    Examples:
+        threedident benchmark --encoder resnet18
+        threedident benchmark --data data/small --steps 500 --batch-size 64 --learning-rate 1e-3
+        threedident benchmark --loss supervised --seeds 0,1,2
+    """
+    machine = Machine(_device(device), _workers(workers))
+    splits = ThreeDIdent(data, "train"), ThreeDIdent(data, "test")
+    for split in splits:
+        quick_check(split.folder, len(split))
+    if batch_size > len(splits[0]):
+        raise ValueError(
+            f"--batch-size: expected at most {len(splits[0])}, the images of the train split, "
+            f"found {batch_size}; lower it or render more"
+        )
+    contrastive = loss != SUPERVISED
+    config = Config(
+        encoder=encoder,
+        loss=loss,
+        output_space=fitting_space(loss, output_space),
+        conditional=conditional if contrastive else None,
+        sigma=sigma if contrastive else None,
+        temperature=temperature if contrastive else None,
+        data={split.folder.split: _identity(split) for split in splits},
+        resolution=splits[0][0][0].shape[-1],
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        eval_every=max(1, steps // _SCORES_PER_RUN),
+        seeds=seeds,
+    )
+    folder = RunFolder(out or Path("runs") / _run_name(config))
+    folder.open(config, resume)
+    click.echo(f"{data}: {len(splits[0])} train and {len(splits[1])} test images; run in {folder.path}")
+    results = [train(config, seed, splits, folder, machine) for seed in seeds]
+    scores = write_results(folder, config, results, splits, _command(config, data, folder))
+    click.echo(
+        f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
+        f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
+    )
+    click.echo(f"report: {folder.report}")
+
+
+def _device(name: str) -> torch.device:
+    """The device to compute on.
+
+    Raises:
+        ValueError: CUDA was asked for and is not there.
+    """
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise ValueError("--device: expected cpu here, found cuda but no CUDA GPU; use --device cpu")
+    return torch.device("cuda" if found and name != "cpu" else "cpu")
+
+
+def _workers(asked: int | None) -> int:
+    """Loader processes: as asked, or one for every two processors, at most eight."""
+    return asked if asked is not None else min(8, len(os.sched_getaffinity(0)) // 2)
+
+
+def _identity(split: ThreeDIdent) -> str:
+    """Identifies a split's images, or at least its latents where images have no digests."""
+    if split.manifest is not None:
+        return split.manifest.digests.sums
+    return sha256(split.folder.raw_latents.read_bytes())
+
+
+def _run_name(config: Config) -> str:
+    parts = [config.encoder, config.loss, config.output_space, config.conditional]
+    return "-".join(part for part in parts if part)
+
+
+def _command(config: Config, data: Path, folder: RunFolder) -> str:
+    options: dict[str, object] = {
+        "encoder": config.encoder,
+        "data": data,
+        "loss": config.loss,
+        "output-space": config.output_space,
+        "conditional": config.conditional,
+        "sigma": config.sigma,
+        "temperature": config.temperature,
+        "steps": config.steps,
+        "batch-size": config.batch_size,
+        "learning-rate": config.learning_rate,
+        "seeds": ",".join(map(str, config.seeds)),
+        "out": folder.path,
+    }
+    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return shlex.join(["threedident", "benchmark", *given])

@@ -1,0 +1,47 @@
+"""Representations of a split: encoder in eval mode, rows in order."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader
+
+from benchmark.metrics import Scores, score
+from threedident.dataset import ThreeDIdent
+
+_BATCH = 256
+
+
+@torch.no_grad()
+def represent(
+    model: nn.Module, dataset: ThreeDIdent, device: torch.device, workers: int
+) -> NDArray[np.float32]:
+    """Codes of all images of a split.
+
+    Arguments:
+        model: from uint8 images (B, 3, H, W) to codes (B, n); left in the mode it was in.
+        dataset: the split.
+        device: where the model is.
+        workers: loader processes.
+
+    Returns:
+        Shape (N, n).
+    """
+    training = model.training
+    model.eval()
+    try:
+        loader = DataLoader(dataset, batch_size=_BATCH, num_workers=workers)
+        codes = [model(images.to(device)).float().cpu() for images, _ in loader]
+    finally:
+        model.train(training)
+    return torch.cat(codes).numpy()
+
+
+def evaluate(
+    model: nn.Module, dataset: ThreeDIdent, device: torch.device, workers: int
+) -> tuple[Scores, NDArray[np.float32]]:
+    """Scores of a model on a split, and the representations they were computed from."""
+    codes = represent(model, dataset, device, workers)
+    return score(dataset.latents, codes), codes

@@ -1,0 +1,139 @@
+"""The folder of a run, and the files in it.
+
+    OUT/config.json              the resolved configuration
+    OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), by seed
+    OUT/checkpoints/seed-K.pt    the last checkpoint
+    OUT/representations/seed-K.npy  codes of the test split, N x n
+    OUT/scores.json              scores of each seed, untrained and trained, mean and SD
+    OUT/figures/*.png, OUT/report.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from pydantic import ValidationError
+
+from benchmark.config import Config, differences
+from threedident.storage import atomic_write, write_bytes
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Losses and scores over the steps."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def scores(self) -> Path:
+        """Final scores; its presence says that the run was finished."""
+        return self.path / "scores.json"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures."""
+        return self.path / "figures"
+
+    def checkpoint(self, seed: int) -> Path:
+        """The last checkpoint of a seed."""
+        return self.path / "checkpoints" / f"seed-{seed}.pt"
+
+    def representations(self, seed: int) -> Path:
+        """Codes of the test split."""
+        return self.path / "representations" / f"seed-{seed}.npy"
+
+    def open(self, config: Config, resume: bool) -> None:
+        """Make the folder ready for ``config``.
+
+        Raises:
+            ValueError: it holds a run and ``resume`` is off, or one of another configuration.
+        """
+        if self.config.is_file():
+            if not resume:
+                raise ValueError(
+                    f"{self.path}: expected no run there, found one; add --resume to go on with "
+                    "it, or give another --out"
+                )
+            changed = differences(self._read_config(), config)
+            if changed:
+                raise ValueError(
+                    f"{self.path}: it holds a run with {', '.join(changed)}; give its settings, "
+                    "or another --out"
+                )
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise ValueError(
+                f"{self.path}: expected a new folder or a run, found other files; give another "
+                "--out"
+            )
+        for folder in (self.figures, self.checkpoint(0).parent, self.representations(0).parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
+
+    def _read_config(self) -> Config:
+        try:
+            return Config.model_validate_json(self.config.read_bytes())
+        except ValidationError:
+            raise ValueError(
+                f"{self.config}: expected the configuration of a run, found a damaged file; give "
+                "another --out"
+            ) from None
+
+    def save_checkpoint(self, seed: int, state: dict[str, Any]) -> None:
+        """Write a checkpoint, whole or not at all."""
+        with atomic_write(self.checkpoint(seed)) as file:
+            torch.save(state, file)
+
+    def load_checkpoint(self, seed: int) -> dict[str, Any] | None:
+        """The last checkpoint of a seed, or None where there is none.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        path = self.checkpoint(seed)
+        if not path.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ValueError(
+                f"{path}: expected a checkpoint, found a damaged file "
+                f"({type(error).__name__}); delete it to train this seed again"
+            ) from None
+        return state
+
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of ``metrics.jsonl``; a line that a kill cut short is passed over."""
+        if not self.metrics.is_file():
+            return []
+        found = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def rewind(self, seed: int, step: int) -> TextIO:
+        """``metrics.jsonl``, open to append, without the lines of ``seed`` past ``step``."""
+        kept = [r for r in self.records() if r["seed"] != seed or r["step"] <= step]
+        write_bytes(self.metrics, "".join(json.dumps(r) + "\n" for r in kept).encode())
+        return self.metrics.open("a", encoding="utf-8")
