@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import Literal
 
 import click
 import torch
@@ -22,18 +23,13 @@ from threedident.verify import quick_check
 _SCORES_PER_RUN = 10
 
 
-class _Seeds(click.ParamType):
-    name = "LIST"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = str(value).split(",")
-        if not all(part.isdigit() for part in parts) or len(set(parts)) != len(parts):
-            self.fail(f"expected distinct integers such as 0,1,2, found {value}", param, ctx)
-        return tuple(map(int, parts))
+def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    parts = value.split(",")
+    if not all(part.isdigit() for part in parts) or len(set(parts)) != len(parts):
+        raise click.BadParameter(
+            f"expected distinct integers such as 0,1,2, found {value}", ctx=ctx, param=param
+        )
+    return tuple(map(int, parts))
 
 
 @click.command(context_settings={"show_default": True})
@@ -62,7 +58,13 @@ class _Seeds(click.ParamType):
 @click.option("--steps", type=click.IntRange(1), default=30_000)
 @click.option("--batch-size", type=click.IntRange(2), default=512, help="Pairs a step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-4)
-@click.option("--seeds", type=_Seeds(), default="0", help="One training each, such as 0,1,2.")
+@click.option(
+    "--seeds",
+    callback=_seeds,
+    default="0",
+    metavar="LIST",
+    help="One training each, such as 0,1,2.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder [default: named in runs/]."
 )
@@ -74,7 +76,7 @@ def benchmark(
     data: Path,
     loss: str,
     output_space: str | None,
-    conditional: str,
+    conditional: Literal["normal", "laplace"],
     sigma: float,
     temperature: float,
     steps: int,
@@ -121,7 +123,9 @@ def benchmark(
     )
     folder = RunFolder(out or Path("runs") / _run_name(config))
     folder.open(config, resume)
-    click.echo(f"{data}: {len(splits[0])} train and {len(splits[1])} test images; run in {folder.path}")
+    click.echo(
+        f"{data}: {len(splits[0])} train and {len(splits[1])} test images; run in {folder.path}"
+    )
     results = [train(config, seed, splits, folder, machine) for seed in seeds]
     scores = write_results(folder, config, results, splits, _command(config, data, folder))
     click.echo(
@@ -139,7 +143,9 @@ def _device(name: str) -> torch.device:
     """
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
-        raise ValueError("--device: expected cpu here, found cuda but no CUDA GPU; use --device cpu")
+        raise ValueError(
+            "--device: expected cpu here, found cuda but no CUDA GPU; use --device cpu"
+        )
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 

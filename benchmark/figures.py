@@ -113,7 +113,7 @@ def nearest_traversal(dataset: ThreeDIdent) -> bytes:
         axis.imshow(dataset[int(image_row)][0].permute(1, 2, 0).numpy())
         axis.set(xticks=[], yticks=[])
         if row == 0:
-            axis.set_title(LABELS[column], fontsize=7)
+            axis.set_title(LABELS[column], fontsize=5.5)
         if column == 0:
             axis.set_ylabel(f"{TRAVERSAL_VALUES[row]:+.2f}", fontsize=7)
     figure.subplots_adjust(wspace=0.04, hspace=0.04)

@@ -1,11 +1,11 @@
 """The folder of a run, and the files in it.
 
-    OUT/config.json              the resolved configuration
-    OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), by seed
-    OUT/checkpoints/seed-K.pt    the last checkpoint
-    OUT/representations/seed-K.npy  codes of the test split, N x n
-    OUT/scores.json              scores of each seed, untrained and trained, mean and SD
-    OUT/figures/*.png, OUT/report.html
+OUT/config.json              the resolved configuration
+OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), by seed
+OUT/checkpoints/seed-K.pt    the last checkpoint
+OUT/representations/seed-K.npy  codes of the test split, N x n
+OUT/scores.json              scores of each seed, untrained and trained, mean and SD
+OUT/figures/*.png, OUT/report.html
 """
 
 from __future__ import annotations

@@ -33,6 +33,11 @@ class Batch(NamedTuple):
     positives: Tensor | None
     latents: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        positives = None if self.positives is None else self.positives.to(device)
+        return Batch(self.images.to(device), positives, self.latents.to(device))
+
 
 @dataclass(frozen=True)
 class Source:

@@ -145,8 +145,7 @@ class _Loop:
         self.save()
 
     def _take_step(self, batch: Batch) -> float:
-        moved = Batch(*(None if x is None else x.to(self.machine.device) for x in batch))
-        loss = batch_loss(self.model, moved, self.config)
+        loss = batch_loss(self.model, batch.to(self.machine.device), self.config)
         value = loss.item()
         if not math.isfinite(value):
             raise ValueError(
@@ -155,7 +154,7 @@ class _Loop:
                 "last good state)"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step += 1
         self._record(loss=value)

@@ -32,7 +32,10 @@ _DEVICE = click.option(
     "--device", type=click.Choice(DEVICES), default="auto", help="What Cycles computes on."
 )
 _WORKERS = click.option(
-    "--workers", type=click.IntRange(1), default=None, help="Processes; by default one per 2 cores."
+    "--workers",
+    type=click.IntRange(1),
+    default=None,
+    help="Processes; by default one per 2 cores.",
 )
 
 
@@ -59,10 +62,16 @@ def _resolve(device: str) -> str:
 
 @click.command()
 @click.option("--n", type=click.IntRange(1), default=None, help="Images of the train split.")
-@click.option("--n-test", type=click.IntRange(0), default=None, help="Test images [default: N//10].")
-@click.option("--latents", type=click.Path(path_type=Path), help="Render these rows (npy, N x 10).")
+@click.option(
+    "--n-test", type=click.IntRange(0), default=None, help="Test images [default: N//10]."
+)
+@click.option(
+    "--latents", type=click.Path(path_type=Path), help="Render these rows (npy, N x 10)."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("data/3dident"))
-@click.option("--seed", type=click.IntRange(0), default=None, help="Seed of the latents [default: 0].")
+@click.option(
+    "--seed", type=click.IntRange(0), default=None, help="Seed of the latents [default: 0]."
+)
 @_RESOLUTION
 @_QUALITY
 @_HUE

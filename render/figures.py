@@ -36,7 +36,11 @@ def traversal(out: Path, rendering: Rendering, crew: Crew) -> None:
         raise ValueError(f"{out}: expected an existing folder, found none; create {out.parent}")
     rows = traversal_rows()
     with tempfile.TemporaryDirectory() as scratch:
-        render_dataset(Path(scratch), [Request("train", len(rows), rows=rows)], rendering, crew)
+        request = Request("train", len(rows), rows=rows)
+        try:
+            render_dataset(Path(scratch), [request], rendering, crew)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"interrupted: {out} was not written") from None
         folder = SplitFolder(Path(scratch), "train")
         images = [np.asarray(Image.open(folder.image(i))) for i in range(len(rows))]
     write_bytes(out, _figure(np.stack(images)))

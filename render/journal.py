@@ -81,6 +81,8 @@ def _records(path: Path) -> Iterator[Record]:
 
 def channels_of(records: list[Record]) -> Channels:
     """Exact sums over several images."""
-    total = np.array([record.total for record in records] or [[0, 0, 0]]).sum(axis=0)
-    squares = np.array([record.square_total for record in records] or [[0, 0, 0]]).sum(axis=0)
-    return Channels(total=tuple(total.tolist()), square_total=tuple(squares.tolist()))
+    sums = np.zeros((2, 3), dtype=np.int64)
+    for record in records:
+        sums += (record.total, record.square_total)
+    (red, green, blue), (red2, green2, blue2) = sums.tolist()
+    return Channels(total=(red, green, blue), square_total=(red2, green2, blue2))

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from render.worker import spell_indices
 from threedident.storage import SplitFolder
@@ -91,13 +91,13 @@ def _run_chunk(
             for message in pool.talk(command):
                 left.remove(message["done"])
                 done()
-        except _Died as death:
+        except _SilentDeathError as death:
             failures = failures + 1 if len(left) == before else 0
             if pool.stopped or failures == _TRIES_WITHOUT_PROGRESS:
                 raise WorkerError(f"a worker {death} at image {left[0]}") from None
 
 
-class _Died(Exception):
+class _SilentDeathError(Exception):
     """A worker ended without a word."""
 
 
@@ -122,12 +122,12 @@ class _Pool:
             for process in self._running:
                 process.kill()
 
-    def talk(self, command: list[str]) -> Iterator[dict[str, list[str]]]:
+    def talk(self, command: list[str]) -> Iterator[dict[str, Any]]:
         """The messages of a worker until it ends.
 
         Raises:
             WorkerError: it said why it gives up.
-            _Died: it ended abnormally and said nothing.
+            _SilentDeathError: it ended abnormally and said nothing.
         """
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = self._start(command, errors)
@@ -142,7 +142,7 @@ class _Pool:
                 self._end(process)
             if process.returncode != 0:
                 errors.seek(0)
-                raise _Died(_epitaph(process.returncode, errors.read()))
+                raise _SilentDeathError(_epitaph(process.returncode, errors.read()))
 
     def _start(self, command: list[str], errors: IO[str]) -> subprocess.Popen[str]:
         with self._lock:

@@ -144,7 +144,7 @@ class Laplace(_OnBox):
 
     def _quantile(self, probability: Array) -> Array:
         centred = probability - 0.5
-        return -self.scale * np.sign(centred) * np.log1p(-2.0 * np.abs(centred))
+        return np.asarray(-self.scale * np.sign(centred) * np.log1p(-2.0 * np.abs(centred)))
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,11 @@ class VonMisesFisher(Conditional):
         _check_scale("kappa", self.kappa)
 
     def count(self, dimension: int) -> int:
+        """One for the angle to the anchor, ``dimension`` for the direction."""
         return 1 + dimension
 
     def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
+        """See :class:`Conditional`; the space is the unit sphere, d >= 2."""
         z, u = _as_rows(latents), np.asarray(uniforms)
         norms = np.linalg.norm(z, axis=1, keepdims=True)
         if z.shape[1] < 2 or not np.all(np.abs(norms - 1.0) <= _UNIT_TOLERANCE):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,12 +102,13 @@ found no folder no/such/folder; render one with threedident render --out
                 f"{self.folder.raw_latents}: expected {self.manifest.n} rows as the manifest "
                 f"says, found {len(self)}; give the same render command again"
             )
-        names = set(os.listdir(self.folder.images)) if self.folder.images.is_dir() else set()
+        images = self.folder.images
+        names = {path.name for path in images.iterdir()} if images.is_dir() else set()
         wanted = (self.folder.image(i, self._digits).name for i in range(len(self)))
         missing = [name for name in wanted if name not in names]
         if missing:
             raise ValueError(
-                f"{self.folder.images}: expected {len(self)} images, one for each row of latents, "
+                f"{images}: expected {len(self)} images, one for each row of latents, "
                 f"found {len(missing)} missing, first {missing[0]}; the same render command again "
                 "repairs them"
             )

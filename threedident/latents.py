@@ -24,13 +24,15 @@ def sample_raw(seed: int, split: str, n: int) -> NDArray[np.float32]:
     """
     stream = (_LATENT_STREAM, SPLITS.index(split))
     u = uniforms(seed, stream, np.arange(n), len(FACTORS))
-    return (2.0 * u - 1.0).astype(np.float32)
+    raw: NDArray[np.float32] = (2.0 * u - 1.0).astype(np.float32)
+    return raw
 
 
 def to_physical(raw: ArrayLike) -> NDArray[np.float32]:
     """Physical latents (lengths in Blender units, angles in rad) of raw ones, shape (N, 10)."""
     reach = np.array([factor.reach for factor in FACTORS])
-    return (np.asarray(raw, dtype=np.float64) * reach).astype(np.float32)
+    physical: NDArray[np.float32] = (np.asarray(raw, np.float64) * reach).astype(np.float32)
+    return physical
 
 
 def check_raw(raw: NDArray[np.generic], name: str) -> NDArray[np.float32]:

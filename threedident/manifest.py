@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threedident.factors import FACTORS
 from threedident.storage import SplitFolder
 
-SCHEMA_VERSION = 1
-
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +79,7 @@ class Manifest(_Model):
         channel_std: standard deviation of each channel over all pixels, in [0, 1].
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     split: str
     n: int = Field(gt=0)
     factors: tuple[FactorRecord, ...]
@@ -118,7 +116,7 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(
-            f"{folder.manifest}: expected a manifest of schema version {SCHEMA_VERSION}, but at "
+            f"{folder.manifest}: expected a manifest of schema version 1, but at "
             f"{place}: {first['msg']}; restore the file from a copy"
         ) from None
 

@@ -16,7 +16,9 @@ PERIOD_S = 30.0
 class Advance(Protocol):
     """Reports ``count`` more units done, with an optional note to show beside them."""
 
-    def __call__(self, count: int = 1, note: str = "") -> None: ...
+    def __call__(self, count: int = 1, note: str = "") -> None:
+        """Report progress."""
+        ...
 
 
 @contextmanager

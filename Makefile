@@ -1,0 +1,49 @@
+# make demo: set up, render a small data set, train on it, score it, write a report.
+# make test: set up, then lint, types and all tests.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= data/demo
+RUN ?= runs/demo
+
+.PHONY: demo test lint setup libraries
+
+setup: $(VENV)/.ready libraries
+
+$(VENV)/.ready: pyproject.toml
+	@echo "== environment: $(VENV), about 8 GB with torch, faiss-gpu and Blender"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+libraries: $(VENV)/.ready
+	@missing=$$($(BIN)/python -m render.libraries) && exit 0; \
+	install="apt-get install --yes --no-install-recommends $$missing"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		echo "== shared libraries that Blender loads: $$missing"; \
+		apt-get update --quiet=2 && $$install --quiet=2 > /dev/null; \
+	else \
+		echo "Blender needs shared libraries that are not here. Install them, then run make again:"; \
+		echo "    sudo $$install"; exit 1; \
+	fi
+
+demo: setup
+	@echo "== 1/5 render: 4,000 train and 1,000 test images of 64 x 64 pixels into $(DEMO)"
+	@$(BIN)/threedident render --n 4000 --n-test 1000 --resolution 64 --quality draft --out $(DEMO)
+	@echo "== 2/5 verify: every file against its digest"
+	@$(BIN)/threedident verify $(DEMO)
+	@echo "== 3/5 traverse: one column of images for each factor"
+	@test -f $(DEMO)/traversal.png || $(BIN)/threedident traverse $(DEMO)/traversal.png --resolution 96
+	@echo "== 4/5 train and score: ResNet-18, InfoNCE, Normal positives by nearest-latent lookup"
+	@$(BIN)/threedident benchmark --encoder resnet18 --data $(DEMO) --steps 200 --batch-size 64 \
+		--learning-rate 1e-3 --out $(RUN) --resume
+	@echo "== 5/5 done. Open $(RUN)/report.html"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest

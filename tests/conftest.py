@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from threedident.latents import sample_raw, to_physical
+
+DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
+
+
+def cli(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, env={**os.environ, **(env or {})}
+    )
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "threedident", *map(str, arguments)]
+
+
+def refused(*arguments: object, env: dict[str, str] | None = None) -> str:
+    """The one line with which the command line refuses a user's mistake."""
+    result = cli(*arguments, env=env)
+    assert result.returncode == 2, result
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("threedident: ")]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def make_images(
+    root: Path, n: int = 24, n_test: int = 8, edge: int = 16, digits: int | None = None
+) -> Path:
+    """A data set in the published layout whose images are coloured noise around their latents."""
+    for split, count in (("train", n), ("test", n_test)):
+        raw = sample_raw(0, split, count)
+        folder = root / split
+        (folder / "images").mkdir(parents=True)
+        np.save(folder / "raw_latents.npy", raw)
+        np.save(folder / "latents.npy", to_physical(raw))
+        width = digits if digits is not None else len(str(count - 1))
+        noise = np.random.default_rng(1).integers(0, 60, (count, edge, edge, 3))
+        for i, latents in enumerate(raw):
+            color = (95 + 90 * latents[:3]).astype(int)
+            image = (noise[i] + color).astype(np.uint8)
+            Image.fromarray(image).save(folder / "images" / f"{i:0{width}d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set drawn by Blender; tests must not change it."""
+    root = tmp_path_factory.mktemp("rendered") / "data"
+    result = cli("render", "--n", 12, "--n-test", 6, "--out", root, *DRAFT)
+    assert result.returncode == 0, result.stderr
+    return root

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision import transforms
+
+from tests.conftest import make_images
+from threedident import ThreeDIdent
+
+
+def test_item_is_the_file_and_its_row(rendered: Path) -> None:
+    data = ThreeDIdent(rendered)
+    assert len(data) == 12
+    for i in (0, 7, -1):
+        image, latents = data[i]
+        row = range(12)[i]
+        file = np.asarray(Image.open(rendered / "train" / "images" / f"{row:06d}.png"))
+        assert image.dtype == torch.uint8
+        assert (image.permute(1, 2, 0).numpy() == file).all()
+        assert (latents.numpy() == np.load(rendered / "train" / "raw_latents.npy")[row]).all()
+    with pytest.raises(IndexError):
+        data[12]
+
+
+def test_splits(rendered: Path) -> None:
+    assert len(ThreeDIdent(rendered, "test")) == len(ThreeDIdent(rendered, split="test")) == 6
+
+
+def test_iterates_once_over_everything(rendered: Path) -> None:
+    data = ThreeDIdent(rendered)
+    assert len([data[i] for i in range(len(data))]) == len(list(data)) == 12  # type: ignore[call-overload]
+
+
+def test_transform_gets_the_pil_image(rendered: Path) -> None:
+    chain = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
+    image, _ = ThreeDIdent(rendered, transform=chain)[0]
+    plain, _ = ThreeDIdent(rendered)[0]
+    assert image == pytest.approx(plain / 255 * 2 - 1, abs=1e-6)
+
+
+def test_loads_in_batches_and_in_workers(rendered: Path) -> None:
+    data = ThreeDIdent(rendered)
+    alone, beside = (list(DataLoader(data, batch_size=5, num_workers=w)) for w in (0, 2))
+    assert [tuple(images.shape) for images, _ in alone] == [(5, 3, 32, 32)] * 2 + [(2, 3, 32, 32)]
+    for (a, z), (b, w) in zip(alone, beside, strict=True):
+        assert (a == b).all()
+        assert (z == w).all()
+
+
+def test_latents_cannot_be_changed(rendered: Path) -> None:
+    data = ThreeDIdent(rendered)
+    with pytest.raises(ValueError, match="read-only"):
+        data.latents[0, 0] = 0
+    data[0][1].zero_()
+    assert data.latents[0].any()
+
+
+def test_statistics_are_those_of_all_pixels(rendered: Path, tmp_path: Path) -> None:
+    data = ThreeDIdent(rendered)
+    pixels = torch.stack([data[i][0] for i in range(len(data))]).double().numpy() / 255
+    mean, std = data.channel_statistics()
+    assert mean == pytest.approx(pixels.mean((0, 2, 3)), abs=1e-12)
+    assert std == pytest.approx(pixels.std((0, 2, 3)), abs=1e-12)
+    published = shutil.copytree(rendered, tmp_path / "published")
+    for name in ("dataset.json", "SHA256SUMS"):
+        (published / "train" / name).unlink()
+    measured = ThreeDIdent(published).channel_statistics()
+    assert measured[0] == pytest.approx(mean, abs=1e-12)
+    assert measured[1] == pytest.approx(std, abs=1e-12)
+
+
+@pytest.mark.parametrize("digits", [1, 2, 5, 6])
+def test_published_layout_opens_with_any_padding(tmp_path: Path, digits: int) -> None:
+    data = ThreeDIdent(make_images(tmp_path, n=24, digits=digits))
+    assert data.manifest is None
+    assert len(data) == 24
+    assert data[23][0].shape == (3, 16, 16)
+
+
+def test_survives_pickling(rendered: Path) -> None:
+    copy = pickle.loads(pickle.dumps(ThreeDIdent(rendered)))
+    assert (copy[3][0] == ThreeDIdent(rendered)[3][0]).all()
+
+
+def broken(rendered: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(rendered, tmp_path / "data") / "train"
+
+
+def test_unknown_split(rendered: Path) -> None:
+    with pytest.raises(ValueError, match="expected one of train, test, found 'valid'"):
+        ThreeDIdent(rendered, "valid")
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no folder"):
+        ThreeDIdent(tmp_path / "nothing")
+
+
+def test_missing_manifest_of_our_own(rendered: Path, tmp_path: Path) -> None:
+    train = broken(rendered, tmp_path)
+    (train / "dataset.json").unlink()
+    with pytest.raises(ValueError, match="dataset.json: expected the manifest"):
+        ThreeDIdent(train.parent)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"schema_version": 99}', b"\xff"])
+def test_damaged_manifest(rendered: Path, tmp_path: Path, content: bytes) -> None:
+    train = broken(rendered, tmp_path)
+    (train / "dataset.json").write_bytes(content)
+    with pytest.raises(ValueError, match="expected a manifest of schema version 1"):
+        ThreeDIdent(train.parent)
+
+
+def test_missing_images_are_counted(rendered: Path, tmp_path: Path) -> None:
+    train = broken(rendered, tmp_path)
+    for i in (3, 4):
+        (train / "images" / f"{i:06d}.png").unlink()
+    with pytest.raises(ValueError, match=r"found 2 missing, first 000003\.png"):
+        ThreeDIdent(train.parent)
+
+
+def test_truncated_image_is_named_when_read(rendered: Path, tmp_path: Path) -> None:
+    train = broken(rendered, tmp_path)
+    image = train / "images" / "000005.png"
+    image.write_bytes(image.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"000005\.png: expected an image, found a damaged file"):
+        ThreeDIdent(train.parent)[5]
+
+
+def test_latents_of_another_length(rendered: Path, tmp_path: Path) -> None:
+    train = broken(rendered, tmp_path)
+    np.save(train / "raw_latents.npy", np.zeros((5, 10), dtype=np.float32))
+    with pytest.raises(ValueError, match="expected 12 rows as the manifest says, found 5"):
+        ThreeDIdent(train.parent)
+
+
+def test_pickled_latents_are_refused(rendered: Path, tmp_path: Path) -> None:
+    train = broken(rendered, tmp_path)
+    np.save(train / "raw_latents.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="expected a plain npy array"):
+        ThreeDIdent(train.parent)

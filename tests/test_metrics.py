@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
+
+from benchmark.metrics import Scores, linear_r2, score
+
+
+def case(seed: int, n: int = 4, rows: int = 301) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    z = rng.uniform(-1, 1, (rows, n))
+    return z, np.tanh(z @ rng.normal(size=(n, n))) + rng.normal(0, 0.3, (rows, n))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_r2_is_scikit_learns(seed: int) -> None:
+    z, codes = case(seed)
+    half = len(z) // 2
+    fit = LinearRegression().fit(codes[:half], z[:half])
+    expected = r2_score(z[half:], fit.predict(codes[half:]), multioutput="raw_values")
+    scores = score(z, codes)
+    assert scores.r2_per_factor == pytest.approx(expected, abs=1e-9)
+    assert scores.r2 == pytest.approx(expected.mean(), abs=1e-9)
+
+
+def test_r2_is_scikit_learns_for_collinear_and_dead_codes() -> None:
+    z, codes = case(0)
+    codes[:, 1] = 2 * codes[:, 0]
+    codes[:, 2] = 5.0
+    half = len(z) // 2
+    fit = LinearRegression().fit(codes[:half], z[:half])
+    expected = r2_score(z[half:], fit.predict(codes[half:]), multioutput="raw_values")
+    assert linear_r2(z, codes) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mcc_is_the_best_of_all_assignments(seed: int) -> None:
+    z, codes = case(seed, n=5)
+    absolute = np.abs(np.corrcoef(z.T, codes.T)[:5, 5:])
+    means = {p: absolute[np.arange(5), p].mean() for p in permutations(range(5))}
+    scores = score(z, codes)
+    assert scores.mcc == pytest.approx(max(means.values()), abs=1e-9)
+    assert means[tuple(scores.assignment)] == pytest.approx(scores.mcc, abs=1e-12)
+    assert np.abs(scores.correlation) == pytest.approx(absolute, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_invertible_affine_maps_are_perfectly_linear(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z = rng.uniform(-1, 1, (200, 10))
+    assert score(z, z @ rng.normal(size=(10, 10)) + 100 * rng.normal(size=10)).r2 == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_signed_scaled_permutations_are_perfectly_identified(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, order = rng.uniform(-1, 1, (200, 10)), rng.permutation(10)
+    scale = rng.choice([-1, 1], 10) * 10 ** rng.uniform(-6, 6, 10)
+    scores = score(z, z[:, order] * scale + 3)
+    assert scores.mcc == pytest.approx(1)
+    assert (order[scores.assignment] == np.arange(10)).all()
+    assigned = scores.correlation[np.arange(10), scores.assignment]
+    assert np.sign(assigned) == pytest.approx(np.sign(scale[scores.assignment]))
+
+
+def test_unrelated_codes_score_nothing() -> None:
+    rng = np.random.default_rng(0)
+    scores = score(rng.uniform(-1, 1, (5000, 10)), rng.normal(size=(5000, 10)))
+    assert abs(scores.r2) < 0.02
+    assert scores.mcc < 0.1
+
+
+def test_collapsed_codes_score_nothing() -> None:
+    scores = score(case(1)[0], np.full((301, 4), 0.1))
+    assert scores.mcc == 0
+    assert (scores.correlation == 0).all()
+    assert scores.r2 <= 0
+
+
+def test_scale_of_codes_does_not_matter() -> None:
+    z, codes = case(2)
+    reference, scaled = score(z, codes), score(z, (codes * 1e-7 + 3).astype(np.float64))
+    assert scaled.r2 == pytest.approx(reference.r2, abs=1e-6)
+    assert scaled.mcc == pytest.approx(reference.mcc, abs=1e-6)
+
+
+def test_more_codes_than_factors_have_an_r2() -> None:
+    z, codes = case(3)
+    assert (linear_r2(z, np.hstack([codes, z])) > 0.999).all()
+
+
+def test_json_round_trip() -> None:
+    scores = score(*case(4))
+    again = Scores.from_json(scores.to_json())
+    assert again.r2 == scores.r2
+    assert (again.correlation == scores.correlation).all()
+    assert (again.assignment == scores.assignment).all()
+
+
+@pytest.mark.parametrize(
+    ("z", "codes", "words"),
+    [
+        (np.zeros((10, 3)), np.zeros((10, 4)), "expected shape (10, 3)"),
+        (np.zeros((10, 3)), np.zeros((9, 3)), "expected shape (10, 3)"),
+        (np.zeros(10), np.zeros(10), "(N, n)"),
+        (np.zeros((3, 2)), np.zeros((3, 2)), "N >= 4"),
+        (np.eye(6), np.full((6, 6), np.nan), "NaN or infinity in row 0"),
+        (np.hstack([case(0)[0][:, :3], np.ones((301, 1))]), case(0)[1], "column 3 constant"),
+    ],
+)
+def test_bad_input_is_named(z: np.ndarray, codes: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match="expected") as error:
+        score(z, codes)
+    assert words in str(error.value)
