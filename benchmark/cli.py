@@ -96,6 +96,7 @@ def benchmark(
         threedident benchmark --data data/small --steps 500 --batch-size 64 --learning-rate 1e-3
         threedident benchmark --loss supervised --seeds 0,1,2
     """
+    space = fitting_space(loss, output_space)
     machine = Machine(_device(device), _workers(workers))
     splits = ThreeDIdent(data, "train"), ThreeDIdent(data, "test")
     for split in splits:
@@ -109,7 +110,7 @@ def benchmark(
     config = Config(
         encoder=encoder,
         loss=loss,
-        output_space=fitting_space(loss, output_space),
+        output_space=space,
         conditional=conditional if contrastive else None,
         sigma=sigma if contrastive else None,
         temperature=temperature if contrastive else None,

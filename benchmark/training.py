@@ -27,7 +27,7 @@ from benchmark.metrics import Scores
 from benchmark.run import RunFolder
 from benchmark.sources import Batch, Normalise, Source
 from threedident.dataset import ThreeDIdent
-from threedident.progress import progress
+from threedident.progress import Interrupted, progress
 from threedident.storage import npy_bytes, write_bytes
 
 CHECKPOINT_PERIOD_S = 60.0
@@ -90,7 +90,7 @@ def train(
 
     Raises:
         ValueError: the loss is no longer finite; the last checkpoint is kept.
-        KeyboardInterrupt: the user stopped the run; a checkpoint was written.
+        Interrupted: the user stopped the run; a checkpoint was written.
     """
     model = build_model(config, splits[0], seed).to(machine.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
@@ -137,7 +137,7 @@ class _Loop:
                     self.save()
                     saved = time.monotonic()
                 if interrupted.is_set():
-                    raise KeyboardInterrupt(
+                    raise Interrupted(
                         f"interrupted: step {self.step} of {config.steps} of seed {self.seed} is "
                         "saved; the same command with --resume goes on from there"
                     )

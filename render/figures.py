@@ -15,6 +15,7 @@ from render.jobs import Request, render_dataset
 from render.launch import Crew
 from threedident.factors import FACTORS, LABELS
 from threedident.manifest import Rendering
+from threedident.progress import Interrupted
 from threedident.storage import SplitFolder, write_bytes
 
 VALUES = (-0.9, -0.3, 0.3, 0.9)
@@ -39,11 +40,16 @@ def traversal(out: Path, rendering: Rendering, crew: Crew) -> None:
         request = Request("train", len(rows), rows=rows)
         try:
             render_dataset(Path(scratch), [request], rendering, crew)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"interrupted: {out} was not written") from None
+        except Interrupted:
+            raise Interrupted(f"interrupted: {out} was not written") from None
         folder = SplitFolder(Path(scratch), "train")
-        images = [np.asarray(Image.open(folder.image(i))) for i in range(len(rows))]
-    write_bytes(out, _figure(np.stack(images)))
+        images = np.stack([_read(folder.image(i)) for i in range(len(rows))])
+    write_bytes(out, _figure(images))
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 def _figure(images: NDArray[np.uint8]) -> bytes:

@@ -29,7 +29,7 @@ from threedident.manifest import (
     Rendering,
     factor_records,
 )
-from threedident.progress import progress
+from threedident.progress import Interrupted, progress
 from threedident.storage import (
     SplitFolder,
     npy_bytes,
@@ -90,7 +90,7 @@ def render_dataset(
     Raises:
         ValueError: ``root`` holds other settings, another run is at work there, or a worker
             cannot go on. Nothing is changed in the first two cases.
-        KeyboardInterrupt: the user stopped the run; the message says how to go on.
+        Interrupted: the user stopped the run; the message says how to go on.
     """
     jobs = [_prepare(root, request, rendering) for request in requests]
     with _locked(root):
@@ -170,7 +170,7 @@ def _render(job: _Job, todo: list[int], crew: Crew) -> None:
         try:
             run_local(job.folder, todo, crew, count)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
+            raise Interrupted(
                 f"interrupted: {len(job.raw) - len(todo) + done} of {len(job.raw)} "
                 f"{job.folder.split} images are safe; the same command again goes on from there"
             ) from None

@@ -35,6 +35,12 @@ def refused(*arguments: object, env: dict[str, str] | None = None) -> str:
     return lines[0]
 
 
+def pixels(path: Path) -> np.ndarray:
+    """The RGB image in a file, shape (H, W, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, hidden ones too."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())

@@ -75,9 +75,12 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    run_help = (
-        "from threedident.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    lines = (
+        "from threedident.cli import main",
+        "try: main(['--help'])",
+        "except SystemExit: pass",
     )
+    run_help = "\n".join(lines)
     assert not loaded_after(run_help) & {"torch", "bpy", "faiss", "scipy", "matplotlib", "numpy"}
 
 

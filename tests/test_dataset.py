@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from tests.conftest import make_images
+from tests.conftest import make_images, pixels
 from threedident import ThreeDIdent
 
 
@@ -21,7 +20,7 @@ def test_item_is_the_file_and_its_row(rendered: Path) -> None:
     for i in (0, 7, -1):
         image, latents = data[i]
         row = range(12)[i]
-        file = np.asarray(Image.open(rendered / "train" / "images" / f"{row:06d}.png"))
+        file = pixels(rendered / "train" / "images" / f"{row:06d}.png")
         assert image.dtype == torch.uint8
         assert (image.permute(1, 2, 0).numpy() == file).all()
         assert (latents.numpy() == np.load(rendered / "train" / "raw_latents.npy")[row]).all()
@@ -106,7 +105,7 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_missing_manifest_of_our_own(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
     (train / "dataset.json").unlink()
-    with pytest.raises(ValueError, match="dataset.json: expected the manifest"):
+    with pytest.raises(ValueError, match=r"dataset\.json: expected the manifest"):
         ThreeDIdent(train.parent)
 
 

@@ -50,7 +50,9 @@ def test_value_and_gradient_are_those_of_the_definition(
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES, ids=str)
-def test_identical_codes_give_log_of_the_batch_and_finite_gradients(similarity: Similarity) -> None:
+def test_identical_codes_give_log_of_the_batch_and_finite_gradients(
+    similarity: Similarity,
+) -> None:
     u = torch.ones(16, 4, requires_grad=True)
     v = torch.ones(16, 4, requires_grad=True)
     loss = info_nce(u, v, similarity)
@@ -90,7 +92,12 @@ def test_true_inverse_reaches_the_conditional_entropy() -> None:
 
 @pytest.mark.parametrize(
     ("shapes", "temperature"),
-    [(((4, 2), (4, 3)), 1.0), (((1, 2), (1, 2)), 1.0), (((4,), (4,)), 1.0), (((4, 2), (4, 2)), 0.0)],
+    [
+        (((4, 2), (4, 3)), 1.0),
+        (((1, 2), (1, 2)), 1.0),
+        (((4,), (4,)), 1.0),
+        (((4, 2), (4, 2)), 0.0),
+    ],
 )
 def test_bad_input_is_named(shapes: tuple[tuple[int, ...], ...], temperature: float) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -52,7 +52,9 @@ def test_mcc_is_the_best_of_all_assignments(seed: int) -> None:
 def test_invertible_affine_maps_are_perfectly_linear(seed: int) -> None:
     rng = np.random.default_rng(seed)
     z = rng.uniform(-1, 1, (200, 10))
-    assert score(z, z @ rng.normal(size=(10, 10)) + 100 * rng.normal(size=10)).r2 == pytest.approx(1)
+    assert score(z, z @ rng.normal(size=(10, 10)) + 100 * rng.normal(size=10)).r2 == pytest.approx(
+        1
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -87,7 +87,9 @@ def test_anchors_are_uniform_over_rows(data: ThreeDIdent) -> None:
 def test_positives_stay_close_in_latent_space(data: ThreeDIdent) -> None:
     anchors, positives = PositivePairs(data, Normal(0.1)).rows(np.arange(2000))
     step = np.linalg.norm(data.latents[anchors] - data.latents[positives], axis=1).mean()
-    unrelated = np.linalg.norm(data.latents[anchors] - np.roll(data.latents[anchors], 1, 0), axis=1)
+    unrelated = np.linalg.norm(
+        data.latents[anchors] - np.roll(data.latents[anchors], 1, 0), axis=1
+    )
     assert step < 0.8 * unrelated.mean()
 
 

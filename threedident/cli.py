@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import click
 
+from threedident.progress import Interrupted
+
 USER_ERROR = 2
 
 
@@ -78,9 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
         status = USER_ERROR
     except click.ClickException as error:
         status = _fail(error.format_message())
-    except (KeyboardInterrupt, click.Abort) as error:
-        status = _fail(str(error) or "interrupted; the same command again goes on from there")
-    except (ValueError, OSError) as error:
+    except (KeyboardInterrupt, click.Abort):
+        status = _fail("interrupted; the same command again goes on from there")
+    except (Interrupted, ValueError, OSError) as error:
         status = _fail(str(error))
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from threedident.storage import (
+    SplitFolder,
+    atomic_write,
+    load_npy,
+    npy_bytes,
+    read_sums,
+    sha256,
+    sums_bytes,
+    sweep,
+    write_bytes,
+)
+
+
+def test_write_replaces_whole_files(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    write_bytes(tmp_path / "file", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"new")]
+
+
+def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    writer = atomic_write(tmp_path / "file")
+    writer.__enter__().write(b"half")
+    assert not writer.__exit__(RuntimeError, RuntimeError(), None)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_a_killed_writer_leaves_only_what_sweep_removes(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+from threedident.storage import atomic_write
+with atomic_write(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    write_bytes(tmp_path / "file", b"old")
+    result = subprocess.run([sys.executable, "-c", script, str(tmp_path / "file")])
+    assert result.returncode == -9
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_npy_round_trip(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    write_bytes(tmp_path / "a.npy", npy_bytes(array))
+    assert (load_npy(tmp_path / "a.npy") == array).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"not npy", npy_bytes(np.ones((9, 9)))[:-50]])
+def test_damaged_npy_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npy: expected a plain npy array"):
+        load_npy(path)
+    with pytest.raises(ValueError, match="found nothing"):
+        load_npy(tmp_path / "b.npy")
+
+
+def test_archives_are_no_arrays(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.ones(3))
+    with pytest.raises(ValueError, match="found an archive"):
+        load_npy(tmp_path / "a.npz")
+
+
+def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
+    folder = SplitFolder(tmp_path, "train")
+    folder.images.mkdir(parents=True)
+    digests = {}
+    for index in (3, 0, 11):
+        content = os.urandom(50)
+        folder.image(index).write_bytes(content)
+        digests[index] = sha256(content)
+    folder.sums.write_bytes(sums_bytes(digests))
+    assert read_sums(folder.sums) == digests
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=folder.path).returncode == 0
+
+
+def test_damaged_sums_lose_only_their_lines(tmp_path: Path) -> None:
+    content = sums_bytes({0: "a" * 64, 1: "b" * 64}).replace(b"b" * 64, b"b" * 63)
+    (tmp_path / "SHA256SUMS").write_bytes(content)
+    assert read_sums(tmp_path / "SHA256SUMS") == {0: "a" * 64}
+    assert read_sums(tmp_path / "absent") == {}

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import cli, refused
+from threedident.storage import SplitFolder
+from threedident.verify import Problem, quick_check, verify_split
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+DAMAGES: list[tuple[Callable[[Path], None], str]] = [
+    (Path.unlink, "missing"),
+    (truncate, "truncated"),
+    (empty, "truncated"),
+    (flip, "altered"),
+]
+
+
+@pytest.fixture
+def folder(rendered: Path, tmp_path: Path) -> SplitFolder:
+    return SplitFolder(shutil.copytree(rendered, tmp_path / "data"), "train")
+
+
+def test_a_finished_data_set_is_clean(rendered: Path) -> None:
+    for split in ("train", "test"):
+        assert verify_split(SplitFolder(rendered, split)) == []
+    result = cli("verify", rendered)
+    assert result.returncode == 0
+    assert "12 images, all intact" in result.stdout
+
+
+@pytest.mark.parametrize(("damage", "what"), DAMAGES)
+def test_every_bad_image_is_named(
+    folder: SplitFolder, damage: Callable[[Path], None], what: str
+) -> None:
+    bad = [folder.image(i) for i in (0, 5, 11)]
+    for path in bad:
+        damage(path)
+    assert verify_split(folder) == [Problem(path, what) for path in bad]
+
+
+@pytest.mark.parametrize("name", ["raw_latents.npy", "latents.npy"])
+@pytest.mark.parametrize(("damage", "what"), [(Path.unlink, "missing"), (flip, "altered")])
+def test_every_bad_file_beside_the_images_is_named(
+    folder: SplitFolder, name: str, damage: Callable[[Path], None], what: str
+) -> None:
+    damage(folder.path / name)
+    assert verify_split(folder) == [Problem(folder.path / name, what)]
+
+
+def test_altered_digests_are_found(folder: SplitFolder) -> None:
+    folder.sums.write_text(folder.sums.read_text().replace("a", "b", 1))
+    assert Problem(folder.sums, "altered") in verify_split(folder)
+
+
+def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
+    folder.image(2).unlink()
+    truncate(folder.image(3))
+    result = cli("verify", folder.root)
+    assert result.returncode == 2
+    assert result.stdout.splitlines() == [
+        f"{folder.image(2)}: missing",
+        f"{folder.image(3)}: truncated",
+    ]
+    assert "found 2 bad files; the same render command again repairs them" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "info"])
+def test_commands_refuse_what_is_no_data_set(
+    folder: SplitFolder, tmp_path: Path, command: str
+) -> None:
+    assert "no folder" in refused(command, tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    assert "found none" in refused(command, tmp_path / "empty")
+    folder.manifest.unlink()
+    assert "dataset.json" in refused(command, folder.root)
+    folder.manifest.write_text("{}")
+    assert "expected a manifest of schema version 1" in refused(command, folder.root)
+
+
+def test_info_shows_the_manifest(rendered: Path) -> None:
+    result = cli("info", rendered)
+    assert result.returncode == 0
+    for word in ("12", "32 x 32", "wrapped", "draft", "seed 0", "Blender"):
+        assert word in result.stdout
+
+
+@pytest.mark.parametrize(("damage", "what"), DAMAGES[:3])
+def test_quick_check_sees_incomplete_images(
+    folder: SplitFolder, damage: Callable[[Path], None], what: str
+) -> None:
+    quick_check(folder, 12)
+    damage(folder.image(7))
+    with pytest.raises(ValueError, match=rf"000007\.png: expected a whole image, found it {what}"):
+        quick_check(folder, 12)
