@@ -1,7 +1,10 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types and all tests.
 
-PYTHON ?= python3
+# Blender's module is built for Python 3.11 alone.
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" 2> /dev/null \
+	&& echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= data/demo
@@ -13,6 +16,7 @@ setup: $(VENV)/.ready libraries
 
 $(VENV)/.ready: pyproject.toml
 	@echo "== environment: $(VENV), about 8 GB with torch, faiss-gpu and Blender"
+	@test -n "$(PYTHON)" || { echo "Blender needs Python 3.11, found none; make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@

@@ -10,6 +10,7 @@ OUT/figures/*.png, OUT/report.html
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.config import Config, differences
-from threedident.storage import atomic_write, write_bytes
+from threedident.storage import write_bytes
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ class RunFolder:
 
     def save_checkpoint(self, seed: int, state: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all."""
-        with atomic_write(self.checkpoint(seed)) as file:
-            torch.save(state, file)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(self.checkpoint(seed), buffer.getvalue())
 
     def load_checkpoint(self, seed: int) -> dict[str, Any] | None:
         """The last checkpoint of a seed, or None where there is none.

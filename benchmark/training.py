@@ -27,7 +27,8 @@ from benchmark.metrics import Scores
 from benchmark.run import RunFolder
 from benchmark.sources import Batch, Normalise, Source
 from threedident.dataset import ThreeDIdent
-from threedident.progress import Interrupted, progress
+from threedident.errors import Interrupted
+from threedident.progress import progress
 from threedident.storage import npy_bytes, write_bytes
 
 CHECKPOINT_PERIOD_S = 60.0

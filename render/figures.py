@@ -13,9 +13,9 @@ from PIL import Image
 
 from render.jobs import Request, render_dataset
 from render.launch import Crew
+from threedident.errors import Interrupted
 from threedident.factors import FACTORS, LABELS
 from threedident.manifest import Rendering
-from threedident.progress import Interrupted
 from threedident.storage import SplitFolder, write_bytes
 
 VALUES = (-0.9, -0.3, 0.3, 0.9)

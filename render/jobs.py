@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from render.journal import channels_of, read_journals
 from render.launch import Crew, run_local
 from render.plan import Plan, check_compatible, rows_digest, write_plan
+from threedident.errors import Interrupted
 from threedident.latents import sample_raw, to_physical
 from threedident.manifest import (
     Channels,
@@ -29,7 +30,7 @@ from threedident.manifest import (
     Rendering,
     factor_records,
 )
-from threedident.progress import Interrupted, progress
+from threedident.progress import progress
 from threedident.storage import (
     SplitFolder,
     npy_bytes,
@@ -123,21 +124,23 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _run(job: _Job, crew: Crew) -> Outcome:
     folder, n = job.folder, len(job.raw)
-    known = _known_digests(folder)
+    known = _known_digests(job)
     todo = [i for i in range(n) if _needs_work(folder, i, known.get(i))]
     if todo or not _is_finished(job):
         write_plan(folder, job.plan, job.raw)
         sweep(folder.images)
         _render(job, todo, crew)
         _finish(job)
-    if folder.scratch.is_dir():
         shutil.rmtree(folder.scratch)
     return Outcome(folder.split, n, len(todo))
 
 
-def _known_digests(folder: SplitFolder) -> dict[int, str]:
-    journals = {index: record.digest for index, record in read_journals(folder).items()}
-    return {**read_sums(folder.sums), **journals}
+def _known_digests(job: _Job) -> dict[int, str]:
+    """Digests by index: of rows that the manifest covers, and of those in the journals."""
+    covered = job.manifest.n if job.manifest else 0
+    sums = {i: digest for i, digest in read_sums(job.folder.sums).items() if i < covered}
+    journals = {i: record.digest for i, record in read_journals(job.folder).items()}
+    return {**sums, **journals}
 
 
 def _needs_work(folder: SplitFolder, index: int, digest: str | None) -> bool:
@@ -145,9 +148,9 @@ def _needs_work(folder: SplitFolder, index: int, digest: str | None) -> bool:
 
 
 def _is_finished(job: _Job) -> bool:
-    """Whether the files beside the images are those of the manifest, for as many rows."""
+    """Whether no run was interrupted here, and the files beside the images are the manifest's."""
     folder, manifest = job.folder, job.manifest
-    if manifest is None or manifest.n != len(job.raw):
+    if folder.scratch.is_dir() or manifest is None or manifest.n != len(job.raw):
         return False
     digests = manifest.digests
     wanted = {
@@ -184,7 +187,7 @@ def _render(job: _Job, todo: list[int], crew: Crew) -> None:
 def _finish(job: _Job) -> None:
     """Write what stands beside the images, the manifest last, and remove strays."""
     folder, n = job.folder, len(job.raw)
-    known = _known_digests(folder)
+    known = _known_digests(job)
     contents = {
         folder.raw_latents: npy_bytes(job.raw),
         folder.latents: npy_bytes(to_physical(job.raw)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import errno
 import io
 import json
 import os
@@ -25,6 +24,7 @@ from render.journal import append, open_journal, record_of
 from render.plan import open_plan
 from render.scene import frame
 from render.settings import QUALITIES
+from threedident.errors import explain
 from threedident.latents import to_physical
 from threedident.storage import SplitFolder, write_bytes
 
@@ -90,8 +90,8 @@ def _die_with_parent() -> None:
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full at {error.filename or 'the data set'}; free space"
+    if isinstance(error, OSError):
+        return explain(error)
     if isinstance(error, ImportError):
         return f"bpy cannot be loaded: {error}; python -m render.libraries names missing packages"
     return " ".join(str(error).split())

@@ -217,6 +217,17 @@ def test_interrupt_ends_quickly_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "interrupted; give the same render command" in refused("info", tmp_path / "data")
 
 
+def test_an_interrupted_growth_can_be_given_up(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    process = start_render(data, "--n", 400, "--n-test", 6)
+    wait_for(lambda: images_in(data) > 14)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    result = cli("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    assert "12 train images (0 new)" in result.stdout
+    assert contents(data) == contents(rendered)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -379,7 +390,7 @@ find . -name "0*.png" -size 0
     result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
     assert result.stdout == "status 2\n", result
     [line] = [line for line in result.stderr.splitlines() if line.startswith("threedident: ")]
-    assert "the disk is full" in line
+    assert "expected room on the disk, found it full" in line
     assert "the same command again goes on" in line
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from threedident.progress import Interrupted
+from threedident.errors import Interrupted, explain
 
 USER_ERROR = 2
 
@@ -82,8 +82,10 @@ def main(arguments: list[str] | None = None) -> None:
         status = _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):
         status = _fail("interrupted; the same command again goes on from there")
-    except (Interrupted, ValueError, OSError) as error:
+    except (Interrupted, ValueError) as error:
         status = _fail(str(error))
+    except OSError as error:
+        status = _fail(f"{explain(error)}, then give the same command again")
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -1,4 +1,4 @@
-"""Long work: a bar on a terminal, elsewhere a line every 30 seconds, and its interruption."""
+"""Progress of long work: a bar on a terminal, elsewhere a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 PERIOD_S = 30.0
-
-
-class Interrupted(Exception):  # noqa: N818
-    """The user stopped long work; the message says what is safe and how to go on."""
 
 
 class Advance(Protocol):
