@@ -12,6 +12,7 @@ import torch
 
 from benchmark.config import LOSSES, SUPERVISED, Config, fitting_space
 from benchmark.encoders import ENCODERS
+from benchmark.metrics import LEAST_ROWS
 from benchmark.report import write_results
 from benchmark.run import RunFolder
 from benchmark.spaces import OUTPUT_SPACES
@@ -21,6 +22,7 @@ from threedident.storage import sha256
 from threedident.verify import quick_check
 
 _SCORES_PER_RUN = 10
+_SOUND_ROWS_PER_FACTOR = 20
 
 
 def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -101,6 +103,7 @@ def benchmark(
     splits = ThreeDIdent(data, "train"), ThreeDIdent(data, "test")
     for split in splits:
         quick_check(split.folder, len(split))
+    _check_test_split(splits[1])
     if batch_size > len(splits[0]):
         raise ValueError(
             f"--batch-size: expected at most {len(splits[0])}, the images of the train split, "
@@ -134,6 +137,26 @@ def benchmark(
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
     )
     click.echo(f"report: {folder.report}")
+
+
+def _check_test_split(split: ThreeDIdent) -> None:
+    """Refuse a test split that cannot be scored, and warn of one that scores mostly noise.
+
+    Raises:
+        ValueError: there are too few images.
+    """
+    n, factors = len(split), split.latents.shape[1]
+    if n < LEAST_ROWS:
+        raise ValueError(
+            f"{split.folder.path}: expected at least {LEAST_ROWS} test images to score on, found "
+            f"{n}; render more with --n-test"
+        )
+    if n < _SOUND_ROWS_PER_FACTOR * factors:
+        click.echo(
+            f"note: R2 fits {factors} codes on {n // 2} test images, so its value is mostly "
+            f"noise; {_SOUND_ROWS_PER_FACTOR * factors} or more test images make it sound",
+            err=True,
+        )
 
 
 def _device(name: str) -> torch.device:

@@ -25,7 +25,7 @@ from scipy.optimize import linear_sum_assignment
 
 Array = NDArray[np.float64]
 
-_LEAST_ROWS = 4
+LEAST_ROWS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +141,9 @@ def _standardised(values: ArrayLike) -> Array:
 
 def _rows(values: ArrayLike, name: str) -> Array:
     rows = np.asarray(values, dtype=np.float64)
-    if rows.ndim != 2 or len(rows) < _LEAST_ROWS:
+    if rows.ndim != 2 or len(rows) < LEAST_ROWS:
         raise ValueError(
-            f"{name}: expected shape (N, n) with N >= {_LEAST_ROWS}, found {rows.shape}"
+            f"{name}: expected shape (N, n) with N >= {LEAST_ROWS}, found {rows.shape}"
         )
     if not np.isfinite(rows).all():
         bad = int(np.argwhere(~np.isfinite(rows))[0, 0])

@@ -89,6 +89,15 @@ def write_results(
     return scores
 
 
+def _settings(config: Config) -> dict[str, str]:
+    """The configuration in words; digests are cut to what tells them apart."""
+    fields = config.model_dump(exclude={"data", "seeds"})
+    settings = {name: str(value) for name, value in fields.items() if value is not None}
+    settings["seeds"] = ", ".join(map(str, config.seeds))
+    settings["data"] = ", ".join(f"{split} {digest[:12]}" for split, digest in config.data.items())
+    return settings
+
+
 def _page(
     config: Config,
     scores: dict[str, Any],
@@ -109,7 +118,7 @@ def _page(
         strict=True,
     )
     return environment.from_string(source).render(
-        config=config.model_dump(),
+        config=_settings(config),
         scores=scores,
         first_seed=first.seed,
         factors=list(per_factor),

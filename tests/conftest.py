@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,17 @@ def cli(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Com
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "threedident", *map(str, arguments)]
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """The command line, running, with Ctrl-C as a terminal would deliver it."""
+    return subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def refused(*arguments: object, env: dict[str, str] | None = None) -> str:

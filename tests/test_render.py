@@ -21,7 +21,7 @@ from render.launch import chunks, devices
 from render.libraries import missing_packages
 from render.settings import GPUS
 from render.worker import parse_indices, spell_indices
-from tests.conftest import DRAFT, cli, command, contents, pixels, refused
+from tests.conftest import DRAFT, cli, command, contents, pixels, refused, start
 from threedident.latents import sample_raw
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -147,7 +147,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return [int(line) for line in listed.stdout.split()]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -155,8 +155,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def start_render(out: Path, *arguments: object) -> subprocess.Popen[str]:
-    line = command("render", "--out", out, *arguments, *DRAFT)
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start("render", "--out", out, *arguments, *DRAFT)
 
 
 def images_in(out: Path) -> int:
@@ -190,7 +189,7 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     assert workers
     process.kill()
     process.communicate()
-    wait_for(lambda: not any(Path(f"/proc/{worker}/exe").exists() for worker in workers), 5)
+    wait_for(lambda: not any(Path(f"/proc/{worker}/exe").exists() for worker in workers), 30)
 
 
 def test_a_killed_worker_costs_only_its_images_in_flight(tmp_path: Path) -> None:
@@ -209,7 +208,7 @@ def test_interrupt_ends_quickly_and_says_how_to_go_on(tmp_path: Path) -> None:
     wait_for(lambda: images_in(tmp_path / "data") > 2)
     workers = children(process)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "of 400 train images are safe; the same command again goes on" in stderr
     assert "Traceback" not in stderr
