@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import math
+import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import click
 import torch
@@ -18,8 +20,12 @@ from benchmark.run import RunFolder
 from benchmark.spaces import OUTPUT_SPACES
 from benchmark.training import Machine, train
 from threedident.dataset import ThreeDIdent
+from threedident.machine import processors
+from threedident.manifest import require_alike
 from threedident.storage import sha256
 from threedident.verify import quick_check
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _SCORES_PER_RUN = 10
 _SOUND_ROWS_PER_FACTOR = 20
@@ -27,11 +33,26 @@ _SOUND_ROWS_PER_FACTOR = 20
 
 def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
     parts = value.split(",")
-    if not all(part.isdigit() for part in parts) or len(set(parts)) != len(parts):
+    numbers = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part)]
+    if len(numbers) != len(parts) or len(set(numbers)) != len(parts):
         raise click.BadParameter(
-            f"expected distinct integers such as 0,1,2, found {value}", ctx=ctx, param=param
+            f"expected distinct integers of at most nine digits such as 0,1,2, found {value}",
+            ctx=ctx,
+            param=param,
         )
-    return tuple(map(int, parts))
+    return tuple(numbers)
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"expected a finite number, found {value}", ctx=ctx, param=param)
+    return value
+
+
+def _positive(name: str, default: float, text: str) -> Callable[[_Command], _Command]:
+    """An option that takes a positive finite number."""
+    kind = click.FloatRange(0, min_open=True)
+    return click.option(name, type=kind, default=default, callback=_finite, help=text)
 
 
 @click.command(context_settings={"show_default": True})
@@ -55,11 +76,11 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     default="normal",
     help="Density of positives.",
 )
-@click.option("--sigma", type=click.FloatRange(0, min_open=True), default=0.1, help="Its scale.")
-@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0)
+@_positive("--sigma", 0.1, "Its scale.")
+@_positive("--temperature", 1.0, "Divides similarities.")
 @click.option("--steps", type=click.IntRange(1), default=30_000)
 @click.option("--batch-size", type=click.IntRange(2), default=512, help="Pairs a step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-4)
+@_positive("--learning-rate", 1e-4, "Of Adam.")
 @click.option(
     "--seeds",
     callback=_seeds,
@@ -101,6 +122,7 @@ def benchmark(
     space = fitting_space(loss, output_space)
     machine = Machine(_device(device), _workers(workers))
     splits = ThreeDIdent(data, "train"), ThreeDIdent(data, "test")
+    require_alike([split.manifest for split in splits if split.manifest is not None])
     for split in splits:
         quick_check(split.folder, len(split))
     _check_test_split(splits[1])
@@ -175,7 +197,7 @@ def _device(name: str) -> torch.device:
 
 def _workers(asked: int | None) -> int:
     """Loader processes: as asked, or one for every two processors, at most eight."""
-    return asked if asked is not None else min(8, len(os.sched_getaffinity(0)) // 2)
+    return asked if asked is not None else min(8, processors() // 2)
 
 
 def _identity(split: ThreeDIdent) -> str:
@@ -206,4 +228,4 @@ def _command(config: Config, data: Path, folder: RunFolder) -> str:
         "out": folder.path,
     }
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return shlex.join(["threedident", "benchmark", *given])
+    return shlex.join(["threedident", "benchmark", *given, "--resume"])

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader
 
-from benchmark.metrics import Scores, score
+from benchmark.sources import load
 from threedident.dataset import ThreeDIdent
 
 _BATCH = 256
@@ -32,16 +31,8 @@ def represent(
     training = model.training
     model.eval()
     try:
-        loader = DataLoader(dataset, batch_size=_BATCH, num_workers=workers)
-        codes = [model(images.to(device)).float().cpu() for images, _ in loader]
+        batches = load(dataset, workers, batch_size=_BATCH)
+        codes = [model(images.to(device)).float().cpu() for images, _ in batches]
     finally:
         model.train(training)
     return torch.cat(codes).numpy()
-
-
-def evaluate(
-    model: nn.Module, dataset: ThreeDIdent, device: torch.device, workers: int
-) -> tuple[Scores, NDArray[np.float32]]:
-    """Scores of a model on a split, and the representations they were computed from."""
-    codes = represent(model, dataset, device, workers)
-    return score(dataset.latents, codes), codes

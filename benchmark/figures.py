@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ _DPI = 110
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
-    plt.close(figure)
     return buffer.getvalue()
 
 
@@ -33,7 +31,8 @@ def curves(records: Sequence[dict[str, Any]]) -> bytes:
     Arguments:
         records: lines of ``metrics.jsonl``.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
+    figure = Figure(figsize=(9.5, 3.2))
+    left, right = figure.subplots(1, 2)
     for seed in sorted({record["seed"] for record in records}):
         own = [record for record in records if record["seed"] == seed]
         losses = np.array([(r["step"], r["loss"]) for r in own if "loss" in r]).reshape(-1, 2)
@@ -63,7 +62,8 @@ def correlation(scores: Scores) -> bytes:
     """Factors x codes, codes in the order of their assigned factors."""
     order = scores.assignment
     matrix = scores.correlation[:, order]
-    figure, axis = plt.subplots(figsize=(5.6, 4.8))
+    figure = Figure(figsize=(5.6, 4.8))
+    axis = figure.subplots()
     drawn = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
     axis.set_yticks(range(len(LABELS)), LABELS)
     axis.set_xticks(range(len(order)), [f"code {code}" for code in order], rotation=60, ha="right")
@@ -79,7 +79,8 @@ def scatter(latents: Array, codes: Array, scores: Scores) -> bytes:
     """True against linearly recovered value of every factor, on the rows R^2 is scored on."""
     half = len(latents) // 2
     recovered = linear_readout(latents[:half], codes[:half], codes[half:])
-    figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.3), sharex=True, sharey=True)
+    figure = Figure(figsize=(9.5, 4.3))
+    axes = figure.subplots(2, 5, sharex=True, sharey=True)
     for column, axis in enumerate(axes.flat):
         axis.plot([-1, 1], [-1, 1], color="0.6", linewidth=0.8)
         axis.scatter(
@@ -99,7 +100,7 @@ def nearest_traversal(dataset: ThreeDIdent) -> bytes:
     """The data set's own images nearest to the axes of the latent space.
 
     One column a factor, one row a value of it, every other factor as near to 0 as there is an
-    image. ``dataset`` gives PIL images through its transform, or uint8 tensors.
+    image. ``dataset`` has no transform.
     """
     count = len(FACTORS)
     targets = np.zeros((len(TRAVERSAL_VALUES), count, count))
@@ -107,7 +108,8 @@ def nearest_traversal(dataset: ThreeDIdent) -> bytes:
         targets[:, column, column] = TRAVERSAL_VALUES
     rows = NearestLatents(dataset.latents).search(targets.reshape(-1, count)).indices[:, 0]
     grid: NDArray[np.int64] = rows.reshape(len(TRAVERSAL_VALUES), count)
-    figure, axes = plt.subplots(*grid.shape, figsize=(9.5, 5.0))
+    figure = Figure(figsize=(9.5, 5.0))
+    axes = figure.subplots(*grid.shape)
     for (row, column), image_row in np.ndenumerate(grid):
         axis = axes[row, column]
         axis.imshow(dataset[int(image_row)][0].permute(1, 2, 0).numpy())

@@ -23,6 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lstsq
 from scipy.optimize import linear_sum_assignment
 
+from threedident.arrays import as_float64
+
 Array = NDArray[np.float64]
 
 LEAST_ROWS = 4
@@ -109,8 +111,8 @@ def linear_r2(latents: ArrayLike, representations: ArrayLike) -> Array:
     half = len(z) // 2
     prediction = linear_readout(z[:half], codes[:half], codes[half:])
     held_out = z[half:]
+    _require_spread(np.minimum(np.ptp(held_out, axis=0), np.ptp(z[:half], axis=0)))
     spread = ((held_out - held_out.mean(axis=0)) ** 2).sum(axis=0)
-    _require_spread(np.minimum(spread, np.ptp(z[:half], axis=0)))
     return np.asarray(1.0 - ((held_out - prediction) ** 2).sum(axis=0) / spread)
 
 
@@ -131,7 +133,7 @@ def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
 
 
 def _standardised(values: ArrayLike) -> Array:
-    centred = np.asarray(values, dtype=np.float64)
+    centred = as_float64(values)
     scale = np.abs(centred).max(axis=0)
     centred = centred - centred.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)
@@ -140,7 +142,7 @@ def _standardised(values: ArrayLike) -> Array:
 
 
 def _rows(values: ArrayLike, name: str) -> Array:
-    rows = np.asarray(values, dtype=np.float64)
+    rows = as_float64(values)
     if rows.ndim != 2 or len(rows) < LEAST_ROWS:
         raise ValueError(
             f"{name}: expected shape (N, n) with N >= {LEAST_ROWS}, found {rows.shape}"

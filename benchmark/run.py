@@ -20,7 +20,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.config import Config, differences
-from threedident.storage import write_bytes
+from threedident.storage import sweep, write_bytes
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class RunFolder:
         Raises:
             ValueError: it holds a run and ``resume`` is off, or one of another configuration.
         """
+        sweep(self.path)
         if self.config.is_file():
             if not resume:
                 raise ValueError(
@@ -85,9 +86,12 @@ class RunFolder:
                 f"{self.path}: expected a new folder or a run, found other files; give another "
                 "--out"
             )
-        for folder in (self.figures, self.checkpoint(0).parent, self.representations(0).parent):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
+        parts = (self.figures, self.checkpoint(0).parent, self.representations(0).parent)
+        for folder in parts:
+            folder.mkdir(exist_ok=True)
+        sweep(self.path, *parts)
 
     def _read_config(self) -> Config:
         try:
@@ -123,16 +127,22 @@ class RunFolder:
         return state
 
     def records(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``; a line that a kill cut short is passed over."""
+        """The lines of ``metrics.jsonl``; lines that are damaged or cut short are passed over."""
         if not self.metrics.is_file():
             return []
         found = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                found.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(record, dict) and {"seed", "step"} <= record.keys():
+                found.append(record)
         return found
+
+    def scored(self, seed: int) -> list[dict[str, Any]]:
+        """The scores of a seed among :meth:`records`, in order."""
+        return [r for r in self.records() if r["seed"] == seed and "r2" in r]
 
     def rewind(self, seed: int, step: int) -> TextIO:
         """``metrics.jsonl``, open to append, without the lines of ``seed`` past ``step``."""

@@ -71,13 +71,24 @@ class Source:
             for pair in self._load(pairs, _ItemBatches(size, first, last)):
                 yield Batch(pair.image, pair.positive_image, pair.latents)
 
-    def _load(self, dataset: Dataset[Any], batches: Sampler[list[int]]) -> DataLoader[Any]:
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            worker_init_fn=_ignore_interrupt,
-        )
+    def _load(self, dataset: Dataset[Any], batches: Sampler[list[int]]) -> Iterator[Any]:
+        return load(dataset, self.workers, batch_sampler=batches)
+
+
+def load(dataset: Dataset[Any], workers: int, **batching: Any) -> Iterator[Any]:
+    """The batches of a torch DataLoader, with errors of its processes as they were raised.
+
+    Arguments:
+        dataset: what to load.
+        workers: loader processes.
+        batching: how rows become batches, as :class:`torch.utils.data.DataLoader` takes it.
+    """
+    loader = DataLoader(dataset, num_workers=workers, worker_init_fn=_ignore_interrupt, **batching)
+    try:
+        yield from loader
+    except ValueError as error:  # from a process, torch hands over the whole traceback as text
+        last = str(error).strip().splitlines()[-1]
+        raise ValueError(last.removeprefix("ValueError: ")) from None
 
 
 def _ignore_interrupt(_: int) -> None:

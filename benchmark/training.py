@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmark.config import SIMILARITIES, Config
 from benchmark.encoders import build_encoder
-from benchmark.evaluation import evaluate
+from benchmark.evaluation import represent
 from benchmark.losses import info_nce
-from benchmark.metrics import Scores
+from benchmark.metrics import Scores, score
 from benchmark.run import RunFolder
 from benchmark.sources import Batch, Normalise, Source
 from threedident.dataset import ThreeDIdent
@@ -95,19 +96,29 @@ def train(
     """
     model = build_model(config, splits[0], seed).to(machine.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    state = folder.load_checkpoint(seed)
-    step = 0
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    with folder.rewind(seed, -1 if state is None else step) as log:
+    step = _restore(folder, seed, model, optimizer)
+    with folder.rewind(seed, step) as log:
         loop = _Loop(config, seed, splits[1], folder, machine, model, optimizer, log, step)
-        if state is None:
-            loop.score()
-            loop.save()
         loop.run(Source(splits[0], config.positives(), seed, config.batch_size, machine.workers))
     return _result(folder, seed)
+
+
+def _restore(
+    folder: RunFolder, seed: int, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
+    """Load the last checkpoint where there is one; returns the steps taken until it."""
+    state = folder.load_checkpoint(seed)
+    if state is None:
+        return 0
+    try:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["step"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{folder.checkpoint(seed)}: expected a checkpoint of this run, found another "
+            f"({type(error).__name__}); delete it to train this seed again"
+        ) from None
 
 
 @dataclass
@@ -122,56 +133,78 @@ class _Loop:
     log: TextIO
     step: int
 
+    def __post_init__(self) -> None:
+        self._settled = True  # whether weights and statistics belong to a whole step
+        self._saved, self._saved_step = time.monotonic(), self.step
+        scored = [r["step"] for r in self.folder.scored(self.seed)]
+        self._scored_step = max(scored, default=-1)
+
     def run(self, source: Source) -> None:
-        """Take the steps that are left."""
-        config, saved = self.config, time.monotonic()
+        """Take the steps that are left, and the scores that are due on the way."""
+        try:
+            self._score_if_due()
+            self._save()
+            self._take_steps(source)
+        except KeyboardInterrupt:
+            if self._settled:
+                self._save()
+            raise Interrupted(
+                f"interrupted: seed {self.seed} is saved at step {self._saved_step} of "
+                f"{self.config.steps}; the same command with --resume goes on from there"
+            ) from None
+        self._save()
+
+    def _take_steps(self, source: Source) -> None:
         self.model.train()
-        with (
-            progress(f"train seed {self.seed}", config.steps - self.step, "steps") as advance,
-            _deferred_interrupt() as interrupted,
-        ):
-            for batch in source.batches(self.step, config.steps):
-                loss = self._take_step(batch)
-                if self.step % config.eval_every == 0 or self.step == config.steps:
-                    self.score()
-                if interrupted.is_set() or time.monotonic() - saved > CHECKPOINT_PERIOD_S:
-                    self.save()
-                    saved = time.monotonic()
+        left = self.config.steps - self.step
+        with progress(f"train seed {self.seed}", left, "steps") as advance:
+            for batch in source.batches(self.step, self.config.steps) if left else ():
+                with _deferred_interrupt() as interrupted:
+                    loss = self._take_step(batch)
                 if interrupted.is_set():
-                    raise Interrupted(
-                        f"interrupted: step {self.step} of {config.steps} of seed {self.seed} is "
-                        "saved; the same command with --resume goes on from there"
-                    )
+                    raise KeyboardInterrupt
+                self._score_if_due()
+                if time.monotonic() - self._saved > CHECKPOINT_PERIOD_S:
+                    self._save()
                 advance(note=f"loss {loss:.3f}")
-        self.save()
 
     def _take_step(self, batch: Batch) -> float:
+        self._settled = False
         loss = batch_loss(self.model, batch.to(self.machine.device), self.config)
         value = loss.item()
         if not math.isfinite(value):
-            raise ValueError(
-                f"loss: expected a finite number, found {value} at step {self.step + 1} of seed "
-                f"{self.seed}; lower --learning-rate ({self.folder.checkpoint(self.seed)} is the "
-                "last good state)"
-            )
+            raise ValueError(f"loss: expected a finite number, found {value} {self._advice()}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step += 1
         self._record(loss=value)
+        self._settled = True
         return value
 
-    def score(self) -> None:
-        """Score the model on the test split and keep the representations."""
+    def _advice(self) -> str:
+        return (
+            f"after step {self.step} of seed {self.seed}; lower --learning-rate "
+            f"({self.folder.checkpoint(self.seed)} is the last good state)"
+        )
+
+    def _score_if_due(self) -> None:
+        """Score on the test split and keep the representations, once for each step that asks."""
+        due = self.step % self.config.eval_every == 0 or self.step == self.config.steps
+        if not due or self._scored_step == self.step:
+            return
         machine = self.machine
-        scores, codes = evaluate(self.model, self.test_split, machine.device, machine.workers)
+        codes = represent(self.model, self.test_split, machine.device, machine.workers)
+        if not np.isfinite(codes).all():
+            raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
         write_bytes(self.folder.representations(self.seed), npy_bytes(codes))
-        self._record(**scores.to_json())
+        self._record(**score(self.test_split.latents, codes).to_json())
+        self._scored_step = self.step
 
     def _record(self, **values: object) -> None:
         self.log.write(json.dumps({"seed": self.seed, "step": self.step, **values}) + "\n")
 
-    def save(self) -> None:
+    def _save(self) -> None:
         """Write a checkpoint, and the log up to it."""
         self.log.flush()
         state: dict[str, Any] = {
@@ -180,6 +213,7 @@ class _Loop:
             "optimizer": self.optimizer.state_dict(),
         }
         self.folder.save_checkpoint(self.seed, state)
+        self._saved, self._saved_step = time.monotonic(), self.step
 
 
 @contextmanager
@@ -208,5 +242,10 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 
 def _result(folder: RunFolder, seed: int) -> Result:
     """First and last scores in the log."""
-    scored = [r for r in folder.records() if r["seed"] == seed and "r2" in r]
+    scored = folder.scored(seed)
+    if not scored or scored[0]["step"] != 0:
+        raise ValueError(
+            f"{folder.metrics}: expected the scores of seed {seed} from step 0 on, found them "
+            f"damaged; delete {folder.checkpoint(seed)} to train this seed again"
+        )
     return Result(seed, Scores.from_json(scored[0]), Scores.from_json(scored[-1]))

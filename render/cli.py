@@ -7,20 +7,22 @@ from pathlib import Path
 
 import click
 
-from render.figures import traversal
 from render.jobs import Request, render_dataset
 from render.launch import crew, devices
 from render.scene import HueMode
 from render.settings import DEVICES, QUALITIES, rendering, require_blender
 from threedident.latents import check_raw
 from threedident.manifest import Rendering
-from threedident.storage import load_npy
+from threedident.storage import MOST_ROWS, load_npy
 
 _RESOLUTION = click.option(
     "--resolution", type=click.IntRange(16, 4096), default=224, help="Edge of an image in pixels."
 )
 _QUALITY = click.option(
-    "--quality", type=click.Choice(list(QUALITIES)), default="standard", help="Cycles preset."
+    "--quality",
+    type=click.Choice(list(QUALITIES)),
+    default="standard",
+    help="paper as published, standard to train on, draft for previews.",
 )
 _HUE = click.option(
     "--hue",
@@ -61,9 +63,14 @@ def _resolve(device: str) -> str:
 
 
 @click.command()
-@click.option("--n", type=click.IntRange(1), default=None, help="Images of the train split.")
 @click.option(
-    "--n-test", type=click.IntRange(0), default=None, help="Test images [default: N//10]."
+    "--n", type=click.IntRange(1, MOST_ROWS), default=None, help="Images of the train split."
+)
+@click.option(
+    "--n-test",
+    type=click.IntRange(0, MOST_ROWS),
+    default=None,
+    help="Test images [default: N//10].",
 )
 @click.option(
     "--latents", type=click.Path(path_type=Path), help="Render these rows (npy, N x 10)."
@@ -141,6 +148,8 @@ def traverse(
     Example:
         threedident traverse traversal.png --resolution 128
     """
+    from render.figures import traversal
+
     settings = _settings(resolution, quality, hue, device)
     traversal(out, settings, crew(workers, settings.device))
     click.echo(f"{out}: ten factors, one column each")

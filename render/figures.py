@@ -6,8 +6,8 @@ import io
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -33,6 +33,8 @@ def traversal_rows() -> NDArray[np.float32]:
 
 def traversal(out: Path, rendering: Rendering, crew: Crew) -> None:
     """Render the traversal and write it as a PNG."""
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"{out}: expected a name that ends in .png, found {out.suffix!r}")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: expected an existing folder, found none; create {out.parent}")
     rows = traversal_rows()
@@ -57,7 +59,7 @@ def _figure(images: NDArray[np.uint8]) -> bytes:
     rows, columns = len(VALUES), len(FACTORS)
     gap, left, top = 0.04, 0.35, 0.25
     width, height = left + columns * (1 + gap), top + rows * (1 + gap)
-    figure = plt.figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height))
     for place, image in enumerate(images):
         row, column = divmod(place, columns)
         x, y = left + column * (1 + gap), height - top - row * (1 + gap) - 1
@@ -71,5 +73,4 @@ def _figure(images: NDArray[np.uint8]) -> bytes:
             axis.set_ylabel(f"{VALUES[row]:+.1f}", fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=images.shape[1])
-    plt.close(figure)
     return buffer.getvalue()

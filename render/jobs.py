@@ -6,6 +6,7 @@ last, the manifest. A run that is killed anywhere in between is continued by the
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -34,13 +35,12 @@ from threedident.progress import progress
 from threedident.storage import (
     SplitFolder,
     npy_bytes,
-    read_sums,
     sha256,
     sums_bytes,
     sweep,
     write_bytes,
 )
-from threedident.verify import image_state
+from threedident.verify import bad_files_beside, image_state, trusted_digests
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,10 @@ def render_dataset(
             cannot go on. Nothing is changed in the first two cases.
         Interrupted: the user stopped the run; the message says how to go on.
     """
-    jobs = [_prepare(root, request, rendering) for request in requests]
-    with _locked(root):
+    for request in requests:
+        _prepare(root, request, rendering)
+    with _locked(root):  # another run may have come between, so look again
+        jobs = [_prepare(root, request, rendering) for request in requests]
         return [_run(job, crew) for job in jobs]
 
 
@@ -112,23 +114,31 @@ def _locked(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     handle = os.open(root, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle, root)
         yield
-    except BlockingIOError:
-        raise ValueError(
-            f"{root}: expected no other run at work here, found one; wait for it to end"
-        ) from None
     finally:
         os.close(handle)
 
 
+def _lock(handle: int, root: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ValueError(
+            f"{root}: expected no other run at work here, found one; wait for it to end"
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise  # network file systems cannot lock a folder: go on without
+
+
 def _run(job: _Job, crew: Crew) -> Outcome:
     folder, n = job.folder, len(job.raw)
+    sweep(folder.path, folder.images)
     known = _known_digests(job)
     todo = [i for i in range(n) if _needs_work(folder, i, known.get(i))]
     if todo or not _is_finished(job):
         write_plan(folder, job.plan, job.raw)
-        sweep(folder.images)
         _render(job, todo, crew)
         _finish(job)
         shutil.rmtree(folder.scratch)
@@ -136,9 +146,8 @@ def _run(job: _Job, crew: Crew) -> Outcome:
 
 
 def _known_digests(job: _Job) -> dict[int, str]:
-    """Digests by index: of rows that the manifest covers, and of those in the journals."""
-    covered = job.manifest.n if job.manifest else 0
-    sums = {i: digest for i, digest in read_sums(job.folder.sums).items() if i < covered}
+    """Digests by index: those that the manifest vouches for, and those in the journals."""
+    sums = (trusted_digests(job.folder, job.manifest) if job.manifest else None) or {}
     journals = {i: record.digest for i, record in read_journals(job.folder).items()}
     return {**sums, **journals}
 
@@ -152,13 +161,7 @@ def _is_finished(job: _Job) -> bool:
     folder, manifest = job.folder, job.manifest
     if folder.scratch.is_dir() or manifest is None or manifest.n != len(job.raw):
         return False
-    digests = manifest.digests
-    wanted = {
-        folder.raw_latents: digests.raw_latents,
-        folder.latents: digests.latents,
-        folder.sums: digests.sums,
-    }
-    return all(p.is_file() and sha256(p.read_bytes()) == d for p, d in wanted.items())
+    return not bad_files_beside(folder, manifest)
 
 
 def _render(job: _Job, todo: list[int], crew: Crew) -> None:
@@ -200,27 +203,24 @@ def _finish(job: _Job) -> None:
         latents=sha256(contents[folder.latents]),
         sums=sha256(contents[folder.sums]),
     )
-    wanted = {folder.image(index).name for index in range(n)}
-    for stray in (path for path in folder.images.iterdir() if path.name not in wanted):
-        stray.unlink()
+    for number, stray in folder.numbered().items():
+        if int(number) >= n:
+            stray.unlink()
     write_bytes(folder.manifest, _manifest(job, digests).to_bytes())
 
 
 def _manifest(job: _Job, digests: Digests) -> Manifest:
     channels = _channels(job)
     pixels = len(job.raw) * job.plan.rendering.resolution**2
-    red, green, blue = (
-        _moments(total, square, pixels)
-        for total, square in zip(channels.total, channels.square_total, strict=True)
-    )
+    mean, std = channels.moments(pixels)
     return Manifest(
         split=job.folder.split,
         n=len(job.raw),
         factors=factor_records(),
         origin=job.plan.origin,
         rendering=job.plan.rendering,
-        channel_mean=(red[0], green[0], blue[0]),
-        channel_std=(red[1], green[1], blue[1]),
+        channel_mean=mean,
+        channel_std=std,
         channels=channels,
         digests=digests,
     )
@@ -240,9 +240,3 @@ def _channels(job: _Job) -> Channels:
     r, g, b = (np.array(old.total) + new.total).tolist()
     r2, g2, b2 = (np.array(old.square_total) + new.square_total).tolist()
     return Channels(total=(r, g, b), square_total=(r2, g2, b2))
-
-
-def _moments(total: int, square_total: int, pixels: int) -> tuple[float, float]:
-    """Mean and standard deviation in [0, 1], from integers without cancellation."""
-    variance = (pixels * square_total - total * total) / (255 * pixels) ** 2
-    return total / (255 * pixels), float(np.sqrt(variance))

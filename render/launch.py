@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,11 +13,13 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from render.worker import spell_indices
+from threedident.machine import processors
 from threedident.storage import SplitFolder
 
 CHUNK = 256
 _THREADS_PER_WORKER = 2
 _TRIES_WITHOUT_PROGRESS = 2
+_WORKER = (sys.executable, "-P", "-m", "render.worker")  # -P: no module of the current folder
 
 
 class WorkerError(ValueError):
@@ -35,10 +36,10 @@ class Crew:
 
 def crew(workers: int | None, device: str) -> Crew:
     """A crew that fills this machine's processors, or one worker that drives the GPU."""
-    processors = len(os.sched_getaffinity(0))
+    available = processors()
     if workers is None:
-        workers = max(1, processors // _THREADS_PER_WORKER) if device == "cpu" else 1
-    return Crew(workers=workers, threads=max(1, processors // workers))
+        workers = max(1, available // _THREADS_PER_WORKER) if device == "cpu" else 1
+    return Crew(workers=workers, threads=max(1, available // workers))
 
 
 def chunks(indices: list[int], workers: int) -> list[list[int]]:
@@ -50,7 +51,7 @@ def chunks(indices: list[int], workers: int) -> list[list[int]]:
 def devices() -> list[str]:
     """What Cycles can compute on here, best first; asks a worker, since only workers load bpy."""
     with _Pool() as pool:
-        for message in pool.talk([sys.executable, "-m", "render.worker", "devices"]):
+        for message in pool.talk([*_WORKER, "devices"]):
             found: list[str] = message["devices"]
             return found
     raise WorkerError("devices: Blender listed none")
@@ -85,7 +86,7 @@ def _run_chunk(
     left, failures = list(chunk), 0
     while left:
         before = len(left)
-        command = [sys.executable, "-m", "render.worker", str(folder.path)]
+        command = [*_WORKER, str(folder.path.resolve())]
         command += ["--indices", spell_indices(left), "--threads", str(threads)]
         try:
             for message in pool.talk(command):
@@ -138,6 +139,9 @@ class _Pool:
                     if "error" in message:
                         raise WorkerError(message["error"])
                     yield message
+            except BaseException:
+                process.kill()
+                raise
             finally:
                 self._end(process)
             if process.returncode != 0:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from threedident.manifest import Manifest, Origin, Rendering, read_manifest
+from threedident.latents import SPLITS
+from threedident.manifest import Manifest, Origin, Rendering, read_manifest, setting_differences
 from threedident.storage import SplitFolder, load_npy, npy_bytes, write_bytes
 
 
@@ -34,8 +35,8 @@ def planned_latents(folder: SplitFolder) -> Path:
 
 def write_plan(folder: SplitFolder, plan: Plan, raw: NDArray[np.float32]) -> None:
     """Open a split for workers."""
-    folder.images.mkdir(parents=True, exist_ok=True)
-    folder.scratch.mkdir(exist_ok=True)
+    folder.scratch.mkdir(parents=True, exist_ok=True)  # first: it marks the split as ours
+    folder.images.mkdir(exist_ok=True)
     write_bytes(plan_path(folder), plan.model_dump_json(indent=2).encode())
     write_bytes(planned_latents(folder), npy_bytes(raw))
 
@@ -78,15 +79,20 @@ def rows_digest(raw: NDArray[np.float32]) -> str:
 def check_compatible(folder: SplitFolder, plan: Plan) -> Manifest | None:
     """The manifest of what is there already, after a check that ``plan`` continues it.
 
+    The other split of the data set must have the same settings too.
+
     Raises:
         ValueError: the folder holds other settings, or files that are no data set.
     """
     manifest = read_manifest(folder)
-    for there in (manifest, read_plan(folder)):
-        differences = [] if there is None else _differences(there, plan)
+    siblings = [SplitFolder(folder.root, split) for split in SPLITS if split != folder.split]
+    beside = [there for split in siblings for there in (read_manifest(split), read_plan(split))]
+    for there in (manifest, read_plan(folder), *beside):
+        asked = (plan.origin, plan.rendering)
+        differences = setting_differences((there.origin, there.rendering), asked) if there else []
         if differences:
             raise ValueError(
-                f"{folder.path}: it holds a data set with {', '.join(differences)}; give its "
+                f"{folder.root}: it holds a data set with {', '.join(differences)}; give its "
                 "settings, or another --out"
             )
     if manifest is None and not folder.scratch.is_dir():
@@ -97,13 +103,3 @@ def check_compatible(folder: SplitFolder, plan: Plan) -> Manifest | None:
                 f"{strangers[0]} without {folder.manifest.name}; restore it, or give another --out"
             )
     return manifest
-
-
-def _differences(there: Manifest | Plan, asked: Plan) -> list[str]:
-    """Each setting that differs, as ``name found where asked is asked for``."""
-    found = {**there.origin.model_dump(), **there.rendering.model_dump()}
-    wanted = {**asked.origin.model_dump(), **asked.rendering.model_dump()}
-    names = [name for name in wanted if found[name] != wanted[name]]
-    if len(names) > 1 and "fingerprint" in names:
-        names.remove("fingerprint")  # it follows from the settings already named
-    return [f"{name} {found[name]} where {wanted[name]} is asked for" for name in names]

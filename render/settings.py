@@ -23,18 +23,16 @@ class Quality:
     Arguments:
         samples: samples per pixel.
         denoiser_quality: OpenImageDenoise's own preset, ``HIGH`` or ``FAST``.
-        use: what the preset is for.
     """
 
     samples: int
     denoiser_quality: str
-    use: str
 
 
 QUALITIES: dict[str, Quality] = {
-    "paper": Quality(samples=512, denoiser_quality="HIGH", use="as the published images"),
-    "standard": Quality(samples=8, denoiser_quality="HIGH", use="data sets to train on"),
-    "draft": Quality(samples=2, denoiser_quality="FAST", use="previews and tests"),
+    "paper": Quality(samples=512, denoiser_quality="HIGH"),
+    "standard": Quality(samples=8, denoiser_quality="HIGH"),
+    "draft": Quality(samples=2, denoiser_quality="FAST"),
 }
 
 GPUS = ("optix", "cuda", "hip", "oneapi", "metal")
@@ -66,7 +64,6 @@ def rendering(resolution: int, quality: str, hue_mode: HueMode, device: str) -> 
     blender = require_blender()
     scene = {name: asset_path(name).read_text() for name in ("scene.json", "teapot.json")}
     preset = asdict(QUALITIES[quality])
-    del preset["use"]
     identity = json.dumps([REVISION, blender, device, preset, scene], sort_keys=True)
     return Rendering(
         resolution=resolution,

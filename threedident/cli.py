@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         status = _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        status = _fail("interrupted; the same command again goes on from there")
+        status = _fail("interrupted")
     except (Interrupted, ValueError) as error:
         status = _fail(str(error))
     except OSError as error:

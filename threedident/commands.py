@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from threedident.latents import SPLITS
-from threedident.manifest import Manifest, missing_manifest, require_manifest
+from threedident.manifest import Manifest, missing_manifest, require_alike, require_manifest
 from threedident.progress import progress
 from threedident.storage import SplitFolder
 from threedident.verify import verify_split
@@ -26,18 +27,23 @@ def verify(data: Path) -> None:
     Example:
         threedident verify data/3dident
     """
-    for folder in _splits(data):
-        manifest = require_manifest(folder)
+    folders = _splits(data)
+    manifests = [require_manifest(folder) for folder in folders]
+    require_alike(manifests)
+    bad = 0
+    for folder, manifest in zip(folders, manifests, strict=True):
         with progress(f"verify {folder.split}", manifest.n, "images") as advance:
             problems = verify_split(folder, advance)
         for problem in problems:
             click.echo(f"{problem.path}: {problem.what}")
-        if problems:
-            raise ValueError(
-                f"{folder.path}: expected {manifest.n} images and the files beside them intact, "
-                f"found {len(problems)} bad files; the same render command again repairs them"
-            )
-        click.echo(f"{folder.path}: {manifest.n} images, all intact")
+        if not problems:
+            click.echo(f"{folder.path}: {manifest.n} images, all intact")
+        bad += len(problems)
+    if bad:
+        raise ValueError(
+            f"{data}: expected every file intact, found {bad} bad files, named above; the same "
+            "render command again repairs them"
+        )
 
 
 @click.command()
@@ -50,7 +56,7 @@ def info(data: Path) -> None:
         threedident info data/3dident
     """
     manifests = [require_manifest(folder) for folder in _splits(data)]
-    table = Table(title=str(data))
+    table = Table(title=Text(str(data)))
     table.add_column("")
     for manifest in manifests:
         table.add_column(manifest.split)

@@ -12,8 +12,8 @@ truncation costs no rejection loop, and a pair can be addressed by the counter o
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
     https://arxiv.org/abs/2102.08850
-    Simulation of the von Mises Fisher distribution, Wood, 1994,
-    https://doi.org/10.1080/03610919408813161
+    Random Variate Generation by Numerical Inversion When Only the Density Is Known, Derflinger,
+    Hormann, Leydold, 2010, https://doi.org/10.1145/1842722.1842723
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats.sampling import NumericalInversePolynomial
+
+from threedident.arrays import as_float64
 
 Array = NDArray[np.float64]
 
@@ -73,7 +75,7 @@ class Conditional(ABC):
 
 
 def _as_rows(latents: ArrayLike) -> Array:
-    rows = np.asarray(latents, dtype=np.float64)
+    rows = as_float64(latents)
     if rows.ndim != 2:
         raise ValueError(
             f"latents: expected shape (N, d), found {rows.shape}; for one anchor use z[None]"
@@ -184,7 +186,7 @@ class _PolarDensity:
     def __init__(self, kappa: float, dimension: int) -> None:
         self._kappa, self._power = kappa, dimension - 2
         ratio = self._power / (2.0 * kappa)
-        self.mode = math.acos(math.sqrt(ratio**2 + 1.0) - ratio) if self._power else 0.0
+        self.mode = math.acos(1.0 / (math.hypot(ratio, 1.0) + ratio)) if self._power else 0.0
         self._peak = self._log(self.mode)
 
     def _log(self, angle: float) -> float:

@@ -67,9 +67,15 @@ def uniforms(
 
     Returns:
         Shape (N, count). The first numbers of a row do not depend on ``count``.
+
+    Raises:
+        ValueError: a negative row.
     """
     key = np.random.SeedSequence(seed, spawn_key=stream).generate_state(2, np.uint64)
-    index = np.asarray(rows, dtype=np.uint64)
+    signed = np.asarray(rows)
+    if signed.size and signed.min() < 0:
+        raise ValueError(f"rows: expected non-negative integers, found {signed.min()}")
+    index = signed.astype(np.uint64)
     blocks = -(-count // 4)
     counters = np.zeros((len(index), blocks, 4), dtype=np.uint64)
     counters[..., 0] = np.arange(blocks, dtype=np.uint64)

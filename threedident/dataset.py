@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ found no folder no/such/folder; render one with threedident render --out
         return len(self.latents)
 
     def __getitem__(self, index: int) -> tuple[Any, torch.Tensor]:
-        row = range(len(self))[index]
+        row = range(len(self))[operator.index(index)]
         picture = self._read(row)
         image = _to_tensor(picture) if self.transform is None else self.transform(picture)
         return image, torch.from_numpy(self.latents[row].copy())
@@ -88,13 +89,20 @@ found no folder no/such/folder; render one with threedident render --out
         path = self.folder.image(row, self._digits)
         try:
             with Image.open(path) as file:
-                return file.convert("RGB")
+                picture = file.convert("RGB")
         except (OSError, SyntaxError, UnidentifiedImageError) as error:
             what = "nothing" if isinstance(error, FileNotFoundError) else "a damaged file"
             raise ValueError(
                 f"{path}: expected an image, found {what}; threedident verify names every bad "
                 "file, and the same render command again repairs them"
             ) from None
+        edge = self.manifest.rendering.resolution if self.manifest is not None else None
+        if edge is not None and picture.size != (edge, edge):
+            raise ValueError(
+                f"{path}: expected an image of {edge} x {edge} pixels, found {picture.size}; the "
+                "same render command again repairs it"
+            )
+        return picture
 
     def _check_counts(self) -> None:
         if self.manifest is not None and self.manifest.n != len(self):
@@ -109,8 +117,9 @@ found no folder no/such/folder; render one with threedident render --out
         if missing:
             raise ValueError(
                 f"{images}: expected {len(self)} images, one for each row of latents, "
-                f"found {len(missing)} missing, first {missing[0]}; the same render command again "
-                "repairs them"
+                f"found {len(missing)} missing, first {missing[0]}; "
+                + ("unpack the archive" if self.manifest is None else "give the render command")
+                + " again to repair them"
             )
 
 

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import errno
 
+_WORDS = {
+    errno.ENOSPC: "expected room on the disk, found it full; free some space",
+    errno.EDQUOT: "expected room in the quota, found it used up; free some space",
+    errno.EEXIST: "expected a folder there, found a file; give another path",
+    errno.ENOTDIR: "expected a folder on the way there, found a file; give another path",
+    errno.EISDIR: "expected a file there, found a folder; move it away",
+    errno.EACCES: "expected leave to read and write there, found none; change its permissions",
+    errno.EPERM: "expected leave to read and write there, found none; change its permissions",
+    errno.EROFS: "expected a writable file system, found a read-only one; give another path",
+}
+
 
 class Interrupted(Exception):  # noqa: N818
     """The user stopped long work; the message says what is safe and how to go on."""
@@ -12,6 +23,5 @@ class Interrupted(Exception):  # noqa: N818
 def explain(error: OSError) -> str:
     """One line on a file that could not be read or written, and what to do."""
     place = error.filename or "the data set"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{place}: expected room on the disk, found it full; free some space"
-    return f"{place}: {error.strerror or error}; check the path and who may write there"
+    reason = _WORDS.get(error.errno or 0, f"{error.strerror or error}; check the path")
+    return f"{place}: {reason}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import get_worker_info
+
+from threedident.arrays import as_float64
 
 _SPARE = 4
 
@@ -66,11 +69,16 @@ class NearestLatents:
                 f"queries: expected {points.shape[1]} columns as the latents have, found "
                 f"{wanted.shape[1]}; pass rows of the same space"
             )
+        k = operator.index(k)
         if not 1 <= k <= len(points):
             raise ValueError(f"k: expected 1 to {len(points)} neighbours, found {k}; lower k")
         if len(wanted) == 0:
             return Neighbors(np.empty((0, k)), np.empty((0, k), dtype=np.int64))
         _, found = self._index().search(wanted, min(k + _SPARE, len(points)))
+        if (found < 0).any():
+            raise ValueError(
+                "queries: expected points near the latents, found one too far to square"
+            )
         steps = points[found].astype(np.float64) - wanted[:, None]
         distances = np.linalg.norm(steps, axis=2)
         order = np.lexsort((found, distances), axis=1)[:, :k]
@@ -89,7 +97,7 @@ class NearestLatents:
 
 
 def _points(values: ArrayLike, name: str) -> NDArray[np.float32]:
-    points = np.array(values, dtype=np.float32, order="C")
+    points = np.array(as_float64(values), dtype=np.float32, order="C")
     if points.ndim != 2:
         raise ValueError(f"{name}: expected shape (rows, d), found {points.shape}; pass rows")
     if not np.isfinite(points).all():

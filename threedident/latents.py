@@ -61,4 +61,4 @@ def check_raw(raw: NDArray[np.generic], name: str) -> NDArray[np.float32]:
             f"{row}, column {column} ({NAMES[column]}), and {len(bad) - 1} more; raw latents are "
             "the physical ones divided by their reach"
         )
-    return raw.astype(np.float32)
+    return np.ascontiguousarray(raw, dtype=np.float32)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from threedident.factors import FACTORS
 from threedident.storage import SplitFolder
+
+Sums = tuple[int, int, int]
+Moments = tuple[float, float, float]
 
 
 class _Model(BaseModel):
@@ -59,8 +65,22 @@ class Origin(_Model):
 class Channels(_Model):
     """Exact sums over all pixels of the split, for red, green and blue in 0..255."""
 
-    total: tuple[int, int, int]
-    square_total: tuple[int, int, int]
+    total: Sums
+    square_total: Sums
+
+    def moments(self, pixels: int) -> tuple[Moments, Moments]:
+        """Mean and standard deviation of each channel in [0, 1], over that many pixels.
+
+        The variance is formed from integers, so that nothing cancels.
+        """
+        scale = 255 * pixels
+        (r, g, b), (rr, gg, bb) = self.total, self.square_total
+
+        def deviation(total: int, square: int) -> float:
+            return math.sqrt(max(0, pixels * square - total * total)) / scale
+
+        mean = (r / scale, g / scale, b / scale)
+        return mean, (deviation(r, rr), deviation(g, gg), deviation(b, bb))
 
 
 class Digests(_Model):
@@ -85,10 +105,17 @@ class Manifest(_Model):
     factors: tuple[FactorRecord, ...]
     origin: Origin
     rendering: Rendering
-    channel_mean: tuple[float, float, float]
-    channel_std: tuple[float, float, float]
+    channel_mean: Moments
+    channel_std: Moments
     channels: Channels
     digests: Digests
+
+    @model_validator(mode="after")
+    def _check_statistics(self) -> Manifest:
+        moments = self.channels.moments(self.n * self.rendering.resolution**2)
+        if moments != (self.channel_mean, self.channel_std):
+            raise ValueError("channel_mean and channel_std do not follow from channels")
+        return self
 
     def to_bytes(self) -> bytes:
         """The file's content."""
@@ -111,7 +138,7 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return Manifest.model_validate_json(content)
+        manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -119,6 +146,12 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
             f"{folder.manifest}: expected a manifest of schema version 1, but at "
             f"{place}: {first['msg']}; restore the file from a copy"
         ) from None
+    if manifest.split != folder.split:
+        raise ValueError(
+            f"{folder.manifest}: expected the manifest of the {folder.split} split, found that of "
+            f"{manifest.split}; restore the file from a copy"
+        )
+    return manifest
 
 
 def require_manifest(folder: SplitFolder) -> Manifest:
@@ -136,6 +169,10 @@ def require_manifest(folder: SplitFolder) -> Manifest:
 def missing_manifest(folder: SplitFolder) -> str:
     """One line on a split that has no manifest: what was expected, found, and what to do."""
     expected = f"{folder.manifest}: expected the manifest of a rendered split, found"
+    if folder.root.is_file():
+        return f"{expected} the file {folder.root}; give the data set's folder"
+    if (folder.root / folder.manifest.name).is_file():
+        return f"{expected} that of one split in {folder.root}; give {folder.root.parent}"
     if not folder.root.is_dir():
         return f"{expected} no folder {folder.root}; render one with threedident render --out"
     if folder.scratch.is_dir():
@@ -145,3 +182,34 @@ def missing_manifest(folder: SplitFolder) -> str:
     if folder.raw_latents.exists():
         return f"{expected} latents without one (the published layout has none to check against)"
     return f"{expected} none; render one with threedident render --out {folder.root}"
+
+
+def setting_differences(
+    found: tuple[Origin, Rendering], asked: tuple[Origin, Rendering]
+) -> list[str]:
+    """Each setting that differs, as ``name found where asked is asked for``."""
+    was, wanted = ({**origin.model_dump(), **r.model_dump()} for origin, r in (found, asked))
+    names = [name for name in wanted if was[name] != wanted[name]]
+    if len(names) > 1 and "fingerprint" in names:
+        names.remove("fingerprint")  # it follows from the settings already named
+    return [f"{name} {was[name]} where {wanted[name]} is asked for" for name in names]
+
+
+def require_alike(manifests: Sequence[Manifest]) -> None:
+    """Check that splits were rendered with the same settings.
+
+    Raises:
+        ValueError: they were not; the message names what differs.
+    """
+    for first, other in pairwise(manifests):
+        here, there = first.rendering.model_dump(), other.rendering.model_dump()
+        differences = [
+            f"{name} {here[name]} in {first.split} and {there[name]} in {other.split}"
+            for name in here
+            if here[name] != there[name]
+        ]
+        if differences:
+            raise ValueError(
+                f"dataset.json: expected splits rendered alike, found {', '.join(differences)}; "
+                "render one of them again into a folder of its own"
+            )

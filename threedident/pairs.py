@@ -7,6 +7,7 @@ second nearest where the nearest is the anchor itself.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -57,6 +58,10 @@ class PositivePairs(Dataset[Pair]):
         seed: int = 0,
         length: int | None = None,
     ) -> None:
+        if not isinstance(conditional, Conditional):
+            raise ValueError(
+                f"conditional: expected one such as Normal(0.1), found {conditional!r}"
+            )
         if len(dataset) < 2:
             raise ValueError(f"dataset: expected at least 2 images to pair, found {len(dataset)}")
         if seed < 0:
@@ -93,7 +98,9 @@ class PositivePairs(Dataset[Pair]):
 
     def __getitems__(self, items: Sequence[int]) -> list[Pair]:
         """A whole batch: one vectorised draw and one search, however many items."""
-        anchors, positives = self.rows([range(self._length)[item] for item in items])
+        anchors, positives = self.rows(
+            [range(self._length)[operator.index(item)] for item in items]
+        )
         return [
             self._pair(a, p) for a, p in zip(anchors.tolist(), positives.tolist(), strict=True)
         ]

@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGITS = 6
+MOST_ROWS = 10**DIGITS
 _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
 _TEMPORARY = ".{name}.{pid}.tmp"
+_NUMBER = re.compile(r"[0-9]+")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  images/(\d+)\.png")
 
 
@@ -79,7 +81,14 @@ class SplitFolder:
 
     def digits(self) -> int:
         """The width to which this folder pads its image names."""
-        return next((w for w in _WIDTHS if self.image(0, w).is_file()), DIGITS)
+        first = next((w for w in _WIDTHS if self.image(0, w).is_file()), None)
+        if first is not None:
+            return first
+        return min((len(name) for name in self.numbered()), default=DIGITS)
+
+    def numbered(self) -> dict[str, Path]:
+        """The images that are there, by their number as it is written."""
+        return {p.stem: p for p in self.images.glob("*.png") if _NUMBER.fullmatch(p.stem)}
 
 
 @contextmanager
@@ -103,10 +112,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left in ``folder``."""
-    for leftover in folder.glob(_TEMPORARY.format(name="*", pid="*")):
-        leftover.unlink(missing_ok=True)
+def sweep(*folders: Path) -> None:
+    """Remove what killed writers left in ``folders``."""
+    for folder in folders:
+        for leftover in folder.glob(_TEMPORARY.format(name="*", pid="*")):
+            leftover.unlink(missing_ok=True)
 
 
 def npy_bytes(array: NDArray[np.generic]) -> bytes:
@@ -126,8 +136,11 @@ def load_npy(path: Path) -> NDArray[np.generic]:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise ValueError(f"{path}: expected an npy file, found nothing; check the path") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: expected a plain npy array, but {_one_line(error)}") from None
+    except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
+        raise ValueError(
+            f"{path}: expected a plain npy array as numpy.save writes it, found none "
+            f"({_one_line(error)}); save the array again"
+        ) from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected one npy array, found an archive; save the array alone")
     return array
