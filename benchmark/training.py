@@ -185,7 +185,7 @@ class _Loop:
     def _advice(self) -> str:
         return (
             f"after step {self.step} of seed {self.seed}; lower --learning-rate "
-            f"({self.folder.checkpoint(self.seed)} is the last good state)"
+            f"({self.folder.checkpoint(self.seed)} is the last state saved)"
         )
 
     def _score_if_due(self) -> None:

@@ -11,6 +11,7 @@ from render.jobs import Request, render_dataset
 from render.launch import crew, devices
 from render.scene import HueMode
 from render.settings import DEVICES, QUALITIES, rendering, require_blender
+from threedident.errors import Interrupted
 from threedident.latents import check_raw
 from threedident.manifest import Rendering
 from threedident.storage import MOST_ROWS, load_npy
@@ -105,9 +106,12 @@ def render(
         threedident render --latents raw.npy --out data/mine
     """
     requests = _requests(n, n_test, latents, seed)
-    settings = _settings(resolution, quality, hue, device)
     start = time.monotonic()
-    outcomes = render_dataset(out, requests, settings, crew(workers, settings.device))
+    try:
+        settings = _settings(resolution, quality, hue, device)
+        outcomes = render_dataset(out, requests, settings, crew(workers, settings.device))
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; the same command again goes on from there") from None
     seconds = time.monotonic() - start
     new = sum(outcome.rendered for outcome in outcomes)
     holds = ", ".join(f"{o.n} {o.split} images ({o.rendered} new)" for o in outcomes)

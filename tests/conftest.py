@@ -59,6 +59,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def can_mount() -> bool:
+    """Whether a test may mount a small disk of its own."""
+    tried = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+    return tried.returncode == 0
+
+
 def make_images(
     root: Path, n: int = 24, n_test: int = 8, edge: int = 16, digits: int | None = None
 ) -> Path:

@@ -19,7 +19,7 @@ import torch
 
 from benchmark.metrics import score
 from benchmark.sources import Source
-from tests.conftest import cli, make_images, refused, start
+from tests.conftest import can_mount, cli, command, make_images, refused, start
 from threedident import Normal, ThreeDIdent
 from threedident.storage import sha256
 
@@ -235,9 +235,72 @@ def test_a_loss_that_explodes_stops_the_run(data: Path, tmp_path: Path) -> None:
         "benchmark", "--data", data, "--out", out, *SMALL, "--learning-rate", "1e30", "--steps", 50
     )
     assert "loss: expected a finite number" in line
-    assert "at step" in line
+    assert "after step" in line
     assert torch.load(out / "checkpoints" / "seed-0.pt")["step"] == 0
     assert not (out / "scores.json").exists()
+
+
+def test_codes_that_explode_stop_the_run(data: Path, tmp_path: Path) -> None:
+    arguments = ("--output-space", "unbounded", "--learning-rate", "1e15", "--steps", 1)
+    line = refused("benchmark", "--data", data, "--out", tmp_path / "run", *SMALL, *arguments)
+    assert "lower --learning-rate" in line
+
+
+def test_interrupt_during_the_first_scores_can_be_resumed(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start("benchmark", "--data", data, *SMALL, "--steps", 2, "--out", out)
+    while not (out / "metrics.jsonl").is_file():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "--resume goes on from there" in stderr
+    run(data, out, "--steps", 2, "--resume")
+    steps = [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [0, 1, 1, 2, 2]
+
+
+def test_too_few_test_images_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    images = make_images(tmp_path / "images", n=20, n_test=3)
+    line = refused("benchmark", "--data", images, "--out", tmp_path / "run", "--batch-size", 4)
+    assert "expected at least 4 test images" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_image_is_named_in_one_line_by_loader_processes(
+    rendered: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    image = data / "test" / "images" / "000004.png"
+    content = bytearray(image.read_bytes())
+    content[60:90] = bytes(30)
+    image.write_bytes(content)
+    arguments = ("--batch-size", 4, "--steps", 1, "--device", "cpu", "--workers", 2)
+    line = refused("benchmark", "--data", data, "--out", tmp_path / "run", *arguments)
+    assert "000004.png: expected an image, found a damaged file" in line
+    assert "Caught" not in line
+
+
+def test_damaged_logs_and_foreign_checkpoints_are_named(
+    data: Path, finished: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "run")
+    shared = ("benchmark", "--data", data, "--out", out, *SMALL, "--steps", 40)
+    (out / "metrics.jsonl").write_text("[1]\n")
+    assert "metrics.jsonl: expected the scores" in refused(*shared, "--seeds", "0,3", "--resume")
+    torch.save({"x": 1}, out / "checkpoints" / "seed-0.pt")
+    line = refused(*shared, "--seeds", "0,3", "--resume")
+    assert "expected a checkpoint of this run, found another" in line
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
+def test_a_full_disk_is_named(data: Path, tmp_path: Path) -> None:
+    line = " ".join(command("benchmark", "--data", data, *SMALL, "--steps", 3))
+    script = f"mount -t tmpfs -o size=20m tmpfs {tmp_path} && exec {line} --out {tmp_path}/run"
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
+    assert result.returncode == 2, result.stderr
+    assert "expected room on the disk, found it full" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_run_is_not_overwritten(data: Path, finished: Path) -> None:
@@ -272,6 +335,10 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--loss", "dot", "--output-space", "box"), "fits the loss dot (sphere, learned-sphere)"),
         (("--conditional", "cauchy"), "'normal', 'laplace'"),
         (("--sigma", 0), "--sigma"),
+        (("--sigma", "nan"), "--sigma"),
+        (("--learning-rate", "inf"), "--learning-rate"),
+        (("--seeds", "²"), "distinct integers"),
+        (("--seeds", 10**20), "distinct integers"),
         (("--steps", 0), "--steps"),
         (("--batch-size", 1), "--batch-size"),
         (("--batch-size", 500), "expected at most 400, the images of the train split, found 500"),

@@ -78,6 +78,14 @@ def test_vmf_on_the_circle_is_von_mises(kappa: float) -> None:
     assert stats.kstest(angles, stats.vonmises(kappa).cdf).pvalue > LEVEL
 
 
+@pytest.mark.parametrize("kappa", [1e-300, 1e-3, 1e6])
+def test_vmf_stands_extreme_concentrations(kappa: float) -> None:
+    samples = VonMisesFisher(kappa).sample(np.tile([1.0, 0, 0], (1000, 1)), 0)
+    assert np.linalg.norm(samples, axis=1) == pytest.approx(1)
+    expected = 1.0 if kappa > 1 else 0.0
+    assert samples[:, 0].mean() == pytest.approx(expected, abs=0.1)
+
+
 def test_vmf_agrees_with_scipys_sampler() -> None:
     mean = np.array([0.6, 0.0, 0.8])
     theirs = stats.vonmises_fisher(mean, 5.0).rvs(N, random_state=2)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
@@ -123,6 +124,19 @@ def test_missing_images_are_counted(rendered: Path, tmp_path: Path) -> None:
         (train / "images" / f"{i:06d}.png").unlink()
     with pytest.raises(ValueError, match=r"found 2 missing, first 000003\.png"):
         ThreeDIdent(train.parent)
+
+
+def test_an_image_of_another_size_is_named(rendered: Path, tmp_path: Path) -> None:
+    train = broken(rendered, tmp_path)
+    Image.new("RGB", (20, 32)).save(train / "images" / "000005.png")
+    with pytest.raises(ValueError, match=r"expected an image of 32 x 32 pixels, found \(20, 32\)"):
+        ThreeDIdent(train.parent)[5]
+
+
+def test_a_published_set_without_its_first_image_is_counted_right(tmp_path: Path) -> None:
+    (make_images(tmp_path, n=24) / "train" / "images" / "00.png").unlink()
+    with pytest.raises(ValueError, match=r"1 missing, first 00\.png; unpack the archive again"):
+        ThreeDIdent(tmp_path)
 
 
 def test_truncated_image_is_named_when_read(rendered: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 
 from threedident import NearestLatents
@@ -49,6 +50,12 @@ def test_survives_pickling_after_use() -> None:
     assert (after.indices == before.indices).all()
 
 
+def test_takes_tensors_and_numpy_integers() -> None:
+    points = torch.eye(4, requires_grad=True)
+    found = NearestLatents(points).search(points.bfloat16(), k=np.int64(1))  # type: ignore[arg-type]
+    assert found.indices[:, 0].tolist() == [0, 1, 2, 3]
+
+
 def test_no_queries_no_neighbours() -> None:
     assert NearestLatents(np.eye(3)).search(np.empty((0, 3)), 2).indices.shape == (0, 2)
 
@@ -63,6 +70,7 @@ def test_no_queries_no_neighbours() -> None:
         (np.eye(3), np.eye(4), 1, "expected 3 columns"),
         (np.eye(3), np.eye(3), 4, "expected 1 to 3 neighbours, found 4"),
         (np.eye(3), np.eye(3), 0, "expected 1 to 3 neighbours, found 0"),
+        (np.eye(3), np.full((1, 3), 1e30), 1, "too far"),
     ],
 )
 def test_bad_input_is_named(latents: np.ndarray, queries: np.ndarray, k: int, words: str) -> None:

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
@@ -90,6 +91,14 @@ def test_scale_of_codes_does_not_matter() -> None:
     assert scaled.mcc == pytest.approx(reference.mcc, abs=1e-6)
 
 
+def test_tensors_of_any_kind_are_taken() -> None:
+    z, codes = case(5)
+    expected = score(z, codes).r2
+    held = torch.tensor(codes, requires_grad=True)
+    assert score(torch.tensor(z), held).r2 == pytest.approx(expected, abs=1e-12)
+    assert score(z, held.bfloat16()).r2 == pytest.approx(expected, abs=0.02)
+
+
 def test_more_codes_than_factors_have_an_r2() -> None:
     z, codes = case(3)
     assert (linear_r2(z, np.hstack([codes, z])) > 0.999).all()
@@ -112,6 +121,7 @@ def test_json_round_trip() -> None:
         (np.zeros((3, 2)), np.zeros((3, 2)), "N >= 4"),
         (np.eye(6), np.full((6, 6), np.nan), "NaN or infinity in row 0"),
         (np.hstack([case(0)[0][:, :3], np.ones((301, 1))]), case(0)[1], "column 3 constant"),
+        (np.where(np.arange(301)[:, None] > 99, 0.1, case(0)[0]), case(0)[1], "column 0 constant"),
     ],
 )
 def test_bad_input_is_named(z: np.ndarray, codes: np.ndarray, words: str) -> None:

@@ -107,6 +107,21 @@ def test_conditional_must_fit_the_space(data: ThreeDIdent) -> None:
         PositivePairs(data, VonMisesFisher(10.0))
 
 
+def test_conditional_must_be_one(data: ThreeDIdent) -> None:
+    with pytest.raises(ValueError, match=r"such as Normal\(0\.1\), found 0\.1"):
+        PositivePairs(data, 0.1)  # type: ignore[arg-type]
+
+
+def test_indices_are_integers(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.1))
+    assert torch.equal(pairs[np.int64(3)].image, pairs[torch.tensor(3)].image)  # type: ignore[index]
+    for items in (data, pairs):
+        with pytest.raises(TypeError):
+            items[0:2]  # type: ignore[index]
+    with pytest.raises(ValueError, match="non-negative"):
+        pairs.rows([-1])
+
+
 @pytest.mark.parametrize(("field", "value"), [("seed", -1), ("length", 0)])
 def test_bad_numbers(data: ThreeDIdent, field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field}: expected"):

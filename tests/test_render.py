@@ -21,8 +21,9 @@ from render.launch import chunks, devices
 from render.libraries import missing_packages
 from render.settings import GPUS
 from render.worker import parse_indices, spell_indices
-from tests.conftest import DRAFT, cli, command, contents, pixels, refused, start
+from tests.conftest import DRAFT, can_mount, cli, command, contents, pixels, refused, start
 from threedident.latents import sample_raw
+from threedident.storage import sha256
 
 REFERENCE = Path(__file__).parent / "reference"
 ROWS = np.load(REFERENCE / "raw_latents.npy")
@@ -140,6 +141,87 @@ def test_repair_restores_exactly_the_bad_files(rendered: Path, tmp_path: Path) -
     assert contents(data) == contents(rendered)
     kept = [p for p, stamp in before.items() if p.stat().st_mtime_ns == stamp]
     assert len(kept) == 9
+
+
+def test_lost_digests_are_restored_without_rendering(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    (data / "train" / "SHA256SUMS").unlink()
+    result = cli("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    assert "12 train images (0 new)" in result.stdout
+    assert contents(data) == contents(rendered)
+
+
+def test_an_image_altered_together_with_its_digest_is_rendered_again(
+    rendered: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    train = data / "train"
+    old, new = (train / "images" / f"{i:06d}.png" for i in (3, 4))
+    sums = (train / "SHA256SUMS").read_text()
+    swapped = sums.replace(sha256(old.read_bytes()), sha256(new.read_bytes()))
+    (train / "SHA256SUMS").write_text(swapped)
+    shutil.copy(new, old)
+    assert cli("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT).returncode == 0
+    assert contents(data) == contents(rendered)
+
+
+def test_a_growth_whose_scratch_was_lost_renders_what_it_cannot_vouch_for(
+    rendered: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    arguments = ("render", "--n", 14, "--n-test", 6, "--out", data, *DRAFT)
+    assert cli(*arguments).returncode == 0
+    grown = contents(data)
+    shutil.copy(rendered / "train" / "dataset.json", data / "train")
+    assert "14 train images (2 new)" in cli(*arguments).stdout
+    assert contents(data) == grown
+
+
+def test_other_peoples_files_stay_and_leftovers_go(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    images = data / "train" / "images"
+    (images / "notes.txt").write_text("mine")
+    (images / ".checkpoints").mkdir()
+    for folder in (images, data / "train"):
+        (folder / ".dataset.json.123.tmp").write_text("half")
+    assert cli("render", "--n", 13, "--n-test", 6, "--out", data, *DRAFT).returncode == 0
+    assert (images / "notes.txt").read_text() == "mine"
+    assert not list(data.rglob("*.tmp"))
+    assert cli("verify", data).returncode == 0
+
+
+def test_a_split_made_just_before_a_kill_is_taken_up(rendered: Path, tmp_path: Path) -> None:
+    (tmp_path / "train" / ".render").mkdir(parents=True)
+    assert cli("render", "--n", 12, "--n-test", 6, "--out", tmp_path, *DRAFT).returncode == 0
+    assert contents(tmp_path) == contents(rendered)
+
+
+def test_modules_of_the_current_folder_stay_out(tmp_path: Path) -> None:
+    (tmp_path / "render.py").write_text("print('not a message')")
+    script = Path(sys.executable).with_name("threedident")
+    line = [str(script), "render", "--n", "1", "--n-test", "0", "--out=-odd", *DRAFT]
+    result = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "-odd" / "train" / "dataset.json").is_file()
+
+
+def test_order_in_memory_does_not_identify_rows(tmp_path: Path) -> None:
+    rows = sample_raw(0, "train", 3)
+    for order in ("C", "F"):
+        np.save(tmp_path / "rows.npy", np.array(rows, order=order))  # type: ignore[call-overload]
+        arguments = ("--latents", tmp_path / "rows.npy", "--out", tmp_path / "out", *DRAFT)
+        result = cli("render", *arguments)
+        assert result.returncode == 0, result.stderr
+    assert "(0 new)" in result.stdout
+
+
+def test_splits_of_other_settings_do_not_mix(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    shutil.rmtree(data / "train")
+    before = contents(data)
+    line = refused("render", "--n", 3, "--n-test", 0, "--hue", "published", "--out", data, *DRAFT)
+    assert "hue_mode wrapped where published is asked for" in line
+    assert contents(data) == before
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
@@ -263,10 +345,12 @@ def test_strange_folders_are_left_alone(tmp_path: Path) -> None:
 
 def test_out_cannot_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "file" in refused("render", "--n", 3, "--out", tmp_path / "file", *DRAFT)
+    line = refused("render", "--n", 3, "--out", tmp_path / "file", *DRAFT)
+    assert "expected a folder" in line
+    assert "found a file" in line
 
 
-def test_a_second_run_on_the_same_folder_waits_its_turn(tmp_path: Path) -> None:
+def test_a_second_run_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     handle = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     try:
@@ -282,6 +366,7 @@ def test_a_second_run_on_the_same_folder_waits_its_turn(tmp_path: Path) -> None:
         (("--n", 0), "--n"),
         (("--n", -3), "--n"),
         (("--n", "many"), "--n"),
+        (("--n", 10**13), "--n"),
         (("--n", 3, "--n-test", -1), "--n-test"),
         (("--n", 3, "--quality", "best"), "'paper', 'standard', 'draft'"),
         (("--n", 3, "--device", "abacus"), "'auto', 'cpu', 'optix'"),
@@ -370,11 +455,6 @@ def test_missing_blender_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def can_mount() -> bool:
-    tried = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
-    return tried.returncode == 0
-
-
 @pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
 def test_a_full_disk_is_named_and_nothing_is_half_written(tmp_path: Path) -> None:
     script = f"""
@@ -419,3 +499,4 @@ def test_traversal_moves_one_factor_a_column(tmp_path: Path) -> None:
     assert drawn.std() > 10
     assert [path.name for path in tmp_path.iterdir()] == ["traversal.png"]
     assert "create" in refused("traverse", tmp_path / "no" / "t.png", *DRAFT)
+    assert "ends in .png" in refused("traverse", tmp_path / "t.jpg", *DRAFT)

@@ -60,7 +60,12 @@ def test_npy_round_trip(tmp_path: Path) -> None:
     assert (load_npy(tmp_path / "a.npy") == array).all()
 
 
-@pytest.mark.parametrize("content", [b"", b"not npy", npy_bytes(np.ones((9, 9)))[:-50]])
+GIANT = npy_bytes(np.ones((9, 9))).replace(b"(9, 9)", b"(9, 9999999999)".ljust(6))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not npy", b"PK\x03\x04 no zip", npy_bytes(np.ones((9, 9)))[:-50], GIANT]
+)
 def test_damaged_npy_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.npy"
     path.write_bytes(content)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import cli, refused
-from threedident.storage import SplitFolder
-from threedident.verify import Problem, quick_check, verify_split
+from threedident.manifest import require_manifest
+from threedident.storage import SplitFolder, sha256
+from threedident.verify import Problem, quick_check, trusted_digests, verify_split
 
 
 def truncate(path: Path) -> None:
@@ -65,21 +66,68 @@ def test_every_bad_file_beside_the_images_is_named(
     assert verify_split(folder) == [Problem(folder.path / name, what)]
 
 
-def test_altered_digests_are_found(folder: SplitFolder) -> None:
-    folder.sums.write_text(folder.sums.read_text().replace("a", "b", 1))
+@pytest.mark.parametrize(("damage", "what"), [(Path.unlink, "missing"), (truncate, "altered")])
+def test_lost_digests_blame_no_image(
+    folder: SplitFolder, damage: Callable[[Path], None], what: str
+) -> None:
+    damage(folder.sums)
+    assert verify_split(folder) == [Problem(folder.sums, what)]
+
+
+def test_an_image_altered_together_with_its_digest_is_not_trusted(folder: SplitFolder) -> None:
+    replaced = folder.image(4).read_bytes()
+    genuine = sha256(folder.image(3).read_bytes())
+    folder.image(3).write_bytes(replaced)
+    folder.sums.write_text(folder.sums.read_text().replace(genuine, sha256(replaced)))
     assert Problem(folder.sums, "altered") in verify_split(folder)
+    manifest = require_manifest(folder)
+    assert trusted_digests(folder, manifest) is None
+
+
+def test_a_folder_in_place_of_an_image_is_named(folder: SplitFolder) -> None:
+    folder.image(3).unlink()
+    folder.image(3).mkdir()
+    assert verify_split(folder) == [Problem(folder.image(3), "altered")]
+
+
+def test_a_manifest_that_claims_another_seed_is_found(folder: SplitFolder) -> None:
+    folder.manifest.write_text(folder.manifest.read_text().replace('"seed": 0', '"seed": 1'))
+    assert verify_split(folder) == [Problem(folder.manifest, "altered")]
+
+
+def test_a_manifest_of_the_other_split_is_refused(folder: SplitFolder) -> None:
+    shutil.rmtree(folder.root / "test")
+    shutil.copytree(folder.path, folder.root / "test")
+    assert "expected the manifest of the test split" in refused("verify", folder.root)
+
+
+def test_statistics_must_follow_from_their_sums(folder: SplitFolder) -> None:
+    text = folder.manifest.read_text()
+    value = str(require_manifest(folder).channel_mean[0])
+    folder.manifest.write_text(text.replace(value, "0.5", 1))
+    with pytest.raises(ValueError, match="do not follow from channels"):
+        require_manifest(folder)
+
+
+def test_a_split_folder_is_told_from_a_data_set(folder: SplitFolder) -> None:
+    assert f"give {folder.root}" in refused("verify", folder.path)
+    assert "the file" in refused("info", folder.manifest)
 
 
 def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
+    test = SplitFolder(folder.root, "test")
     folder.image(2).unlink()
     truncate(folder.image(3))
+    flip(test.image(1))
     result = cli("verify", folder.root)
     assert result.returncode == 2
     assert result.stdout.splitlines() == [
         f"{folder.image(2)}: missing",
         f"{folder.image(3)}: truncated",
+        f"{test.image(1)}: altered",
     ]
-    assert "found 2 bad files; the same render command again repairs them" in result.stderr
+    assert "found 3 bad files" in result.stderr
+    assert "the same render command again repairs them" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "info"])

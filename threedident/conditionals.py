@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats.sampling import NumericalInversePolynomial
 
 from threedident.arrays import as_float64
 
@@ -203,6 +202,8 @@ class _PolarDensity:
 
 @lru_cache(maxsize=32)
 def _polar_angle(kappa: float, dimension: int) -> Any:
+    from scipy.stats.sampling import NumericalInversePolynomial  # slow, and of use to vMF alone
+
     density = _PolarDensity(kappa, dimension)
     return NumericalInversePolynomial(
         density, center=density.mode, domain=(0.0, math.pi), u_resolution=1e-12

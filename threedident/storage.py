@@ -133,7 +133,8 @@ def load_npy(path: Path) -> NDArray[np.generic]:
         ValueError: the file is missing, truncated or no plain array.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise ValueError(f"{path}: expected an npy file, found nothing; check the path") from None
     except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
