@@ -115,7 +115,8 @@ def render(
     seconds = time.monotonic() - start
     new = sum(outcome.rendered for outcome in outcomes)
     holds = ", ".join(f"{o.n} {o.split} images ({o.rendered} new)" for o in outcomes)
-    click.echo(f"{out}: {holds}; {new / seconds:.2f} images/s on {settings.device}")
+    rate = f"; {new / seconds:.2f} images/s on {settings.device}" if new else ""
+    click.echo(f"{out}: {holds}{rate}")
 
 
 def _requests(
