@@ -21,6 +21,7 @@ from benchmark.spaces import OUTPUT_SPACES
 from benchmark.training import Machine, train
 from threedident.dataset import ThreeDIdent
 from threedident.errors import Interrupted
+from threedident.locking import locked
 from threedident.machine import processors
 from threedident.manifest import require_alike
 from threedident.storage import sha256
@@ -149,17 +150,21 @@ def benchmark(
         seeds=seeds,
     )
     folder = RunFolder(out or Path("runs") / _run_name(config))
-    folder.open(config, resume)
-    click.echo(
-        f"{data}: {len(splits[0])} train and {len(splits[1])} test images; run in {folder.path}"
-    )
-    try:
-        results = [train(config, seed, splits, folder, machine) for seed in seeds]
-        scores = write_results(folder, config, results, splits, _command(config, data, folder))
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted; the same command with --resume goes on from there"
-        ) from None
+    folder.check(config, resume)
+    with locked(folder.path):
+        folder.open(config, resume)
+        click.echo(
+            f"{data}: {len(splits[0])} train and {len(splits[1])} test images; "
+            f"run in {folder.path}"
+        )
+        try:
+            results = [train(config, seed, splits, folder, machine) for seed in seeds]
+            command = _command(config, data, folder)
+            scores = write_results(folder, config, results, splits, command)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; the same command with --resume goes on from there"
+            ) from None
     click.echo(
         f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"

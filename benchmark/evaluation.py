@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +17,11 @@ _BATCH = 256
 
 @torch.no_grad()
 def represent(
-    model: nn.Module, dataset: ThreeDIdent, device: torch.device, workers: int
+    model: nn.Module,
+    dataset: ThreeDIdent,
+    device: torch.device,
+    workers: int,
+    between: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
     """Codes of all images of a split.
 
@@ -24,6 +30,7 @@ def represent(
         dataset: the split.
         device: where the model is.
         workers: loader processes.
+        between: called before every batch.
 
     Returns:
         Shape (N, n).
@@ -32,7 +39,10 @@ def represent(
     model.eval()
     try:
         batches = load(dataset, workers, batch_size=_BATCH)
-        codes = [model(images.to(device)).float().cpu() for images, _ in batches]
+        codes = []
+        for images, _ in batches:
+            between()
+            codes.append(model(images.to(device)).float().cpu())
     finally:
         model.train(training)
     return torch.cat(codes).numpy()

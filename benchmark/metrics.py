@@ -133,24 +133,29 @@ def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
 
 
 def _standardised(values: ArrayLike) -> Array:
-    centred = as_float64(values)
-    scale = np.abs(centred).max(axis=0)
-    centred = centred - centred.mean(axis=0)
+    scaled = _scaled(as_float64(values))
+    centred = scaled - scaled.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)
-    constant = norms <= 1e-12 * np.sqrt(len(centred)) * scale
+    constant = norms <= 1e-12 * np.sqrt(len(centred))
     return np.where(constant, 0.0, centred / np.where(constant, 1.0, norms))
 
 
 def _rows(values: ArrayLike, name: str) -> Array:
     rows = as_float64(values)
-    if rows.ndim != 2 or len(rows) < LEAST_ROWS:
+    if rows.ndim != 2 or len(rows) < LEAST_ROWS or rows.shape[1] == 0:
         raise ValueError(
             f"{name}: expected shape (N, n) with N >= {LEAST_ROWS}, found {rows.shape}"
         )
     if not np.isfinite(rows).all():
         bad = int(np.argwhere(~np.isfinite(rows))[0, 0])
         raise ValueError(f"{name}: expected finite numbers, found NaN or infinity in row {bad}")
-    return rows
+    return _scaled(rows)
+
+
+def _scaled(rows: Array) -> Array:
+    """Columns divided by their largest magnitude, so that no square over- or underflows."""
+    largest = np.abs(rows).max(axis=0)
+    return np.asarray(rows / np.where(largest > 0, largest, 1.0))
 
 
 def _require_spread(spread: Array) -> None:

@@ -20,7 +20,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.config import Config, differences
-from threedident.storage import sweep, write_bytes
+from threedident.storage import is_leftover, sweep, write_bytes
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class RunFolder:
         """Codes of the test split."""
         return self.path / "representations" / f"seed-{seed}.npy"
 
-    def open(self, config: Config, resume: bool) -> None:
-        """Make the folder ready for ``config``.
+    def check(self, config: Config, resume: bool) -> None:
+        """Check that ``config`` can be run here; nothing is changed.
 
         Raises:
-            ValueError: it holds a run and ``resume`` is off, or one of another configuration.
+            ValueError: there is a run and ``resume`` is off, one of another configuration, or
+                files that are no run.
         """
-        sweep(self.path)
         if self.config.is_file():
             if not resume:
                 raise ValueError(
@@ -81,12 +81,19 @@ class RunFolder:
                     f"{self.path}: it holds a run with {', '.join(changed)}; give its settings, "
                     "or another --out"
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and not all(map(is_leftover, self.path.iterdir())):
             raise ValueError(
                 f"{self.path}: expected a new folder or a run, found other files; give another "
                 "--out"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+
+    def open(self, config: Config, resume: bool) -> None:
+        """Make the folder, locked by the caller, ready for ``config``.
+
+        Raises:
+            ValueError: as :meth:`check` does.
+        """
+        self.check(config, resume)
         write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
         parts = (self.figures, self.checkpoint(0).parent, self.representations(0).parent)
         for folder in parts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from threedident.conditionals import Conditional
 from threedident.counter import uniforms
 from threedident.dataset import ThreeDIdent
+from threedident.machine import die_with
 from threedident.pairs import PositivePairs
 
 _ROW_STREAM = 2
@@ -83,7 +86,8 @@ def load(dataset: Dataset[Any], workers: int, **batching: Any) -> Iterator[Any]:
         workers: loader processes.
         batching: how rows become batches, as :class:`torch.utils.data.DataLoader` takes it.
     """
-    loader = DataLoader(dataset, num_workers=workers, worker_init_fn=_ignore_interrupt, **batching)
+    start = partial(_start_process, os.getpid())
+    loader = DataLoader(dataset, num_workers=workers, worker_init_fn=start, **batching)
     try:
         yield from loader
     except ValueError as error:  # from a process, torch hands over the whole traceback as text
@@ -91,9 +95,10 @@ def load(dataset: Dataset[Any], workers: int, **batching: Any) -> Iterator[Any]:
         raise ValueError(last.removeprefix("ValueError: ")) from None
 
 
-def _ignore_interrupt(_: int) -> None:
-    """A terminal sends Ctrl-C to loader processes too; only the trainer answers it."""
+def _start_process(parent: int, _: int) -> None:
+    """Make a loader process leave Ctrl-C to the trainer, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(parent)
 
 
 class _ItemBatches(Sampler[list[int]]):

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -23,6 +20,7 @@ from torch import Tensor, nn
 from benchmark.config import SIMILARITIES, Config
 from benchmark.encoders import build_encoder
 from benchmark.evaluation import represent
+from benchmark.interrupts import deferred_interrupt
 from benchmark.losses import info_nce
 from benchmark.metrics import Scores, score
 from benchmark.run import RunFolder
@@ -100,7 +98,7 @@ def train(
     with folder.rewind(seed, step) as log:
         loop = _Loop(config, seed, splits[1], folder, machine, model, optimizer, log, step)
         loop.run(Source(splits[0], config.positives(), seed, config.batch_size, machine.workers))
-    return _result(folder, seed)
+    return _result(folder, seed, config.steps)
 
 
 def _restore(
@@ -134,6 +132,7 @@ class _Loop:
     step: int
 
     def __post_init__(self) -> None:
+        self._interrupted = threading.Event()
         self._settled = True  # whether weights and statistics belong to a whole step
         self._saved, self._saved_step = time.monotonic(), self.step
         scored = [r["step"] for r in self.folder.scored(self.seed)]
@@ -141,28 +140,41 @@ class _Loop:
 
     def run(self, source: Source) -> None:
         """Take the steps that are left, and the scores that are due on the way."""
-        try:
-            self._score_if_due()
-            self._save()
-            self._take_steps(source)
-        except KeyboardInterrupt:
-            if self._settled:
+        with deferred_interrupt() as self._interrupted:
+            try:
+                self._score_if_due()
                 self._save()
-            raise Interrupted(
-                f"interrupted: seed {self.seed} is saved at step {self._saved_step} of "
-                f"{self.config.steps}; the same command with --resume goes on from there"
-            ) from None
-        self._save()
+                self._take_steps(source)
+            except KeyboardInterrupt:
+                if self._settled:
+                    self._save()
+                raise Interrupted(f"interrupted: {self._way_on()}") from None
+            except RuntimeError as error:
+                if not str(error).startswith("DataLoader worker"):
+                    raise
+                raise ValueError(
+                    f"loader: expected its processes to live, but one died; {self._way_on()}, "
+                    "perhaps with fewer --workers"
+                ) from None
+            self._save()
+
+    def _way_on(self) -> str:
+        return (
+            f"seed {self.seed} is saved at step {self._saved_step} of {self.config.steps}; the "
+            "same command with --resume goes on from there"
+        )
+
+    def _heed_interrupt(self) -> None:
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
 
     def _take_steps(self, source: Source) -> None:
         self.model.train()
         left = self.config.steps - self.step
         with progress(f"train seed {self.seed}", left, "steps") as advance:
             for batch in source.batches(self.step, self.config.steps) if left else ():
-                with _deferred_interrupt() as interrupted:
-                    loss = self._take_step(batch)
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
+                loss = self._take_step(batch)
+                self._heed_interrupt()
                 self._score_if_due()
                 if time.monotonic() - self._saved > CHECKPOINT_PERIOD_S:
                     self._save()
@@ -194,7 +206,9 @@ class _Loop:
         if not due or self._scored_step == self.step:
             return
         machine = self.machine
-        codes = represent(self.model, self.test_split, machine.device, machine.workers)
+        codes = represent(
+            self.model, self.test_split, machine.device, machine.workers, self._heed_interrupt
+        )
         if not np.isfinite(codes).all():
             raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
         write_bytes(self.folder.representations(self.seed), npy_bytes(codes))
@@ -216,36 +230,12 @@ class _Loop:
         self._saved, self._saved_step = time.monotonic(), self.step
 
 
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event, to be answered between two steps.
-
-    In the middle of a step the weights and the statistics of BatchNorm belong to no step, so a
-    checkpoint of them could not be resumed exactly. A second Ctrl-C stops at once.
-    """
-    event = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(*_: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _result(folder: RunFolder, seed: int) -> Result:
+def _result(folder: RunFolder, seed: int, steps: int) -> Result:
     """First and last scores in the log."""
     scored = folder.scored(seed)
-    if not scored or scored[0]["step"] != 0:
+    if [r["step"] for r in scored[:1] + scored[-1:]] != [0, steps]:
         raise ValueError(
-            f"{folder.metrics}: expected the scores of seed {seed} from step 0 on, found them "
-            f"damaged; delete {folder.checkpoint(seed)} to train this seed again"
+            f"{folder.metrics}: expected the scores of seed {seed} at steps 0 to {steps}, "
+            f"found others; delete {folder.checkpoint(seed)} to train this seed again"
         )
     return Result(seed, Scores.from_json(scored[0]), Scores.from_json(scored[-1]))

@@ -13,11 +13,14 @@ from render.scene import HueMode
 from render.settings import DEVICES, QUALITIES, rendering, require_blender
 from threedident.errors import Interrupted
 from threedident.latents import check_raw
-from threedident.manifest import Rendering
+from threedident.manifest import MOST_PIXELS, Rendering
 from threedident.storage import MOST_ROWS, load_npy
 
 _RESOLUTION = click.option(
-    "--resolution", type=click.IntRange(16, 4096), default=224, help="Edge of an image in pixels."
+    "--resolution",
+    type=click.IntRange(16, MOST_PIXELS),
+    default=224,
+    help="Edge of an image in pixels.",
 )
 _QUALITY = click.option(
     "--quality",
@@ -74,7 +77,7 @@ def _resolve(device: str) -> str:
     help="Test images [default: N//10].",
 )
 @click.option(
-    "--latents", type=click.Path(path_type=Path), help="Render these rows (npy, N x 10)."
+    "--latents", type=click.Path(path_type=Path), help="Train rows to render (npy, N x 10)."
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("data/3dident"))
 @click.option(
@@ -123,18 +126,18 @@ def _requests(
     n: int | None, n_test: int | None, latents: Path | None, seed: int | None
 ) -> list[Request]:
     if latents is not None:
-        clashing = {"--n": n, "--n-test": n_test, "--seed": seed}
-        for name, value in clashing.items():
-            if value is not None:
-                raise ValueError(f"{name}: expected none beside --latents, found {value}; drop it")
+        if n is not None:
+            raise ValueError(f"--n: expected none beside --latents, found {n}; drop it")
+        if seed is not None and not n_test:
+            raise ValueError("--seed: expected --n-test beside it, since --latents gives the rest")
         rows = check_raw(load_npy(latents), str(latents))
-        return [Request("train", len(rows), rows=rows)]
-    if n is None:
+        train, n_test = Request("train", len(rows), rows=rows), n_test or 0
+    elif n is None:
         raise ValueError("--n: expected a number of images or --latents FILE, found neither")
-    seed = 0 if seed is None else seed
-    n_test = n // 10 if n_test is None else n_test
-    requests = [Request("train", n, seed=seed), Request("test", n_test, seed=seed)]
-    return [request for request in requests if request.n > 0]
+    else:
+        train = Request("train", n, seed=seed or 0)
+        n_test = n // 10 if n_test is None else n_test
+    return [train, Request("test", n_test, seed=seed or 0)][: 2 if n_test else 1]
 
 
 @click.command()

@@ -6,12 +6,7 @@ last, the manifest. A run that is killed anywhere in between is continued by the
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +18,7 @@ from render.launch import Crew, run_local
 from render.plan import Plan, check_compatible, rows_digest, write_plan
 from threedident.errors import Interrupted
 from threedident.latents import sample_raw, to_physical
+from threedident.locking import locked
 from threedident.manifest import (
     Channels,
     Digests,
@@ -95,7 +91,7 @@ def render_dataset(
     """
     for request in requests:
         _prepare(root, request, rendering)
-    with _locked(root):  # another run may have come between, so look again
+    with locked(root):  # another run may have come between, so look again
         jobs = [_prepare(root, request, rendering) for request in requests]
         return [_run(job, crew) for job in jobs]
 
@@ -106,30 +102,6 @@ def _prepare(root: Path, request: Request, rendering: Rendering) -> _Job:
     manifest = check_compatible(folder, plan)
     n = max(request.n, manifest.n if manifest else 0)
     return _Job(folder, plan, request.raw(n), manifest)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Keep other runs of this machine out of ``root``; the lock dies with the process."""
-    root.mkdir(parents=True, exist_ok=True)
-    handle = os.open(root, os.O_RDONLY)
-    try:
-        _lock(handle, root)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, root: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(
-            f"{root}: expected no other run at work here, found one; wait for it to end"
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):
-            raise  # network file systems cannot lock a folder: go on without
 
 
 def _run(job: _Job, crew: Crew) -> Outcome:
@@ -188,7 +160,7 @@ def _render(job: _Job, todo: list[int], crew: Crew) -> None:
 
 
 def _finish(job: _Job) -> None:
-    """Write what stands beside the images, the manifest last, and remove strays."""
+    """Write what stands beside the images, the manifest last, and remove images past the end."""
     folder, n = job.folder, len(job.raw)
     known = _known_digests(job)
     contents = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,6 @@ from threedident.storage import SplitFolder
 CHUNK = 256
 _THREADS_PER_WORKER = 2
 _TRIES_WITHOUT_PROGRESS = 2
-_WORKER = (sys.executable, "-P", "-m", "render.worker")  # -P: no module of the current folder
 
 
 class WorkerError(ValueError):
@@ -51,10 +51,15 @@ def chunks(indices: list[int], workers: int) -> list[list[int]]:
 def devices() -> list[str]:
     """What Cycles can compute on here, best first; asks a worker, since only workers load bpy."""
     with _Pool() as pool:
-        for message in pool.talk([*_WORKER, "devices"]):
+        for message in pool.talk([*_worker(), "devices"]):
             found: list[str] = message["devices"]
             return found
     raise WorkerError("devices: Blender listed none")
+
+
+def _worker() -> list[str]:
+    """The worker's command line, which no module of the current folder can shadow."""
+    return [sys.executable, "-P", "-m", "render.worker", "--parent", str(os.getpid())]
 
 
 def run_local(
@@ -86,7 +91,7 @@ def _run_chunk(
     left, failures = list(chunk), 0
     while left:
         before = len(left)
-        command = [*_WORKER, str(folder.path.resolve())]
+        command = [*_worker(), str(folder.path.resolve())]
         command += ["--indices", spell_indices(left), "--threads", str(threads)]
         try:
             for message in pool.talk(command):

@@ -86,10 +86,8 @@ def check_compatible(folder: SplitFolder, plan: Plan) -> Manifest | None:
     """
     manifest = read_manifest(folder)
     siblings = [SplitFolder(folder.root, split) for split in SPLITS if split != folder.split]
-    beside = [there for split in siblings for there in (read_manifest(split), read_plan(split))]
-    for there in (manifest, read_plan(folder), *beside):
-        asked = (plan.origin, plan.rendering)
-        differences = setting_differences((there.origin, there.rendering), asked) if there else []
+    for place in (folder, *siblings):
+        differences = _differences(place, plan, same_rows=place == folder)
         if differences:
             raise ValueError(
                 f"{folder.root}: it holds a data set with {', '.join(differences)}; give its "
@@ -103,3 +101,16 @@ def check_compatible(folder: SplitFolder, plan: Plan) -> Manifest | None:
                 f"{strangers[0]} without {folder.manifest.name}; restore it, or give another --out"
             )
     return manifest
+
+
+def _differences(place: SplitFolder, plan: Plan, same_rows: bool) -> list[str]:
+    """What of ``plan`` differs in a split; rows given by the user may differ between splits."""
+    for there in (read_manifest(place), read_plan(place)):
+        if there is None:
+            continue
+        drawn = there.origin.seed is not None and plan.origin.seed is not None
+        origin = plan.origin if same_rows or drawn else there.origin
+        found = setting_differences((there.origin, there.rendering), (origin, plan.rendering))
+        if found:
+            return found
+    return []

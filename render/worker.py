@@ -8,11 +8,9 @@ devices that Cycles has here instead.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import io
 import json
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -26,9 +24,8 @@ from render.scene import frame
 from render.settings import QUALITIES
 from threedident.errors import explain
 from threedident.latents import to_physical
+from threedident.machine import die_with
 from threedident.storage import SplitFolder, write_bytes
-
-_PR_SET_PDEATHSIG = 1
 
 
 def spell_indices(indices: list[int]) -> str:
@@ -83,12 +80,6 @@ def _private_channel() -> TextIO:
     return channel
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends, however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _explain(error: Exception) -> str:
     if isinstance(error, OSError):
         return explain(error)
@@ -103,8 +94,10 @@ def main() -> int:
     parser.add_argument("split", type=Path, help="folder of the split, or the word devices")
     parser.add_argument("--indices", type=parse_indices, default=[])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parent", type=int, help="process without which to end")
     arguments = parser.parse_args()
-    _die_with_parent()
+    if arguments.parent is not None:
+        die_with(arguments.parent)
     channel = _private_channel()
     try:
         if str(arguments.split) == "devices":

@@ -19,8 +19,9 @@ import torch
 
 from benchmark.metrics import score
 from benchmark.sources import Source
-from tests.conftest import can_mount, cli, command, make_images, refused, start
+from tests.conftest import can_mount, cli, command, contents, make_images, refused, start
 from threedident import Normal, ThreeDIdent
+from threedident.locking import locked
 from threedident.storage import sha256
 
 SMALL = ("--batch-size", 32, "--learning-rate", "1e-3", "--device", "cpu", "--workers", 0)
@@ -312,13 +313,43 @@ def test_a_run_is_not_overwritten(data: Path, finished: Path) -> None:
     assert results(finished) == before
 
 
+def test_two_runs_do_not_share_a_folder(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ("benchmark", "--data", data, *SMALL, "--steps", 500, "--out", out)
+    process = start(*arguments, "--workers", 1)
+    wait_for_step(out / "checkpoints" / "seed-0.pt", 0)
+    assert "expected no other run at work" in refused(*arguments, "--resume")
+    process.kill()
+    process.communicate()
+    with locked(out):  # loader processes do not hold on to it
+        assert (out / "config.json").is_file()
+
+
+def test_a_killed_loader_process_is_named(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start("benchmark", "--data", data, "--steps", 500, "--out", out, *SMALL[:-1], 1)
+    wait_for_step(out / "checkpoints" / "seed-0.pt", 0)
+    listed: list[str] = []
+    while not listed:
+        pgrep = ["pgrep", "-P", str(process.pid)]
+        listed = subprocess.run(pgrep, capture_output=True, text=True).stdout.split()
+    time.sleep(1)
+    os.kill(int(listed[0]), signal.SIGKILL)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2, stderr
+    assert "expected its processes to live, but one died" in stderr
+    assert "Traceback" not in stderr
+
+
 def test_strange_folders_and_damaged_files_are_refused(
     data: Path, finished: Path, tmp_path: Path
 ) -> None:
     shared = ("benchmark", "--data", data, *SMALL, "--steps", 40, "--seeds", "0,3", "--resume")
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "love.txt").write_text("dear")
+    (tmp_path / "letters" / ".draft.1.tmp").write_text("dearest")
     assert "found other files" in refused(*shared, "--out", tmp_path / "letters")
+    assert len(contents(tmp_path / "letters")) == 2
     copy = shutil.copytree(finished, tmp_path / "copy")
     os.truncate(copy / "checkpoints" / "seed-0.pt", 1000)
     assert "expected a checkpoint, found a damaged file" in refused(*shared, "--out", copy)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -116,6 +117,20 @@ def test_damaged_manifest(rendered: Path, tmp_path: Path, content: bytes) -> Non
     (train / "dataset.json").write_bytes(content)
     with pytest.raises(ValueError, match="expected a manifest of schema version 1"):
         ThreeDIdent(train.parent)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("resolution", "0"), ("n", "9" * 400), ("n", "-1"), ("seed", '"x"')]
+)
+def test_impossible_numbers_in_a_manifest(
+    rendered: Path, tmp_path: Path, field: str, value: str
+) -> None:
+    manifest = broken(rendered, tmp_path) / "dataset.json"
+    text, count = re.subn(rf'"{field}": \d+', f'"{field}": {value}', manifest.read_text(), count=1)
+    assert count == 1
+    manifest.write_text(text)
+    with pytest.raises(ValueError, match="expected a manifest of schema version 1"):
+        ThreeDIdent(tmp_path / "data")
 
 
 def test_missing_images_are_counted(rendered: Path, tmp_path: Path) -> None:

@@ -99,6 +99,14 @@ def test_tensors_of_any_kind_are_taken() -> None:
     assert score(z, held.bfloat16()).r2 == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_extreme_units_do_not_matter(factor: float) -> None:
+    z, codes = case(6)
+    expected, scaled = score(z, codes), score(z * factor, codes * factor)
+    assert scaled.r2 == pytest.approx(expected.r2, abs=1e-9)
+    assert scaled.mcc == pytest.approx(expected.mcc, abs=1e-9)
+
+
 def test_more_codes_than_factors_have_an_r2() -> None:
     z, codes = case(3)
     assert (linear_r2(z, np.hstack([codes, z])) > 0.999).all()
@@ -118,6 +126,8 @@ def test_json_round_trip() -> None:
         (np.zeros((10, 3)), np.zeros((10, 4)), "expected shape (10, 3)"),
         (np.zeros((10, 3)), np.zeros((9, 3)), "expected shape (10, 3)"),
         (np.zeros(10), np.zeros(10), "(N, n)"),
+        (np.zeros((10, 0)), np.zeros((10, 0)), "(N, n)"),
+        (np.eye(6), 1j * np.eye(6), "real numbers"),
         (np.zeros((3, 2)), np.zeros((3, 2)), "N >= 4"),
         (np.eye(6), np.full((6, 6), np.nan), "NaN or infinity in row 0"),
         (np.hstack([case(0)[0][:, :3], np.ones((301, 1))]), case(0)[1], "column 3 constant"),

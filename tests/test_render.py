@@ -126,6 +126,25 @@ def test_given_rows_are_rendered_as_they_are(rendered: Path, tmp_path: Path) -> 
     assert "is asked for" in line
 
 
+def test_given_rows_can_have_a_test_split(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", sample_raw(3, "train", 2))
+    out = tmp_path / "out"
+    shared = ("--latents", tmp_path / "rows.npy", "--out", out, *DRAFT)
+    assert cli("render", *shared).returncode == 0
+    result = cli("render", *shared, "--n-test", 2, "--seed", 4)
+    assert "2 train images (0 new), 2 test images (2 new)" in result.stdout
+    assert (np.load(out / "test" / "raw_latents.npy") == sample_raw(4, "test", 2)).all()
+    assert "--n-test" in refused("render", *shared, "--seed", 4)
+
+
+def test_a_folder_in_the_way_of_an_image_is_named(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    (data / "train" / "images" / "000002.png").unlink()
+    (data / "train" / "images" / "000002.png").mkdir()
+    line = refused("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    assert "images/000002.png: expected a file there, found a folder; move it away" in line
+
+
 def test_repair_restores_exactly_the_bad_files(rendered: Path, tmp_path: Path) -> None:
     data = shutil.copytree(rendered, tmp_path / "data")
     images = data / "train" / "images"

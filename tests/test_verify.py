@@ -126,7 +126,7 @@ def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
         f"{folder.image(3)}: truncated",
         f"{test.image(1)}: altered",
     ]
-    assert "found 3 bad files" in result.stderr
+    assert "found 3 bad" in result.stderr
     assert "the same render command again repairs them" in result.stderr
 
 

@@ -41,7 +41,7 @@ def verify(data: Path) -> None:
         bad += len(problems)
     if bad:
         raise ValueError(
-            f"{data}: expected every file intact, found {bad} bad files, named above; the same "
+            f"{data}: expected every file intact, found {bad} bad, named above; the same "
             "render command again repairs them"
         )
 

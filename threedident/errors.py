@@ -22,6 +22,6 @@ class Interrupted(Exception):  # noqa: N818
 
 def explain(error: OSError) -> str:
     """One line on a file that could not be read or written, and what to do."""
-    place = error.filename or "the data set"
+    place = error.filename2 or error.filename or "the data set"
     reason = _WORDS.get(error.errno or 0, f"{error.strerror or error}; check the path")
     return f"{place}: {reason}"

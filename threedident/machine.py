@@ -1,8 +1,13 @@
-"""What this machine has."""
+"""What this machine and its processes can be asked for."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
 
 
 def processors() -> int:
@@ -10,3 +15,15 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def die_with(parent: int) -> None:
+    """Ask Linux to end this process when its parent ends, however that happens.
+
+    Arguments:
+        parent: process id of the parent.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)  # it ended before the request

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from threedident.factors import FACTORS
-from threedident.storage import SplitFolder
+from threedident.storage import MOST_ROWS, SplitFolder
 
-Sums = tuple[int, int, int]
+MOST_PIXELS = 4096
+
+_Sum = Annotated[int, Field(ge=0, lt=2**64)]
+Sums = tuple[_Sum, _Sum, _Sum]
 Moments = tuple[float, float, float]
 
 
@@ -40,7 +43,7 @@ class Rendering(_Model):
         fingerprint: digest of scene, teapot, preset, device and Blender's version.
     """
 
-    resolution: int
+    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     quality: str
     hue_mode: Literal["wrapped", "published"]
     device: str
@@ -101,7 +104,7 @@ class Manifest(_Model):
 
     schema_version: Literal[1] = 1
     split: str
-    n: int = Field(gt=0)
+    n: Annotated[int, Field(gt=0, le=MOST_ROWS)]
     factors: tuple[FactorRecord, ...]
     origin: Origin
     rendering: Rendering
@@ -112,8 +115,9 @@ class Manifest(_Model):
 
     @model_validator(mode="after")
     def _check_statistics(self) -> Manifest:
-        moments = self.channels.moments(self.n * self.rendering.resolution**2)
-        if moments != (self.channel_mean, self.channel_std):
+        mean, std = self.channels.moments(self.n * self.rendering.resolution**2)
+        pairs = zip(mean + std, self.channel_mean + self.channel_std, strict=True)
+        if not all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in pairs):
             raise ValueError("channel_mean and channel_std do not follow from channels")
         return self
 

@@ -64,6 +64,7 @@ class PositivePairs(Dataset[Pair]):
             )
         if len(dataset) < 2:
             raise ValueError(f"dataset: expected at least 2 images to pair, found {len(dataset)}")
+        seed = operator.index(seed)
         if seed < 0:
             raise ValueError(f"seed: expected a non-negative integer, found {seed}")
         if length is not None and length < 1:

@@ -29,6 +29,7 @@ DIGITS = 6
 MOST_ROWS = 10**DIGITS
 _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
 _TEMPORARY = ".{name}.{pid}.tmp"
+_LEFTOVER = re.compile(r"\..+\.[0-9]+\.tmp")
 _NUMBER = re.compile(r"[0-9]+")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  images/(\d+)\.png")
 
@@ -115,8 +116,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def sweep(*folders: Path) -> None:
     """Remove what killed writers left in ``folders``."""
     for folder in folders:
-        for leftover in folder.glob(_TEMPORARY.format(name="*", pid="*")):
-            leftover.unlink(missing_ok=True)
+        for path in folder.glob(".*.tmp"):
+            if is_leftover(path):
+                path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file's name is one that :func:`atomic_write` writes under."""
+    return _LEFTOVER.fullmatch(path.name) is not None
 
 
 def npy_bytes(array: NDArray[np.generic]) -> bytes:

@@ -54,7 +54,7 @@ def _completeness(path: Path) -> str | None:
             head = file.read(len(_PNG_HEAD))
             file.seek(max(0, path.stat().st_size - len(_PNG_TAIL)))
             tail = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "missing"
     except IsADirectoryError:
         return "altered"
@@ -98,7 +98,7 @@ def bad_files_beside(folder: SplitFolder, manifest: Manifest) -> list[Problem]:
 def _file_state(path: Path, digest: str) -> str | None:
     try:
         return None if sha256(path.read_bytes()) == digest else "altered"
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "missing"
     except IsADirectoryError:
         return "altered"
