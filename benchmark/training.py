@@ -1,7 +1,7 @@
 """One training loop for every loss: Adam, checkpoints, scores on the test split on the way.
 
-On a CPU a run that was stopped and resumed ends with the same weights, bit for bit, as one
-that was not: batches are addressed by step, and nothing else is random after initialisation.
+On one CPU thread a run that was stopped and resumed ends with the same weights, bit for bit, as
+one that was not: batches are addressed by step, and nothing else is random after initialisation.
 """
 
 from __future__ import annotations
