@@ -11,28 +11,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from threedident.conditionals import Laplace, Normal, VonMisesFisher
+    from threedident.conditionals import (
+        GeneralizedNormal,
+        Laplace,
+        Normal,
+        Uniform,
+        VonMisesFisher,
+    )
     from threedident.dataset import ThreeDIdent
     from threedident.index import NearestLatents
     from threedident.pairs import PositivePairs
 
 __version__ = "0.1.0"
 __all__ = [
+    "GeneralizedNormal",
     "Laplace",
     "NearestLatents",
     "Normal",
     "PositivePairs",
     "ThreeDIdent",
+    "Uniform",
     "VonMisesFisher",
     "__version__",
 ]
 
 _HOMES = {
+    "GeneralizedNormal": "conditionals",
     "Laplace": "conditionals",
     "NearestLatents": "index",
     "Normal": "conditionals",
     "PositivePairs": "pairs",
     "ThreeDIdent": "dataset",
+    "Uniform": "conditionals",
     "VonMisesFisher": "conditionals",
 }
 

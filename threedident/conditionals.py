@@ -4,6 +4,8 @@ With scale s, dimension d and unit vectors on the sphere:
 
 - :class:`Normal`: exp(-(z~ - z)^2 / (2 s^2)) per coordinate, truncated to the box [-1, 1].
 - :class:`Laplace`: exp(-|z~ - z| / s) per coordinate, truncated to the box [-1, 1].
+- :class:`GeneralizedNormal`: exp(-(|z~ - z| / s)^beta) per coordinate, truncated to the box.
+- :class:`Uniform`: constant where |z~ - z| <= s, per coordinate, cut to the box.
 - :class:`VonMisesFisher`: exp(kappa z . z~) on the unit sphere S^(d-1).
 
 Each is drawn by inverse distribution functions from a fixed number of uniform numbers:
@@ -26,13 +28,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import erf, erfinv, gamma, gammainc, gammaincinv, ndtri
 
 from threedident.arrays import as_float64
+from threedident.spaces import UNIT_TOLERANCE
 
 Array = NDArray[np.float64]
 
-_UNIT_TOLERANCE = 1e-3
+_NEGLIGIBLE = np.finfo(np.float64).eps / 2  # of 1; smaller powers may underflow
+_MOST_KAPPA = 1e100  # beyond, setting up the inversion takes minutes or fails
 
 
 class Conditional(ABC):
@@ -67,13 +71,14 @@ class Conditional(ABC):
         Returns:
             Positives z~, shape (N, d).
         """
-        anchors = _as_rows(latents)
+        anchors = as_rows(latents)
         shape = (len(anchors), self.count(anchors.shape[1]))
         u = np.random.default_rng(rng).random(shape)
         return self.transform(anchors, np.maximum(u, np.finfo(np.float64).tiny))
 
 
-def _as_rows(latents: ArrayLike) -> Array:
+def as_rows(latents: ArrayLike) -> Array:
+    """Latents as float64, checked to have shape (N, d)."""
     rows = as_float64(latents)
     if rows.ndim != 2:
         raise ValueError(
@@ -87,27 +92,38 @@ def _check_scale(name: str, value: float) -> None:
         raise ValueError(f"{name}: expected a positive finite number, found {value}")
 
 
+@dataclass(frozen=True)
 class _OnBox(Conditional):
     """Independent coordinates, each truncated to [-1, 1]."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_scale("scale", self.scale)
 
     def count(self, dimension: int) -> int:
         return dimension
 
     def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
-        z = _as_rows(latents)
+        z = as_rows(latents)
         if not np.all(np.abs(z) <= 1.0):
             worst = z.flat[np.argmax(np.where(np.isnan(z), np.inf, np.abs(z)))]
             raise ValueError(
                 f"latents: {type(self).__name__} expects anchors in the box [-1, 1], found "
                 f"{worst}; pass raw latents"
             )
-        low, high = self._cdf(-1.0 - z), self._cdf(1.0 - z)
-        steps = self._quantile(low + np.asarray(uniforms) * (high - low))
-        return np.clip(z + steps, -1.0, 1.0)
+        with np.errstate(over="ignore"):  # tiny scales: a step of infinitely many scales is fine
+            low, high = self._cdf(-1.0 - z), self._cdf(1.0 - z)
+            between = low + np.asarray(uniforms) * (high - low)
+            inside = np.clip(between, np.nextafter(low, high), np.nextafter(high, low))
+            return np.clip(z + self._quantile(inside), -1.0, 1.0)
 
     @abstractmethod
     def _cdf(self, step: Array) -> Array:
-        """Distribution function of the untruncated step z~ - z."""
+        """P(|X| <= |step|) with the sign of ``step``, X being the untruncated step z~ - z.
+
+        Unlike the distribution function, it loses no digits around 0, where large scales lie.
+        """
 
     @abstractmethod
     def _quantile(self, probability: Array) -> Array:
@@ -118,34 +134,63 @@ class _OnBox(Conditional):
 class Normal(_OnBox):
     """Normal steps of standard deviation ``scale`` (before truncation) on the box."""
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        _check_scale("scale", self.scale)
-
     def _cdf(self, step: Array) -> Array:
-        return np.asarray(ndtr(step / self.scale))
+        return np.asarray(erf(step / self.scale / math.sqrt(2.0)))
 
     def _quantile(self, probability: Array) -> Array:
-        return np.asarray(self.scale * ndtri(probability))
+        return np.asarray(self.scale * (math.sqrt(2.0) * erfinv(probability)))
 
 
 @dataclass(frozen=True)
 class Laplace(_OnBox):
     """Laplace steps of density exp(-|x| / scale) (before truncation) on the box."""
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        _check_scale("scale", self.scale)
-
     def _cdf(self, step: Array) -> Array:
-        tail = 0.5 * np.exp(-np.abs(step) / self.scale)
-        return np.where(step < 0, tail, 1.0 - tail)
+        return np.copysign(np.expm1(-np.abs(step) / self.scale), step)
 
     def _quantile(self, probability: Array) -> Array:
-        centred = probability - 0.5
-        return np.asarray(-self.scale * np.sign(centred) * np.log1p(-2.0 * np.abs(centred)))
+        return np.copysign(self.scale * np.log1p(-np.abs(probability)), probability)
+
+
+@dataclass(frozen=True)
+class GeneralizedNormal(_OnBox):
+    """Steps of density exp(-(|x| / scale)^beta) (before truncation) on the box, beta >= 1."""
+
+    beta: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1.0 <= self.beta < math.inf:
+            raise ValueError(f"beta: expected a finite number of at least 1, found {self.beta}")
+
+    def _cdf(self, step: Array) -> Array:
+        ratio = np.abs(step) / self.scale
+        power = ratio**self.beta
+        mass = gammainc(1.0 / self.beta, power)
+        return np.copysign(np.where(power < _NEGLIGIBLE, ratio / self._half_area, mass), step)
+
+    def _quantile(self, probability: Array) -> Array:
+        mass = np.abs(probability)
+        near = mass * self._half_area
+        far = gammaincinv(1.0 / self.beta, mass) ** (1.0 / self.beta)
+        ratio = np.where(near**self.beta < _NEGLIGIBLE, near, far)
+        return np.copysign(self.scale * ratio, probability)
+
+    @property
+    def _half_area(self) -> float:
+        """Integral of exp(-r^beta) over r > 0."""
+        return float(gamma(1.0 + 1.0 / self.beta))
+
+
+@dataclass(frozen=True)
+class Uniform(_OnBox):
+    """Steps uniform on [-scale, scale], cut to the box."""
+
+    def _cdf(self, step: Array) -> Array:
+        return np.clip(step / self.scale, -1.0, 1.0)
+
+    def _quantile(self, probability: Array) -> Array:
+        return self.scale * probability
 
 
 @dataclass(frozen=True)
@@ -156,6 +201,8 @@ class VonMisesFisher(Conditional):
 
     def __post_init__(self) -> None:
         _check_scale("kappa", self.kappa)
+        if self.kappa > _MOST_KAPPA:
+            raise ValueError(f"kappa: expected at most {_MOST_KAPPA}, found {self.kappa}")
 
     def count(self, dimension: int) -> int:
         """One for the angle to the anchor, ``dimension`` for the direction."""
@@ -163,9 +210,9 @@ class VonMisesFisher(Conditional):
 
     def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
         """See :class:`Conditional`; the space is the unit sphere, d >= 2."""
-        z, u = _as_rows(latents), np.asarray(uniforms)
+        z, u = as_rows(latents), np.asarray(uniforms)
         norms = np.linalg.norm(z, axis=1, keepdims=True)
-        if z.shape[1] < 2 or not np.all(np.abs(norms - 1.0) <= _UNIT_TOLERANCE):
+        if z.shape[1] < 2 or not np.all(np.abs(norms - 1.0) <= UNIT_TOLERANCE):
             worst = norms.flat[np.argmax(np.abs(norms - 1.0))] if z.shape[1] >= 2 else "d = 1"
             raise ValueError(
                 "latents: VonMisesFisher expects anchors on the unit sphere in two or more "
@@ -184,8 +231,11 @@ class _PolarDensity:
 
     def __init__(self, kappa: float, dimension: int) -> None:
         self._kappa, self._power = kappa, dimension - 2
-        ratio = self._power / (2.0 * kappa)
-        self.mode = math.acos(1.0 / (math.hypot(ratio, 1.0) + ratio)) if self._power else 0.0
+        self.mode = 0.0
+        if self._power:
+            ratio = 2.0 * kappa / self._power
+            above = math.hypot(ratio, 1.0) + 1.0
+            self.mode = math.atan2(math.sqrt(2.0 * above), ratio)
         self._peak = self._log(self.mode)
 
     def _log(self, angle: float) -> float:

@@ -1,64 +1,96 @@
-"""Latents: drawing raw rows from the marginal, checking them, and raw -> physical.
+"""Latents by seed: raw rows from a space's marginal, and positives exactly around them.
 
-The marginal is uniform on the box [-1, 1]^10. Row i depends only on (seed, split, i), so a
-small data set is the prefix of a large one.
+Row i of a split depends only on (seed, split, i), so a small data set is the prefix of a large
+one; its positive depends on (seed, split, i) and the row. What rows look like and mean is up to
+the latent space, see :mod:`threedident.spaces`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from threedident.arrays import as_float64
 from threedident.counter import uniforms
-from threedident.factors import FACTORS, NAMES
+from threedident.spaces import find_space
+
+if TYPE_CHECKING:
+    from threedident.conditionals import Conditional
 
 SPLITS = ("train", "test")
 _LATENT_STREAM = 0
+_POSITIVE_STREAM = 2
 
 
-def sample_raw(seed: int, split: str, n: int) -> NDArray[np.float32]:
+def sample_raw(
+    seed: int, split: str, n: int, space: str = "box", fixed: Mapping[str, float] | None = None
+) -> NDArray[np.float32]:
     """The first ``n`` raw latents of a split.
 
+    Arguments:
+        seed: any non-negative integer.
+        split: ``train`` or ``test``.
+        n: number of rows.
+        space: name of the latent space.
+        fixed: raw value in [-1, 1] of each fixed factor; the others vary as they do without it.
+
     Returns:
-        Shape (n, 10), in [-1, 1].
+        Shape (n, columns of the space); in the box, (n, 10) in [-1, 1].
+
+    Raises:
+        ValueError: there is no such space or split, or the factors cannot be fixed so.
     """
-    stream = (_LATENT_STREAM, SPLITS.index(split))
-    u = uniforms(seed, stream, np.arange(n), len(FACTORS))
-    raw: NDArray[np.float32] = (2.0 * u - 1.0).astype(np.float32)
-    return raw
+    where = find_space(space)
+    u = uniforms(seed, _stream(_LATENT_STREAM, split), np.arange(n), where.count)
+    return where.sample(u, fixed or {})
 
 
-def to_physical(raw: ArrayLike) -> NDArray[np.float32]:
+def sample_positives(
+    anchors: ArrayLike, conditional: Conditional, seed: int, split: str
+) -> NDArray[np.float32]:
+    """The positives of the first rows of a split, exactly by the conditional.
+
+    Arguments:
+        anchors: rows 0, 1, ..., N - 1 of the split, shape (N, d), in the conditional's space.
+        conditional: density p(z~ | z).
+        seed: any non-negative integer; that of the anchors will do.
+        split: ``train`` or ``test``.
+
+    Returns:
+        Shape (N, d); row i depends only on (seed, split, i) and anchor i.
+
+    Raises:
+        ValueError: the anchors do not lie in the conditional's space, or there is no such split.
+    """
+    z = as_float64(anchors)
+    count = conditional.count(z.shape[-1])
+    u = uniforms(seed, _stream(_POSITIVE_STREAM, split), np.arange(len(z)), count)
+    return conditional.transform(z, u).astype(np.float32)
+
+
+def to_physical(raw: ArrayLike, space: str = "box") -> NDArray[np.float32]:
     """Physical latents (lengths in Blender units, angles in rad) of raw ones, shape (N, 10)."""
-    reach = np.array([factor.reach for factor in FACTORS])
-    physical: NDArray[np.float32] = (np.asarray(raw, np.float64) * reach).astype(np.float32)
-    return physical
+    return find_space(space).physical(raw)
 
 
-def check_raw(raw: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+def check_raw(raw: NDArray[np.generic], name: str, space: str = "box") -> NDArray[np.float32]:
     """Raw latents as float32, checked.
 
     Arguments:
-        raw: shape (N, 10) with N >= 1, finite, in [-1, 1].
+        raw: shape (N, columns of the space) with N >= 1, finite, in the space.
         name: what messages call the array.
+        space: name of the latent space.
 
     Raises:
         ValueError: the array is none of that; the message names the first bad entry.
     """
-    columns = len(FACTORS)
-    if raw.ndim != 2 or raw.shape[1] != columns or len(raw) == 0:
-        raise ValueError(
-            f"{name}: expected an array of shape (N, {columns}) with one column per factor "
-            f"({', '.join(NAMES)}), found shape {raw.shape}; give one row per image"
-        )
-    if not np.issubdtype(raw.dtype, np.number) or np.iscomplexobj(raw):
-        raise ValueError(f"{name}: expected real numbers, found dtype {raw.dtype}; use float32")
-    bad = np.argwhere(~(np.abs(raw.astype(np.float64)) <= 1.0))
-    if len(bad):
-        row, column = bad[0]
-        raise ValueError(
-            f"{name}: expected finite raw latents in [-1, 1], found {raw[row, column]} in row "
-            f"{row}, column {column} ({NAMES[column]}), and {len(bad) - 1} more; raw latents are "
-            "the physical ones divided by their reach"
-        )
-    return np.ascontiguousarray(raw, dtype=np.float32)
+    return find_space(space).check(raw, name)
+
+
+def _stream(use: int, split: str) -> tuple[int, int]:
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
+    return use, SPLITS.index(split)
