@@ -127,6 +127,7 @@ def benchmark(
     require_alike([split.manifest for split in splits if split.manifest is not None])
     for split in splits:
         quick_check(split.folder, len(split))
+    _check_factors(splits[0])
     _check_test_split(splits[1])
     if batch_size > len(splits[0]):
         raise ValueError(
@@ -170,6 +171,17 @@ def benchmark(
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
     )
     click.echo(f"report: {folder.report}")
+
+
+def _check_factors(train: ThreeDIdent) -> None:
+    """Every factor must vary on its own, or its score means nothing."""
+    origin = train.manifest.origin if train.manifest is not None else None
+    if origin is not None and (origin.space != "box" or origin.fixed):
+        found = f"fixed {', '.join(origin.fixed)}" if origin.fixed else f"the {origin.space} space"
+        raise ValueError(
+            f"--data: expected a data set of the box space whose ten factors all vary, found "
+            f"{found}; render one without --space and --fix"
+        )
 
 
 def _check_test_split(split: ThreeDIdent) -> None:

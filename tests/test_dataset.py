@@ -95,7 +95,10 @@ def broken(rendered: Path, tmp_path: Path) -> Path:
 
 
 def test_unknown_split(rendered: Path) -> None:
-    with pytest.raises(ValueError, match="expected one of train, test, found 'valid'"):
+    with pytest.raises(
+        ValueError,
+        match="expected one of train, test, train/positives, test/positives, found 'valid'",
+    ):
         ThreeDIdent(rendered, "valid")
 
 

@@ -13,6 +13,7 @@ from threedident.storage import (
     atomic_write,
     load_npy,
     npy_bytes,
+    picture_name,
     read_sums,
     sha256,
     sums_bytes,
@@ -88,7 +89,7 @@ def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     for index in (3, 0, 11):
         content = os.urandom(50)
         folder.image(index).write_bytes(content)
-        digests[index] = sha256(content)
+        digests[picture_name(folder.image(index))] = sha256(content)
     folder.sums.write_bytes(sums_bytes(digests))
     assert read_sums(folder.sums) == digests
     check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
@@ -96,7 +97,8 @@ def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
 
 
 def test_damaged_sums_lose_only_their_lines(tmp_path: Path) -> None:
-    content = sums_bytes({0: "a" * 64, 1: "b" * 64}).replace(b"b" * 64, b"b" * 63)
+    names = {"images/000000.png": "a" * 64, "masks/000000.png": "b" * 64}
+    content = sums_bytes(names).replace(b"b" * 64, b"b" * 63)
     (tmp_path / "SHA256SUMS").write_bytes(content)
-    assert read_sums(tmp_path / "SHA256SUMS") == {0: "a" * 64}
+    assert read_sums(tmp_path / "SHA256SUMS") == {"images/000000.png": "a" * 64}
     assert read_sums(tmp_path / "absent") == {}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import cli, refused
 from threedident.manifest import require_manifest
@@ -41,10 +42,12 @@ def folder(rendered: Path, tmp_path: Path) -> SplitFolder:
 
 def test_a_finished_data_set_is_clean(rendered: Path) -> None:
     for split in ("train", "test"):
-        assert verify_split(SplitFolder(rendered, split)) == []
-    result = cli("verify", rendered)
-    assert result.returncode == 0
-    assert "12 images, all intact" in result.stdout
+        for deep in (False, True):
+            assert verify_split(SplitFolder(rendered, split), deep) == []
+    fast, deep = cli("verify", rendered), cli("verify", "--deep", rendered)
+    assert fast.returncode == deep.returncode == 0
+    assert "12 images, all there and whole; --deep reads every byte" in fast.stdout
+    assert "12 images, all intact" in deep.stdout
 
 
 @pytest.mark.parametrize(("damage", "what"), DAMAGES)
@@ -54,7 +57,22 @@ def test_every_bad_image_is_named(
     bad = [folder.image(i) for i in (0, 5, 11)]
     for path in bad:
         damage(path)
-    assert verify_split(folder) == [Problem(path, what) for path in bad]
+    assert verify_split(folder, deep=True) == [Problem(path, what) for path in bad]
+    seen = [] if damage is flip else [Problem(path, what) for path in bad]
+    assert verify_split(folder) == seen
+
+
+def test_the_fast_check_sees_another_size_and_another_resolution(folder: SplitFolder) -> None:
+    content = folder.image(3).read_bytes()
+    other = next(i for i in range(12) if len(folder.image(i).read_bytes()) > len(content))
+    folder.image(3).write_bytes(folder.image(other).read_bytes())
+    assert verify_split(folder) == [Problem(folder.image(3), "altered")]
+    folder.sizes.unlink()
+    Image.new("RGB", (16, 16)).save(folder.image(5))
+    assert verify_split(folder) == [
+        Problem(folder.sizes, "missing"),
+        Problem(folder.image(5), "altered"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["raw_latents.npy", "latents.npy"])
@@ -119,7 +137,7 @@ def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
     folder.image(2).unlink()
     truncate(folder.image(3))
     flip(test.image(1))
-    result = cli("verify", folder.root)
+    result = cli("verify", "--deep", folder.root)
     assert result.returncode == 2
     assert result.stdout.splitlines() == [
         f"{folder.image(2)}: missing",

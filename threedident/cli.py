@@ -22,6 +22,7 @@ _COMMANDS = {
     "render": _Entry("render.cli:render", "Render a data set, or repair one."),
     "verify": _Entry("threedident.commands:verify", "Name every bad file of a data set."),
     "info": _Entry("threedident.commands:info", "Show what a data set is."),
+    "preview": _Entry("threedident.commands:preview", "Draw random samples of a data set."),
     "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),
     "benchmark": _Entry("benchmark.cli:benchmark", "Train encoders, score them, write a report."),
 }

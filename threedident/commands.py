@@ -20,24 +20,30 @@ _DATA = click.argument("data", type=click.Path(path_type=Path))
 
 @click.command()
 @_DATA
-def verify(data: Path) -> None:
-    """Read every file of a data set and name each that is missing, truncated or altered.
+@click.option("--deep", is_flag=True, help="Read, decode and digest every picture.")
+def verify(data: Path, deep: bool) -> None:
+    """Name every file of a data set that is missing, truncated or altered.
+
+    The fast check looks at each picture's size, header and end; --deep reads all of it.
 
     \b
-    Example:
+    Examples:
         threedident verify data/3dident
+        threedident verify --deep data/3dident
     """
     folders = _splits(data)
     manifests = [require_manifest(folder) for folder in folders]
     require_alike(manifests)
     bad = 0
     for folder, manifest in zip(folders, manifests, strict=True):
-        with progress(f"verify {folder.split}", manifest.n, "images") as advance:
-            problems = verify_split(folder, advance)
+        pictures = manifest.n * (1 + len(manifest.rendering.annotations))
+        with progress(f"verify {folder.path.relative_to(data)}", pictures, "pictures") as advance:
+            problems = verify_split(folder, deep, advance)
         for problem in problems:
             click.echo(f"{problem.path}: {problem.what}")
         if not problems:
-            click.echo(f"{folder.path}: {manifest.n} images, all intact")
+            how = "all intact" if deep else "all there and whole; --deep reads every byte"
+            click.echo(f"{folder.path}: {manifest.n} images, {how}")
         bad += len(problems)
     if bad:
         raise ValueError(
@@ -59,11 +65,41 @@ def info(data: Path) -> None:
     table = Table(title=Text(str(data)))
     table.add_column("")
     for manifest in manifests:
-        table.add_column(manifest.split)
+        table.add_column(_title(manifest))
     rows = [_facts(manifest) for manifest in manifests]
     for name in rows[0]:
         table.add_row(name, *(row[name] for row in rows))
     Console().print(table)
+
+
+@click.command()
+@_DATA
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="The PNG to write [default: DATA/preview.png].",
+)
+@click.option("--split", type=click.Choice(list(SPLITS)), default="train")
+@click.option("--count", type=click.IntRange(1, 400), default=24, help="Samples to draw.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Picks the samples.")
+def preview(data: Path, out: Path | None, split: str, count: int, seed: int) -> None:
+    """Draw a sheet of random samples, each with its latents as bars; positives stand beside.
+
+    \b
+    Example:
+        threedident preview data/3dident
+    """
+    from threedident.preview import contact_sheet
+
+    out = data / "preview.png" if out is None else out
+    drawn = contact_sheet(data, split, count, seed, out)
+    click.echo(f"{out}: {drawn} samples of {data / split}")
+
+
+def _title(manifest: Manifest) -> str:
+    split = manifest.origin.split
+    return split if manifest.split == split else f"{split}/{manifest.split}"
 
 
 def _facts(manifest: Manifest) -> dict[str, str]:
@@ -73,8 +109,12 @@ def _facts(manifest: Manifest) -> dict[str, str]:
         "resolution": f"{rendering.resolution} x {rendering.resolution}",
         "latent space": f"{origin.space}, {len(manifest.factors)} factors",
         "factors": " ".join(factor.name for factor in manifest.factors),
+        "fixed": " ".join(f"{name}={value:g}" for name, value in origin.fixed.items()) or "none",
         "latents from": f"seed {origin.seed}" if origin.rows is None else f"rows {origin.rows}",
+        "conditional": origin.conditional or "none",
         "hue mode": rendering.hue_mode,
+        "material": rendering.material,
+        "annotations": " ".join(rendering.annotations) or "none",
         "quality": rendering.quality,
         "renderer": f"Blender {rendering.blender} on {rendering.device}",
         "fingerprint": rendering.fingerprint,
@@ -90,7 +130,8 @@ def _splits(data: Path) -> list[SplitFolder]:
         ValueError: there are none.
     """
     folders = [SplitFolder(data, split) for split in SPLITS]
-    present = [folder for folder in folders if folder.path.is_dir()]
+    places = [place for folder in folders for place in (folder, folder.positives)]
+    present = [place for place in places if place.path.is_dir()]
     if not present:
         raise ValueError(missing_manifest(folders[0]))
     return present

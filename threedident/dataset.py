@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 
+from threedident.annotations import read_depth, read_mask
 from threedident.latents import SPLITS, check_raw
 from threedident.manifest import Manifest, missing_manifest, read_manifest
 from threedident.storage import SplitFolder, load_npy
@@ -28,11 +29,13 @@ class ThreeDIdent(Dataset[tuple[Any, torch.Tensor]]):
     Arguments:
         root: folder that holds ``train/`` and ``test/``, rendered by ``threedident render`` or
             unpacked from the published archive.
-        split: ``train`` or ``test``.
+        split: ``train`` or ``test``, or the positives rendered beside one,
+            ``train/positives`` or ``test/positives``, whose row i is the positive of row i.
         transform: called with the PIL image (RGB), as torchvision's data sets do.
 
     Attributes:
-        latents: all raw latents, shape (N, 10), float32, read-only.
+        latents: all raw latents, shape (N, 10), float32, read-only; 11 columns in the periodic
+            space.
         manifest: how the split was rendered; None for the published archive.
 
     Raises:
@@ -53,13 +56,12 @@ found no folder no/such/folder; render one with threedident render --out
         split: str = "train",
         transform: Callable[[Image.Image], Any] | None = None,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
-        self.folder = SplitFolder(Path(root), split)
+        self.folder = _find_split(Path(root), split)
         self.transform = transform
         self.manifest = _open_manifest(self.folder)
         path = self.folder.raw_latents
-        self.latents = check_raw(load_npy(path), str(path))
+        space = self.manifest.origin.space if self.manifest is not None else "box"
+        self.latents = check_raw(load_npy(path), str(path), space)
         self.latents.setflags(write=False)
         self._digits = self.folder.digits()
         self._check_counts()
@@ -72,6 +74,23 @@ found no folder no/such/folder; render one with threedident render --out
         picture = self._read(row)
         image = _to_tensor(picture) if self.transform is None else self.transform(picture)
         return image, torch.from_numpy(self.latents[row].copy())
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        """What every pixel shows, by the labels of :mod:`threedident.annotations`, (H, W)."""
+        return read_mask(self._annotation("mask", index))
+
+    def depth(self, index: int) -> NDArray[np.float32]:
+        """Distance of every pixel along the camera's axis in Blender units, (H, W)."""
+        return read_depth(self._annotation("depth", index))
+
+    def _annotation(self, name: str, index: int) -> Path:
+        given = () if self.manifest is None else self.manifest.rendering.annotations
+        if name not in given:
+            raise ValueError(
+                f"{self.folder.path}: expected a data set rendered with --annotate {name}, found "
+                f"{','.join(given) or 'no annotations'}"
+            )
+        return self.folder.annotation(name, range(len(self))[operator.index(index)])
 
     def channel_statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of each channel over all pixels, in [0, 1], shape (3,).
@@ -121,6 +140,15 @@ found no folder no/such/folder; render one with threedident render --out
                 + ("unpack the archive" if self.manifest is None else "give the render command")
                 + " again to repair them"
             )
+
+
+def _find_split(root: Path, split: str) -> SplitFolder:
+    folders = [SplitFolder(root, name) for name in SPLITS]
+    places = {str(f.path.relative_to(root)): f for f in folders}
+    places |= {str(f.positives.path.relative_to(root)): f.positives for f in folders}
+    if split not in places:
+        raise ValueError(f"split: expected one of {', '.join(places)}, found {split!r}")
+    return places[split]
 
 
 def _open_manifest(folder: SplitFolder) -> Manifest | None:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 
 _PR_SET_PDEATHSIG = 1
 
@@ -15,6 +16,18 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_file() -> str:
+    """The path of a file that lives in memory and ends with this process, where there are such.
+
+    Elsewhere it lies in the folder for temporary files, and is its owner's to remove.
+    """
+    if hasattr(os, "memfd_create"):
+        return f"/proc/self/fd/{os.memfd_create('frame')}"
+    handle, path = tempfile.mkstemp()
+    os.close(handle)
+    return path
 
 
 def die_with(parent: int) -> None:

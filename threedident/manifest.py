@@ -10,9 +10,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from threedident.factors import FACTORS
+from threedident.origin import Origin
+from threedident.spaces import SPACES
 from threedident.storage import MOST_ROWS, SplitFolder
 
 MOST_PIXELS = 4096
+
+Annotation = Literal["mask", "depth"]
 
 _Sum = Annotated[int, Field(ge=0, lt=2**64)]
 Sums = tuple[_Sum, _Sum, _Sum]
@@ -24,11 +28,12 @@ class _Model(BaseModel):
 
 
 class FactorRecord(_Model):
-    """One column of the latents."""
+    """One column of the physical latents, from its lowest to its highest value."""
 
     name: str
     unit: str
-    reach: float
+    low: float
+    high: float
 
 
 class Rendering(_Model):
@@ -38,6 +43,8 @@ class Rendering(_Model):
         resolution: edge of the square image in pixels.
         quality: name of the quality preset.
         hue_mode: how hue angles become colours.
+        material: what object and ground are made of.
+        annotations: what is rendered beside every image, ``mask`` or ``depth``.
         device: what Cycles computed on.
         blender: Blender's version.
         fingerprint: digest of scene, teapot, preset, device and Blender's version.
@@ -46,23 +53,11 @@ class Rendering(_Model):
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     quality: str
     hue_mode: Literal["wrapped", "published"]
+    material: Literal["rubber", "metal"] = "rubber"
+    annotations: tuple[Annotation, ...] = ()
     device: str
     blender: str
     fingerprint: str
-
-
-class Origin(_Model):
-    """Where the latents come from: a seed, or rows that the user gave.
-
-    Arguments:
-        space: the latent space.
-        seed: seed of the marginal, or None for given rows.
-        rows: digest of the given rows, or None for a seed.
-    """
-
-    space: Literal["box"] = "box"
-    seed: int | None = None
-    rows: str | None = None
 
 
 class Channels(_Model):
@@ -92,6 +87,7 @@ class Digests(_Model):
     raw_latents: str
     latents: str
     sums: str
+    sizes: str
 
 
 class Manifest(_Model):
@@ -126,9 +122,13 @@ class Manifest(_Model):
         return (self.model_dump_json(indent=2) + "\n").encode()
 
 
-def factor_records() -> tuple[FactorRecord, ...]:
-    """The table of factors as manifests record it."""
-    return tuple(FactorRecord(name=f.name, unit=f.unit, reach=f.reach) for f in FACTORS)
+def factor_records(space: str) -> tuple[FactorRecord, ...]:
+    """The table of factors as manifests of a latent space record it."""
+    ranges = SPACES[space].ranges.tolist()
+    return tuple(
+        FactorRecord(name=factor.name, unit=factor.unit, low=low, high=high)
+        for factor, (low, high) in zip(FACTORS, ranges, strict=True)
+    )
 
 
 def read_manifest(folder: SplitFolder) -> Manifest | None:
@@ -196,7 +196,17 @@ def setting_differences(
     names = [name for name in wanted if was[name] != wanted[name]]
     if len(names) > 1 and "fingerprint" in names:
         names.remove("fingerprint")  # it follows from the settings already named
-    return [f"{name} {was[name]} where {wanted[name]} is asked for" for name in names]
+    return [
+        f"{name} {_spell(was[name])} where {_spell(wanted[name])} is asked for" for name in names
+    ]
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, dict):
+        value = [f"{name}={number:g}" for name, number in value.items()]
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def require_alike(manifests: Sequence[Manifest]) -> None:

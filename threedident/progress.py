@@ -20,12 +20,16 @@ class Advance(Protocol):
         """Report progress."""
         ...
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        ...
+
 
 @contextmanager
-def progress(title: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show the progress of ``total`` units on standard error."""
-    console = Console(stderr=True)
-    if console.is_terminal:
+def progress(title: str, total: int, unit: str, quiet: bool = False) -> Iterator[Advance]:
+    """Show the progress of ``total`` units on standard error, where not ``quiet``."""
+    console = Console(stderr=True, quiet=quiet)
+    if console.is_terminal and not quiet:
         with _bar(console, title, total, unit) as advance:
             yield advance
     else:
@@ -43,14 +47,21 @@ def _bar(console: Console, title: str, total: int, unit: str) -> Iterator[Advanc
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=total, rate="", note="")
+        yield _Bar(bar, title, total, unit)
 
-        def advance(count: int = 1, note: str = "") -> None:
-            speed = bar.tasks[task].speed
-            rate = f"{speed:.3g} {unit}/s" if speed else ""
-            bar.update(task, advance=count, rate=rate, note=note)
 
-        yield advance
+class _Bar:
+    def __init__(self, bar: Progress, title: str, total: int, unit: str) -> None:
+        self._bar, self._unit = bar, unit
+        self._task = bar.add_task(title, total=total, rate="", note="")
+
+    def __call__(self, count: int = 1, note: str = "") -> None:
+        speed = self._bar.tasks[self._task].speed
+        rate = f"{speed:.3g} {self._unit}/s" if speed else ""
+        self._bar.update(self._task, advance=count, rate=rate, note=note)
+
+    def say(self, line: str) -> None:
+        self._bar.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 class _Lines:
@@ -67,9 +78,10 @@ class _Lines:
         self._said = now
         rate = self._done / max(now - self._start, 1e-9)
         left = (self._total - self._done) / rate if rate else float("inf")
-        self._console.print(
+        self.say(
             f"{self._title}: {self._done}/{self._total} {self._unit}, {rate:.3g} {self._unit}/s, "
-            f"{left:.0f} s left{', ' + note if note else ''}",
-            highlight=False,
-            soft_wrap=True,
+            f"{left:.0f} s left{', ' + note if note else ''}"
         )
+
+    def say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)

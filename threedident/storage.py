@@ -3,8 +3,12 @@
     ROOT/{train,test}/raw_latents.npy    N x 10, float32, in [-1, 1]
     ROOT/{train,test}/latents.npy        N x 10, float32, physical
     ROOT/{train,test}/images/NNNNNN.png  RGB, the row's index
-    ROOT/{train,test}/SHA256SUMS         digest of every image, as sha256sum writes it
+    ROOT/{train,test}/masks/NNNNNN.png   where annotated: what every pixel shows
+    ROOT/{train,test}/depths/NNNNNN.png  where annotated: how far it is away
+    ROOT/{train,test}/SHA256SUMS         digest of every picture, as sha256sum writes it
+    ROOT/{train,test}/sizes.npy          its size in bytes, N x pictures a row, int64
     ROOT/{train,test}/dataset.json       the manifest, written last
+    ROOT/{train,test}/positives/         the same again: row i is the positive of row i
 
 The published archive has neither digests nor manifest and pads image names to other widths;
 it is read all the same.
@@ -16,7 +20,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +32,12 @@ from numpy.typing import NDArray
 DIGITS = 6
 MOST_ROWS = 10**DIGITS
 _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
-_TEMPORARY = ".{name}.{pid}.tmp"
-_LEFTOVER = re.compile(r"\..+\.[0-9]+\.tmp")
+_TEMPORARY = ".{name}.{token}.tmp"
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 _NUMBER = re.compile(r"[0-9]+")
-_SUM_LINE = re.compile(r"([0-9a-f]{64})  images/(\d+)\.png")
+_SUM_LINE = re.compile(r"([0-9a-f]{64})  ([a-z]+/\d+\.png)")
+
+ANNOTATIONS = {"mask": "masks", "depth": "depths"}  # by name: the folder of their pictures
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,13 @@ class SplitFolder:
 
     @property
     def sums(self) -> Path:
-        """Digests of the images."""
+        """Digests of the pictures."""
         return self.path / "SHA256SUMS"
+
+    @property
+    def sizes(self) -> Path:
+        """Sizes of the pictures in bytes."""
+        return self.path / "sizes.npy"
 
     @property
     def manifest(self) -> Path:
@@ -76,9 +87,26 @@ class SplitFolder:
         """What a run that has not finished keeps."""
         return self.path / ".render"
 
+    @property
+    def positives(self) -> SplitFolder:
+        """The positives rendered beside this split's images."""
+        return SplitFolder(self.path, "positives")
+
     def image(self, index: int, digits: int = DIGITS) -> Path:
         """The image of row ``index``."""
         return self.images / f"{index:0{digits}d}.png"
+
+    def annotation(self, name: str, index: int) -> Path:
+        """The annotation ``mask`` or ``depth`` of row ``index``."""
+        return self.path / ANNOTATIONS[name] / f"{index:0{DIGITS}d}.png"
+
+    def picture_folders(self, annotations: Sequence[str] = ()) -> list[Path]:
+        """Where the pictures of all rows lie."""
+        return [self.images, *(self.path / ANNOTATIONS[name] for name in annotations)]
+
+    def pictures(self, index: int, annotations: Sequence[str] = ()) -> list[Path]:
+        """All that is rendered for row ``index``: its image, then its annotations."""
+        return [self.image(index), *(self.annotation(name, index) for name in annotations)]
 
     def digits(self) -> int:
         """The width to which this folder pads its image names."""
@@ -92,10 +120,15 @@ class SplitFolder:
         return {p.stem: p for p in self.images.glob("*.png") if _NUMBER.fullmatch(p.stem)}
 
 
+def picture_name(path: Path) -> str:
+    """A picture's path from its split's folder, as ``SHA256SUMS`` writes it."""
+    return f"{path.parent.name}/{path.name}"
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A binary file that appears under ``path`` whole or not at all."""
-    temporary = path.with_name(_TEMPORARY.format(name=path.name, pid=os.getpid()))
+    temporary = path.with_name(_TEMPORARY.format(name=path.name, token=os.urandom(6).hex()))
     try:
         with temporary.open("wb") as file:
             yield file
@@ -163,16 +196,15 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_sums(path: Path) -> dict[int, str]:
-    """Digests by image index; lines that are not digests are passed over."""
+def read_sums(path: Path) -> dict[str, str]:
+    """Digests by a picture's name; lines that are not digests are passed over."""
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     matches = (_SUM_LINE.fullmatch(line) for line in lines)
-    return {int(match[2]): match[1] for match in matches if match}
+    return {match[2]: match[1] for match in matches if match}
 
 
-def sums_bytes(digests: Mapping[int, str]) -> bytes:
-    """The content of ``SHA256SUMS``, in order of index."""
-    rows = (f"{digests[i]}  images/{i:0{DIGITS}d}.png\n" for i in sorted(digests))
-    return "".join(rows).encode()
+def sums_bytes(digests: Mapping[str, str]) -> bytes:
+    """The content of ``SHA256SUMS``, in order of name."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()

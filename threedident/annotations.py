@@ -1,0 +1,49 @@
+"""Annotations beside an image: what every pixel shows, and how far that is away.
+
+A mask is a palette PNG whose values are :data:`NOTHING`, :data:`GROUND` or :data:`OBJECT`. A
+depth is a 16-bit PNG of distances along the camera's axis in steps of :data:`DEPTH_STEP`
+Blender units; the ground ends at 61.5 units, 0 is nothing. Both are taken at pixel centres.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+NOTHING, GROUND, OBJECT = 0, 1, 2
+DEPTH_STEP = 1e-3
+_COLORS = (0, 0, 0, 120, 130, 140, 240, 150, 40)  # of the three labels, for viewers
+
+
+def annotation_picture(
+    name: str, labels: NDArray[np.uint8], depths: NDArray[np.float32]
+) -> Image.Image:
+    """The picture of the annotation ``mask`` or ``depth``.
+
+    Arguments:
+        name: which.
+        labels: what every pixel shows, shape (H, W).
+        depths: distance along the camera's axis in Blender units, shape (H, W).
+    """
+    if name == "mask":
+        picture = Image.fromarray(labels)
+        picture.putpalette(_COLORS)
+        return picture
+    steps = np.rint(depths.astype(np.float64) / DEPTH_STEP)
+    return Image.fromarray(np.clip(steps, 0, 2**16 - 1).astype(np.uint16))
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """The labels in a mask's file, shape (H, W)."""
+    with Image.open(path) as picture:
+        return np.asarray(picture, dtype=np.uint8)
+
+
+def read_depth(path: Path) -> NDArray[np.float32]:
+    """The distances in a depth's file in Blender units, shape (H, W), float32."""
+    with Image.open(path) as picture:
+        steps = np.asarray(picture, dtype=np.float64)
+    return (steps * DEPTH_STEP).astype(np.float32)

@@ -1,0 +1,62 @@
+"""Where the latents of a split come from: enough to draw them again."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from threedident.latents import sample_positives, sample_raw
+from threedident.products import parse_conditional
+from threedident.storage import npy_bytes
+
+Rows = NDArray[np.float32]
+
+
+class Origin(BaseModel):
+    """The recipe of a split's raw latents.
+
+    Arguments:
+        split: ``train`` or ``test``; each has draws of its own.
+        space: the latent space.
+        seed: seed of all draws, or None where nothing is drawn.
+        rows: digest of rows that the user gave in place of the marginal's, or None.
+        fixed: raw values of the factors that do not vary.
+        conditional: for positives, the density p(z~ | z) they are drawn from, such as
+            ``normal:0.1``; None for the marginal itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    split: Literal["train", "test"]
+    space: Literal["box", "periodic"] = "box"
+    seed: int | None = None
+    rows: str | None = None
+    fixed: dict[str, float] = {}
+    conditional: str | None = None
+
+    def draw(self, n: int, rows: Rows | None = None) -> Rows:
+        """The first ``n`` raw latents.
+
+        Arguments:
+            n: how many.
+            rows: what the user gave in place of the marginal's draws, where ``self.rows`` is set.
+        """
+        anchors = rows[:n] if rows is not None else self._marginal(n)
+        if self.conditional is None:
+            return anchors
+        assert self.seed is not None
+        conditional = parse_conditional(self.conditional, self.space, self.fixed)
+        return sample_positives(anchors, conditional, self.seed, self.split)
+
+    def _marginal(self, n: int) -> Rows:
+        assert self.seed is not None
+        return sample_raw(self.seed, self.split, n, self.space, self.fixed)
+
+
+def rows_digest(raw: Rows) -> str:
+    """Identifies rows of latents that the user gave."""
+    return hashlib.sha256(npy_bytes(raw)).hexdigest()[:16]
