@@ -2,68 +2,36 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from render.jobs import Request, render_dataset
-from render.launch import crew, devices
-from render.scene import HueMode
-from render.settings import DEVICES, QUALITIES, rendering, require_blender
+from render.executors import Local, crew
+from render.forecast import folder_bytes, spell_bytes, spell_time
+from render.jobs import Outcome, Request, render_dataset
+from render.options import (
+    DEVICE,
+    HUE,
+    MATERIAL,
+    QUALITY,
+    RESOLUTION,
+    WORKERS,
+    executor_options,
+    machines,
+    resolve,
+)
+from render.settings import rendering, require_blender
 from threedident.errors import Interrupted
 from threedident.latents import check_raw
-from threedident.manifest import MOST_PIXELS, Rendering
-from threedident.storage import MOST_ROWS, load_npy
-
-_RESOLUTION = click.option(
-    "--resolution",
-    type=click.IntRange(16, MOST_PIXELS),
-    default=224,
-    help="Edge of an image in pixels.",
-)
-_QUALITY = click.option(
-    "--quality",
-    type=click.Choice(list(QUALITIES)),
-    default="standard",
-    help="paper as published, standard to train on, draft for previews.",
-)
-_HUE = click.option(
-    "--hue",
-    type=click.Choice(["wrapped", "published"]),
-    default="wrapped",
-    help="How negative hue angles become colours; published is not injective.",
-)
-_DEVICE = click.option(
-    "--device", type=click.Choice(DEVICES), default="auto", help="What Cycles computes on."
-)
-_WORKERS = click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=None,
-    help="Processes; by default one per 2 cores.",
-)
-
-
-def _settings(resolution: int, quality: str, hue: HueMode, device: str) -> Rendering:
-    require_blender()
-    return rendering(resolution, quality, hue, _resolve(device))
-
-
-def _resolve(device: str) -> str:
-    """The device to use.
-
-    Raises:
-        ValueError: it is not there.
-    """
-    if device == "cpu":
-        return device
-    found = devices()
-    if device == "auto":
-        return found[0]
-    if device not in found:
-        raise ValueError(f"--device: expected one of {', '.join(found)} here, found {device}")
-    return device
+from threedident.manifest import Annotation
+from threedident.origin import Origin, rows_digest
+from threedident.products import parse_conditional
+from threedident.spaces import SPACES, parse_fixed
+from threedident.storage import ANNOTATIONS, MOST_ROWS, SplitFolder, load_npy
 
 
 @click.command()
@@ -77,79 +45,162 @@ def _resolve(device: str) -> str:
     help="Test images [default: N//10].",
 )
 @click.option(
-    "--latents", type=click.Path(path_type=Path), help="Train rows to render (npy, N x 10)."
+    "--latents", type=click.Path(path_type=Path), help="Train rows to render (npy, raw latents)."
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("data/3dident"))
 @click.option(
-    "--seed", type=click.IntRange(0), default=None, help="Seed of the latents [default: 0]."
+    "--seed", type=click.IntRange(0), default=None, help="Seed of all draws [default: 0]."
 )
-@_RESOLUTION
-@_QUALITY
-@_HUE
-@_DEVICE
-@_WORKERS
-def render(
-    n: int | None,
-    n_test: int | None,
-    latents: Path | None,
-    out: Path,
-    seed: int | None,
-    resolution: int,
-    quality: str,
-    hue: HueMode,
-    device: str,
-    workers: int | None,
-) -> None:
+@click.option(
+    "--space",
+    type=click.Choice(list(SPACES)),
+    default="box",
+    help="Latent space; periodic has angles without ends.",
+)
+@click.option(
+    "--fix",
+    multiple=True,
+    metavar="FACTOR=VALUE",
+    help="Hold a factor at a raw value in [-1, 1]; may be given again.",
+)
+@click.option(
+    "--pairs",
+    metavar="KIND:SCALE",
+    help="Beside every image its positive, from normal, laplace, gennorm3 or uniform.",
+)
+@click.option("--annotate", metavar="mask,depth", help="Beside every image its mask, depth.")
+@RESOLUTION
+@QUALITY
+@HUE
+@MATERIAL
+@DEVICE
+@executor_options
+def render(**given: Any) -> None:
     """Render a data set, or what is missing or damaged in one.
 
     \b
     Examples:
         threedident render --n 250000
         threedident render --n 1000 --resolution 64 --quality draft --out data/small
+        threedident render --n 1000 --pairs laplace:0.1 --annotate mask,depth --out data/pairs
+        threedident render --n 1000 --fix alpha=0,beta=0,gamma=0 --out data/upright
         threedident render --latents raw.npy --out data/mine
+        threedident render --n 250000 --executor slurm --slurm-partition cpu
     """
-    requests = _requests(n, n_test, latents, seed)
-    start = time.monotonic()
+    out, start = given.pop("out"), time.monotonic()
+    where = machines(given)
+    annotations = _annotations(given.pop("annotate"))
+    requests = _requests(out, given)
     try:
-        settings = _settings(resolution, quality, hue, device)
-        outcomes = render_dataset(out, requests, settings, crew(workers, settings.device))
+        require_blender()
+        device, gpus = resolve(given["device"])
+        settings = rendering(
+            given["resolution"],
+            given["quality"],
+            device,
+            hue_mode=given["hue"],
+            material=given["material"],
+            annotations=annotations,
+        )
+        outcomes = render_dataset(out, requests, settings, where.starter(gpus))
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command again goes on from there") from None
-    seconds = time.monotonic() - start
-    new = sum(outcome.rendered for outcome in outcomes)
-    holds = ", ".join(f"{o.n} {o.split} images ({o.rendered} new)" for o in outcomes)
-    rate = f"; {new / seconds:.2f} images/s on {settings.device}" if new else ""
-    click.echo(f"{out}: {holds}{rate}")
+    click.echo(_summary(out, outcomes, time.monotonic() - start, device))
 
 
-def _requests(
-    n: int | None, n_test: int | None, latents: Path | None, seed: int | None
-) -> list[Request]:
+def _annotations(text: str | None) -> tuple[Annotation, ...]:
+    """Annotations in an order of their own, whatever order they were asked for in."""
+    asked = [] if text is None else text.split(",")
+    for name in asked:
+        if name not in ANNOTATIONS:
+            raise ValueError(f"--annotate: expected {' or '.join(ANNOTATIONS)}, found {name!r}")
+    order: tuple[Annotation, ...] = ("mask", "depth")
+    return tuple(name for name in order if name in asked)
+
+
+def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
+    """The splits asked for, and beside each its positives where there are pairs."""
+    space, pairs = given["space"], given["pairs"]
+    fixed = parse_fixed(given["fix"], space) if given["fix"] else {}
+    if pairs is not None:
+        parse_conditional(pairs, space, fixed)
+        kind, _, scale = pairs.partition(":")
+        pairs = f"{kind}:{float(scale)}"  # one spelling of each
+    found = []
+    for request in _anchors(out, given, fixed):
+        found.append(request)
+        if pairs is not None:
+            origin = request.origin.model_copy(
+                update={"conditional": pairs, "seed": given["seed"] or 0}
+            )
+            folder = request.folder.positives
+            found.append(Request(folder, request.n, origin, request.rows))
+        elif request.folder.positives.path.is_dir():
+            raise ValueError(
+                f"{request.folder.positives.path}: expected --pairs for a data set that holds "
+                "positives, found none; give the --pairs that it was rendered with"
+            )
+    return found
+
+
+def _anchors(out: Path, given: dict[str, Any], fixed: dict[str, float]) -> list[Request]:
+    n, n_test, latents, seed = (given[name] for name in ("n", "n_test", "latents", "seed"))
+    train, test = SplitFolder(out, "train"), SplitFolder(out, "test")
+    drawn = {"seed": seed or 0, "space": given["space"], "fixed": fixed}
     if latents is not None:
-        if n is not None:
-            raise ValueError(f"--n: expected none beside --latents, found {n}; drop it")
-        if seed is not None and not n_test:
-            raise ValueError("--seed: expected --n-test beside it, since --latents gives the rest")
-        rows = check_raw(load_npy(latents), str(latents))
-        train, n_test = Request("train", len(rows), rows=rows), n_test or 0
+        n_test = n_test or 0
+        _check_beside_latents(given, n_test)
+        rows = check_raw(load_npy(latents), str(latents), given["space"])
+        origin = Origin(split="train", space=given["space"], rows=rows_digest(rows))
+        first = Request(train, len(rows), origin, rows)
     elif n is None:
         raise ValueError("--n: expected a number of images or --latents FILE, found neither")
     else:
-        train = Request("train", n, seed=seed or 0)
         n_test = n // 10 if n_test is None else n_test
-    return [train, Request("test", n_test, seed=seed or 0)][: 2 if n_test else 1]
+        first = Request(train, n, Origin(split="train", **drawn))
+    second = Request(test, n_test, Origin(split="test", **drawn))
+    return [first, second] if n_test else [first]
+
+
+def _check_beside_latents(given: dict[str, Any], n_test: int) -> None:
+    if given["n"] is not None:
+        raise ValueError(f"--n: expected none beside --latents, found {given['n']}; drop it")
+    if given["fix"]:
+        raise ValueError(
+            f"--fix: expected none beside --latents, found {given['fix'][0]}; set those columns "
+            "in the file"
+        )
+    if given["seed"] is not None and not (n_test or given["pairs"]):
+        raise ValueError(
+            "--seed: expected --n-test or --pairs beside it, since --latents gives the rest"
+        )
+
+
+def _summary(out: Path, outcomes: list[Outcome], seconds: float, device: str) -> str:
+    new = sum(outcome.rendered for outcome in outcomes)
+    holds = ", ".join(f"{o.n} {o.split} images ({o.rendered} new)" for o in outcomes)
+    if not new:
+        return f"{out}: {holds}"
+    peaks = [report.peak_bytes for outcome in outcomes for report in outcome.reports]
+    worker = spell_bytes(max(peaks, default=0))
+    unit = 1 if sys.platform == "darwin" else 1024
+    parent = spell_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    return (
+        f"{out}: {holds}; {new / seconds:.2f} images/s on {device}\n"
+        f"{spell_time(seconds)}; peak memory {worker} a worker, {parent} here; "
+        f"{spell_bytes(folder_bytes(out))} on disk"
+    )
 
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@_RESOLUTION
-@_QUALITY
-@_HUE
-@_DEVICE
-@_WORKERS
-def traverse(
-    out: Path, resolution: int, quality: str, hue: HueMode, device: str, workers: int | None
-) -> None:
+@RESOLUTION
+@QUALITY
+@HUE
+@MATERIAL
+@DEVICE
+@WORKERS
+def traverse(out: Path, workers: int | None, **given: Any) -> None:
     """Draw the traversal figure: one column a factor, one row a value.
 
     \b
@@ -158,6 +209,14 @@ def traverse(
     """
     from render.figures import traversal
 
-    settings = _settings(resolution, quality, hue, device)
-    traversal(out, settings, crew(workers, settings.device))
+    require_blender()
+    device, gpus = resolve(given["device"])
+    settings = rendering(
+        given["resolution"],
+        given["quality"],
+        device,
+        hue_mode=given["hue"],
+        material=given["material"],
+    )
+    traversal(out, settings, lambda _: Local(crew(workers, gpus)))
     click.echo(f"{out}: ten factors, one column each")

@@ -1,23 +1,34 @@
-"""The traversal figure: one column a factor, one row a value, everything else held still."""
+"""Figures of what is rendered.
+
+The traversal has one column a factor and one row a value, everything else held still; the
+figure of qualities shows what each costs and where it errs.
+"""
 
 from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from render.executors import Executor
 from render.jobs import Request, render_dataset
-from render.launch import Crew
 from threedident.errors import Interrupted
 from threedident.factors import FACTORS, LABELS
 from threedident.manifest import Rendering
+from threedident.origin import Origin, rows_digest
 from threedident.storage import SplitFolder, write_bytes
 
+if TYPE_CHECKING:
+    from render.measure import Measurement
+
+_MAGNIFIED = 16
 VALUES = (-0.9, -0.3, 0.3, 0.9)
 REST = np.array([0.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.0, 0.3, 0.2, -0.4])
 
@@ -31,20 +42,28 @@ def traversal_rows() -> NDArray[np.float32]:
     return rows.reshape(-1, count).astype(np.float32)
 
 
-def traversal(out: Path, rendering: Rendering, crew: Crew) -> None:
-    """Render the traversal and write it as a PNG."""
+def traversal(out: Path, rendering: Rendering, start: Callable[[SplitFolder], Executor]) -> None:
+    """Render the traversal and write it as a PNG.
+
+    Arguments:
+        out: the PNG's path.
+        rendering: settings.
+        start: makes the executor that renders it.
+    """
     if out.suffix.lower() != ".png":
         raise ValueError(f"{out}: expected a name that ends in .png, found {out.suffix!r}")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: expected an existing folder, found none; create {out.parent}")
     rows = traversal_rows()
     with tempfile.TemporaryDirectory() as scratch:
-        request = Request("train", len(rows), rows=rows)
+        folder = SplitFolder(Path(scratch), "train")
+        origin = Origin(split="train", rows=rows_digest(rows))
         try:
-            render_dataset(Path(scratch), [request], rendering, crew)
+            render_dataset(
+                Path(scratch), [Request(folder, len(rows), origin, rows)], rendering, start
+            )
         except Interrupted:
             raise Interrupted(f"interrupted: {out} was not written") from None
-        folder = SplitFolder(Path(scratch), "train")
         images = np.stack([_read(folder.image(i)) for i in range(len(rows))])
     write_bytes(out, _figure(images))
 
@@ -74,3 +93,45 @@ def _figure(images: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=images.shape[1])
     return buffer.getvalue()
+
+
+def qualities_figure(found: Sequence[Measurement], reference: NDArray[np.uint8]) -> bytes:
+    """What :mod:`render.measure` found, as a PNG.
+
+    Arguments:
+        found: the measurements.
+        reference: of the first image, shape (H, W, 3).
+    """
+    figure = Figure(figsize=(3.6 + 1.7 * (1 + len(found)), 3.6), layout="constrained")
+    grid = figure.add_gridspec(2, 2 + len(found) + 1)
+    _speed_axis(figure.add_subplot(grid[:, :2]), found)
+    _show(figure.add_subplot(grid[0, 2]), reference, "4096 samples")
+    for column, measurement in enumerate(found, start=3):
+        image = measurement.images[0]
+        error = np.abs(image.astype(np.int16) - reference)
+        _show(figure.add_subplot(grid[0, column]), image, measurement.quality)
+        magnified = np.clip(_MAGNIFIED * error, 0, 255).astype(np.uint8)
+        _show(figure.add_subplot(grid[1, column]), magnified, f"error x {_MAGNIFIED}")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160)
+    return buffer.getvalue()
+
+
+def _speed_axis(axis: Any, found: Sequence[Measurement]) -> None:
+    for measurement in found:
+        values = [fidelity.psnr for fidelity in measurement.fidelity]
+        [line] = axis.plot([measurement.images_per_s] * len(values), values, ".", alpha=0.4)
+        mean = (measurement.images_per_s, measurement.psnr[0])
+        axis.plot(*mean, "o", color=line.get_color())
+        axis.annotate(f"  {measurement.quality}", mean, fontsize=8, va="center")
+    axis.set_xscale("log")
+    axis.margins(x=0.25)
+    axis.set_xlabel("images/s")
+    axis.set_ylabel("PSNR against 4096 samples (dB)")
+    axis.grid(alpha=0.3)
+
+
+def _show(axis: Any, image: NDArray[np.uint8], title: str) -> None:
+    axis.imshow(image)
+    axis.set_title(title, fontsize=8)
+    axis.set(xticks=[], yticks=[])

@@ -1,214 +1,213 @@
 """Renders whole splits: what is missing is rendered, what is damaged is repaired.
 
-A split opens with a plan, fills with images and journals, and ends with latents, digests and,
+A split opens with a plan, fills with pictures and journals, and ends with latents, digests and,
 last, the manifest. A run that is killed anywhere in between is continued by the next.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from render.journal import channels_of, read_journals
-from render.launch import Crew, run_local
-from render.plan import Plan, check_compatible, rows_digest, write_plan
+from render.chunk import Report, leases_of
+from render.dispatch import Watcher, dispatch
+from render.executors import Executor
+from render.finish import finish, known_pictures, needs_finish
+from render.forecast import Forecast
+from render.journal import Record
+from render.leases import held, holders
+from render.plan import Plan, check_compatible, write_plan
 from threedident.errors import Interrupted
-from threedident.latents import sample_raw, to_physical
-from threedident.locking import locked
-from threedident.manifest import (
-    Channels,
-    Digests,
-    Manifest,
-    Origin,
-    Rendering,
-    factor_records,
-)
+from threedident.manifest import Manifest, Rendering, read_manifest
+from threedident.origin import Origin
 from threedident.progress import progress
-from threedident.storage import (
-    SplitFolder,
-    npy_bytes,
-    sha256,
-    sums_bytes,
-    sweep,
-    write_bytes,
-)
-from threedident.verify import bad_files_beside, image_state, trusted_digests
+from threedident.storage import SplitFolder, sweep
+from threedident.verify import picture_state
 
 
 @dataclass(frozen=True)
 class Request:
-    """One split of ``n`` rows: drawn from ``seed``, or ``rows`` as given."""
+    """One split of ``n`` rows, or the positives beside one.
 
-    split: str
+    Arguments:
+        folder: where it lies.
+        n: how many rows.
+        origin: where its latents come from.
+        rows: the anchors' raw latents where the user gave them.
+    """
+
+    folder: SplitFolder
     n: int
-    seed: int | None = None
+    origin: Origin
     rows: NDArray[np.float32] | None = None
-
-    def origin(self) -> Origin:
-        """Where the latents come from."""
-        return Origin(seed=self.seed, rows=None if self.rows is None else rows_digest(self.rows))
-
-    def raw(self, n: int) -> NDArray[np.float32]:
-        """The first ``n`` raw latents."""
-        if self.rows is not None:
-            return self.rows
-        assert self.seed is not None
-        return sample_raw(self.seed, self.split, n)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did to one split: images it holds, and how many of them are new."""
+    """What a run did to one split.
+
+    Arguments:
+        split: what people call it.
+        n: images it holds.
+        rendered: how many of them are new.
+        reports: of the workers that came to an end of their own.
+    """
 
     split: str
     n: int
     rendered: int
+    reports: tuple[Report, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Job:
+    name: str
     folder: SplitFolder
     plan: Plan
-    raw: NDArray[np.float32]
     manifest: Manifest | None
+    raw: NDArray[np.float32]
 
 
 def render_dataset(
-    root: Path, requests: list[Request], rendering: Rendering, crew: Crew
+    root: Path,
+    requests: list[Request],
+    rendering: Rendering,
+    start: Callable[[SplitFolder], Executor],
 ) -> list[Outcome]:
     """Bring the splits below ``root`` to what is requested.
 
     A split that holds more rows than requested keeps them.
 
+    Arguments:
+        root: folder of the data set.
+        requests: its splits.
+        rendering: settings of all of them.
+        start: makes the executor that renders a split.
+
     Raises:
-        ValueError: ``root`` holds other settings, another run is at work there, or a worker
-            cannot go on. Nothing is changed in the first two cases.
+        ValueError: ``root`` holds other settings, another run is at work there, the disk cannot
+            hold the images, or workers cannot go on. Only the last can have changed anything.
         Interrupted: the user stopped the run; the message says how to go on.
     """
     for request in requests:
-        _prepare(root, request, rendering)
-    with locked(root):  # another run may have come between, so look again
-        jobs = [_prepare(root, request, rendering) for request in requests]
-        return [_run(job, crew) for job in jobs]
+        _check(root, request, rendering)
+    with _alone(root):  # another run may have come between, so look again
+        manifests = [_check(root, request, rendering) for request in requests]
+        jobs = [
+            _job(root, request, rendering, manifest)
+            for request, manifest in zip(requests, manifests, strict=True)
+        ]
+        return [_run(job, start) for job in jobs]
 
 
-def _prepare(root: Path, request: Request, rendering: Rendering) -> _Job:
-    folder = SplitFolder(root, request.split)
-    plan = Plan(origin=request.origin(), rendering=rendering)
-    manifest = check_compatible(folder, plan)
-    n = max(request.n, manifest.n if manifest else 0)
-    return _Job(folder, plan, request.raw(n), manifest)
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep other runs out of ``root``, which is made where it is missing."""
+    root.mkdir(parents=True, exist_ok=True)
+    leases = root / ".lease"
+    with held(leases, "run"):
+        try:
+            yield
+        finally:
+            leases.rename(root / f".lease-{os.urandom(6).hex()}")  # whole, or others step in
+            for ended in root.glob(".lease-*"):
+                shutil.rmtree(ended)
 
 
-def _run(job: _Job, crew: Crew) -> Outcome:
+def _check(root: Path, request: Request, rendering: Rendering) -> Manifest | None:
+    folder = request.folder
+    manifest = check_compatible(root, folder, Plan(origin=request.origin, rendering=rendering))
+    busy = holders(leases_of(folder)) if leases_of(folder).is_dir() else {}
+    for name, who in busy.items():
+        raise ValueError(
+            f"{folder.path}: expected no worker of another run here, found {who} at work on "
+            f"{name}; wait for it or stop it, then give the same command again"
+        )
+    return manifest
+
+
+def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest | None) -> _Job:
+    anchors = read_manifest(SplitFolder(root, request.origin.split))  # positives go along
+    n = max(request.n, *(there.n for there in (manifest, anchors) if there is not None), 1)
+    return _Job(
+        name=str(request.folder.path.relative_to(root)),
+        folder=request.folder,
+        plan=Plan(origin=request.origin, rendering=rendering),
+        manifest=manifest,
+        raw=request.origin.draw(n, request.rows),
+    )
+
+
+def _run(job: _Job, start: Callable[[SplitFolder], Executor]) -> Outcome:
     folder, n = job.folder, len(job.raw)
-    sweep(folder.path, folder.images)
-    known = _known_digests(job)
-    todo = [i for i in range(n) if _needs_work(folder, i, known.get(i))]
-    if todo or not _is_finished(job):
+    sweep(folder.path, *folder.picture_folders(job.plan.rendering.annotations))
+    todo, reports = _todo(job), list[Report]()
+    if todo or needs_finish(folder, job.manifest, n):
+        forecast = Forecast(folder, job.plan.rendering, len(todo))
+        forecast.check_disk()
         write_plan(folder, job.plan, job.raw)
-        _render(job, todo, crew)
-        _finish(job)
+        reports = _render(job, todo, forecast, start)
+        finish(folder, job.plan, job.raw, job.manifest)
         shutil.rmtree(folder.scratch)
-    return Outcome(folder.split, n, len(todo))
+    return Outcome(job.name, n, len(todo), tuple(reports))
 
 
-def _known_digests(job: _Job) -> dict[int, str]:
-    """Digests by index: those that the manifest vouches for, and those in the journals."""
-    sums = (trusted_digests(job.folder, job.manifest) if job.manifest else None) or {}
-    journals = {i: record.digest for i, record in read_journals(job.folder).items()}
-    return {**sums, **journals}
+def _todo(job: _Job) -> list[int]:
+    """Rows whose pictures are not all there as they were written."""
+    known = known_pictures(job.folder, job.plan.rendering, job.manifest)
+    count = min(len(job.raw), len(known))
+    with progress(f"check {job.name}", count, "images", quiet=count < 10_000) as advance:
+
+        def is_bad(index: int) -> bool:
+            pictures = known.get(index)
+            if pictures is None:
+                return True
+            advance()
+            return any(picture_state(path, digest) for path, digest in pictures.items())
+
+        return [index for index in range(len(job.raw)) if is_bad(index)]
 
 
-def _needs_work(folder: SplitFolder, index: int, digest: str | None) -> bool:
-    return digest is None or image_state(folder.image(index), digest) is not None
+def _render(
+    job: _Job, todo: list[int], forecast: Forecast, start: Callable[[SplitFolder], Executor]
+) -> list[Report]:
+    if not todo:
+        return []
+    done, failures = 0, 0
+    with progress(f"render {job.name}", len(todo), "images") as advance:
+        advance.say(forecast.opening())
 
-
-def _is_finished(job: _Job) -> bool:
-    """Whether no run was interrupted here, and the files beside the images are the manifest's."""
-    folder, manifest = job.folder, job.manifest
-    if folder.scratch.is_dir() or manifest is None or manifest.n != len(job.raw):
-        return False
-    return not bad_files_beside(folder, manifest)
-
-
-def _render(job: _Job, todo: list[int], crew: Crew) -> None:
-    done = 0
-    with progress(f"render {job.folder.split}", len(todo), "images") as advance:
-
-        def count() -> None:
+        def finished(record: Record) -> None:
             nonlocal done
             done += 1
-            advance()
+            forecast.count(record)
+            advance(note=f"lost workers: {failures}" if failures else "")
 
+        def failed(line: str) -> None:
+            nonlocal failures
+            failures += 1
+            advance.say(line)
+
+        def settled() -> None:
+            forecast.first_chunk(advance.say)
+
+        watcher = Watcher(finished, failed, settled)
         try:
-            run_local(job.folder, todo, crew, count)
+            return dispatch(job.folder, todo, start(job.folder), watcher)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"interrupted: {len(job.raw) - len(todo) + done} of {len(job.raw)} "
-                f"{job.folder.split} images are safe; the same command again goes on from there"
+                f"{job.name} images are safe; the same command again goes on from there"
             ) from None
         except ValueError as error:
             raise ValueError(
                 f"{job.folder.path}: {error}; {len(todo) - done} images are left, and the same "
                 "command again goes on from there"
             ) from None
-
-
-def _finish(job: _Job) -> None:
-    """Write what stands beside the images, the manifest last, and remove images past the end."""
-    folder, n = job.folder, len(job.raw)
-    known = _known_digests(job)
-    contents = {
-        folder.raw_latents: npy_bytes(job.raw),
-        folder.latents: npy_bytes(to_physical(job.raw)),
-        folder.sums: sums_bytes({index: known[index] for index in range(n)}),
-    }
-    for path, content in contents.items():
-        write_bytes(path, content)
-    digests = Digests(
-        raw_latents=sha256(contents[folder.raw_latents]),
-        latents=sha256(contents[folder.latents]),
-        sums=sha256(contents[folder.sums]),
-    )
-    for number, stray in folder.numbered().items():
-        if int(number) >= n:
-            stray.unlink()
-    write_bytes(folder.manifest, _manifest(job, digests).to_bytes())
-
-
-def _manifest(job: _Job, digests: Digests) -> Manifest:
-    channels = _channels(job)
-    pixels = len(job.raw) * job.plan.rendering.resolution**2
-    mean, std = channels.moments(pixels)
-    return Manifest(
-        split=job.folder.split,
-        n=len(job.raw),
-        factors=factor_records(),
-        origin=job.plan.origin,
-        rendering=job.plan.rendering,
-        channel_mean=mean,
-        channel_std=std,
-        channels=channels,
-        digests=digests,
-    )
-
-
-def _channels(job: _Job) -> Channels:
-    """Sums over all images: those of the manifest, and of the rows it does not cover yet.
-
-    A row that was repaired has the pixels that the manifest counted.
-    """
-    covered = job.manifest.n if job.manifest else 0
-    journal = read_journals(job.folder)
-    new = channels_of([journal[index] for index in range(covered, len(job.raw))])
-    if job.manifest is None:
-        return new
-    old = job.manifest.channels
-    r, g, b = (np.array(old.total) + new.total).tolist()
-    r2, g2, b2 = (np.array(old.square_total) + new.square_total).tolist()
-    return Channels(total=(r, g, b), square_total=(r2, g2, b2))

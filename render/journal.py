@@ -1,18 +1,19 @@
-"""What workers have finished: one JSON line per image, written after the image itself.
+"""What workers have finished: one JSON line per row, written after the row's pictures.
 
-An image without a line is not finished. The line of a writer that was killed in the middle
-does not parse and is passed over.
+A row without a line is not finished. The line of a writer that was killed in the middle does
+not parse and is passed over.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +21,47 @@ from numpy.typing import NDArray
 from threedident.manifest import Channels
 from threedident.storage import SplitFolder, sha256
 
-_PATTERN = "journal-*.jsonl"
+_LEVELS = np.arange(256)
+_PATTERN = "journal-{chunk}-{token}.jsonl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A finished image.
+    """A finished row.
 
     Arguments:
         index: the row.
-        digest: SHA-256 of the file.
-        total: sum over the pixels of each channel, 0..255.
-        square_total: sum of squares over the pixels of each channel.
+        digests: SHA-256 of each of its pictures, the image first, then the annotations.
+        sizes: their sizes in bytes.
+        total: sum over the image's pixels of each channel, 0..255.
+        square_total: sum of squares over the image's pixels of each channel.
     """
 
     index: int
-    digest: str
+    digests: tuple[str, ...]
+    sizes: tuple[int, ...]
     total: tuple[int, int, int]
     square_total: tuple[int, int, int]
 
 
-def record_of(index: int, image: NDArray[np.uint8], content: bytes) -> Record:
-    """The record of an image of shape (H, W, 3) and its file's content."""
-    pixels = image.reshape(-1, 3).astype(np.int64)
-    red, green, blue = pixels.sum(axis=0).tolist()
-    red2, green2, blue2 = (pixels**2).sum(axis=0).tolist()
-    return Record(index, sha256(content), (red, green, blue), (red2, green2, blue2))
+def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -> Record:
+    """The record of an image of shape (H, W, 3) and the content of all files of its row."""
+    counts = np.stack([np.bincount(c, minlength=256) for c in image.reshape(-1, 3).T])
+    red, green, blue = (counts @ _LEVELS).tolist()
+    red2, green2, blue2 = (counts @ _LEVELS**2).tolist()
+    return Record(
+        index,
+        tuple(sha256(content) for content in contents),
+        tuple(len(content) for content in contents),
+        (red, green, blue),
+        (red2, green2, blue2),
+    )
 
 
 @contextmanager
-def open_journal(folder: SplitFolder) -> Iterator[TextIO]:
-    """A journal of this process's own."""
-    name = _PATTERN.replace("*", f"{os.getpid()}-{os.urandom(4).hex()}")
+def open_journal(folder: SplitFolder, chunk: str) -> Iterator[TextIO]:
+    """A journal of this process's own on the chunk of that name."""
+    name = _PATTERN.format(chunk=chunk, token=os.urandom(6).hex())
     with (folder.scratch / name).open("w", encoding="utf-8") as file:
         yield file
 
@@ -63,23 +73,76 @@ def append(file: TextIO, record: Record) -> None:
     os.fsync(file.fileno())
 
 
-def read_journals(folder: SplitFolder) -> dict[int, Record]:
-    """All records by index."""
-    paths = sorted(folder.scratch.glob(_PATTERN), key=lambda path: path.stat().st_mtime_ns)
-    return {record.index: record for path in paths for record in _records(path)}
+def read_journals(folder: SplitFolder, chunk: str = "*") -> dict[int, Record]:
+    """All records by index, or those of the journals on one chunk.
+
+    Where two workers finished one row with different bytes, as they can on machines of
+    different make, the record that fits the files counts.
+    """
+    found: dict[int, Record] = {}
+    rivals: dict[int, set[Record]] = defaultdict(set)
+    paths = sorted(_journals(folder, chunk), key=lambda path: path.stat().st_mtime_ns)
+    for record in (record for path in paths for record in _records(path.read_bytes())):
+        former = found.setdefault(record.index, record)
+        if former.digests != record.digests:
+            rivals[record.index] |= {former, record}
+        found[record.index] = record
+    return found | _settled(folder, rivals)
 
 
-def _records(path: Path) -> Iterator[Record]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+def _journals(folder: SplitFolder, chunk: str = "*") -> Iterator[Path]:
+    return folder.scratch.glob(_PATTERN.format(chunk=chunk, token="*"))
+
+
+def _settled(folder: SplitFolder, rivals: Mapping[int, set[Record]]) -> dict[int, Record]:
+    """For each disputed row, the record whose image is the one that lies there."""
+    settled = {}
+    for index, records in rivals.items():
+        image = folder.image(index)
+        digest = sha256(image.read_bytes()) if image.is_file() else None
+        for record in records:
+            if record.digests[0] == digest:
+                settled[index] = record
+    return settled
+
+
+class Tail:
+    """Reads what was added to the journals since it last looked."""
+
+    def __init__(self, folder: SplitFolder) -> None:
+        self._folder = folder
+        self._offsets = {path: path.stat().st_size for path in _journals(folder)}
+
+    def read(self) -> list[Record]:
+        """The new records."""
+        return [record for path in _journals(self._folder) for record in self._new(path)]
+
+    def _new(self, path: Path) -> Iterator[Record]:
+        start = self._offsets.get(path, 0)
+        if path.stat().st_size == start:
+            return
+        with path.open("rb") as file:
+            file.seek(start)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offsets[path] = start + len(whole)
+        yield from _records(whole)
+
+
+def _records(content: bytes) -> Iterator[Record]:
+    for line in content.decode(errors="replace").splitlines():
         try:
-            fields = json.loads(line)
-            total, squares = tuple(fields["total"]), tuple(fields["square_total"])
-            yield Record(fields["index"], fields["digest"], total, squares)
-        except (ValueError, KeyError, TypeError):
+            fields: dict[str, Any] = json.loads(line)
+            yield Record(**{name: _frozen(value) for name, value in fields.items()})
+        except (ValueError, AttributeError, TypeError):
             continue
 
 
-def channels_of(records: list[Record]) -> Channels:
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def channels_of(records: Sequence[Record]) -> Channels:
     """Exact sums over several images."""
     sums = np.zeros((2, 3), dtype=np.int64)
     for record in records:

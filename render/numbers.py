@@ -34,14 +34,22 @@ class GroundNumbers(_Numbers):
     size: float
 
 
-class MaterialNumbers(_Numbers):
-    """The rubber material that object and ground share."""
+class RubberNumbers(_Numbers):
+    """The material that object and ground share by default."""
 
     ior: float
     roughness: float
     sheen_ior_offset: float
     sheen_roughness: float
     gloss_grey: float
+
+
+class MetalNumbers(_Numbers):
+    """The second published material: two glossy coats, the second with weight ``mix``."""
+
+    roughnesses: tuple[float, float]
+    anisotropy: float
+    mix: float
 
 
 class CameraNumbers(_Numbers):
@@ -116,7 +124,8 @@ class SceneNumbers(_Numbers):
 
     object: ObjectNumbers
     ground: GroundNumbers
-    material: MaterialNumbers
+    rubber: RubberNumbers
+    metal: MetalNumbers
     camera: CameraNumbers
     sun: SunNumbers
     area: AreaNumbers

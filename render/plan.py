@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from threedident.latents import SPLITS
-from threedident.manifest import Manifest, Origin, Rendering, read_manifest, setting_differences
+from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
+from threedident.origin import Origin
 from threedident.storage import SplitFolder, load_npy, npy_bytes, write_bytes
 
 
@@ -36,7 +37,8 @@ def planned_latents(folder: SplitFolder) -> Path:
 def write_plan(folder: SplitFolder, plan: Plan, raw: NDArray[np.float32]) -> None:
     """Open a split for workers."""
     folder.scratch.mkdir(parents=True, exist_ok=True)  # first: it marks the split as ours
-    folder.images.mkdir(exist_ok=True)
+    for place in folder.picture_folders(plan.rendering.annotations):
+        place.mkdir(exist_ok=True)
     write_bytes(plan_path(folder), plan.model_dump_json(indent=2).encode())
     write_bytes(planned_latents(folder), npy_bytes(raw))
 
@@ -71,31 +73,30 @@ def open_plan(folder: SplitFolder) -> tuple[Plan, NDArray[np.float32]]:
     return plan, load_npy(planned_latents(folder)).astype(np.float32, copy=False)
 
 
-def rows_digest(raw: NDArray[np.float32]) -> str:
-    """Identifies rows of latents that the user gave."""
-    return hashlib.sha256(npy_bytes(raw)).hexdigest()[:16]
-
-
-def check_compatible(folder: SplitFolder, plan: Plan) -> Manifest | None:
+def check_compatible(root: Path, folder: SplitFolder, plan: Plan) -> Manifest | None:
     """The manifest of what is there already, after a check that ``plan`` continues it.
 
-    The other split of the data set must have the same settings too.
+    All splits of a data set have the same settings.
+
+    Arguments:
+        root: folder of the data set.
+        folder: the split, or the positives beside one.
+        plan: what it is to become.
 
     Raises:
         ValueError: the folder holds other settings, or files that are no data set.
     """
     manifest = read_manifest(folder)
-    siblings = [SplitFolder(folder.root, split) for split in SPLITS if split != folder.split]
-    for place in (folder, *siblings):
-        differences = _differences(place, plan, same_rows=place == folder)
+    for place in (folder, *_others(root, folder)):
+        differences = _differences(place, plan, same=place == folder)
         if differences:
             raise ValueError(
-                f"{folder.root}: it holds a data set with {', '.join(differences)}; give its "
+                f"{root}: it holds a data set with {', '.join(differences)}; give its "
                 "settings, or another --out"
             )
     if manifest is None and not folder.scratch.is_dir():
         strangers = [path.name for path in sorted(folder.path.glob("*"))]
-        if strangers:
+        if [name for name in strangers if name != folder.positives.split]:
             raise ValueError(
                 f"{folder.path}: expected an empty folder or a data set with its manifest, found "
                 f"{strangers[0]} without {folder.manifest.name}; restore it, or give another --out"
@@ -103,14 +104,31 @@ def check_compatible(folder: SplitFolder, plan: Plan) -> Manifest | None:
     return manifest
 
 
-def _differences(place: SplitFolder, plan: Plan, same_rows: bool) -> list[str]:
-    """What of ``plan`` differs in a split; rows given by the user may differ between splits."""
+def _others(root: Path, folder: SplitFolder) -> Iterator[SplitFolder]:
+    for split in SPLITS:
+        anchors = SplitFolder(root, split)
+        yield from (place for place in (anchors, anchors.positives) if place != folder)
+
+
+def _differences(place: SplitFolder, plan: Plan, same: bool) -> list[str]:
+    """What of ``plan`` differs in a place, which may be the plan's own.
+
+    Other places have draws and rows of their own, and positives a conditional.
+    """
     for there in (read_manifest(place), read_plan(place)):
         if there is None:
             continue
-        drawn = there.origin.seed is not None and plan.origin.seed is not None
-        origin = plan.origin if same_rows or drawn else there.origin
+        origin = plan.origin if same else _as_there(plan.origin, there.origin)
         found = setting_differences((there.origin, there.rendering), (origin, plan.rendering))
         if found:
             return found
     return []
+
+
+def _as_there(origin: Origin, there: Origin) -> Origin:
+    apart: dict[str, object] = {"split": there.split, "rows": there.rows}
+    if origin.rows is not None or there.rows is not None:
+        apart |= {"seed": there.seed, "fixed": there.fixed}
+    if origin.conditional is None or there.conditional is None:
+        apart |= {"conditional": there.conditional}
+    return origin.model_copy(update=apart)

@@ -7,13 +7,24 @@ import importlib.util
 import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from typing import Literal
 
 from render.libraries import missing_packages
+from render.materials import Material
 from render.scene import HueMode
 from threedident.assets import asset_path
-from threedident.manifest import Rendering
+from threedident.manifest import Annotation, Rendering
 
-REVISION = 1  # raise it whenever a change of this package's code changes pixels
+REVISION = 2  # raise it whenever a change of this package's code changes pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundSamples:
+    """Samples per pixel of the ground under each lamp, where it is drawn as a layer."""
+
+    sun: int
+    area: int
+    spot: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,19 +32,37 @@ class Quality:
     """A Cycles quality preset.
 
     Arguments:
-        samples: samples per pixel.
-        denoiser_quality: OpenImageDenoise's own preset, ``HIGH`` or ``FAST``.
+        samples: samples per pixel; of the object alone where the ground is a layer.
+        denoiser: OpenImageDenoise's own preset, or None for no denoiser.
+        prefilter: how the denoiser's auxiliary images are filtered.
+        ground: how the ground is drawn as a layer of its own (:mod:`render.layers`), or None
+            where one render holds everything.
+        seed: of Cycles' sampling pattern.
     """
 
     samples: int
-    denoiser_quality: str
+    denoiser: Literal["FAST", "BALANCED", "HIGH"] | None
+    prefilter: Literal["NONE", "FAST", "ACCURATE"] = "NONE"
+    ground: GroundSamples | None = None
+    seed: int = 0
 
 
 QUALITIES: dict[str, Quality] = {
-    "paper": Quality(samples=512, denoiser_quality="HIGH"),
-    "standard": Quality(samples=8, denoiser_quality="HIGH"),
-    "draft": Quality(samples=2, denoiser_quality="FAST"),
+    "paper": Quality(samples=512, denoiser="HIGH"),
+    "standard": Quality(samples=24, denoiser="HIGH", ground=GroundSamples(sun=4, area=1, spot=4)),
+    "draft": Quality(samples=2, denoiser="FAST", prefilter="FAST"),
 }
+
+YARDSTICKS: dict[str, Quality] = {
+    "reference": Quality(samples=4096, denoiser=None, seed=1),
+    "paper-again": Quality(samples=512, denoiser="HIGH", seed=1),
+}
+
+
+def find_quality(name: str) -> Quality:
+    """The preset of that name, or what presets are measured against."""
+    return {**QUALITIES, **YARDSTICKS}[name]
+
 
 GPUS = ("optix", "cuda", "hip", "oneapi", "metal")
 DEVICES = ("auto", "cpu", *GPUS)
@@ -59,16 +88,26 @@ def require_blender() -> str:
     return version("bpy")
 
 
-def rendering(resolution: int, quality: str, hue_mode: HueMode, device: str) -> Rendering:
+def rendering(
+    resolution: int,
+    quality: str,
+    device: str,
+    *,
+    hue_mode: HueMode = "wrapped",
+    material: Material = "rubber",
+    annotations: tuple[Annotation, ...] = (),
+) -> Rendering:
     """The settings as manifests record them, for a device that is there."""
     blender = require_blender()
     scene = {name: asset_path(name).read_text() for name in ("scene.json", "teapot.json")}
-    preset = asdict(QUALITIES[quality])
+    preset = asdict(find_quality(quality))
     identity = json.dumps([REVISION, blender, device, preset, scene], sort_keys=True)
     return Rendering(
         resolution=resolution,
         quality=quality,
         hue_mode=hue_mode,
+        material=material,
+        annotations=annotations,
         device=device,
         blender=blender,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],

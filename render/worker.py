@@ -1,8 +1,9 @@
 """One process, one chunk: ``python -m render.worker SPLIT --indices 0-63,70 --threads 2``.
 
-A worker speaks to its parent in JSON lines on standard output: ``{"done": index}`` after each
-image, ``{"error": text}`` before it gives up. ``python -m render.worker devices`` prints the
-devices that Cycles has here instead.
+Each row is whole on disk and in the journal before the next begins. Rows that an earlier
+worker of the same chunk has finished are passed over, so a chunk can be given again. The last
+line on standard output says in JSON how the worker ended, ``{"error": text}`` where no other
+could do better. ``python -m render.worker devices`` prints what Cycles can compute on instead.
 """
 
 from __future__ import annotations
@@ -11,106 +12,175 @@ import argparse
 import io
 import json
 import os
+import resource
+import signal
 import sys
-import tempfile
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from PIL import Image
 
-from render.journal import append, open_journal, record_of
+from render.chunk import Chunk, Report, parse_indices
+from render.journal import Record, append, open_journal, read_journals, record_of
+from render.leases import is_current
 from render.plan import open_plan
 from render.scene import frame
-from render.settings import QUALITIES
+from render.settings import find_quality
+from threedident.annotations import annotation_picture
 from threedident.errors import explain
 from threedident.latents import to_physical
 from threedident.machine import die_with
 from threedident.storage import SplitFolder, write_bytes
+from threedident.verify import picture_state
 
-
-def spell_indices(indices: list[int]) -> str:
-    """Sorted indices as ranges: [0, 1, 2, 5] is ``0-2,5``."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][1] + 1:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def parse_indices(text: str) -> list[int]:
-    """The inverse of :func:`spell_indices`."""
-    runs = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    return [index for run in runs for index in range(run[0], run[-1] + 1)]
-
-
-def render_chunk(folder: SplitFolder, indices: list[int], threads: int, channel: TextIO) -> None:
-    """Render rows of a planned split, each whole on disk and in the journal before the next."""
+if TYPE_CHECKING:
     from render.blender import Stage
 
+_KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
+
+
+@dataclass(frozen=True)
+class _Orders:
+    chunk: Chunk
+    lease: Path | None
+    gpu: int | None
+
+
+def _render_chunk(orders: _Orders) -> Report:
+    from render.blender import Stage
+
+    folder = orders.chunk.folder
     plan, raw = open_plan(folder)
-    physical, settings = to_physical(raw), plan.rendering
-    quality = QUALITIES[settings.quality]
-    with (
-        tempfile.TemporaryDirectory(dir=folder.scratch) as scratch,
-        open_journal(folder) as journal,
-    ):
-        stage = Stage(settings.resolution, quality, settings.device, threads, Path(scratch))
-        for index in indices:
-            image = stage.draw(frame(physical[index], settings.hue_mode))
-            buffer = io.BytesIO()
-            Image.fromarray(image).save(buffer, format="PNG")
-            write_bytes(folder.image(index), buffer.getvalue())
-            append(journal, record_of(index, image, buffer.getvalue()))
-            _say(channel, done=index)
+    settings, physical = plan.rendering, to_physical(raw, plan.origin.space)
+    finished = _finished(folder, orders.chunk, settings.annotations)
+    with open_journal(folder, orders.chunk.name) as journal:
+        stage = Stage(
+            settings.resolution,
+            find_quality(settings.quality),
+            settings.device,
+            orders.chunk.threads,
+            material=settings.material,
+            annotations=bool(settings.annotations),
+            gpu=orders.gpu,
+        )
+        start, peaks = time.monotonic(), list[int]()
+        for index in orders.chunk.indices:
+            if index in finished:
+                continue
+            built = frame(physical[index], settings.hue_mode)
+            contents, record = _draw(stage, index, built, settings.annotations)
+            _check_lease(orders.lease)
+            pictures = folder.pictures(index, settings.annotations)
+            for path, content in zip(pictures, contents, strict=True):
+                write_bytes(path, content)
+            append(journal, record)
+            peaks.append(_peak_bytes())
+    return Report(
+        images=len(peaks),
+        seconds=time.monotonic() - start,
+        first_peak_bytes=peaks[0] if peaks else 0,
+        peak_bytes=_peak_bytes(),
+    )
 
 
-def _say(channel: TextIO, **message: object) -> None:
-    channel.write(json.dumps(message) + "\n")
-    channel.flush()
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE
+
+
+def _draw(
+    stage: Stage, index: int, built: Any, annotations: tuple[str, ...]
+) -> tuple[list[bytes], Record]:
+    image = stage.draw(built)
+    pictures = [Image.fromarray(image)]
+    if annotations:
+        labels, depths = stage.annotate()
+        pictures += [annotation_picture(name, labels, depths) for name in annotations]
+    contents = [_png(picture) for picture in pictures]
+    return contents, record_of(index, image, contents)
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _finished(folder: SplitFolder, chunk: Chunk, annotations: tuple[str, ...]) -> set[int]:
+    """Rows that an earlier worker of this chunk finished and that are intact."""
+    records = read_journals(folder, chunk.name).values()
+    return {record.index for record in records if _intact(folder, record, annotations)}
+
+
+def _intact(folder: SplitFolder, record: Record, annotations: tuple[str, ...]) -> bool:
+    pictures = folder.pictures(record.index, annotations)
+    return len(pictures) == len(record.digests) and not any(
+        picture_state(path, digest) for path, digest in zip(pictures, record.digests, strict=True)
+    )
+
+
+def _check_lease(lease: Path | None) -> None:
+    if lease is not None and not is_current(lease):
+        raise ValueError(
+            f"{lease}: expected to hold this chunk, found it taken over by another process; "
+            "give the same render command again when that has ended"
+        )
 
 
 def _private_channel() -> TextIO:
-    """Standard output for our messages alone; what Blender prints goes nowhere."""
+    """Standard output for our message alone; what Blender prints joins standard error."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    os.dup2(2, 1)
     return channel
 
 
 def _explain(error: Exception) -> str:
     if isinstance(error, OSError):
         return explain(error)
+    if isinstance(error, ImportError) and "failed to map" in str(error):
+        return f"bpy cannot be loaded, as happens when memory runs out: {error}; raise its limit"
     if isinstance(error, ImportError):
         return f"bpy cannot be loaded: {error}; python -m render.libraries names missing packages"
     return " ".join(str(error).split())
 
 
-def main() -> int:
-    """Run the command line; returns the exit status."""
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="render.worker", description=__doc__)
     parser.add_argument("split", type=Path, help="folder of the split, or the word devices")
-    parser.add_argument("--indices", type=parse_indices, default=[])
+    parser.add_argument("--indices", type=parse_indices, default=())
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--gpu", type=int, help="which of the GPUs, by number; by default all")
+    parser.add_argument("--lease", type=Path, help="lease without which to end")
     parser.add_argument("--parent", type=int, help="process without which to end")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def _devices() -> dict[str, int]:
+    from render.blender import available_devices
+
+    return available_devices()
+
+
+def main() -> int:
+    """Run the command line; returns the exit status."""
+    arguments = _parse()
     if arguments.parent is not None:
         die_with(arguments.parent)
-    channel = _private_channel()
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a queue's notice, which the parent answers
+    channel, status = _private_channel(), 0
+    message: dict[str, Any]
     try:
         if str(arguments.split) == "devices":
-            from render.blender import available_devices
-
-            _say(channel, devices=available_devices())
+            message = {"devices": _devices()}
         else:
-            folder = SplitFolder(arguments.split.parent, arguments.split.name)
-            render_chunk(folder, arguments.indices, arguments.threads, channel)
+            chunk = Chunk(arguments.split, arguments.indices, arguments.threads)
+            message = asdict(_render_chunk(_Orders(chunk, arguments.lease, arguments.gpu)))
     except (OSError, ImportError, ValueError) as error:
-        _say(channel, error=_explain(error))
-        return 1
-    return 0
+        message, status = {"error": _explain(error)}, 1
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+    return status
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +28,14 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "threedident", *map(str, arguments)]
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line, running, with Ctrl-C as a terminal would deliver it."""
     return subprocess.Popen(
         command(*arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **(env or {})},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -91,3 +94,23 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = cli("render", "--n", 12, "--n-test", 6, "--out", root, *DRAFT)
     assert result.returncode == 0, result.stderr
     return root
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def start_render(out: Path, *arguments: object) -> subprocess.Popen[str]:
+    return start("render", "--out", out, *arguments, *DRAFT)
+
+
+def images_in(out: Path) -> int:
+    return len(list(out.glob("train/images/0*.png")))

@@ -1,0 +1,193 @@
+"""A chunk of rows, and the worker process that renders it; every executor runs just this."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from render.leases import EXPIRY_S, acquire
+from threedident.storage import SplitFolder
+
+_LAST_LINES, _LINE = 2, 100
+_MEMORY_WORDS = ("MemoryError", "bad_alloc", "Malloc returns null", "out of memory")
+_MEMORY_SIGNALS = (signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of a planned split that one worker renders.
+
+    Arguments:
+        split: the split's folder, absolute.
+        indices: the rows, in order.
+        threads: processor threads to render with.
+    """
+
+    split: Path
+    indices: tuple[int, ...]
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """What its lease and its journals are called."""
+        return f"chunk-{self.indices[0]:06d}"
+
+    @property
+    def folder(self) -> SplitFolder:
+        """The files of its split."""
+        return SplitFolder(self.split.parent, self.split.name)
+
+    @property
+    def leases(self) -> Path:
+        """Where leases of the split's chunks lie."""
+        return leases_of(self.folder)
+
+
+def leases_of(folder: SplitFolder) -> Path:
+    """Where leases of a split's chunks lie."""
+    return folder.scratch / "leases"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How a worker ended.
+
+    Arguments:
+        error: why no worker can go on, in one line; None where this does not concern others.
+        death: how this worker alone came to its end, in one line; None where it did not.
+        images: how many it drew.
+        seconds: how long that took, without its start.
+        first_peak_bytes: the most memory it held up to the end of its first image.
+        peak_bytes: the most memory it held up to its end.
+    """
+
+    error: str | None = None
+    death: str | None = None
+    images: int = 0
+    seconds: float = 0.0
+    first_peak_bytes: int = 0
+    peak_bytes: int = 0
+
+
+class WorkerProcess:
+    """A worker that renders a chunk in a process of its own, under the chunk's lease.
+
+    Arguments:
+        chunk: what to render.
+        gpu: which of the GPUs to use, by number; None for all that are visible.
+        patience_s: how long to wait for another holder of the lease.
+    """
+
+    def __init__(self, chunk: Chunk, gpu: int | None = None, patience_s: float = 0.0) -> None:
+        self._chunk = chunk
+        self._lease = acquire(chunk.leases, chunk.name, patience_s)
+        self._leavings = ExitStack()
+        scratch = tempfile.TemporaryDirectory(dir=chunk.folder.scratch)
+        self._errors = self._leavings.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [*worker_command(), *self._arguments(gpu)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # takes the one message that comes
+            stderr=self._errors,
+            env={**os.environ, "TMPDIR": self._leavings.enter_context(scratch)},
+            start_new_session=True,
+        )
+
+    def _arguments(self, gpu: int | None) -> list[str]:
+        chunk = self._chunk
+        found = [str(chunk.split), "--indices", spell_indices(chunk.indices)]
+        found += ["--threads", str(chunk.threads), "--lease", str(self._lease.path)]
+        return found if gpu is None else [*found, "--gpu", str(gpu)]
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def report(self) -> Report:
+        """Wait for its end and say how that came; to be called once."""
+        try:
+            assert self._process.stdout is not None
+            with self._process.stdout as stdout:
+                out = stdout.read()
+            self._process.wait()
+            self._errors.seek(0)
+            return _report(self._process.returncode, out, self._errors.read())
+        finally:  # an exception ends the worker too
+            self._process.kill()
+            self._process.wait()
+            self._leavings.close()
+            self._lease.release()
+
+
+def run(chunk: Chunk) -> Report:
+    """Render a chunk from begin to end, on whatever machine this is.
+
+    A lost machine may have held its lease, so wait for that to expire.
+    """
+    try:
+        worker = WorkerProcess(chunk, patience_s=2 * EXPIRY_S)
+    except (OSError, ValueError) as error:
+        return Report(error=str(error))
+    return worker.report()
+
+
+def worker_command() -> list[str]:
+    """The worker's command line, which no module of the current folder can shadow."""
+    return [sys.executable, "-P", "-m", "render.worker", "--parent", str(os.getpid())]
+
+
+def _report(status: int, out: bytes, errors: bytes) -> Report:
+    message = _last_message(out)
+    if status == 0 or "error" in message:
+        return Report(**message)
+    return Report(death=_epitaph(status, errors.decode(errors="replace")))
+
+
+def _last_message(out: bytes) -> dict[str, Any]:
+    lines = out.decode(errors="replace").strip().splitlines()
+    try:
+        message = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _epitaph(status: int, errors: str) -> str:
+    lines = [" ".join(line.split()) for line in errors.strip().splitlines()]
+    said = " | ".join(line[:_LINE] for line in lines[-_LAST_LINES:] if line)
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    if any(word in errors for word in _MEMORY_WORDS):
+        how = f"ran out of memory and {how}"
+    elif -status in _MEMORY_SIGNALS:
+        how += ", as happens when memory runs out"
+    return f"a worker {how}" + (f"; its last lines: {said}" if said else "; it said nothing")
+
+
+def spell_indices(indices: tuple[int, ...]) -> str:
+    """Sorted indices as ranges: (0, 1, 2, 5) is ``0-2,5``."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def parse_indices(text: str) -> tuple[int, ...]:
+    """The inverse of :func:`spell_indices`."""
+    runs = [[int(end) for end in part.split("-")] for part in text.split(",")]
+    return tuple(index for run in runs for index in range(run[0], run[-1] + 1))

@@ -1,0 +1,98 @@
+"""OpenImageDenoise by itself: the library that Blender's module brings, called on plain arrays.
+
+Cycles denoises an image as a whole; a picture composed of layers is denoised here instead.
+
+References:
+    Intel Open Image Denoise, https://www.openimagedenoise.org (its C interface)
+"""
+
+from __future__ import annotations
+
+import ctypes
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image32 = NDArray[np.float32]
+
+_CPU, _FLOAT3 = 1, 3
+_QUALITY = {"FAST": 4, "BALANCED": 5, "HIGH": 6}
+_PATTERNS = ("libOpenImageDenoise.so.*", "libOpenImageDenoise.*dylib", "OpenImageDenoise.dll")
+
+
+class Denoiser:
+    """Denoises linear images on the CPU.
+
+    Arguments:
+        threads: processor threads to use.
+        quality: the library's own preset.
+
+    Raises:
+        ImportError: Blender's module brings no such library.
+    """
+
+    def __init__(self, threads: int, quality: Literal["FAST", "BALANCED", "HIGH"]) -> None:
+        self._library = _load()
+        self._device = self._call("oidnNewDevice", _CPU)
+        self._call("oidnSetDeviceInt", self._device, b"numThreads", threads)
+        self._call("oidnSetDeviceBool", self._device, b"setAffinity", False)
+        self._call("oidnCommitDevice", self._device)
+        self._quality = _QUALITY[quality]
+
+    def __call__(
+        self, color: Image32, albedo: Image32 | None = None, normal: Image32 | None = None
+    ) -> Image32:
+        """The image without its noise.
+
+        Arguments:
+            color: linear, noisy, shape (H, W, 3).
+            albedo: of the same shape, or None.
+            normal: of the same shape, or None.
+        """
+        found = {b"color": color, b"albedo": albedo, b"normal": normal}
+        images = {
+            name: np.ascontiguousarray(image, dtype=np.float32)
+            for name, image in found.items()
+            if image is not None
+        }
+        images[b"output"] = np.empty_like(images[b"color"])
+        work = self._call("oidnNewFilter", self._device, b"RT")
+        height, width, _ = color.shape
+        sizes = [ctypes.c_size_t(size) for size in (width, height, 0, 0, 0)]
+        for name, image in images.items():
+            place = ctypes.c_void_p(image.ctypes.data)
+            self._call("oidnSetSharedFilterImage", work, name, place, _FLOAT3, *sizes)
+        self._call("oidnSetFilterBool", work, b"hdr", True)
+        self._call("oidnSetFilterBool", work, b"cleanAux", albedo is not None)
+        self._call("oidnSetFilterInt", work, b"quality", self._quality)
+        self._call("oidnCommitFilter", work)
+        self._call("oidnExecuteFilter", work)
+        self._call("oidnReleaseFilter", work)
+        self._check()
+        return images[b"output"]
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Call a function; handles are pointers, what they return is one or nothing."""
+        function = getattr(self._library, name)
+        function.restype = ctypes.c_void_p
+        result = function(*arguments)
+        return None if result is None else ctypes.c_void_p(result)
+
+    def _check(self) -> None:
+        message = ctypes.c_char_p()
+        if self._library.oidnGetDeviceError(self._device, ctypes.byref(message)):
+            said = (message.value or b"").decode(errors="replace")
+            raise MemoryError(f"OpenImageDenoise: {said}")
+
+
+def _load() -> ctypes.CDLL:
+    spec = find_spec("bpy")
+    places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    for pattern in _PATTERNS:
+        for place in places:
+            for path in sorted(place.rglob(pattern)):
+                return ctypes.CDLL(str(path))
+    raise ImportError("bpy: expected OpenImageDenoise beside it, found none")

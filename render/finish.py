@@ -1,0 +1,111 @@
+"""The end of a split: what stands beside its images, the manifest last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.journal import Record, channels_of, read_journals
+from render.plan import Plan
+from threedident.latents import to_physical
+from threedident.manifest import Channels, Digests, Manifest, Rendering, factor_records
+from threedident.storage import (
+    SplitFolder,
+    npy_bytes,
+    picture_name,
+    sha256,
+    sums_bytes,
+    write_bytes,
+)
+from threedident.verify import bad_files_beside, trusted_digests
+
+
+def known_pictures(
+    folder: SplitFolder, rendering: Rendering, manifest: Manifest | None
+) -> dict[int, dict[Path, str]]:
+    """Digests of each row's pictures: those that the manifest vouches for, and the journals'."""
+    annotations = rendering.annotations
+    known: dict[int, dict[Path, str]] = {}
+    sums = (trusted_digests(folder, manifest) if manifest else None) or {}
+    if manifest and sums:
+        for index in range(manifest.n):
+            paths = folder.pictures(index, annotations)
+            known[index] = {path: sums[picture_name(path)] for path in paths}
+    for index, record in read_journals(folder).items():
+        paths = folder.pictures(index, annotations)
+        known[index] = dict(zip(paths, record.digests, strict=True))
+    return known
+
+
+def needs_finish(folder: SplitFolder, manifest: Manifest | None, n: int) -> bool:
+    """Whether a run was interrupted here, or a file beside the images is not the manifest's."""
+    if folder.scratch.is_dir() or manifest is None or manifest.n != n:
+        return True
+    return bool(bad_files_beside(folder, manifest))
+
+
+def finish(
+    folder: SplitFolder, plan: Plan, raw: NDArray[np.float32], manifest: Manifest | None
+) -> None:
+    """Write what stands beside the pictures of a split that are all there.
+
+    Pictures past its end, of a growth that was given up, are removed.
+    """
+    known, n = known_pictures(folder, plan.rendering, manifest), len(raw)
+    rows = [known[index] for index in range(n)]
+    digests = {picture_name(path): digest for row in rows for path, digest in row.items()}
+    sizes = np.array([[path.stat().st_size for path in row] for row in rows], dtype=np.int64)
+    contents = {
+        folder.raw_latents: npy_bytes(raw),
+        folder.latents: npy_bytes(to_physical(raw, plan.origin.space)),
+        folder.sums: sums_bytes(digests),
+        folder.sizes: npy_bytes(sizes),
+    }
+    for path, content in contents.items():
+        write_bytes(path, content)
+    _remove_past(folder, plan.rendering, n)
+    journal = read_journals(folder)
+    channels = _channels(manifest, journal, n)
+    mean, std = channels.moments(n * plan.rendering.resolution**2)
+    written = Manifest(
+        split=folder.split,
+        n=n,
+        factors=factor_records(plan.origin.space),
+        origin=plan.origin,
+        rendering=plan.rendering,
+        channel_mean=mean,
+        channel_std=std,
+        channels=channels,
+        digests=Digests(
+            raw_latents=sha256(contents[folder.raw_latents]),
+            latents=sha256(contents[folder.latents]),
+            sums=sha256(contents[folder.sums]),
+            sizes=sha256(contents[folder.sizes]),
+        ),
+    )
+    write_bytes(folder.manifest, written.to_bytes())
+
+
+def _remove_past(folder: SplitFolder, rendering: Rendering, n: int) -> None:
+    for number, image in folder.numbered().items():
+        if int(number) >= n:
+            annotations = folder.pictures(int(number), rendering.annotations)[1:]
+            for path in (image, *annotations):
+                path.unlink(missing_ok=True)
+
+
+def _channels(manifest: Manifest | None, journal: dict[int, Record], n: int) -> Channels:
+    """Sums over all images: those of the manifest, and of the rows it does not cover yet.
+
+    A row that was repaired has the pixels that the manifest counted.
+    """
+    covered = manifest.n if manifest else 0
+    new = channels_of([journal[index] for index in range(covered, n)])
+    if manifest is None:
+        return new
+    old = manifest.channels
+    r, g, b = (np.array(old.total) + new.total).tolist()
+    r2, g2, b2 = (np.array(old.square_total) + new.square_total).tolist()
+    return Channels(total=(r, g, b), square_total=(r2, g2, b2))

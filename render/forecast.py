@@ -1,0 +1,119 @@
+"""What a long run will take: room on the disk beforehand, time once its pace is known."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from render.journal import Record
+from threedident.manifest import Rendering
+from threedident.storage import SplitFolder
+
+_BLOCK = 4096  # what a file takes at least, and is rounded up to
+_BYTES = (3.2, 0.86)  # a PNG of p pixels takes about 3.2 p^0.86 bytes, measured from 32 to 512 px
+_ANNOTATION = 0.6  # bytes of mask and depth together, for each byte of an image
+_LONG_S = 120.0
+
+
+class Forecast:
+    """What it takes to render ``count`` rows of a split."""
+
+    def __init__(self, folder: SplitFolder, rendering: Rendering, count: int) -> None:
+        self._folder, self._rendering, self._total = folder, rendering, count
+        self._start, self._done, self._bytes = time.monotonic(), 0, 0
+        self._said = False
+
+    def check_disk(self) -> None:
+        """Make sure that the disk can hold the pictures.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        self._check_room(self._needed())
+
+    def _needed(self) -> float:
+        """Bytes for the rows that are left, from those written so far or from experience."""
+        left = self._total - self._done
+        return left * (self._bytes / self._done if self._done else self._typical())
+
+    def _typical(self) -> float:
+        factor, power = _BYTES
+        image = factor * float(self._rendering.resolution**2) ** power
+        pictures = 1 + len(self._rendering.annotations)
+        beside = 1.0 + _ANNOTATION * (pictures - 1) / 2
+        return float(image * beside + pictures * _BLOCK / 2)
+
+    def _check_room(self, needed: float) -> None:
+        free = self._free()
+        if needed > free:
+            raise ValueError(
+                f"{self._folder.path}: expected room for about {spell_bytes(needed)} on the disk, "
+                f"found {spell_bytes(free)}; free some space, or give fewer images or another "
+                "--out"
+            )
+
+    def _free(self) -> int:
+        place = self._folder.path.resolve()
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def opening(self) -> str:
+        """What is known before the first image."""
+        edge, pictures = self._rendering.resolution, self._rendering.annotations
+        beside = f" with {' and '.join(pictures)}" if pictures else ""
+        return (
+            f"{self._folder.path}: {self._total} images of {edge} x {edge} pixels{beside} to "
+            f"render, about {spell_bytes(self._needed())} of {spell_bytes(self._free())} free"
+        )
+
+    def count(self, record: Record) -> None:
+        """Learn from a finished row."""
+        self._done += 1
+        self._bytes += sum(-(-size // _BLOCK) * _BLOCK for size in record.sizes)
+
+    def first_chunk(self, say: Callable[[str], None]) -> None:
+        """Once, after the first chunk: how long the rest will take, and whether it still fits.
+
+        Raises:
+            ValueError: the disk cannot hold the rest.
+        """
+        if self._said or not self._done:
+            return
+        self._said = True
+        needed = self._needed()
+        self._check_room(needed)
+        pace = self._done / max(time.monotonic() - self._start, 1e-9)
+        left_s = (self._total - self._done) / pace
+        if left_s > _LONG_S:
+            say(
+                f"{self._folder.path}: at {pace:.3g} images/s the other "
+                f"{self._total - self._done} take about {spell_time(left_s)} and "
+                f"{spell_bytes(needed)}"
+            )
+
+
+def spell_bytes(count: float) -> str:
+    """A size for people, such as ``7.6 GB``."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count / 1e3:.3g} kB"
+
+
+def spell_time(seconds: float) -> str:
+    """A duration for people, such as ``2 h 5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    days, hours = minutes // 1440, minutes // 60
+    if days >= 2:
+        return f"{days} days {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+def folder_bytes(folder: Path) -> int:
+    """The room that all files below a folder take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,83 @@
+"""Draws a frame as two layers, with one render of the ground for each lamp.
+
+What that saves and why it is exact stands in :mod:`render.composition`. The scenes are given,
+so no Blender is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.composition import Box, encode, enlarge, ground_edge, over
+from render.denoise import Denoiser
+from render.settings import GroundSamples, Quality
+
+if TYPE_CHECKING:
+    from render.blender import Film
+
+Image32 = NDArray[np.float32]
+
+_INSIDE = 1e-4  # pixels by which a border lies past the line between two
+
+
+class Layers:
+    """The ground in a scene for each lamp, and the object alone in the main scene.
+
+    Arguments:
+        film: how scenes are set up and rendered.
+        quality: of the object, and of the denoiser.
+        ground: samples of the ground under each lamp.
+        scene: the main scene, with all things in it; it loses the ground.
+        plane: the ground.
+    """
+
+    def __init__(
+        self, film: Film, quality: Quality, ground: GroundSamples, scene: Any, plane: Any
+    ) -> None:
+        assert quality.denoiser is not None
+        self._film, self._scene = film, scene
+        self._denoise = Denoiser(film.threads, quality.denoiser)
+        things = scene.collection.objects
+        self._teapot = things["teapot"]
+        self._shadow = self._teapot.copy()
+        self._shadow.visible_camera = False
+        small = replace(film, edge=ground_edge(film.edge))
+        self._grounds = []
+        for number, (lamp, samples) in enumerate(vars(ground).items()):
+            each = replace(quality, samples=samples, denoiser=None, seed=3 * quality.seed + number)
+            made = small.new_scene(f"ground-{lamp}", each, scene.camera)
+            made.cycles.filter_width *= small.edge / film.edge  # the same part of the image
+            made.cycles.use_light_tree = False
+            for thing in (self._shadow, plane, things[lamp], scene.camera):
+                made.collection.objects.link(thing)
+            self._grounds.append(made)
+        things.unlink(plane)
+        scene.cycles.use_denoising = False
+        scene.render.film_transparent = True
+        scene.render.use_border = scene.render.use_crop_to_border = True
+        scene.view_layers[0].cycles.denoising_store_passes = True
+
+    def draw(self, box: Box) -> NDArray[np.uint8]:
+        """The image of the scene as it stands, whose object lies in ``box``; 8-bit sRGB."""
+        self._shadow.location = self._teapot.location
+        self._shadow.rotation_euler = self._teapot.rotation_euler
+        lights = [self._film.expose(scene)["Combined"][..., :3] for scene in self._grounds]
+        image = enlarge(self._denoise(np.sum(lights, axis=0)), self._film.edge)
+        if not box.is_empty:
+            rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+            image[rows, columns] = self._draw_object(box, image[rows, columns])
+        return encode(image)
+
+    def _draw_object(self, box: Box, ground: Image32) -> Image32:
+        edge, render = self._film.edge, self._scene.render
+        render.border_min_x = (box.left + _INSIDE) / edge
+        render.border_max_x = (box.right + _INSIDE) / edge
+        render.border_min_y = (edge - box.bottom + _INSIDE) / edge  # Blender counts from below
+        render.border_max_y = (edge - box.top + _INSIDE) / edge
+        passes = self._film.expose(self._scene)
+        normal = np.stack([passes[f"Denoising Normal.{axis}"] for axis in "XYZ"], axis=-1)
+        return self._denoise(over(passes["Combined"], ground), passes["Denoising Albedo"], normal)

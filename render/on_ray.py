@@ -1,0 +1,96 @@
+"""Workers on a Ray cluster whose nodes share the data set's folder. Ray is an extra.
+
+References:
+    Ray: A Distributed Framework for Emerging AI Applications, Moritz et al., 2018,
+    https://arxiv.org/abs/1712.05889
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from render.chunk import Chunk, Report, run
+from render.executors import Crew, Executor, require_package
+
+_PATIENCE_S = 10.0
+
+
+class Ray(Executor):
+    """Tasks on a Ray cluster whose nodes share the data set's folder.
+
+    Arguments:
+        crew: threads and GPUs of a worker.
+        address: of the cluster; None for RAY_ADDRESS, a cluster of this machine, or a new one.
+    """
+
+    poll_s = 0.2
+
+    def __init__(self, crew: Crew, address: str | None = None) -> None:
+        require_package("ray", "ray")
+        ray: Any = import_module("ray")
+        self._ray, self.threads = ray, crew.threads
+        try:
+            _require_listener(address)
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=None if address else False,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                "--ray-address: expected a Ray cluster there, found none "
+                f"({_first_sentence(error)}); start one with ray start --head"
+            ) from None
+        resources = ray.cluster_resources()
+        found = int(resources.get("GPU" if crew.gpus else "CPU", 1))
+        self.workers = max(1, found if crew.gpus else found // crew.threads)
+        share = {"num_cpus": min(crew.threads, found), "num_gpus": 1 if crew.gpus else 0}
+        self._run = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **share)(run)
+        self._references: list[Any] = []
+
+    def stop(self) -> None:
+        """Cancel every task that has not ended."""
+        for reference in self._references:
+            self._ray.cancel(reference, force=True)
+        self._references = []
+
+    def submit(self, chunks: Sequence[Chunk]) -> list[_RayJob]:
+        """Make a task of each chunk."""
+        references = [self._run.remote(chunk) for chunk in chunks]
+        self._references += references
+        return [_RayJob(self._ray, reference) for reference in references]
+
+
+class _RayJob:
+    def __init__(self, ray: Any, reference: Any) -> None:
+        self._ray, self._reference = ray, reference
+
+    def done(self) -> bool:
+        return bool(self._ray.wait([self._reference], timeout=0)[0])
+
+    def report(self) -> Report:
+        try:
+            report: Report = self._ray.get(self._reference)
+            return report
+        except self._ray.exceptions.RayError as error:
+            return Report(death=f"a Ray task was lost: {_first_sentence(error)}")
+
+    def cancel(self) -> None:
+        self._ray.cancel(self._reference, force=True)
+
+
+def _require_listener(address: str | None) -> None:
+    """Fail at once where nothing listens; Ray itself tries for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+
+
+def _first_sentence(error: Exception) -> str:
+    words = " ".join(str(error).split()).partition(". ")[0]
+    return words or type(error).__name__

@@ -1,0 +1,196 @@
+"""Workers in a SLURM queue, through submitit, an extra; nodes share the data set's folder.
+
+References:
+    submitit, https://github.com/facebookincubator/submitit
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from render.chunk import Chunk, Report, run
+from render.executors import Crew, Executor, require_package
+
+_COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
+_LAG_S = 15.0  # how long a result may take to appear on a shared file system
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """What a SLURM queue is asked for.
+
+    Arguments:
+        partition: where to run; None for the queue's default.
+        minutes: time limit of one chunk.
+        array: how many chunks run at a time.
+        requeue: put chunks back into the queue that were preempted or ran out of time.
+        cluster: ``slurm``, or ``local`` for submitit's stand-in on this machine.
+    """
+
+    partition: str | None = None
+    minutes: int = 240
+    array: int = 64
+    requeue: bool = True
+    cluster: Literal["slurm", "local"] = "slurm"
+
+
+class Call:
+    """A chunk as submitit runs it; one that is preempted begins again where it stopped."""
+
+    def __call__(self, chunk: Chunk) -> Report:
+        """Render the chunk."""
+        return run(chunk)
+
+    def checkpoint(self, chunk: Chunk) -> Any:
+        """What to put into the queue in place of a job that must stop."""
+        return import_module("submitit.helpers").DelayedSubmission(self, chunk)
+
+
+class Slurm(Executor):
+    """Jobs of a SLURM queue, one array for all chunks.
+
+    Arguments:
+        crew: threads and GPUs of a worker.
+        queue: what to ask for.
+        folder: where submitit keeps its files, on a disk that the nodes share.
+    """
+
+    @staticmethod
+    def check(queue: Queue) -> None:
+        """Make sure that submitit and the queue's commands are here.
+
+        Raises:
+            ValueError: they are not.
+        """
+        require_package("submitit", "slurm")
+        if queue.cluster == "slurm":
+            _require_commands()
+
+    def __init__(self, crew: Crew, queue: Queue, folder: Path) -> None:
+        submitit: Any = import_module("submitit")
+        local = queue.cluster == "local"
+        self.threads, self._folder = crew.threads, folder
+        self.workers = crew.workers if local else queue.array
+        self.width = crew.workers if local else None
+        self.poll_s = 0.1 if local else 2.0
+        self._executor = submitit.AutoExecutor(
+            folder, cluster=queue.cluster, slurm_max_num_timeout=1000 if queue.requeue else 0
+        )
+        self._executor.update_parameters(
+            name="threedident",
+            timeout_min=queue.minutes,
+            cpus_per_task=crew.threads,
+            gpus_per_node=1 if crew.gpus else None,
+            slurm_partition=queue.partition,
+            slurm_array_parallelism=queue.array,
+            slurm_additional_parameters={"requeue" if queue.requeue else "no-requeue": True},
+        )
+        self._failure = submitit.core.utils.FailedJobError
+        self._census = None if local else _Census()
+        self._jobs: list[Any] = []
+
+    def stop(self) -> None:
+        """Take every job that has not ended out of the queue."""
+        if self._census is None:
+            for job in self._jobs:
+                job.cancel(check=False)
+        else:  # also those that ended and were put back into the queue by SLURM itself
+            self._census.cancel([job.job_id for job in self._jobs])
+        self._jobs = []
+
+    def submit(self, chunks: Sequence[Chunk]) -> list[_SlurmJob]:
+        """Put chunks into the queue."""
+        try:
+            jobs = self._executor.map_array(Call(), chunks)
+        except self._failure as error:
+            raise ValueError(
+                f"--executor slurm: expected the queue to take jobs, found {_last_line(error)}; "
+                "check --slurm-partition and --slurm-minutes"
+            ) from None
+        self._jobs += jobs
+        return [_SlurmJob(job, self._census) for job in jobs]
+
+
+class _SlurmJob:
+    def __init__(self, job: Any, census: _Census | None) -> None:
+        self._job, self._census = job, census
+
+    def done(self) -> bool:
+        if self._job.paths.result_pickle.exists():
+            return True
+        if self._census is None:
+            return bool(self._job.done())
+        return self._census.gone(self._job.job_id)
+
+    def report(self) -> Report:
+        job = self._job
+        if not job.paths.result_pickle.exists():
+            said = _last_line(job.stderr() or "it said nothing")
+            return Report(death=f"job {job.job_id} was lost; its last line: {said}")
+        try:
+            report: Report = job.result()
+            return report
+        except Exception as error:  # submitit wraps whatever ended the job in kinds of its own
+            return Report(death=f"job {job.job_id} failed: {_last_line(error)}")
+
+    def cancel(self) -> None:
+        self._job.cancel(check=False)
+
+
+class _Census:
+    """The jobs that the queue knows, asked for all at once and not too often.
+
+    submitit asks SLURM's accounting, which not every cluster keeps.
+    """
+
+    _PERIOD_S = 5.0
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._asked = 0.0
+        self._missing_since: dict[str, float] = {}
+
+    def gone(self, job: str) -> bool:
+        """Whether the queue has not known a job for a while."""
+        now = time.monotonic()
+        if now - self._asked > self._PERIOD_S:
+            self._asked = now
+            self._ask()
+        if job in self._known:
+            self._missing_since.pop(job, None)
+            return False
+        return now - self._missing_since.setdefault(job, now) > _LAG_S
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Take those jobs out of the queue that it knows."""
+        self._ask()
+        known = sorted(self._known.intersection(jobs))
+        if known:
+            subprocess.run(["scancel", *known], capture_output=True, check=False)
+
+    def _ask(self) -> None:
+        line = ["squeue", "--noheader", "--array", "--me", "--format=%i"]
+        asked = subprocess.run(line, capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            self._known = set(asked.stdout.split())
+
+
+def _require_commands() -> None:
+    missing = [command for command in _COMMANDS if shutil.which(command) is None]
+    if missing:
+        raise ValueError(
+            f"--executor slurm: expected SLURM's command {missing[0]} on PATH, found none; run "
+            "this where SLURM is installed, or choose --executor local"
+        )
+
+
+def _last_line(words: object) -> str:
+    lines = [" ".join(line.split()) for line in str(words).strip().splitlines()]
+    return next((line for line in reversed(lines) if line), type(words).__name__)

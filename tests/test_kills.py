@@ -1,0 +1,136 @@
+"""Runs that are killed or interrupted, with real signals."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import (
+    DRAFT,
+    can_mount,
+    children,
+    cli,
+    command,
+    contents,
+    images_in,
+    refused,
+    start_render,
+    wait_for,
+)
+
+
+@pytest.mark.parametrize("kills", [1, 2, 3])
+def test_kill_at_any_moment_loses_nothing(rendered: Path, tmp_path: Path, kills: int) -> None:
+    out = tmp_path / "data"
+    for _ in range(kills):
+        process = start_render(out, "--n", 12, "--n-test", 6, "--workers", 2)
+        time.sleep(random.Random().uniform(0.2, 3.0))
+        workers = children(process)
+        process.kill()
+        for worker in workers:
+            try:
+                os.kill(worker, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.communicate()
+    result = cli("render", "--n", 12, "--n-test", 6, "--out", out, *DRAFT)
+    assert result.returncode == 0, result.stderr
+    assert cli("verify", out).returncode == 0
+    assert contents(out) == contents(rendered)
+
+
+def test_workers_die_with_their_parent(tmp_path: Path) -> None:
+    process = start_render(tmp_path / "data", "--n", 400, "--n-test", 0)
+    wait_for(lambda: images_in(tmp_path / "data") > 2)
+    workers = children(process)
+    assert workers
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(Path(f"/proc/{worker}/exe").exists() for worker in workers), 30)
+
+
+def test_a_killed_worker_costs_only_its_images_in_flight(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    process = start_render(out, "--n", 60, "--n-test", 0, "--workers", 1)
+    wait_for(lambda: images_in(out) > 2)
+    os.kill(children(process)[0], signal.SIGKILL)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert "60 train images (60 new)" in stdout
+    assert cli("verify", out).returncode == 0
+
+
+def test_interrupt_ends_quickly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    process = start_render(tmp_path / "data", "--n", 400, "--n-test", 0)
+    wait_for(lambda: images_in(tmp_path / "data") > 2)
+    workers = children(process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "of 400 train images are safe; the same command again goes on" in stderr
+    assert "Traceback" not in stderr
+    assert not any(Path(f"/proc/{worker}/exe").exists() for worker in workers)
+    assert "interrupted; give the same render command" in refused("info", tmp_path / "data")
+
+
+def test_an_interrupted_growth_can_be_given_up(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    process = start_render(data, "--n", 400, "--n-test", 6)
+    wait_for(lambda: images_in(data) > 14)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    result = cli("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    assert "12 train images (0 new)" in result.stdout
+    assert contents(data) == contents(rendered)
+
+
+def test_an_unfinished_run_refuses_other_settings_too(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    process = start_render(out, "--n", 400, "--n-test", 0)
+    wait_for(lambda: images_in(out) > 2)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    line = refused("render", "--n", 400, "--n-test", 0, "--out", out, *DRAFT, "--seed", 5)
+    assert "seed 0 where 5 is asked for" in line
+
+
+def render_on_a_small_disk(folder: Path, size: str, *beside: str) -> tuple[str, str]:
+    """What a render of 200 images leaves on a disk of that size, and its last line."""
+    line = " ".join(command("render", "--n", 200, "--out", folder / "data", *DRAFT))
+    script = f"""
+set -u
+mount -t tmpfs -o size={size} tmpfs {folder}
+{chr(10).join(beside)}
+{line}
+echo "status $?"
+cd {folder}
+find . -name "*.tmp" -o -name dataset.json -o -name "0*.png" -size 0
+"""
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
+    [said] = [line for line in result.stderr.splitlines() if line.startswith("threedident: ")]
+    return result.stdout, said
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
+def test_a_disk_that_fills_up_is_named_and_nothing_is_half_written(tmp_path: Path) -> None:
+    image = tmp_path / "data" / "train" / "images" / "000005.png"
+    filler = f"(while [ ! -e {image} ]; do sleep 0.02; done; cat /dev/zero > {tmp_path}/fill) &"
+    stdout, line = render_on_a_small_disk(tmp_path, "8m", filler)
+    assert stdout == "status 2\n"
+    assert "expected room on the disk, found it full" in line
+    assert "the same command again goes on" in line
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
+def test_a_disk_that_cannot_hold_the_images_is_refused(tmp_path: Path) -> None:
+    stdout, line = render_on_a_small_disk(tmp_path, "64k")
+    assert stdout == "status 2\n"
+    assert "expected room for about" in line
+    assert "free some space, or give fewer images" in line
