@@ -82,9 +82,7 @@ def is_current(path: Path) -> bool:
 
 def holders(folder: Path) -> dict[str, Holder]:
     """Who holds a lease of ``folder`` now, by the lease's name."""
-    latest: dict[str, int] = {}
-    for name, number in _files(folder):
-        latest[name] = max(number, latest.get(name, -1))
+    latest = _latest(folder)
     now = _now(folder) if latest else 0.0
     found = {name: _holder(_path(folder, name, number), now) for name, number in latest.items()}
     return {name: who for name, who in found.items() if who is not None}
@@ -114,8 +112,9 @@ def acquire(folder: Path, name: str, patience_s: float = 0.0) -> Lease:
     folder.mkdir(exist_ok=True)
     deadline = time.monotonic() + patience_s
     while True:
-        who = holders(folder).get(name)
-        path = _take(folder, name) if who is None else None
+        latest = _latest(folder).get(name, -1)
+        who = _holder(_path(folder, name, latest), _now(folder)) if latest >= 0 else None
+        path = _take(folder, name, latest + 1) if who is None else None
         if path is not None:
             return Lease(path)
         if who is not None and time.monotonic() >= deadline:
@@ -126,18 +125,29 @@ def acquire(folder: Path, name: str, patience_s: float = 0.0) -> Lease:
         time.sleep(0.2)
 
 
-def _take(folder: Path, name: str) -> Path | None:
-    """Make the file of the next number; None where another process was first."""
-    numbers = sorted(number for there, number in _files(folder) if there == name)
-    path = _path(folder, name, numbers[-1] + 1 if numbers else 0)
+def _take(folder: Path, name: str, number: int) -> Path | None:
+    """Make the file of the number after the one that was found dead; None if others were first."""
+    path = _path(folder, name, number)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(json.dumps(asdict(Holder.me())))
     except FileExistsError:
         return None
-    for number in numbers:
-        _path(folder, name, number).unlink(missing_ok=True)
+    if _latest(folder).get(name) != number:  # what was found dead was itself long succeeded
+        path.unlink(missing_ok=True)
+        return None
+    for there, older in list(_files(folder)):
+        if there == name and older < number:
+            _path(folder, name, older).unlink(missing_ok=True)
     return path
+
+
+def _latest(folder: Path) -> dict[str, int]:
+    """The highest number of each lease in a folder."""
+    latest: dict[str, int] = {}
+    for name, number in _files(folder):
+        latest[name] = max(number, latest.get(name, -1))
+    return latest
 
 
 def _path(folder: Path, name: str, number: int) -> Path:

@@ -118,7 +118,7 @@ def test_missing_manifest_of_our_own(rendered: Path, tmp_path: Path) -> None:
 def test_damaged_manifest(rendered: Path, tmp_path: Path, content: bytes) -> None:
     train = broken(rendered, tmp_path)
     (train / "dataset.json").write_bytes(content)
-    with pytest.raises(ValueError, match="expected a manifest of schema version 1"):
+    with pytest.raises(ValueError, match="expected a manifest of schema version 2"):
         ThreeDIdent(train.parent)
 
 
@@ -132,7 +132,7 @@ def test_impossible_numbers_in_a_manifest(
     text, count = re.subn(rf'"{field}": \d+', f'"{field}": {value}', manifest.read_text(), count=1)
     assert count == 1
     manifest.write_text(text)
-    with pytest.raises(ValueError, match="expected a manifest of schema version 1"):
+    with pytest.raises(ValueError, match="expected a manifest of schema version 2"):
         ThreeDIdent(tmp_path / "data")
 
 

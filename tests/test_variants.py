@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from tests.conftest import DRAFT, cli, contents, pixels, refused
-from tests.test_fidelity import AXES, CAMERA, plane_points, polygon_coverage, teapot
+from tests.test_physics import AXES, CAMERA, plane_points, polygon_coverage, teapot
 from threedident import ThreeDIdent
 from threedident.annotations import DEPTH_STEP, GROUND, OBJECT
 from threedident.counter import uniforms

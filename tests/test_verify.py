@@ -158,7 +158,7 @@ def test_commands_refuse_what_is_no_data_set(
     folder.manifest.unlink()
     assert "dataset.json" in refused(command, folder.root)
     folder.manifest.write_text("{}")
-    assert "expected a manifest of schema version 1" in refused(command, folder.root)
+    assert "expected a manifest of schema version 2" in refused(command, folder.root)
 
 
 def test_info_shows_the_manifest(rendered: Path) -> None:

@@ -98,7 +98,7 @@ class Manifest(_Model):
         channel_std: standard deviation of each channel over all pixels, in [0, 1].
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     split: str
     n: Annotated[int, Field(gt=0, le=MOST_ROWS)]
     factors: tuple[FactorRecord, ...]
@@ -147,8 +147,8 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(
-            f"{folder.manifest}: expected a manifest of schema version 1, but at "
-            f"{place}: {first['msg']}; restore the file from a copy"
+            f"{folder.manifest}: expected a manifest of schema version 2, but at "
+            f"{place}: {first['msg']}; restore the file from a copy, or render anew elsewhere"
         ) from None
     if manifest.split != folder.split:
         raise ValueError(
