@@ -145,6 +145,8 @@ def _gpus(kind: str) -> list[Any]:
 
 def _choose_gpus(device: str, gpu: int | None) -> None:
     """Let Cycles use the GPU of that number, or all."""
+    if not _gpus(device):
+        raise ValueError(f"--device: expected a {device} device on this machine, found none")
     preferences = _preferences()
     preferences.compute_device_type = device.upper()
     for entry in preferences.get_devices_for_type(device.upper()):

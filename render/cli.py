@@ -27,7 +27,7 @@ from render.options import (
 from render.settings import rendering, require_blender
 from threedident.errors import Interrupted
 from threedident.latents import check_raw
-from threedident.manifest import Annotation
+from threedident.manifest import Annotation, Rendering
 from threedident.origin import Origin, rows_digest
 from threedident.products import parse_conditional
 from threedident.spaces import SPACES, parse_fixed
@@ -93,19 +93,25 @@ def render(**given: Any) -> None:
     requests = _requests(out, given)
     try:
         require_blender()
-        device, gpus = resolve(given["device"])
-        settings = rendering(
-            given["resolution"],
-            given["quality"],
-            device,
-            hue_mode=given["hue"],
-            material=given["material"],
-            annotations=annotations,
-        )
+        device, gpus = resolve(given["device"], elsewhere=where.executor != "local")
+        settings = _settings(given, device, annotations)
         outcomes = render_dataset(out, requests, settings, where.starter(gpus))
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command again goes on from there") from None
     click.echo(_summary(out, outcomes, time.monotonic() - start, device))
+
+
+def _settings(
+    given: dict[str, Any], device: str, annotations: tuple[Annotation, ...] = ()
+) -> Rendering:
+    return rendering(
+        given["resolution"],
+        given["quality"],
+        device,
+        hue_mode=given["hue"],
+        material=given["material"],
+        annotations=annotations,
+    )
 
 
 def _annotations(text: str | None) -> tuple[Annotation, ...]:
@@ -211,12 +217,6 @@ def traverse(out: Path, workers: int | None, **given: Any) -> None:
 
     require_blender()
     device, gpus = resolve(given["device"])
-    settings = rendering(
-        given["resolution"],
-        given["quality"],
-        device,
-        hue_mode=given["hue"],
-        material=given["material"],
-    )
+    settings = _settings(given, device)
     traversal(out, settings, lambda _: Local(crew(workers, gpus)))
     click.echo(f"{out}: ten factors, one column each")

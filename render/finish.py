@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,21 +22,20 @@ from threedident.storage import (
 from threedident.verify import bad_files_beside, trusted_digests
 
 
-def known_pictures(
-    folder: SplitFolder, rendering: Rendering, manifest: Manifest | None
-) -> dict[int, dict[Path, str]]:
+def known_digests(
+    folder: SplitFolder,
+    rendering: Rendering,
+    manifest: Manifest | None,
+    journal: Mapping[int, Record],
+) -> dict[int, tuple[str, ...]]:
     """Digests of each row's pictures: those that the manifest vouches for, and the journals'."""
-    annotations = rendering.annotations
-    known: dict[int, dict[Path, str]] = {}
+    known: dict[int, tuple[str, ...]] = {}
     sums = (trusted_digests(folder, manifest) if manifest else None) or {}
     if manifest and sums:
         for index in range(manifest.n):
-            paths = folder.pictures(index, annotations)
-            known[index] = {path: sums[picture_name(path)] for path in paths}
-    for index, record in read_journals(folder).items():
-        paths = folder.pictures(index, annotations)
-        known[index] = dict(zip(paths, record.digests, strict=True))
-    return known
+            pictures = folder.pictures(index, rendering.annotations)
+            known[index] = tuple(sums[picture_name(path)] for path in pictures)
+    return known | {index: record.digests for index, record in journal.items()}
 
 
 def needs_finish(folder: SplitFolder, manifest: Manifest | None, n: int) -> bool:
@@ -53,10 +52,14 @@ def finish(
 
     Pictures past its end, of a growth that was given up, are removed.
     """
-    known, n = known_pictures(folder, plan.rendering, manifest), len(raw)
-    rows = [known[index] for index in range(n)]
-    digests = {picture_name(path): digest for row in rows for path, digest in row.items()}
-    sizes = np.array([[path.stat().st_size for path in row] for row in rows], dtype=np.int64)
+    journal, n = read_journals(folder), len(raw)
+    known = known_digests(folder, plan.rendering, manifest, journal)
+    digests: dict[str, str] = {}
+    sizes = np.empty((n, 1 + len(plan.rendering.annotations)), dtype=np.int64)
+    for index in range(n):
+        pictures = folder.pictures(index, plan.rendering.annotations)
+        digests |= zip(map(picture_name, pictures), known[index], strict=True)
+        sizes[index] = [path.stat().st_size for path in pictures]
     contents = {
         folder.raw_latents: npy_bytes(raw),
         folder.latents: npy_bytes(to_physical(raw, plan.origin.space)),
@@ -66,7 +69,6 @@ def finish(
     for path, content in contents.items():
         write_bytes(path, content)
     _remove_past(folder, plan.rendering, n)
-    journal = read_journals(folder)
     channels = _channels(manifest, journal, n)
     mean, std = channels.moments(n * plan.rendering.resolution**2)
     written = Manifest(
@@ -96,7 +98,7 @@ def _remove_past(folder: SplitFolder, rendering: Rendering, n: int) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _channels(manifest: Manifest | None, journal: dict[int, Record], n: int) -> Channels:
+def _channels(manifest: Manifest | None, journal: Mapping[int, Record], n: int) -> Channels:
     """Sums over all images: those of the manifest, and of the rows it does not cover yet.
 
     A row that was repaired has the pixels that the manifest counted.

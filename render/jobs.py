@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from render.chunk import Report, leases_of
 from render.dispatch import Watcher, dispatch
 from render.executors import Executor
-from render.finish import finish, known_pictures, needs_finish
+from render.finish import finish, known_digests, needs_finish
 from render.forecast import Forecast
-from render.journal import Record
+from render.journal import Record, read_journals
 from render.leases import held, holders
 from render.plan import Plan, check_compatible, write_plan
 from threedident.errors import Interrupted
@@ -161,16 +161,18 @@ def _run(job: _Job, start: Callable[[SplitFolder], Executor]) -> Outcome:
 
 def _todo(job: _Job) -> list[int]:
     """Rows whose pictures are not all there as they were written."""
-    known = known_pictures(job.folder, job.plan.rendering, job.manifest)
+    folder, rendering = job.folder, job.plan.rendering
+    known = known_digests(folder, rendering, job.manifest, read_journals(folder))
     count = min(len(job.raw), len(known))
     with progress(f"check {job.name}", count, "images", quiet=count < 10_000) as advance:
 
         def is_bad(index: int) -> bool:
-            pictures = known.get(index)
-            if pictures is None:
+            if index not in known:
                 return True
             advance()
-            return any(picture_state(path, digest) for path, digest in pictures.items())
+            pictures = folder.pictures(index, rendering.annotations)
+            pairs = zip(pictures, known[index], strict=True)
+            return any(picture_state(path, digest) for path, digest in pairs)
 
         return [index for index in range(len(job.raw)) if is_bad(index)]
 

@@ -173,14 +173,20 @@ def _misplaced(option: str, executor: str) -> ValueError:
     )
 
 
-def resolve(device: str) -> tuple[str, int]:
+def resolve(device: str, elsewhere: bool = False) -> tuple[str, int]:
     """The device to use, and how many GPUs of it this machine has.
+
+    Arguments:
+        device: its name, or ``auto`` for the best that is here.
+        elsewhere: whether other machines render, which may have what this one has not.
 
     Raises:
         ValueError: it is not there.
     """
     if device == "cpu":
         return device, 0
+    if elsewhere and device != "auto":
+        return device, 1
     found = devices()
     if device == "auto":
         device = next(iter(found))

@@ -151,6 +151,12 @@ def test_misplaced_options_are_refused(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_gpu_that_a_cluster_lacks_is_named_by_its_worker(tmp_path: Path) -> None:
+    where = ("--executor", "slurm", "--slurm-cluster", "local", *DRAFT, "--device", "metal")
+    line = refused("render", "--n", 3, "--n-test", 0, "--out", tmp_path / "data", *where)
+    assert "expected a metal device on this machine, found none" in line
+
+
 def test_a_missing_slurm_command_is_named(tmp_path: Path) -> None:
     arguments = ("render", "--n", 3, "--out", tmp_path / "data", "--executor", "slurm", *DRAFT)
     line = refused(*arguments, env={"PATH": str(tmp_path)})
