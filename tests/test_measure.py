@@ -1,0 +1,63 @@
+"""The command that measures every quality, at a size that takes seconds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from render.forecast import spell_bytes, spell_time
+from render.settings import QUALITIES
+from tests.conftest import pixels
+
+
+def measure(out: Path) -> str:
+    settings = ("--count", "2", "--resolution", "24", "--device", "cpu", "--out", str(out))
+    command = [sys.executable, "-m", "render.measure", *settings]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_every_quality_is_measured_against_references_made_once(tmp_path: Path) -> None:
+    printed = measure(tmp_path)
+    records = {
+        each["quality"]: each for each in json.loads((tmp_path / "measure.json").read_text())
+    }
+    assert list(records) == list(QUALITIES)
+    psnr = {name: sum(f["psnr"] for f in each["fidelity"]) for name, each in records.items()}
+    assert psnr["paper"] > psnr["standard"] > psnr["draft"] > 40
+    rates = {name: each["images_per_s"] for name, each in records.items()}
+    assert rates["draft"] > rates["paper"]
+    for each in records.values():
+        assert 50e6 < each["first_peak_bytes"] <= each["peak_bytes"] < 2e9
+        assert all(0.3 < fidelity["ssim"] <= 1 for fidelity in each["fidelity"])
+    assert all(name in printed for name in QUALITIES)
+    assert pixels(tmp_path / "measure.png").std() > 10
+    [reference] = [path for path in tmp_path.iterdir() if path.is_dir()]
+    stamps = {path: path.stat().st_mtime_ns for path in reference.rglob("*.png")}
+    assert len(stamps) == 2
+    measure(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in reference.rglob("*.png")} == stamps
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.25, "0.2 s"), (119, "2 min"), (7500, "2 h 5 min"), (47 * 3600, "47 h 0 min")],
+)
+def test_times_are_spelled_for_people(seconds: float, words: str) -> None:
+    assert spell_time(seconds) == words
+
+
+def test_sizes_are_spelled_for_people() -> None:
+    assert [spell_bytes(n) for n in (12, 1234, 7.6e6, 3e9, 2e12)] == [
+        "0.012 kB",
+        "1.23 kB",
+        "7.6 MB",
+        "3 GB",
+        "2 TB",
+    ]
+    assert spell_time(60 * 3600 * 1.5) == "3 days 18 h"
