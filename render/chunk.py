@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from render.leases import EXPIRY_S, acquire
+from threedident.errors import explain
 from threedident.storage import SplitFolder
 
 _LAST_LINES, _LINE = 2, 100
@@ -90,9 +91,18 @@ class WorkerProcess:
         self._chunk = chunk
         self._lease = acquire(chunk.leases, chunk.name, patience_s)
         self._leavings = ExitStack()
+        self._leavings.callback(self._lease.release)
+        try:
+            self._process = self._start(gpu)
+        except BaseException:
+            self._leavings.close()
+            raise
+
+    def _start(self, gpu: int | None) -> subprocess.Popen[bytes]:
+        chunk = self._chunk
         scratch = tempfile.TemporaryDirectory(dir=chunk.folder.scratch)
         self._errors = self._leavings.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [*worker_command(), *self._arguments(gpu)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,  # takes the one message that comes
@@ -129,7 +139,6 @@ class WorkerProcess:
             self._process.kill()
             self._process.wait()
             self._leavings.close()
-            self._lease.release()
 
 
 def run(chunk: Chunk) -> Report:
@@ -139,8 +148,10 @@ def run(chunk: Chunk) -> Report:
     """
     try:
         worker = WorkerProcess(chunk, patience_s=2 * EXPIRY_S)
-    except (OSError, ValueError) as error:
-        return Report(error=str(error))
+    except ValueError as error:  # another worker is at it: a matter of this chunk alone
+        return Report(death=f"a worker could not begin: {error}")
+    except OSError as error:
+        return Report(error=explain(error))
     return worker.report()
 
 

@@ -130,8 +130,7 @@ def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
     fixed = parse_fixed(given["fix"], space) if given["fix"] else {}
     if pairs is not None:
         parse_conditional(pairs, space, fixed)
-        kind, _, scale = pairs.partition(":")
-        pairs = f"{kind}:{float(scale)}"  # one spelling of each
+        pairs = _spell_once(pairs)
     found = []
     for request in _anchors(out, given, fixed):
         found.append(request)
@@ -147,6 +146,15 @@ def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
                 "positives, found none; give the --pairs that it was rendered with"
             )
     return found
+
+
+def _spell_once(pairs: str) -> str:
+    """A conditional in the one spelling that manifests have: no ``gennorm3.0:.1``."""
+    kind, _, scale = pairs.partition(":")
+    exponent = kind.removeprefix("gennorm")
+    if exponent != kind:
+        kind = f"gennorm{float(exponent):g}"
+    return f"{kind}:{float(scale)}"
 
 
 def _anchors(out: Path, given: dict[str, Any], fixed: dict[str, float]) -> list[Request]:

@@ -7,16 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from render.chunk import Chunk, Report, leases_of
+from render.chunk import Chunk, Report
 from render.executors import Executor, Job
 from render.journal import Record, Tail
-from render.leases import EXPIRY_S, holders
 from threedident.storage import SplitFolder
 
 CHUNK = 256
 _MOST_CHUNKS = 1000  # what a queue takes in one array, as a rule
-_TRIES_WITHOUT_PROGRESS = 2
+_TRIES_WITHOUT_PROGRESS = 5
 _LOSSES_IN_A_ROW = 3
+_FOLLOW_S = 0.25
+_LAG_S = 20.0  # how long a journal may take to appear on a shared file system
 
 
 class WorkerError(ValueError):
@@ -31,11 +32,13 @@ class Watcher:
         finished: called with every record.
         failed: called with one line whenever a worker died.
         settled: called when a chunk is finished.
+        check: called now and then; raises where the run must not go on.
     """
 
     finished: Callable[[Record], None]
     failed: Callable[[str], None]
     settled: Callable[[], None]
+    check: Callable[[], None]
 
 
 @dataclass
@@ -45,7 +48,8 @@ class _Task:
     failures: int = 0
     left: set[int] = field(default_factory=set)
     left_before: int = 0
-    last_held: float | None = None
+    report: Report | None = None
+    ended: float = 0.0
 
 
 def cut(folder: SplitFolder, indices: list[int], executor: Executor) -> list[Chunk]:
@@ -79,7 +83,7 @@ class _Dispatch:
     def __init__(
         self, folder: SplitFolder, indices: list[int], executor: Executor, watcher: Watcher
     ) -> None:
-        self._leases, self._executor, self._watcher = leases_of(folder), executor, watcher
+        self._executor, self._watcher = executor, watcher
         self._tail = Tail(folder)
         tasks = [_Task(chunk) for chunk in cut(folder, indices, executor)]
         self._waiting, self._running = deque(tasks), list[_Task]()
@@ -87,14 +91,16 @@ class _Dispatch:
         for task in tasks:
             task.left = set(task.chunk.indices)
         self._reports, self._losses, self._row = list[Report](), list[str](), 0
-        self._looked = time.monotonic()
+        self._followed = time.monotonic()
 
     def run(self) -> list[Report]:
         with self._executor:
             while self._waiting or self._running:
                 self._submit()
                 time.sleep(self._executor.poll_s)
-                self._follow()
+                if time.monotonic() - self._followed > _FOLLOW_S:
+                    self._watcher.check()
+                    self._follow()
                 for task in [task for task in self._running if self._ended(task)]:
                     self._settle(task)
         if self._losses:
@@ -108,10 +114,11 @@ class _Dispatch:
         if tasks:
             jobs = self._executor.submit([task.chunk for task in tasks])
             for task, job in zip(tasks, jobs, strict=True):
-                task.job, task.left_before, task.last_held = job, len(task.left), None
+                task.job, task.left_before, task.report = job, len(task.left), None
             self._running += tasks
 
     def _follow(self) -> None:
+        self._followed = time.monotonic()
         for record in self._tail.read():
             owner = self._owner.get(record.index)
             if owner is not None and record.index in owner.left:
@@ -120,36 +127,27 @@ class _Dispatch:
                 self._watcher.finished(record)
 
     def _ended(self, task: _Task) -> bool:
+        """Whether a task is over, and its journal has arrived if it went well."""
         assert task.job is not None
-        if task.job.done():
-            return True
-        if time.monotonic() - self._looked > EXPIRY_S / 4:
-            self._look()
-        lost = task.last_held is not None and time.monotonic() - task.last_held > EXPIRY_S
-        if lost:
-            task.job.cancel()
-        return lost
-
-    def _look(self) -> None:
-        """Note whose leases live: a queue may never tell that it lost a node."""
-        self._looked = time.monotonic()
-        held = holders(self._leases)
-        for task in self._running:
-            if task.chunk.name in held:
-                task.last_held = self._looked
+        if task.report is None and task.job.done():
+            task.report, task.ended = task.job.report(), time.monotonic()
+        if task.report is None:
+            return False
+        went_well = task.report.death is None and task.report.error is None
+        return not (went_well and task.left) or time.monotonic() - task.ended > _LAG_S
 
     def _settle(self, task: _Task) -> None:
-        assert task.job is not None
+        assert task.report is not None
         self._running.remove(task)
-        report = task.job.report() if task.job.done() else Report(death="a worker was lost")
         self._follow()
+        report = task.report
         if report.error is not None:
             raise WorkerError(report.error)
-        if report.death is None:
+        if report.death is not None or task.left:
+            self._bury(task, report.death or "a worker ended before its work")
+        else:
             self._reports.append(report)
             self._watcher.settled()
-        else:
-            self._bury(task, report.death)
 
     def _bury(self, task: _Task, death: str) -> None:
         line = f"{death}; at image {min(task.left)}" if task.left else death

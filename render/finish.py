@@ -52,7 +52,7 @@ def finish(
 
     Pictures past its end, of a growth that was given up, are removed.
     """
-    journal, n = read_journals(folder), len(raw)
+    journal, n = read_journals(folder, plan.rendering.annotations), len(raw)
     known = known_digests(folder, plan.rendering, manifest, journal)
     digests: dict[str, str] = {}
     sizes = np.empty((n, 1 + len(plan.rendering.annotations)), dtype=np.int64)
@@ -94,7 +94,7 @@ def _remove_past(folder: SplitFolder, rendering: Rendering, n: int) -> None:
     for number, image in folder.numbered().items():
         if int(number) >= n:
             annotations = folder.pictures(int(number), rendering.annotations)[1:]
-            for path in (image, *annotations):
+            for path in (*annotations, image):  # the image last: it is what a next run finds
                 path.unlink(missing_ok=True)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from render.journal import Record
 from threedident.manifest import Rendering
-from threedident.storage import SplitFolder
 
 _BLOCK = 4096  # what a file takes at least, and is rounded up to
 _BYTES = (2.5, 0.87)  # a PNG of p pixels takes about 2.5 p^0.87 bytes, measured from 32 to 512 px
@@ -18,10 +17,10 @@ _LONG_S = 120.0
 
 
 class Forecast:
-    """What it takes to render ``count`` rows of a split."""
+    """What it takes to render ``count`` rows of a data set, over all its splits."""
 
-    def __init__(self, folder: SplitFolder, rendering: Rendering, count: int) -> None:
-        self._folder, self._rendering, self._total = folder, rendering, count
+    def __init__(self, root: Path, rendering: Rendering, count: int) -> None:
+        self._root, self._rendering, self._total = root, rendering, count
         self._start, self._done, self._bytes = time.monotonic(), 0, 0
         self._said = False
 
@@ -49,13 +48,13 @@ class Forecast:
         free = self._free()
         if needed > free:
             raise ValueError(
-                f"{self._folder.path}: expected room for about {spell_bytes(needed)} on the disk, "
+                f"{self._root}: expected room for about {spell_bytes(needed)} on the disk, "
                 f"found {spell_bytes(free)}; free some space, or give fewer images or another "
                 "--out"
             )
 
     def _free(self) -> int:
-        place = self._folder.path.resolve()
+        place = self._root.resolve()
         while not place.exists():
             place = place.parent
         return shutil.disk_usage(place).free
@@ -65,7 +64,7 @@ class Forecast:
         edge, pictures = self._rendering.resolution, self._rendering.annotations
         beside = f" with {' and '.join(pictures)}" if pictures else ""
         return (
-            f"{self._folder.path}: {self._total} images of {edge} x {edge} pixels{beside} to "
+            f"{self._root}: {self._total} images of {edge} x {edge} pixels{beside} to "
             f"render, about {spell_bytes(self._needed())} of {spell_bytes(self._free())} free"
         )
 
@@ -89,7 +88,7 @@ class Forecast:
         left_s = (self._total - self._done) / pace
         if left_s > _LONG_S:
             say(
-                f"{self._folder.path}: at {pace:.3g} images/s the other "
+                f"{self._root}: at {pace:.3g} images/s the other "
                 f"{self._total - self._done} take about {spell_time(left_s)} and "
                 f"{spell_bytes(needed)}"
             )

@@ -6,10 +6,9 @@ last, the manifest. A run that is killed anywhere in between is continued by the
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +21,12 @@ from render.executors import Executor
 from render.finish import finish, known_digests, needs_finish
 from render.forecast import Forecast
 from render.journal import Record, read_journals
-from render.leases import held, holders
+from render.leases import Lease, held, holders
 from render.plan import Plan, check_compatible, write_plan
 from threedident.errors import Interrupted
 from threedident.manifest import Manifest, Rendering, read_manifest
 from threedident.origin import Origin
-from threedident.progress import progress
+from threedident.progress import progress, say
 from threedident.storage import SplitFolder, sweep
 from threedident.verify import picture_state
 
@@ -98,27 +97,32 @@ def render_dataset(
     """
     for request in requests:
         _check(root, request, rendering)
-    with _alone(root):  # another run may have come between, so look again
+    with _alone(root) as lease:  # another run may have come between, so look again
         manifests = [_check(root, request, rendering) for request in requests]
         jobs = [
             _job(root, request, rendering, manifest)
             for request, manifest in zip(requests, manifests, strict=True)
         ]
-        return [_run(job, start) for job in jobs]
+        work = [_todo(job) for job in jobs]
+        forecast = Forecast(root, rendering, sum(map(len, work)))
+        forecast.check_disk()
+        if any(work):
+            say(forecast.opening())
+        run = _Run(lease, forecast, start)
+        return [run.bring(job, todo) for job, todo in zip(jobs, work, strict=True)]
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _alone(root: Path) -> Iterator[Lease]:
     """Keep other runs out of ``root``, which is made where it is missing."""
     root.mkdir(parents=True, exist_ok=True)
     leases = root / ".lease"
-    with held(leases, "run"):
-        try:
-            yield
-        finally:
-            leases.rename(root / f".lease-{os.urandom(6).hex()}")  # whole, or others step in
-            for ended in root.glob(".lease-*"):
-                shutil.rmtree(ended)
+    try:
+        with held(leases, "run") as lease:
+            yield lease
+    finally:
+        with suppress(OSError):  # another run is in it already
+            leases.rmdir()
 
 
 def _check(root: Path, request: Request, rendering: Rendering) -> Manifest | None:
@@ -145,24 +149,13 @@ def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest 
     )
 
 
-def _run(job: _Job, start: Callable[[SplitFolder], Executor]) -> Outcome:
-    folder, n = job.folder, len(job.raw)
-    sweep(folder.path, *folder.picture_folders(job.plan.rendering.annotations))
-    todo, reports = _todo(job), list[Report]()
-    if todo or needs_finish(folder, job.manifest, n):
-        forecast = Forecast(folder, job.plan.rendering, len(todo))
-        forecast.check_disk()
-        write_plan(folder, job.plan, job.raw)
-        reports = _render(job, todo, forecast, start)
-        finish(folder, job.plan, job.raw, job.manifest)
-        shutil.rmtree(folder.scratch)
-    return Outcome(job.name, n, len(todo), tuple(reports))
-
-
 def _todo(job: _Job) -> list[int]:
     """Rows whose pictures are not all there as they were written."""
     folder, rendering = job.folder, job.plan.rendering
-    known = known_digests(folder, rendering, job.manifest, read_journals(folder))
+    sweep(folder.path, *folder.picture_folders(rendering.annotations))
+    known = known_digests(
+        folder, rendering, job.manifest, read_journals(folder, rendering.annotations)
+    )
     count = min(len(job.raw), len(known))
     with progress(f"check {job.name}", count, "images", quiet=count < 10_000) as advance:
 
@@ -177,39 +170,54 @@ def _todo(job: _Job) -> list[int]:
         return [index for index in range(len(job.raw)) if is_bad(index)]
 
 
-def _render(
-    job: _Job, todo: list[int], forecast: Forecast, start: Callable[[SplitFolder], Executor]
-) -> list[Report]:
-    if not todo:
-        return []
-    done, failures = 0, 0
-    with progress(f"render {job.name}", len(todo), "images") as advance:
-        advance.say(forecast.opening())
+@dataclass(frozen=True)
+class _Run:
+    """Brings the splits of a data set to what is asked for, one after the other."""
 
-        def finished(record: Record) -> None:
-            nonlocal done
-            done += 1
-            forecast.count(record)
-            advance(note=f"lost workers: {failures}" if failures else "")
+    lease: Lease
+    forecast: Forecast
+    start: Callable[[SplitFolder], Executor]
 
-        def failed(line: str) -> None:
-            nonlocal failures
-            failures += 1
-            advance.say(line)
+    def bring(self, job: _Job, todo: list[int]) -> Outcome:
+        """Render ``todo``, the rows that a split lacks, and finish it."""
+        folder, n, reports = job.folder, len(job.raw), list[Report]()
+        if todo or needs_finish(folder, job.manifest, n):
+            write_plan(folder, job.plan, job.raw)
+            if todo:
+                reports = self._render(job, todo)
+            self.lease.check()
+            finish(folder, job.plan, job.raw, job.manifest)
+            shutil.rmtree(folder.scratch, ignore_errors=True)  # what remains, the next run takes
+        return Outcome(job.name, n, len(todo), tuple(reports))
 
-        def settled() -> None:
-            forecast.first_chunk(advance.say)
+    def _render(self, job: _Job, todo: list[int]) -> list[Report]:
+        done, failures = 0, 0
+        with progress(f"render {job.name}", len(todo), "images") as advance:
 
-        watcher = Watcher(finished, failed, settled)
-        try:
-            return dispatch(job.folder, todo, start(job.folder), watcher)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted: {len(job.raw) - len(todo) + done} of {len(job.raw)} "
-                f"{job.name} images are safe; the same command again goes on from there"
-            ) from None
-        except ValueError as error:
-            raise ValueError(
-                f"{job.folder.path}: {error}; {len(todo) - done} images are left, and the same "
-                "command again goes on from there"
-            ) from None
+            def finished(record: Record) -> None:
+                nonlocal done
+                done += 1
+                self.forecast.count(record)
+                advance(note=f"lost workers: {failures}" if failures else "")
+
+            def failed(line: str) -> None:
+                nonlocal failures
+                failures += 1
+                advance.say(line)
+
+            def settled() -> None:
+                self.forecast.first_chunk(advance.say)
+
+            watcher = Watcher(finished, failed, settled, self.lease.check)
+            try:
+                return dispatch(job.folder, todo, self.start(job.folder), watcher)
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    f"interrupted: {len(job.raw) - len(todo) + done} of {len(job.raw)} "
+                    f"{job.name} images are safe; the same command again goes on from there"
+                ) from None
+            except ValueError as error:
+                raise ValueError(
+                    f"{job.folder.path}: {error}; {len(todo) - done} images are left, and the "
+                    "same command again goes on from there"
+                ) from None

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, ValidationError
 
 from threedident.manifest import Channels
 from threedident.storage import SplitFolder, sha256
@@ -37,11 +38,14 @@ class Record:
         square_total: sum of squares over the image's pixels of each channel.
     """
 
-    index: int
+    index: Annotated[int, Field(ge=0)]
     digests: tuple[str, ...]
     sizes: tuple[int, ...]
     total: tuple[int, int, int]
     square_total: tuple[int, int, int]
+
+
+_RECORD = TypeAdapter(Record)
 
 
 def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -> Record:
@@ -73,8 +77,10 @@ def append(file: TextIO, record: Record) -> None:
     os.fsync(file.fileno())
 
 
-def read_journals(folder: SplitFolder, chunk: str = "*") -> dict[int, Record]:
-    """All records by index, or those of the journals on one chunk.
+def read_journals(
+    folder: SplitFolder, annotations: Sequence[str], chunk: str = "*"
+) -> dict[int, Record]:
+    """All records of rows with these annotations by index, or those of one chunk's journals.
 
     Where two workers finished one row with different bytes, as they can on machines of
     different make, the record that fits the files counts.
@@ -82,26 +88,29 @@ def read_journals(folder: SplitFolder, chunk: str = "*") -> dict[int, Record]:
     found: dict[int, Record] = {}
     rivals: dict[int, set[Record]] = defaultdict(set)
     paths = sorted(_journals(folder, chunk), key=lambda path: path.stat().st_mtime_ns)
-    for record in (record for path in paths for record in _records(path.read_bytes())):
+    records = (record for path in paths for record in _records(path.read_bytes()))
+    for record in (each for each in records if len(each.digests) == 1 + len(annotations)):
         former = found.setdefault(record.index, record)
         if former.digests != record.digests:
             rivals[record.index] |= {former, record}
         found[record.index] = record
-    return found | _settled(folder, rivals)
+    return found | _settled(folder, annotations, rivals)
 
 
 def _journals(folder: SplitFolder, chunk: str = "*") -> Iterator[Path]:
     return folder.scratch.glob(_PATTERN.format(chunk=chunk, token="*"))
 
 
-def _settled(folder: SplitFolder, rivals: Mapping[int, set[Record]]) -> dict[int, Record]:
-    """For each disputed row, the record whose image is the one that lies there."""
+def _settled(
+    folder: SplitFolder, annotations: Sequence[str], rivals: Mapping[int, set[Record]]
+) -> dict[int, Record]:
+    """For each disputed row, the record whose pictures are those that lie there."""
     settled = {}
     for index, records in rivals.items():
-        image = folder.image(index)
-        digest = sha256(image.read_bytes()) if image.is_file() else None
+        pictures = folder.pictures(index, annotations)
+        there = tuple(sha256(p.read_bytes()) if p.is_file() else "" for p in pictures)
         for record in records:
-            if record.digests[0] == digest:
+            if record.digests == there:
                 settled[index] = record
     return settled
 
@@ -130,16 +139,11 @@ class Tail:
 
 
 def _records(content: bytes) -> Iterator[Record]:
-    for line in content.decode(errors="replace").splitlines():
+    for line in content.splitlines():
         try:
-            fields: dict[str, Any] = json.loads(line)
-            yield Record(**{name: _frozen(value) for name, value in fields.items()})
-        except (ValueError, AttributeError, TypeError):
+            yield _RECORD.validate_json(line)
+        except ValidationError:
             continue
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def channels_of(records: Sequence[Record]) -> Channels:

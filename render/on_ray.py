@@ -8,7 +8,9 @@ References:
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -34,7 +36,7 @@ class Ray(Executor):
         ray: Any = import_module("ray")
         self._ray, self.threads = ray, crew.threads
         try:
-            _require_listener(address)
+            _require_listener(address or os.environ.get("RAY_ADDRESS"))
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -52,26 +54,38 @@ class Ray(Executor):
         share = {"num_cpus": min(crew.threads, found), "num_gpus": 1 if crew.gpus else 0}
         self._run = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **share)(run)
         self._references: list[Any] = []
+        self._ended: set[Any] = set()
+        self._asked = 0.0
 
     def stop(self) -> None:
         """Cancel every task that has not ended."""
         for reference in self._references:
             self._ray.cancel(reference, force=True)
-        self._references = []
+        self._references, self._ended = [], set()
 
     def submit(self, chunks: Sequence[Chunk]) -> list[_RayJob]:
         """Make a task of each chunk."""
         references = [self._run.remote(chunk) for chunk in chunks]
         self._references += references
-        return [_RayJob(self._ray, reference) for reference in references]
+        return [_RayJob(self, self._ray, reference) for reference in references]
+
+    def has_ended(self, reference: Any) -> bool:
+        """Whether a task has; all are asked for at once, and not too often."""
+        if time.monotonic() - self._asked > self.poll_s / 2:
+            running = [each for each in self._references if each not in self._ended]
+            if running:
+                ended, _ = self._ray.wait(running, num_returns=len(running), timeout=0)
+                self._ended.update(ended)
+            self._asked = time.monotonic()
+        return reference in self._ended
 
 
 class _RayJob:
-    def __init__(self, ray: Any, reference: Any) -> None:
-        self._ray, self._reference = ray, reference
+    def __init__(self, tasks: Ray, ray: Any, reference: Any) -> None:
+        self._tasks, self._ray, self._reference = tasks, ray, reference
 
     def done(self) -> bool:
-        return bool(self._ray.wait([self._reference], timeout=0)[0])
+        return self._tasks.has_ended(self._reference)
 
     def report(self) -> Report:
         try:

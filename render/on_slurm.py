@@ -19,7 +19,6 @@ from render.chunk import Chunk, Report, run
 from render.executors import Crew, Executor, require_package
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
-_LAG_S = 15.0  # how long a result may take to appear on a shared file system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +93,9 @@ class Slurm(Executor):
         )
         self._failure = submitit.core.utils.FailedJobError
         self._census = None if local else _Census()
+        if self._census is not None:  # a parent that was killed cannot have done it
+            former = folder.rglob("*_submitted.pkl")
+            self._census.cancel([path.name.removesuffix("_submitted.pkl") for path in former])
         self._jobs: list[Any] = []
 
     def stop(self) -> None:
@@ -151,22 +153,21 @@ class _Census:
     """
 
     _PERIOD_S = 5.0
+    _MISSES = 4  # answers without a job that say that it is gone
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._asked = 0.0
-        self._missing_since: dict[str, float] = {}
+        self._asked, self._answers = 0.0, 0
+        self._missed: dict[str, int] = {}
 
     def gone(self, job: str) -> bool:
-        """Whether the queue has not known a job for a while."""
-        now = time.monotonic()
-        if now - self._asked > self._PERIOD_S:
-            self._asked = now
+        """Whether the queue has answered often enough that it does not know a job."""
+        if time.monotonic() - self._asked > self._PERIOD_S:
             self._ask()
         if job in self._known:
-            self._missing_since.pop(job, None)
+            self._missed.pop(job, None)
             return False
-        return now - self._missing_since.setdefault(job, now) > _LAG_S
+        return self._answers - self._missed.setdefault(job, self._answers) >= self._MISSES
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """Take those jobs out of the queue that it knows."""
@@ -178,8 +179,9 @@ class _Census:
     def _ask(self) -> None:
         line = ["squeue", "--noheader", "--array", "--me", "--format=%i"]
         asked = subprocess.run(line, capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            self._known = set(asked.stdout.split())
+        self._asked = time.monotonic()
+        if asked.returncode == 0:  # a busy queue may not answer
+            self._known, self._answers = set(asked.stdout.split()), self._answers + 1
 
 
 def _require_commands() -> None:

@@ -156,7 +156,7 @@ def machines(given: dict[str, Any]) -> Machines:
         raise _misplaced(f"--slurm-{next(iter(asked))}", "slurm")
     if ray_address is not None and executor != "ray":
         raise _misplaced("--ray-address", "ray")
-    if workers is not None and (executor == "ray" or asked.get("cluster") == "slurm"):
+    if workers is not None and executor != "local" and asked.get("cluster") != "local":
         raise _misplaced("--workers", "local")
     return Machines(
         executor=executor,

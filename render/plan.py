@@ -56,8 +56,8 @@ def read_plan(folder: SplitFolder) -> Plan | None:
         return None
     except ValidationError:
         raise ValueError(
-            f"{path}: expected the plan of an unfinished render, found a damaged file; delete "
-            f"{folder.path} to start over"
+            f"{path}: expected the plan of an unfinished render, found a damaged file; delete it "
+            "and give the render command again"
         ) from None
 
 
@@ -86,9 +86,16 @@ def check_compatible(root: Path, folder: SplitFolder, plan: Plan) -> Manifest | 
     Raises:
         ValueError: the folder holds other settings, or files that are no data set.
     """
+    for place in (
+        folder.path,
+        folder.scratch,
+        *folder.picture_folders(plan.rendering.annotations),
+    ):
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"{place}: expected a folder there, found a file; move it away")
     manifest = read_manifest(folder)
-    for place in (folder, *_others(root, folder)):
-        differences = _differences(place, plan, same=place == folder)
+    for split in (folder, *_others(root, folder)):
+        differences = _differences(split, plan, same=split == folder)
         if differences:
             raise ValueError(
                 f"{root}: it holds a data set with {', '.join(differences)}; give its "

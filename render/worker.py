@@ -24,7 +24,7 @@ from PIL import Image
 
 from render.chunk import Chunk, Report, parse_indices
 from render.journal import Record, append, open_journal, read_journals, record_of
-from render.leases import is_current
+from render.leases import Fence
 from render.plan import open_plan
 from render.scene import frame
 from render.settings import find_quality
@@ -65,13 +65,15 @@ def _render_chunk(orders: _Orders) -> Report:
             annotations=bool(settings.annotations),
             gpu=orders.gpu,
         )
+        fence = Fence(orders.lease) if orders.lease is not None else None
         start, peaks = time.monotonic(), list[int]()
         for index in orders.chunk.indices:
             if index in finished:
                 continue
             built = frame(physical[index], settings.hue_mode)
             contents, record = _draw(stage, index, built, settings.annotations)
-            _check_lease(orders.lease)
+            if fence is not None:
+                fence.check()
             pictures = folder.pictures(index, settings.annotations)
             for path, content in zip(pictures, contents, strict=True):
                 write_bytes(path, content)
@@ -109,7 +111,7 @@ def _png(picture: Image.Image) -> bytes:
 
 def _finished(folder: SplitFolder, chunk: Chunk, annotations: tuple[str, ...]) -> set[int]:
     """Rows that an earlier worker of this chunk finished and that are intact."""
-    records = read_journals(folder, chunk.name).values()
+    records = read_journals(folder, annotations, chunk.name).values()
     return {record.index for record in records if _intact(folder, record, annotations)}
 
 
@@ -118,14 +120,6 @@ def _intact(folder: SplitFolder, record: Record, annotations: tuple[str, ...]) -
     return len(pictures) == len(record.digests) and not any(
         picture_state(path, digest) for path, digest in zip(pictures, record.digests, strict=True)
     )
-
-
-def _check_lease(lease: Path | None) -> None:
-    if lease is not None and not is_current(lease):
-        raise ValueError(
-            f"{lease}: expected to hold this chunk, found it taken over by another process; "
-            "give the same render command again when that has ended"
-        )
 
 
 def _private_channel() -> TextIO:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_kill_at_any_moment_loses_nothing(rendered: Path, tmp_path: Path, kills:
     result = cli("render", "--n", 12, "--n-test", 6, "--out", out, *DRAFT)
     assert result.returncode == 0, result.stderr
     assert cli("verify", out).returncode == 0
+    assert contents(out) == contents(rendered)
+
+
+def test_twenty_kills_in_one_run_cost_nothing_but_time(rendered: Path, tmp_path: Path) -> None:
+    chance, out, kills = random.Random(), tmp_path / "data", 0
+    process = start_render(out, "--n", 12, "--n-test", 6, "--workers", 2)
+    while kills < 20:
+        time.sleep(chance.uniform(0.1, 1.2))
+        victims = [process.pid] if chance.random() < 0.4 else children(process)
+        for victim in victims[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                kills += 1
+        if victims == [process.pid] or process.poll() is not None:
+            process.communicate()
+            process = start_render(out, "--n", 12, "--n-test", 6, "--workers", 2)
+    process.communicate()
+    assert cli("render", "--n", 12, "--n-test", 6, "--out", out, *DRAFT).returncode == 0
+    assert cli("verify", "--deep", out).returncode == 0
     assert contents(out) == contents(rendered)
 
 

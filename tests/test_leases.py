@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from render.leases import EXPIRY_S, Holder, acquire, held, holders, is_current
+from render.leases import EXPIRY_S, Fence, Holder, acquire, held, holders
 from tests.conftest import DRAFT, cli, contents, refused
 
 HOLD = """
@@ -38,6 +38,27 @@ else:
 """
 
 
+ROUNDS = """
+import os, sys, time
+from contextlib import suppress
+from pathlib import Path
+from render.leases import held
+root, entries, violations = Path(sys.argv[1]), 0, 0
+while time.time() < float(sys.argv[2]):
+    with suppress(ValueError), held(root / ".lease", "run", patience_s=3):
+        try:
+            os.close(os.open(root / "inside", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            violations += 1
+            continue
+        entries += 1
+        (root / "inside").unlink()
+        with suppress(OSError):
+            (root / ".lease").rmdir()
+print(entries, violations)
+"""
+
+
 def process(script: str, *arguments: object) -> subprocess.Popen[str]:
     line = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
@@ -57,13 +78,35 @@ def test_a_lease_is_held_by_one_and_free_after(tmp_path: Path) -> None:
     leases = tmp_path / "leases"
     with held(leases, "run") as lease:
         assert holders(leases) == {"run": Holder.me()}
-        assert is_current(lease.path)
+        lease.check()
+        fence = Fence(lease.path)
+        fence.check()
         with pytest.raises(ValueError, match=f"found process {os.getpid()} on"):
             acquire(leases, "run")
         acquire(leases, "another").release()
     assert holders(leases) == {}
-    with held(leases, "run"):
-        assert not is_current(lease.path)
+    assert list(leases.iterdir()) == []
+    with held(leases, "run"), pytest.raises(ValueError, match="expired or taken over"):
+        fence.check()
+
+
+def test_a_holder_that_stood_still_sees_that_it_was_succeeded(tmp_path: Path) -> None:
+    leases = tmp_path / "leases"
+    lease = acquire(leases, "run")
+    forged = json.loads(lease.path.read_text())
+    lease.path.unlink()  # as a taker does that found it expired
+    forge(leases, "run", age_s=0, **forged)
+    with pytest.raises(ValueError, match="found it taken over by another process"):
+        lease.check()
+    lease.release()
+    assert "run" in holders(leases)
+
+
+def test_holders_exclude_each_other_through_many_rounds(tmp_path: Path) -> None:
+    rounds = [process(ROUNDS, tmp_path, time.time() + 6) for _ in range(6)]
+    said = [each.communicate()[0].split() for each in rounds]
+    assert all(violations == "0" for _, violations in said)
+    assert sum(int(entries) for entries, _ in said) > 100
 
 
 def test_a_dead_holder_lets_go_at_once(tmp_path: Path) -> None:

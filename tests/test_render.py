@@ -122,6 +122,41 @@ def test_lost_digests_are_restored_without_rendering(rendered: Path, tmp_path: P
     assert contents(data) == contents(rendered)
 
 
+def test_a_lost_digest_beside_a_lost_image_costs_that_image_alone(
+    rendered: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    train = data / "train"
+    lines = (train / "SHA256SUMS").read_text().splitlines()
+    (train / "SHA256SUMS").write_text(
+        "\n".join([*lines[:5], "0" * 64 + lines[6][64:], *lines[7:]])
+    )
+    (train / "images" / "000002.png").unlink()
+    result = cli("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    assert "12 train images (1 new)" in result.stdout
+    assert contents(data) == contents(rendered)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "null",
+        "[]",
+        '{"index": null}',
+        '{"index": "x", "digests": [], "sizes": [], "total": 0, "square_total": 0}',
+        '{"index": 0, "digests": [{}], "sizes": [1], "total": [0, 0, 0], "square_total": 0}',
+        '{"index": 0, "digests": [], "sizes": [], "total": [0, 0, 0], "square_total": [0, 0, 0]}',
+        "\x00\xff",
+    ],
+)
+def test_damaged_journals_are_passed_over(rendered: Path, tmp_path: Path, line: str) -> None:
+    scratch = tmp_path / "train" / ".render"
+    scratch.mkdir(parents=True)
+    (scratch / "journal-chunk-000000-aa.jsonl").write_text(line + "\n")
+    assert cli("render", "--n", 12, "--n-test", 6, "--out", tmp_path, *DRAFT).returncode == 0
+    assert contents(tmp_path) == contents(rendered)
+
+
 def test_an_image_altered_together_with_its_digest_is_rendered_again(
     rendered: Path, tmp_path: Path
 ) -> None:

@@ -40,6 +40,27 @@ def test_strange_folders_are_left_alone(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"train/thesis.tex": b"years of work"}
 
 
+@pytest.mark.parametrize(
+    "name", ["train/positives", "train/masks", "test/images", "train/.render"]
+)
+def test_a_file_in_the_way_is_named_before_anything_is_done(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text("")
+    variants = ("--pairs", "normal:0.1", "--annotate", "mask")
+    line = refused("render", "--n", 3, "--n-test", 1, *variants, "--out", tmp_path, *DRAFT)
+    assert f"{tmp_path / name}: expected a folder there, found a file; move it away" in line
+    assert contents(tmp_path) == {name: b""}
+
+
+def test_a_damaged_plan_is_named_with_what_to_delete(tmp_path: Path) -> None:
+    plan = tmp_path / "train" / ".render" / "plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.write_text('{"origin": 3')
+    line = refused("render", "--n", 3, "--out", tmp_path, *DRAFT)
+    assert f"{plan}: expected the plan of an unfinished render" in line
+    assert "delete it and give the render command again" in line
+
+
 def test_out_cannot_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     line = refused("render", "--n", 3, "--out", tmp_path / "file", *DRAFT)

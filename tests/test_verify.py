@@ -113,6 +113,33 @@ def test_a_manifest_that_claims_another_seed_is_found(folder: SplitFolder) -> No
     assert verify_split(folder) == [Problem(folder.manifest, "altered")]
 
 
+@pytest.mark.parametrize(
+    ("was", "damaged", "words"),
+    [
+        ('"seed": 0', '"seed": null', "a seed is missing"),
+        ('"seed": 0', '"seed": -1', "origin.seed"),
+        ('"fixed": {}', '"fixed": {"size": 0}', "expected one of x, y, z"),
+        ('"conditional": null', '"conditional": "cauchy:1"', "--pairs: expected"),
+        ('"high": 3.0', '"high": 4.0', "factors are not those of the box space"),
+    ],
+)
+def test_an_impossible_manifest_is_refused_in_one_line(
+    folder: SplitFolder, was: str, damaged: str, words: str
+) -> None:
+    folder.manifest.write_text(folder.manifest.read_text().replace(was, damaged, 1))
+    line = refused("verify", folder.root)
+    assert str(folder.manifest) in line
+    assert words in line
+
+
+def test_an_unreadable_image_does_not_hide_the_others(folder: SplitFolder) -> None:
+    folder.image(2).unlink()
+    folder.image(2).symlink_to(folder.image(2))
+    folder.image(7).unlink()
+    found = [Problem(folder.image(2), "unreadable"), Problem(folder.image(7), "missing")]
+    assert verify_split(folder) == verify_split(folder, deep=True) == found
+
+
 def test_a_manifest_of_the_other_split_is_refused(folder: SplitFolder) -> None:
     shutil.rmtree(folder.root / "test")
     shutil.copytree(folder.path, folder.root / "test")

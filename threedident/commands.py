@@ -34,20 +34,22 @@ def verify(data: Path, deep: bool) -> None:
     folders = _splits(data)
     manifests = [require_manifest(folder) for folder in folders]
     require_alike(manifests)
-    bad = 0
+    bad, restore = 0, ""
     for folder, manifest in zip(folders, manifests, strict=True):
         pictures = manifest.n * (1 + len(manifest.rendering.annotations))
         with progress(f"verify {folder.path.relative_to(data)}", pictures, "pictures") as advance:
             problems = verify_split(folder, deep, advance)
         for problem in problems:
             click.echo(f"{problem.path}: {problem.what}")
+            if problem.path == folder.manifest:
+                restore = f"restore {problem.path} from a copy first; "
         if not problems:
             how = "all intact" if deep else "all there and whole; --deep reads every byte"
             click.echo(f"{folder.path}: {manifest.n} images, {how}")
         bad += len(problems)
     if bad:
         raise ValueError(
-            f"{data}: expected every file intact, found {bad} bad, named above; the same "
+            f"{data}: expected every file intact, found {bad} bad, named above; {restore}the same "
             "render command again repairs them"
         )
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -28,6 +29,28 @@ def memory_file() -> str:
     handle, path = tempfile.mkstemp()
     os.close(handle)
     return path
+
+
+def process_space() -> str:
+    """Identifies where process ids mean something: this boot of this machine, this container.
+
+    Empty where the system cannot tell.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def started_at(pid: int) -> str:
+    """When a process started, in the kernel's ticks; empty where none of that id is alive."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state in "ZX" else fields[18]
 
 
 def die_with(parent: int) -> None:

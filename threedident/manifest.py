@@ -115,6 +115,8 @@ class Manifest(_Model):
         pairs = zip(mean + std, self.channel_mean + self.channel_std, strict=True)
         if not all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in pairs):
             raise ValueError("channel_mean and channel_std do not follow from channels")
+        if self.factors != factor_records(self.origin.space):
+            raise ValueError(f"factors are not those of the {self.origin.space} space")
         return self
 
     def to_bytes(self) -> bytes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from threedident.latents import sample_positives, sample_raw
 from threedident.products import parse_conditional
+from threedident.spaces import find_space
 from threedident.storage import npy_bytes
 
 Rows = NDArray[np.float32]
@@ -33,10 +34,19 @@ class Origin(BaseModel):
 
     split: Literal["train", "test"]
     space: Literal["box", "periodic"] = "box"
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
     rows: str | None = None
     fixed: dict[str, float] = {}
     conditional: str | None = None
+
+    @model_validator(mode="after")
+    def _check_recipe(self) -> Origin:
+        if self.seed is None and (self.rows is None or self.conditional is not None):
+            raise ValueError("a seed is missing, without which nothing can be drawn")
+        find_space(self.space).check_fixed(self.fixed, "fixed")
+        if self.conditional is not None:
+            parse_conditional(self.conditional, self.space, self.fixed)
+        return self
 
     def draw(self, n: int, rows: Rows | None = None) -> Rows:
         """The first ``n`` raw latents.

@@ -25,6 +25,11 @@ class Advance(Protocol):
         ...
 
 
+def say(line: str) -> None:
+    """Print a line on standard error, whole."""
+    Console(stderr=True).print(line, highlight=False, soft_wrap=True, markup=False)
+
+
 @contextmanager
 def progress(title: str, total: int, unit: str, quiet: bool = False) -> Iterator[Advance]:
     """Show the progress of ``total`` units on standard error, where not ``quiet``."""

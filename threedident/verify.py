@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,13 @@ from threedident.storage import (
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
 _PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_MOST_DISPUTED = 4  # pictures and lines that disagree, of which all combinations are tried
 _EDGES = struct.Struct(">II")  # width and height follow the head
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A bad file and what is wrong with it: ``missing``, ``truncated`` or ``altered``."""
+    """A bad file and what is wrong with it, such as ``missing``, ``truncated`` or ``altered``."""
 
     path: Path
     what: str
@@ -42,9 +44,7 @@ class Problem:
 def picture_state(path: Path, digest: str | None) -> str | None:
     """What is wrong with a picture, or None; without a digest nothing counts as intact."""
     what = _header_state(path)
-    if what is None and digest != sha256(path.read_bytes()):
-        return "altered"
-    return what
+    return what or (_file_state(path, digest) if digest is not None else "altered")
 
 
 def quick_check(folder: SplitFolder, n: int) -> None:
@@ -76,6 +76,8 @@ def _header_state(path: Path, size: int | None = None, edge: int | None = None) 
         return "missing"
     except IsADirectoryError:
         return "altered"
+    except OSError:
+        return "unreadable"
     if not head.startswith(_PNG_HEAD) or tail != _PNG_TAIL or (size and length < size):
         return "truncated"
     resized = edge is not None and _EDGES.unpack(head[len(_PNG_HEAD) :]) != (edge, edge)
@@ -97,18 +99,35 @@ def _deep_state(path: Path, digest: str | None) -> str | None:
 def trusted_digests(folder: SplitFolder, manifest: Manifest) -> dict[str, str] | None:
     """Digests by a picture's name that the manifest vouches for, or None where for none.
 
-    They stand in ``SHA256SUMS``. Where that file is lost or damaged, the pictures' own digests
-    serve as well if together they are what the manifest recorded.
+    They stand in ``SHA256SUMS``. Where that file is lost or damaged, so many of the pictures'
+    own digests take its lines' place that together they are what the manifest recorded.
     """
     recorded = read_sums(folder.sums)
-    paths = {picture_name(path): path for path in _pictures(folder, manifest)}
-    digests = {name: recorded[name] for name in paths if name in recorded}
-    if sha256(sums_bytes(digests)) == manifest.digests.sums:
-        return digests
-    if not all(path.is_file() for path in paths.values()):
-        return None
-    digests = {name: sha256(path.read_bytes()) for name, path in paths.items()}
-    return digests if sha256(sums_bytes(digests)) == manifest.digests.sums else None
+    names = [picture_name(path) for path in _pictures(folder, manifest)]
+    lines = {name: recorded[name] for name in names if name in recorded}
+    if sha256(sums_bytes(lines)) == manifest.digests.sums:
+        return lines
+    found = dict(_own_digests(folder, names))
+    disputed = [name for name in names if name in lines and lines[name] != found.get(name)]
+    if len(disputed) > _MOST_DISPUTED:
+        disputed = []
+    for mine in product((False, True), repeat=len(disputed)):
+        chosen = {**lines, **found} if not disputed else {**found, **lines}
+        chosen |= {
+            name: found[name]
+            for name, own in zip(disputed, mine, strict=True)
+            if own and name in found
+        }
+        if sha256(sums_bytes(chosen)) == manifest.digests.sums:
+            return chosen
+    return None
+
+
+def _own_digests(folder: SplitFolder, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        path = folder.path / name
+        if path.is_file():
+            yield name, sha256(path.read_bytes())
 
 
 def _pictures(folder: SplitFolder, manifest: Manifest) -> Iterator[Path]:
@@ -148,6 +167,8 @@ def _file_state(path: Path, digest: str) -> str | None:
         return "missing"
     except IsADirectoryError:
         return "altered"
+    except OSError:
+        return "unreadable"
 
 
 def verify_split(
