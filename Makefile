@@ -36,7 +36,7 @@ demo: setup
 	@echo "== 1/5 render: 4,000 train and 1,000 test images of 64 x 64 pixels into $(DEMO)"
 	@$(BIN)/threedident render --n 4000 --n-test 1000 --resolution 64 --quality draft --out $(DEMO)
 	@echo "== 2/5 verify: every file against its digest"
-	@$(BIN)/threedident verify $(DEMO)
+	@$(BIN)/threedident verify --deep $(DEMO)
 	@echo "== 3/5 traverse: one column of images for each factor"
 	@test -f $(DEMO)/traversal.png || $(BIN)/threedident traverse $(DEMO)/traversal.png --resolution 96
 	@echo "== 4/5 train and score: ResNet-18, InfoNCE, Normal positives by nearest-latent lookup"

@@ -29,6 +29,7 @@ from render.forecast import spell_bytes
 from render.jobs import Request, render_dataset
 from render.options import DEVICE, RESOLUTION, resolve
 from render.settings import QUALITIES, rendering, require_blender
+from threedident.cli import run
 from threedident.latents import check_raw, sample_raw
 from threedident.origin import Origin, rows_digest
 from threedident.storage import SplitFolder, load_npy, write_bytes
@@ -185,4 +186,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "python -m render.measure")

@@ -73,9 +73,14 @@ def threedident() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a user's mistake ends it with one line and exit status 2."""
+    """Run the command line."""
+    run(threedident, "threedident", arguments)
+
+
+def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
+    """Run a command; a user's mistake ends it with one line and exit status 2."""
     try:
-        status = threedident.main(arguments, prog_name="threedident", standalone_mode=False)
+        status = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         status = USER_ERROR
