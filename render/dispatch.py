@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from render.chunk import Chunk, Report
 from render.executors import Executor, Job
@@ -44,10 +44,10 @@ class Watcher:
 @dataclass
 class _Task:
     chunk: Chunk
-    job: Job | None = None
-    failures: int = 0
-    left: set[int] = field(default_factory=set)
+    left: set[int]
     left_before: int = 0
+    failures: int = 0
+    job: Job | None = None
     report: Report | None = None
     ended: float = 0.0
 
@@ -85,11 +85,9 @@ class _Dispatch:
     ) -> None:
         self._executor, self._watcher = executor, watcher
         self._tail = Tail(folder)
-        tasks = [_Task(chunk) for chunk in cut(folder, indices, executor)]
+        tasks = [_Task(chunk, set(chunk.indices)) for chunk in cut(folder, indices, executor)]
         self._waiting, self._running = deque(tasks), list[_Task]()
         self._owner = {index: task for task in tasks for index in task.chunk.indices}
-        for task in tasks:
-            task.left = set(task.chunk.indices)
         self._reports, self._losses, self._row = list[Report](), list[str](), 0
         self._followed = time.monotonic()
 
@@ -109,8 +107,10 @@ class _Dispatch:
         return self._reports
 
     def _submit(self) -> None:
-        room = (self._executor.width or len(self._waiting)) - len(self._running)
-        tasks = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        width, count = self._executor.width, len(self._waiting)
+        if width is not None:
+            count = min(count, width - len(self._running))
+        tasks = [self._waiting.popleft() for _ in range(count)]
         if tasks:
             jobs = self._executor.submit([task.chunk for task in tasks])
             for task, job in zip(tasks, jobs, strict=True):
@@ -143,14 +143,14 @@ class _Dispatch:
         report = task.report
         if report.error is not None:
             raise WorkerError(report.error)
-        if report.death is not None or task.left:
+        if task.left:
             self._bury(task, report.death or "a worker ended before its work")
         else:
             self._reports.append(report)
             self._watcher.settled()
 
     def _bury(self, task: _Task, death: str) -> None:
-        line = f"{death}; at image {min(task.left)}" if task.left else death
+        line = f"{death}; at image {min(task.left)}"
         task.failures = task.failures + 1 if len(task.left) == task.left_before else 0
         if task.failures < _TRIES_WITHOUT_PROGRESS:
             self._watcher.failed(f"{line}; its chunk is given out again")
