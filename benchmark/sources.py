@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from threedident.machine import die_with
 from threedident.pairs import PositivePairs
 
 _ROW_STREAM = 2
+_NOTICE_S = 0.5
 
 
 class Batch(NamedTuple):
@@ -90,6 +93,10 @@ def load(dataset: Dataset[Any], workers: int, **batching: Any) -> Iterator[Any]:
     loader = DataLoader(dataset, num_workers=workers, worker_init_fn=start, **batching)
     try:
         yield from loader
+    except (EOFError, ConnectionError):  # a process died in the middle of a batch
+        with suppress(RuntimeError):
+            time.sleep(_NOTICE_S)  # torch's signal handler says so here, or later anywhere
+        raise RuntimeError("DataLoader worker died in the middle of a batch") from None
     except ValueError as error:  # from a process, torch hands over the whole traceback as text
         last = str(error).strip().splitlines()[-1]
         raise ValueError(last.removeprefix("ValueError: ")) from None

@@ -25,10 +25,6 @@ class Job(Protocol):
         """How it ended; to be called once."""
         ...
 
-    def cancel(self) -> None:
-        """Stop it."""
-        ...
-
 
 class Executor(ABC):
     """Runs chunks somewhere; a context that leaves nothing running behind.

@@ -94,9 +94,6 @@ class _RayJob:
         except self._ray.exceptions.RayError as error:
             return Report(death=f"a Ray task was lost: {_first_sentence(error)}")
 
-    def cancel(self) -> None:
-        self._ray.cancel(self._reference, force=True)
-
 
 def _require_listener(address: str | None) -> None:
     """Fail at once where nothing listens; Ray itself tries for minutes."""

@@ -75,7 +75,7 @@ class Slurm(Executor):
     def __init__(self, crew: Crew, queue: Queue, folder: Path) -> None:
         submitit: Any = import_module("submitit")
         local = queue.cluster == "local"
-        self.threads, self._folder = crew.threads, folder
+        self.threads = crew.threads
         self.workers = crew.workers if local else queue.array
         self.width = crew.workers if local else None
         self.poll_s = 0.1 if local else 2.0
@@ -141,9 +141,6 @@ class _SlurmJob:
             return report
         except Exception as error:  # submitit wraps whatever ended the job in kinds of its own
             return Report(death=f"job {job.job_id} failed: {_last_line(error)}")
-
-    def cancel(self) -> None:
-        self._job.cancel(check=False)
 
 
 class _Census:
