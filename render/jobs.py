@@ -151,8 +151,8 @@ def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest 
 
 def _todo(job: _Job) -> list[int]:
     """Rows whose pictures are not all there as they were written."""
+    _sweep(job)
     folder, rendering = job.folder, job.plan.rendering
-    sweep(folder.path, *folder.picture_folders(rendering.annotations))
     known = known_digests(
         folder, rendering, job.manifest, read_journals(folder, rendering.annotations)
     )
@@ -168,6 +168,12 @@ def _todo(job: _Job) -> list[int]:
             return any(picture_state(path, digest) for path, digest in pairs)
 
         return [index for index in range(len(job.raw)) if is_bad(index)]
+
+
+def _sweep(job: _Job) -> None:
+    """Remove what killed writers left."""
+    annotations = job.plan.rendering.annotations
+    sweep(job.folder.path, *job.folder.picture_folders(annotations))
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,7 @@ class _Run:
             if todo:
                 reports = self._render(job, todo)
             self.lease.check()
+            _sweep(job)  # workers may have died while they wrote
             finish(folder, job.plan, job.raw, job.manifest)
             shutil.rmtree(folder.scratch, ignore_errors=True)  # what remains, the next run takes
         return Outcome(job.name, n, len(todo), tuple(reports))
