@@ -87,6 +87,15 @@ def test_a_killed_worker_costs_only_its_images_in_flight(tmp_path: Path) -> None
     assert cli("verify", out).returncode == 0
 
 
+def test_what_a_killed_writer_leaves_is_gone_at_the_end(rendered: Path, tmp_path: Path) -> None:
+    process = start_render(tmp_path, "--n", 12, "--n-test", 6)
+    wait_for(lambda: images_in(tmp_path) > 2)
+    (tmp_path / "train" / "images" / ".000004.png.9b40c39fbd0f.tmp").write_bytes(b"half")
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert contents(tmp_path) == contents(rendered)
+
+
 def test_interrupt_ends_quickly_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = start_render(tmp_path / "data", "--n", 400, "--n-test", 0)
     wait_for(lambda: images_in(tmp_path / "data") > 2)
