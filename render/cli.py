@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from render.options import (
 from render.settings import rendering, require_blender
 from threedident.errors import Interrupted
 from threedident.latents import check_raw
+from threedident.machine import peak_bytes
 from threedident.manifest import Annotation, Rendering
 from threedident.origin import Origin, rows_digest
 from threedident.products import parse_conditional
@@ -197,11 +196,9 @@ def _summary(out: Path, outcomes: list[Outcome], seconds: float, device: str) ->
         return f"{out}: {holds}"
     peaks = [report.peak_bytes for outcome in outcomes for report in outcome.reports]
     worker = spell_bytes(max(peaks, default=0))
-    unit = 1 if sys.platform == "darwin" else 1024
-    parent = spell_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
     return (
         f"{out}: {holds}; {new / seconds:.2f} images/s on {device}\n"
-        f"{spell_time(seconds)}; peak memory {worker} a worker, {parent} here; "
+        f"{spell_time(seconds)}; peak memory {worker} a worker, {spell_bytes(peak_bytes())} here; "
         f"{spell_bytes(folder_bytes(out))} on disk"
     )
 

@@ -12,7 +12,6 @@ import argparse
 import io
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -31,14 +30,12 @@ from render.settings import find_quality
 from threedident.annotations import annotation_picture
 from threedident.errors import explain
 from threedident.latents import to_physical
-from threedident.machine import die_with
+from threedident.machine import die_with, peak_bytes
 from threedident.storage import SplitFolder, write_bytes
 from threedident.verify import picture_state
 
 if TYPE_CHECKING:
     from render.blender import Stage
-
-_KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
 
 
 @dataclass(frozen=True)
@@ -78,17 +75,13 @@ def _render_chunk(orders: _Orders) -> Report:
             for path, content in zip(pictures, contents, strict=True):
                 write_bytes(path, content)
             append(journal, record)
-            peaks.append(_peak_bytes())
+            peaks.append(peak_bytes())
     return Report(
         images=len(peaks),
         seconds=time.monotonic() - start,
         first_peak_bytes=peaks[0] if peaks else 0,
-        peak_bytes=_peak_bytes(),
+        peak_bytes=peak_bytes(),
     )
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE
 
 
 def _draw(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from threedident.latents import sample_positives, sample_raw
 from threedident.products import parse_conditional
 from threedident.spaces import find_space
-from threedident.storage import npy_bytes
+from threedident.storage import npy_bytes, sha256
 
 Rows = NDArray[np.float32]
 
@@ -69,4 +68,4 @@ class Origin(BaseModel):
 
 def rows_digest(raw: Rows) -> str:
     """Identifies rows of latents that the user gave."""
-    return hashlib.sha256(npy_bytes(raw)).hexdigest()[:16]
+    return sha256(npy_bytes(raw))[:16]
