@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from render.journal import Record, channels_of, read_journals
+from render.journal import Record, read_journals
 from render.plan import Plan
+from threedident.channels import Channels
 from threedident.latents import to_physical
-from threedident.manifest import Channels, Digests, Manifest, Rendering, factor_records
+from threedident.manifest import Digests, Manifest, Rendering, factor_records
 from threedident.storage import (
     SplitFolder,
     npy_bytes,
@@ -104,10 +105,5 @@ def _channels(manifest: Manifest | None, journal: Mapping[int, Record], n: int) 
     A row that was repaired has the pixels that the manifest counted.
     """
     covered = manifest.n if manifest else 0
-    new = channels_of([journal[index] for index in range(covered, n)])
-    if manifest is None:
-        return new
-    old = manifest.channels
-    r, g, b = (np.array(old.total) + new.total).tolist()
-    r2, g2, b2 = (np.array(old.square_total) + new.square_total).tolist()
-    return Channels(total=(r, g, b), square_total=(r2, g2, b2))
+    new = (journal[index].channels for index in range(covered, n))
+    return sum(new, manifest.channels if manifest else Channels())

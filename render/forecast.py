@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from render.journal import Record
+from threedident.disk import free_bytes, require_room, spell_bytes
 from threedident.manifest import Rendering
 
 _BLOCK = 4096  # what a file takes at least, and is rounded up to
@@ -45,27 +45,17 @@ class Forecast:
         return float(image * beside + pictures * _BLOCK / 2)
 
     def _check_room(self, needed: float) -> None:
-        free = self._free()
-        if needed > free:
-            raise ValueError(
-                f"{self._root}: expected room for about {spell_bytes(needed)} on the disk, "
-                f"found {spell_bytes(free)}; free some space, or give fewer images or another "
-                "--out"
-            )
-
-    def _free(self) -> int:
-        place = self._root.resolve()
-        while not place.exists():
-            place = place.parent
-        return shutil.disk_usage(place).free
+        advice = "free some space, or give fewer images or another --out"
+        require_room(self._root, needed, "for the images", advice)
 
     def opening(self) -> str:
         """What is known before the first image."""
         edge, pictures = self._rendering.resolution, self._rendering.annotations
         beside = f" with {' and '.join(pictures)}" if pictures else ""
+        free = spell_bytes(free_bytes(self._root))
         return (
             f"{self._root}: {self._total} images of {edge} x {edge} pixels{beside} to "
-            f"render, about {spell_bytes(self._needed())} of {spell_bytes(self._free())} free"
+            f"render, about {spell_bytes(self._needed())} of {free} free"
         )
 
     def count(self, record: Record) -> None:
@@ -92,14 +82,6 @@ class Forecast:
                 f"{self._total - self._done} take about {spell_time(left_s)} and "
                 f"{spell_bytes(needed)}"
             )
-
-
-def spell_bytes(count: float) -> str:
-    """A size for people, such as ``7.6 GB``."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count / 1e3:.3g} kB"
 
 
 def spell_time(seconds: float) -> str:

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
-from threedident.manifest import Channels
+from threedident.channels import Channels
 from threedident.storage import SplitFolder, sha256
 
-_LEVELS = np.arange(256)
 _PATTERN = "journal-{chunk}-{token}.jsonl"
 
 
@@ -34,15 +33,13 @@ class Record:
         index: the row.
         digests: SHA-256 of each of its pictures, the image first, then the annotations.
         sizes: their sizes in bytes.
-        total: sum over the image's pixels of each channel, 0..255.
-        square_total: sum of squares over the image's pixels of each channel.
+        channels: sums over the image's pixels.
     """
 
     index: Annotated[int, Field(ge=0)]
     digests: tuple[str, ...]
     sizes: tuple[int, ...]
-    total: tuple[int, int, int]
-    square_total: tuple[int, int, int]
+    channels: Channels
 
 
 _RECORD = TypeAdapter(Record)
@@ -50,15 +47,11 @@ _RECORD = TypeAdapter(Record)
 
 def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -> Record:
     """The record of an image of shape (H, W, 3) and the content of all files of its row."""
-    counts = np.stack([np.bincount(c, minlength=256) for c in image.reshape(-1, 3).T])
-    red, green, blue = (counts @ _LEVELS).tolist()
-    red2, green2, blue2 = (counts @ _LEVELS**2).tolist()
     return Record(
         index,
         tuple(sha256(content) for content in contents),
         tuple(len(content) for content in contents),
-        (red, green, blue),
-        (red2, green2, blue2),
+        Channels.of(image),
     )
 
 
@@ -144,12 +137,3 @@ def _records(content: bytes) -> Iterator[Record]:
             yield _RECORD.validate_json(line)
         except ValidationError:
             continue
-
-
-def channels_of(records: Sequence[Record]) -> Channels:
-    """Exact sums over several images."""
-    sums = np.zeros((2, 3), dtype=np.int64)
-    for record in records:
-        sums += (record.total, record.square_total)
-    (red, green, blue), (red2, green2, blue2) = sums.tolist()
-    return Channels(total=(red, green, blue), square_total=(red2, green2, blue2))

@@ -25,11 +25,11 @@ from rich.table import Table
 from render.chunk import Report
 from render.executors import Local, crew
 from render.fidelity import Fidelity, compare
-from render.forecast import spell_bytes
 from render.jobs import Request, render_dataset
 from render.options import DEVICE, RESOLUTION, resolve
 from render.settings import QUALITIES, rendering, require_blender
 from threedident.cli import run
+from threedident.disk import spell_bytes
 from threedident.latents import check_raw, sample_raw
 from threedident.origin import Origin, rows_digest
 from threedident.storage import SplitFolder, load_npy, write_bytes

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from render.forecast import spell_bytes, spell_time
+from render.forecast import spell_time
 from render.settings import QUALITIES
 from tests.conftest import pixels
+from threedident.disk import spell_bytes
 
 
 def measure(out: Path) -> str:

@@ -23,6 +23,11 @@ _COMMANDS = {
     "verify": _Entry("threedident.commands:verify", "Name every bad file of a data set."),
     "info": _Entry("threedident.commands:info", "Show what a data set is."),
     "preview": _Entry("threedident.commands:preview", "Draw random samples of a data set."),
+    "pack": _Entry("threedident.commands:pack", "Put all images of a split into one file."),
+    "export": _Entry(
+        "threedident.exchange.commands:export", "Lay a data set out for other readers."
+    ),
+    "download": _Entry("threedident.exchange.commands:download", "Fetch the published data set."),
     "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),
     "benchmark": _Entry("benchmark.cli:benchmark", "Train encoders, score them, write a report."),
 }

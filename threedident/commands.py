@@ -1,4 +1,4 @@
-"""The commands that look at a data set: ``verify`` and ``info``."""
+"""The commands on a data set that is there: ``verify``, ``info``, ``preview`` and ``pack``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from threedident.disk import require_room
 from threedident.latents import SPLITS
-from threedident.manifest import Manifest, missing_manifest, require_alike, require_manifest
+from threedident.manifest import (
+    MOST_PIXELS,
+    Manifest,
+    missing_manifest,
+    require_alike,
+    require_manifest,
+)
+from threedident.pack import pack_states
 from threedident.progress import progress
 from threedident.storage import SplitFolder
 from threedident.verify import verify_split
@@ -34,7 +42,7 @@ def verify(data: Path, deep: bool) -> None:
     folders = _splits(data)
     manifests = [require_manifest(folder) for folder in folders]
     require_alike(manifests)
-    bad, restore = 0, ""
+    bad, restore, packs = 0, "", 0
     for folder, manifest in zip(folders, manifests, strict=True):
         pictures = manifest.n * (1 + len(manifest.rendering.annotations))
         with progress(f"verify {folder.path.relative_to(data)}", pictures, "pictures") as advance:
@@ -47,6 +55,15 @@ def verify(data: Path, deep: bool) -> None:
             how = "all intact" if deep else "all there and whole; --deep reads every byte"
             click.echo(f"{folder.path}: {manifest.n} images, {how}")
         bad += len(problems)
+        for path, what in pack_states(folder, manifest, deep):
+            if what is not None:
+                packs += 1
+                click.echo(f"{path}: {what}")
+    if packs and not bad:
+        raise ValueError(
+            f"{data}: expected packs of the images that are there, found {packs} others, named "
+            "above; threedident pack makes them anew"
+        )
     if bad:
         raise ValueError(
             f"{data}: expected every file intact, found {bad} bad, named above; {restore}the same "
@@ -97,6 +114,36 @@ def preview(data: Path, out: Path | None, split: str, count: int, seed: int) -> 
     out = data / "preview.png" if out is None else out
     drawn = contact_sheet(data, split, count, seed, out)
     click.echo(f"{out}: {drawn} samples of {data / split}")
+
+
+@click.command()
+@_DATA
+@click.option(
+    "--resolution",
+    type=click.IntRange(1, MOST_PIXELS),
+    default=None,
+    help="Edge of the packed images in pixels [default: that of the images].",
+)
+def pack(data: Path, resolution: int | None) -> None:
+    """Put all images of each split into one file, from which training reads at once.
+
+    Give it again to go on where it was stopped. ThreeDIdent takes a pack where there is one.
+
+    \b
+    Examples:
+        threedident pack data/3dident
+        threedident pack data/3dident --resolution 64
+    """
+    from threedident.packing import Packing
+
+    works = [Packing(folder, resolution) for folder in _splits(data)]
+    needed = sum(work.missing_bytes() for work in works)
+    require_room(data, needed, "for the packs", "free some space, or give a lower --resolution")
+    for work in works:
+        title = f"pack {work.folder.path.relative_to(data)}"
+        with progress(title, work.n, "images") as advance:
+            work.run(advance)
+        click.echo(f"{work.files.pixels}: {work.n} images of {work.files.resolution} pixels")
 
 
 def _title(manifest: Manifest) -> str:

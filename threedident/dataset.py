@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from torch.utils.data import Dataset
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from torch.utils.data import Dataset, get_worker_info
 
 from threedident.annotations import read_depth, read_mask
+from threedident.channels import Channels
+from threedident.images import ImageFiles, require_shrinking, shrink
 from threedident.latents import SPLITS, check_raw
-from threedident.manifest import Manifest, missing_manifest, read_manifest
+from threedident.manifest import open_manifest
+from threedident.pack import find_pack
 from threedident.storage import SplitFolder, load_npy
 
 
@@ -32,11 +35,16 @@ class ThreeDIdent(Dataset[tuple[Any, torch.Tensor]]):
         split: ``train`` or ``test``, or the positives rendered beside one,
             ``train/positives`` or ``test/positives``, whose row i is the positive of row i.
         transform: called with the PIL image (RGB), as torchvision's data sets do.
+        resolution: edge of the images in pixels, at most and by default that of the files.
+            Images are made smaller as torchvision's ``Resize`` does.
 
     Attributes:
         latents: all raw latents, shape (N, 10), float32, read-only; 11 columns in the periodic
             space.
         manifest: how the split was rendered; None for the published archive.
+        resolution: edge of the images in pixels.
+        pack: the images in one file, where ``threedident pack`` made one of this resolution; the
+            images are the same with and without.
 
     Raises:
         ValueError: the folder is no finished data set, or images are missing.
@@ -55,25 +63,69 @@ found no folder no/such/folder; render one with threedident render --out
         root: str | Path,
         split: str = "train",
         transform: Callable[[Image.Image], Any] | None = None,
+        *,
+        resolution: int | None = None,
     ) -> None:
         self.folder = _find_split(Path(root), split)
         self.transform = transform
-        self.manifest = _open_manifest(self.folder)
+        self.manifest = open_manifest(self.folder)
         path = self.folder.raw_latents
         space = self.manifest.origin.space if self.manifest is not None else "box"
         self.latents = check_raw(load_npy(path), str(path), space)
         self.latents.setflags(write=False)
-        self._digits = self.folder.digits()
-        self._check_counts()
+        self._check_rows()
+        self._files = ImageFiles(self.folder, self.manifest, len(self))
+        self.resolution = self._files.edge if resolution is None else resolution
+        require_shrinking(self.resolution, self._files.edge, self.folder.path)
+        self.pack = find_pack(self.folder, self.manifest, self.resolution)
+        if self.manifest is not None and self.pack is None:
+            self._files.require_all()
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def __getitem__(self, index: int) -> tuple[Any, torch.Tensor]:
         row = range(len(self))[operator.index(index)]
-        picture = self._read(row)
-        image = _to_tensor(picture) if self.transform is None else self.transform(picture)
-        return image, torch.from_numpy(self.latents[row].copy())
+        latents = torch.from_numpy(self.latents[row].copy())
+        if self.transform is not None:
+            return self.transform(self.picture(row)), latents
+        return self.images([row])[0].contiguous(), latents
+
+    def picture(self, row: int) -> Image.Image:
+        """The image of row 0, 1, ..., N - 1 as an RGB picture."""
+        if self.pack is None:
+            return shrink(self._files.read(row), self.resolution)
+        pixels = np.empty((1, self.resolution, self.resolution, 3), np.uint8)
+        self.pack.read(np.array([row]), pixels)
+        return Image.fromarray(pixels[0])
+
+    def images(self, rows: ArrayLike) -> torch.Tensor:
+        """The images of several rows at once, whatever the transform.
+
+        Arguments:
+            rows: from 0 to N - 1, shape (B,).
+
+        Returns:
+            Shape (B, 3, H, W), uint8, channels-last in memory. In loader processes it lies in
+            shared memory, so that it need not be copied on its way out.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        wanted = np.asarray(rows, np.int64)
+        if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
+            raise IndexError(f"rows: expected 0 to {len(self) - 1}, found {wanted}")
+        edge = self.resolution
+        images = torch.empty((len(wanted), edge, edge, 3), dtype=torch.uint8)
+        if get_worker_info() is not None and len(wanted):
+            images.share_memory_()  # type: ignore[no-untyped-call]
+        pixels = images.numpy()
+        if self.pack is not None:
+            self.pack.read(wanted, pixels)
+        else:
+            for place, row in enumerate(wanted.tolist()):
+                pixels[place] = np.asarray(self.picture(row))
+        return images.permute(0, 3, 1, 2)
 
     def mask(self, index: int) -> NDArray[np.uint8]:
         """What every pixel shows, by the labels of :mod:`threedident.annotations`, (H, W)."""
@@ -95,50 +147,25 @@ found no folder no/such/folder; render one with threedident render --out
     def channel_statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of each channel over all pixels, in [0, 1], shape (3,).
 
-        They stand in the manifest; without one they are measured, which reads every image.
+        They stand in the manifest or with the pack; otherwise they are measured, which reads every
+        image.
         """
-        if self.manifest is not None:
-            return np.array(self.manifest.channel_mean), np.array(self.manifest.channel_std)
-        images = (np.asarray(self._read(i), dtype=np.float64) / 255.0 for i in range(len(self)))
-        moments = sum(np.stack([x.mean((0, 1)), (x**2).mean((0, 1))]) for x in images)
-        mean, square = np.asarray(moments) / len(self)
-        return mean, np.sqrt(square - mean**2)
+        mean, std = self._channels().moments(len(self) * self.resolution**2)
+        return np.array(mean), np.array(std)
 
-    def _read(self, row: int) -> Image.Image:
-        path = self.folder.image(row, self._digits)
-        try:
-            with Image.open(path) as file:
-                picture = file.convert("RGB")
-        except (OSError, SyntaxError, UnidentifiedImageError) as error:
-            what = "nothing" if isinstance(error, FileNotFoundError) else "a damaged file"
-            raise ValueError(
-                f"{path}: expected an image, found {what}; threedident verify names every bad "
-                "file, and the same render command again repairs them"
-            ) from None
-        edge = self.manifest.rendering.resolution if self.manifest is not None else None
-        if edge is not None and picture.size != (edge, edge):
-            raise ValueError(
-                f"{path}: expected an image of {edge} x {edge} pixels, found {picture.size}; the "
-                "same render command again repairs it"
-            )
-        return picture
+    def _channels(self) -> Channels:
+        if self.pack is not None:
+            return self.pack.record.channels
+        if self.manifest is not None and self.resolution == self._files.edge:
+            return self.manifest.channels
+        pictures = (np.asarray(self.picture(row)) for row in range(len(self)))
+        return sum((Channels.of(pixels) for pixels in pictures), Channels())
 
-    def _check_counts(self) -> None:
+    def _check_rows(self) -> None:
         if self.manifest is not None and self.manifest.n != len(self):
             raise ValueError(
                 f"{self.folder.raw_latents}: expected {self.manifest.n} rows as the manifest "
                 f"says, found {len(self)}; give the same render command again"
-            )
-        images = self.folder.images
-        names = {path.name for path in images.iterdir()} if images.is_dir() else set()
-        wanted = (self.folder.image(i, self._digits).name for i in range(len(self)))
-        missing = [name for name in wanted if name not in names]
-        if missing:
-            raise ValueError(
-                f"{images}: expected {len(self)} images, one for each row of latents, "
-                f"found {len(missing)} missing, first {missing[0]}; "
-                + ("unpack the archive" if self.manifest is None else "give the render command")
-                + " again to repair them"
             )
 
 
@@ -149,15 +176,3 @@ def _find_split(root: Path, split: str) -> SplitFolder:
     if split not in places:
         raise ValueError(f"split: expected one of {', '.join(places)}, found {split!r}")
     return places[split]
-
-
-def _open_manifest(folder: SplitFolder) -> Manifest | None:
-    manifest = read_manifest(folder)
-    ours = folder.scratch.is_dir() or folder.sums.exists()
-    if manifest is None and (ours or not folder.raw_latents.is_file()):
-        raise ValueError(missing_manifest(folder))
-    return manifest
-
-
-def _to_tensor(picture: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()

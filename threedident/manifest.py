@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from threedident.channels import Channels, Moments
 from threedident.factors import FACTORS
 from threedident.origin import Origin
 from threedident.spaces import SPACES
@@ -17,10 +18,6 @@ from threedident.storage import MOST_ROWS, SplitFolder
 MOST_PIXELS = 4096
 
 Annotation = Literal["mask", "depth"]
-
-_Sum = Annotated[int, Field(ge=0, lt=2**64)]
-Sums = tuple[_Sum, _Sum, _Sum]
-Moments = tuple[float, float, float]
 
 
 class _Model(BaseModel):
@@ -58,27 +55,6 @@ class Rendering(_Model):
     device: str
     blender: str
     fingerprint: str
-
-
-class Channels(_Model):
-    """Exact sums over all pixels of the split, for red, green and blue in 0..255."""
-
-    total: Sums
-    square_total: Sums
-
-    def moments(self, pixels: int) -> tuple[Moments, Moments]:
-        """Mean and standard deviation of each channel in [0, 1], over that many pixels.
-
-        The variance is formed from integers, so that nothing cancels.
-        """
-        scale = 255 * pixels
-        (r, g, b), (rr, gg, bb) = self.total, self.square_total
-
-        def deviation(total: int, square: int) -> float:
-            return math.sqrt(max(0, pixels * square - total * total)) / scale
-
-        mean = (r / scale, g / scale, b / scale)
-        return mean, (deviation(r, rr), deviation(g, gg), deviation(b, bb))
 
 
 class Digests(_Model):
@@ -170,6 +146,19 @@ def require_manifest(folder: SplitFolder) -> Manifest:
     if manifest is not None:
         return manifest
     raise ValueError(missing_manifest(folder))
+
+
+def open_manifest(folder: SplitFolder) -> Manifest | None:
+    """The manifest of a finished split, or None for the published archive, which has none.
+
+    Raises:
+        ValueError: the split is neither; the message says what is there instead.
+    """
+    manifest = read_manifest(folder)
+    ours = folder.scratch.is_dir() or folder.sums.exists()
+    if manifest is None and (ours or not folder.raw_latents.is_file()):
+        raise ValueError(missing_manifest(folder))
+    return manifest
 
 
 def missing_manifest(folder: SplitFolder) -> str:

@@ -8,6 +8,7 @@
     ROOT/{train,test}/SHA256SUMS         digest of every picture, as sha256sum writes it
     ROOT/{train,test}/sizes.npy          its size in bytes, N x pictures a row, int64
     ROOT/{train,test}/dataset.json       the manifest, written last
+    ROOT/{train,test}/packed/            where packed: all images in one file, see threedident.pack
     ROOT/{train,test}/positives/         the same again: row i is the positive of row i
 
 The published archive has neither digests nor manifest and pads image names to other widths;
@@ -88,13 +89,18 @@ class SplitFolder:
         return self.path / ".render"
 
     @property
+    def packed(self) -> Path:
+        """Folder of packs, one for each resolution."""
+        return self.path / "packed"
+
+    @property
     def positives(self) -> SplitFolder:
         """The positives rendered beside this split's images."""
         return SplitFolder(self.path, "positives")
 
     def image(self, index: int, digits: int = DIGITS) -> Path:
         """The image of row ``index``."""
-        return self.images / f"{index:0{digits}d}.png"
+        return self.images / image_name(index, digits)
 
     def annotation(self, name: str, index: int) -> Path:
         """The annotation ``mask`` or ``depth`` of row ``index``."""
@@ -118,6 +124,11 @@ class SplitFolder:
     def numbered(self) -> dict[str, Path]:
         """The images that are there, by their number as it is written."""
         return {p.stem: p for p in self.images.glob("*.png") if _NUMBER.fullmatch(p.stem)}
+
+
+def image_name(index: int, digits: int = DIGITS) -> str:
+    """The file name of the image of row ``index``."""
+    return f"{index:0{digits}d}.png"
 
 
 def picture_name(path: Path) -> str:

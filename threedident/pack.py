@@ -1,0 +1,217 @@
+"""Packs: all images of a split in one file, to read them at the speed of memory.
+
+    ROOT/{train,test}/packed/R.npy    N x R x R x 3, uint8, to be read by numpy.load(mmap_mode="r")
+    ROOT/{train,test}/packed/R.json   the record, written last: what the pack was made from
+
+A pack belongs to the images it was made from and to no others; a reader refuses it elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from threedident.channels import Channels
+from threedident.manifest import MOST_PIXELS, Manifest
+from threedident.storage import MOST_ROWS, SplitFolder, sha256
+
+Pixels = NDArray[np.uint8]
+
+
+class PackRecord(BaseModel):
+    """What a pack is, and what it was made from.
+
+    Arguments:
+        resolution: edge of its images in pixels.
+        n: number of images.
+        images: identifies the files it was made from, see :func:`images_identity`.
+        channels: sums over all its pixels.
+        pixels: SHA-256 of the npy file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    n: Annotated[int, Field(gt=0, le=MOST_ROWS)]
+    images: str
+    channels: Channels
+    pixels: str
+
+
+@dataclass(frozen=True)
+class PackFiles:
+    """Where the pack of one resolution lies."""
+
+    folder: SplitFolder
+    resolution: int
+
+    @property
+    def pixels(self) -> Path:
+        """The images, N x R x R x 3."""
+        return self.folder.packed / f"{self.resolution}.npy"
+
+    @property
+    def record(self) -> Path:
+        """The record; its presence says that the pack was finished."""
+        return self.pixels.with_suffix(".json")
+
+
+class Pack:
+    """The images of a split, opened when the first is read, in every process anew.
+
+    They are read by position and not through mapped memory, which would count all that was ever
+    read to the process, and would kill it where the file is cut short under it.
+    """
+
+    def __init__(self, path: Path, record: PackRecord) -> None:
+        self.path, self.record = path, record
+        self._handle: int | None = None
+        self._start = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "record": self.record, "_handle": None, "_start": 0}
+
+    def mapped(self) -> Pixels:
+        """All images as mapped memory, shape (N, R, R, 3); changes to it stay in this process.
+
+        Raises:
+            ValueError: the file is missing, cut short, or of another shape.
+        """
+        edge = self.record.resolution
+        try:
+            pixels = np.load(self.path, mmap_mode="c", allow_pickle=False)
+        except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
+            raise self._bad(type(error).__name__) from None
+        if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):
+            raise self._bad(f"{pixels.dtype} of shape {pixels.shape}")
+        assert isinstance(pixels, np.memmap)
+        return pixels
+
+    def is_intact(self) -> bool:
+        """Whether every byte is as it was packed; reads the whole file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == self.record.pixels
+
+    def read(self, rows: NDArray[np.int64], out: Pixels) -> None:
+        """Copy the images of ``rows``, shape (B,), to ``out``, shape (B, R, R, 3), contiguous.
+
+        Raises:
+            ValueError: the file is missing or cut short.
+        """
+        handle, target = self._open(), out.reshape(-1).data
+        size = 3 * self.record.resolution**2
+        for place, row in enumerate(rows.tolist()):
+            part = target[place * size : (place + 1) * size]
+            if os.preadv(handle, [part], self._start + row * size) != size:
+                raise self._bad("a file cut short")
+
+    def _open(self) -> int:
+        if self._handle is None:
+            pixels = self.mapped()
+            assert isinstance(pixels, np.memmap)
+            self._start = pixels.offset
+            self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._handle)
+        return self._handle
+
+    def _bad(self, found: str) -> ValueError:
+        record = self.record
+        return ValueError(
+            f"{self.path}: expected {record.n} packed images of {record.resolution} x "
+            f"{record.resolution} pixels, found {found}; threedident pack makes them anew"
+        )
+
+
+def pack_states(
+    folder: SplitFolder, manifest: Manifest | None, deep: bool
+) -> Iterator[tuple[Path, str | None]]:
+    """Every pack of a split and what is wrong with it, or None.
+
+    Arguments:
+        folder: the split.
+        manifest: of the split; None for the published archive.
+        deep: digest every pack.
+    """
+    for path in sorted(folder.packed.glob("*.json")):
+        if not path.stem.isdecimal():
+            continue
+        files = PackFiles(folder, int(path.stem))
+        yield files.pixels, _state(files, manifest, deep)
+
+
+def _state(files: PackFiles, manifest: Manifest | None, deep: bool) -> str | None:
+    try:
+        pack = find_pack(files.folder, manifest, files.resolution)
+    except ValueError:
+        return "damaged, or of other images"
+    return None if pack is None or not deep or pack.is_intact() else "altered"
+
+
+def find_pack(folder: SplitFolder, manifest: Manifest | None, resolution: int) -> Pack | None:
+    """The pack of a split's images at one resolution, or None where there is none.
+
+    Raises:
+        ValueError: there is one, but it is damaged or was made from other images.
+    """
+    files = PackFiles(folder, resolution)
+    record = read_record(files)
+    if record is None:
+        return None
+    if record.images != images_identity(folder, manifest):
+        raise ValueError(
+            f"{files.pixels}: expected a pack of the images in {folder.path}, found one that is "
+            "older than they are or was made from others; give threedident pack again, or delete "
+            f"{files.record}"
+        )
+    pack = Pack(files.pixels, record)
+    pack.mapped()
+    return pack
+
+
+def read_record(files: PackFiles) -> PackRecord | None:
+    """The record of a pack, or None where there is none.
+
+    Raises:
+        ValueError: the file is there but is no record of this resolution.
+    """
+    try:
+        record = PackRecord.model_validate_json(files.record.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(
+            f"{files.record}: expected the record of a pack, but at {place}: {first['msg']}; "
+            "give threedident pack again"
+        ) from None
+    if record.resolution != files.resolution:
+        raise ValueError(
+            f"{files.record}: expected the record of a pack of {files.resolution} pixels, found "
+            f"one of {record.resolution}; give threedident pack again"
+        )
+    return record
+
+
+def images_identity(folder: SplitFolder, manifest: Manifest | None) -> str:
+    """Tells the images of a split from all others.
+
+    They are known by their digests; where there are none, as in the published archive, by the
+    name, size and time of every file, so that a file changed later is noticed.
+    """
+    if manifest is not None:
+        return manifest.digests.sums
+    with os.scandir(folder.images) as entries:
+        states = sorted((entry.name, entry.stat()) for entry in entries)
+    lines = (f"{name} {state.st_size} {state.st_mtime_ns}\n" for name, state in states)
+    return sha256("".join(lines).encode())

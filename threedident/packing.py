@@ -1,0 +1,202 @@
+"""Makes packs: every image is read once, checked, made smaller where asked, and put in its place.
+
+What is written so far lies in ``packed/.work/`` with a note of how far it goes, so that a run
+that was stopped goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from typing import BinaryIO
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from threedident.channels import Channels
+from threedident.images import ImageFiles, require_shrinking, shrink
+from threedident.locking import locked
+from threedident.machine import processors
+from threedident.manifest import open_manifest
+from threedident.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
+from threedident.storage import SplitFolder, load_npy, picture_name, sha256, write_bytes
+from threedident.verify import trusted_digests
+
+_BLOCK_BYTES = 2**25
+
+
+class _Note(BaseModel):
+    """How far the work goes, and of which images it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: str
+    rows: int
+
+
+class Packing:
+    """The work of packing one split at one resolution.
+
+    Arguments:
+        folder: the split.
+        resolution: edge of the packed images in pixels; None for that of the images.
+
+    Raises:
+        ValueError: the split is not whole, or its images would have to grow.
+    """
+
+    def __init__(self, folder: SplitFolder, resolution: int | None = None) -> None:
+        self.folder, self._manifest = folder, open_manifest(folder)
+        self.n = len(load_npy(folder.raw_latents))
+        self._sources = ImageFiles(folder, self._manifest, self.n)
+        if self._manifest is not None:
+            self._sources.require_all()
+        self._edge = self._sources.edge if resolution is None else resolution
+        require_shrinking(self._edge, self._sources.edge, folder.path)
+        self.files = PackFiles(folder, self._edge)
+        self._images = images_identity(folder, self._manifest)
+        self._work = folder.packed / ".work"
+        self._pixels = self._work / self.files.pixels.name
+        self._note = self._work / self.files.record.name
+        self._header = _header((self.n, self._edge, self._edge, 3))
+        self._row_bytes = 3 * self._edge**2
+
+    @cached_property
+    def done(self) -> bool:
+        """Whether the pack is there, of these very images and intact."""
+        with suppress(ValueError):
+            pack = find_pack(self.folder, self._manifest, self._edge)
+            return pack is not None and pack.is_intact()
+        return False
+
+    def missing_bytes(self) -> int:
+        """How much is still to be written."""
+        if self.done:
+            return 0
+        return self._bytes() - len(self._header) - self._rows_kept() * self._row_bytes
+
+    def run(self, advance: Callable[[int], None]) -> None:
+        """Write the pack, from where an earlier run stopped.
+
+        Arguments:
+            advance: called with the number of images that came in.
+
+        Raises:
+            ValueError: an image is missing, damaged, or not the one that was rendered.
+        """
+        if self.done:
+            advance(self.n)
+            return
+        with locked(self._work):
+            self._write(advance)
+        with suppress(OSError):  # another resolution may still have work there
+            self._work.rmdir()
+
+    def _write(self, advance: Callable[[int], None]) -> None:
+        kept = self._rows_kept()
+        digests = self._digests()
+        with self._pixels.open("r+b" if kept else "w+b") as file:
+            tally = _Tally(file, self._header)
+            tally.keep(kept, self._row_bytes)
+            advance(kept)
+            with ThreadPoolExecutor(processors()) as pool:
+                for rows in self._blocks(kept):
+                    tally.add(np.stack(list(pool.map(lambda row: self._read(row, digests), rows))))
+                    os.fsync(file.fileno())
+                    note = _Note(images=self._images, rows=rows.stop)
+                    write_bytes(self._note, note.model_dump_json().encode())
+                    advance(len(rows))
+        self._publish(tally)
+
+    def _blocks(self, first: int) -> Iterator[range]:
+        size = max(1, _BLOCK_BYTES // self._row_bytes)
+        for start in range(first, self.n, size):
+            yield range(start, min(start + size, self.n))
+
+    def _read(self, row: int, digests: dict[str, str] | None) -> Pixels:
+        path, content = self._sources.path(row), self._sources.content(row)
+        if digests is not None and sha256(content) != digests[picture_name(path)]:
+            raise ValueError(
+                f"{path}: expected the image that was rendered, found another; the same render "
+                "command again repairs it"
+            )
+        return np.asarray(shrink(self._sources.decode(row, content), self._edge))
+
+    def _digests(self) -> dict[str, str] | None:
+        """Digests of the images by name, where the split has any."""
+        if self._manifest is None:
+            return None
+        digests = trusted_digests(self.folder, self._manifest)
+        if digests is None:
+            raise ValueError(
+                f"{self.folder.path}: expected the images that its manifest records, found "
+                "others; threedident verify --deep names them"
+            )
+        return digests
+
+    def _rows_kept(self) -> int:
+        """How many rows of an earlier run are there."""
+        try:
+            note = _Note.model_validate_json(self._note.read_bytes())
+            size = self._pixels.stat().st_size
+        except (OSError, ValidationError):
+            return 0
+        whole = size >= len(self._header) + note.rows * self._row_bytes
+        return note.rows if whole and note.images == self._images else 0
+
+    def _bytes(self) -> int:
+        return len(self._header) + self.n * self._row_bytes
+
+    def _publish(self, tally: _Tally) -> None:
+        """Put the finished pack in place of an older one, the record last."""
+        record = PackRecord(
+            resolution=self._edge,
+            n=self.n,
+            images=self._images,
+            channels=tally.channels,
+            pixels=tally.digest.hexdigest(),
+        )
+        self.files.record.unlink(missing_ok=True)
+        self._pixels.replace(self.files.pixels)
+        write_bytes(self.files.record, (record.model_dump_json(indent=2) + "\n").encode())
+        self._note.unlink(missing_ok=True)
+
+
+class _Tally:
+    """Writes rows and sums them up on the way."""
+
+    def __init__(self, file: BinaryIO, header: bytes) -> None:
+        self._file = file
+        self.digest = hashlib.sha256(header)
+        self.channels = Channels()
+        file.write(header)
+
+    def keep(self, rows: int, row_bytes: int) -> None:
+        """Take in rows that are already written."""
+        for _ in range(rows):
+            self._count(self._file.read(row_bytes))
+        self._file.truncate()
+
+    def add(self, pixels: Pixels) -> None:
+        """Write rows, shape (B, R, R, 3)."""
+        content = pixels.tobytes()
+        self._count(content)
+        self._file.write(content)
+        self._file.flush()
+
+    def _count(self, content: bytes) -> None:
+        self.digest.update(content)
+        self.channels += Channels.of(np.frombuffer(content, np.uint8).reshape(-1, 3))
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What stands before the pixels in an npy file."""
+    description = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, description)  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
