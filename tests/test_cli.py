@@ -11,7 +11,17 @@ from tests.conftest import cli, command, refused
 from threedident import __version__
 from threedident.progress import progress
 
-COMMANDS = ("render", "verify", "info", "traverse", "benchmark")
+COMMANDS = (
+    "render",
+    "verify",
+    "info",
+    "preview",
+    "pack",
+    "export",
+    "download",
+    "traverse",
+    "benchmark",
+)
 
 
 def test_help_lists_every_command() -> None:

@@ -1,0 +1,1 @@
+"""Data sets from and for other people: the published archive, and layouts of other readers."""

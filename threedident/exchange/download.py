@@ -1,0 +1,146 @@
+"""Brings the published data set to the disk: fetch, check, unpack, put in place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from threedident.dataset import ThreeDIdent
+from threedident.disk import require_room, spell_bytes
+from threedident.errors import Interrupted
+from threedident.exchange.fetch import Patience, fetch
+from threedident.exchange.partial import Part
+from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
+from threedident.exchange.unpack import split_root, unpack
+from threedident.latents import SPLITS
+from threedident.locking import locked
+from threedident.storage import SplitFolder
+
+_STORE = ".download"
+_UNPACKED = 1.1  # bytes on the disk for each of the archive, whose files it pads less
+
+
+def download(
+    root: Path,
+    archives: Sequence[Archive] = ARCHIVES,
+    base_url: str = ADDRESS,
+    patience: Patience | None = None,
+) -> Iterator[str]:
+    """Fetch the published data set, or what is missing of it.
+
+    Arguments:
+        root: folder that will hold ``train/`` and ``test/``; what has come in of an archive
+            stays in ``.download/`` there until its split is whole.
+        archives: which to fetch.
+        base_url: address below which they lie.
+        patience: with the server.
+
+    Yields:
+        A line on each split, once it is there.
+
+    Raises:
+        ValueError: something else is in the split's place, the disk has too little room, or an
+            archive cannot be fetched or is not the published one.
+        Interrupted: by Ctrl-C; what has come in stays.
+    """
+    for split in SPLITS:
+        _require_not_rendered(SplitFolder(root, split))
+    store = root / _STORE
+    with locked(root):
+        try:
+            for archive in archives:
+                yield _obtain(SplitFolder(root, archive.split), archive, base_url, patience)
+        except KeyboardInterrupt:
+            raise Interrupted(_kept(store)) from None
+        finally:
+            with suppress(OSError):  # it is not empty where something is still to come
+                store.rmdir()
+
+
+def _kept(store: Path) -> str:
+    held = sum(path.stat().st_size for path in store.glob("*") if path.is_file())
+    return (
+        f"interrupted; {spell_bytes(held)} are kept in {store}, the same command again goes on "
+        "from there"
+    )
+
+
+def _require_not_rendered(folder: SplitFolder) -> None:
+    if any(path.exists() for path in (folder.manifest, folder.sums, folder.scratch)):
+        raise ValueError(
+            f"{folder.path}: expected the published split or nothing there, found a rendered one, "
+            "with which the published images must not mix; give another folder"
+        )
+
+
+def _obtain(
+    folder: SplitFolder, archive: Archive, base_url: str, patience: Patience | None
+) -> str:
+    """Make one split be there; a line on it."""
+    place = folder.root / _STORE / archive.name
+    count = _images_there(folder)
+    if count is not None:
+        _clear(place)
+        return f"{folder.path}: {count} images, there already"
+    place.parent.mkdir(exist_ok=True)
+    fetch(
+        f"{base_url.rstrip('/')}/{archive.name}",
+        place,
+        archive.md5,
+        patience,
+        lambda left, size: _require_room(folder.root, left, size),
+    )
+    _require_room(folder.root, 0, place.stat().st_size)
+    count = _install(place, folder)
+    _clear(place)
+    return f"{folder.path}: {count} images"
+
+
+def _images_there(folder: SplitFolder) -> int | None:
+    """How many images an earlier run brought, or None where there is no such split.
+
+    Raises:
+        ValueError: something is there, but no split that opens.
+    """
+    if not folder.path.exists() or (folder.path.is_dir() and not any(folder.path.iterdir())):
+        return None
+    try:
+        return len(ThreeDIdent(folder.root, folder.split))
+    except ValueError as error:
+        raise ValueError(
+            f"{folder.path}: expected a whole split or nothing there, found something else "
+            f"({error}); move it away and give the command again"
+        ) from None
+
+
+def _require_room(root: Path, left: int, size: int) -> None:
+    """Check that what is left of an archive of ``size`` bytes fits, and what it unpacks to."""
+    advice = "free some space, or give another folder"
+    require_room(root, left + _UNPACKED * size, "for the archive and its files", advice)
+
+
+def _install(archive: Path, folder: SplitFolder) -> int:
+    """Unpack an archive, and put its split in place once it opens; how many images it has."""
+    scratch, ready = archive.parent / "unpacked", archive.parent / "ready"
+    try:
+        for path in (scratch, ready):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+        unpack(archive, scratch)
+        split_root(scratch, archive).rename(ready / folder.split)
+        count = len(ThreeDIdent(ready, folder.split))
+        os.sync()  # the archive goes, so its files must have reached the disk
+        (ready / folder.split).rename(folder.path)
+    finally:
+        for path in (scratch, ready):
+            shutil.rmtree(path, ignore_errors=True)
+    return count
+
+
+def _clear(place: Path) -> None:
+    """Remove an archive and all that belongs to it."""
+    Part(place).discard()
+    place.unlink(missing_ok=True)

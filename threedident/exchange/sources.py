@@ -1,0 +1,125 @@
+"""Splits that are whole, to be handed on in other layouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threedident.dataset import ThreeDIdent
+from threedident.latents import SPLITS
+from threedident.manifest import Manifest
+from threedident.progress import progress
+from threedident.storage import SplitFolder, load_npy
+from threedident.verify import quick_check, verify_split
+
+_MANY = 10_000  # pictures whose check takes long enough to show
+
+
+@dataclass(frozen=True)
+class Source:
+    """A split of which every file is there and whole.
+
+    Arguments:
+        name: the split's path from the data set's root, such as ``train`` or ``train/positives``.
+        folder: where it lies.
+        manifest: how it was rendered; None for the published layout.
+        raw: raw latents, shape (N, columns of the space), float32.
+        physical: physical latents, shape (N, 10), float32.
+        digits: the width to which image names are padded.
+    """
+
+    name: str
+    folder: SplitFolder
+    manifest: Manifest | None
+    raw: NDArray[np.float32]
+    physical: NDArray[np.float32]
+    digits: int
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        """What was rendered beside every image."""
+        return () if self.manifest is None else self.manifest.rendering.annotations
+
+    def image(self, row: int) -> Path:
+        """The image of a row."""
+        return self.folder.image(row, self.digits)
+
+
+def open_sources(root: Path) -> list[Source]:
+    """The splits of a data set, rendered or published, without their positives.
+
+    Raises:
+        ValueError: there are none, or one has files missing, truncated or altered.
+    """
+    names = [split for split in SPLITS if (root / split).is_dir()] or [SPLITS[0]]
+    return [open_source(root, name) for name in names]
+
+
+def open_source(root: Path, name: str) -> Source:
+    """One split of a data set.
+
+    Arguments:
+        root: of the data set.
+        name: the split as :class:`threedident.dataset.ThreeDIdent` takes it.
+
+    Raises:
+        ValueError: the split is not there, or has files missing, truncated or altered.
+    """
+    opened = ThreeDIdent(root, name)
+    folder, manifest = opened.folder, opened.manifest
+    _require_whole(name, folder, manifest, len(opened))
+    physical = _physical(folder, len(opened))
+    return Source(name, folder, manifest, opened.latents, physical, folder.digits())
+
+
+def _require_whole(name: str, folder: SplitFolder, manifest: Manifest | None, n: int) -> None:
+    if manifest is None:
+        quick_check(folder, n)
+        return
+    pictures = n * (1 + len(manifest.rendering.annotations))
+    with progress(f"check {name}", pictures, "pictures", quiet=pictures < _MANY) as advance:
+        problems = verify_split(folder, advance=advance)
+    if problems:
+        raise ValueError(
+            f"{problems[0].path}: expected a whole file, found it {problems[0].what} (and "
+            f"{len(problems) - 1} more bad files); threedident verify names every bad file, and "
+            "the same render command again repairs them"
+        )
+
+
+def _physical(folder: SplitFolder, n: int) -> NDArray[np.float32]:
+    physical = load_npy(folder.latents)
+    if physical.shape != (n, 10) or physical.dtype.kind != "f":
+        raise ValueError(
+            f"{folder.latents}: expected physical latents as floats of shape ({n}, 10), found "
+            f"{physical.dtype} of shape {physical.shape}; restore the file from a copy"
+        )
+    return physical.astype(np.float32, copy=False)
+
+
+def require_apart(root: Path, out: Path) -> None:
+    """Check that an export does not land in the data set it is made from.
+
+    Raises:
+        ValueError: it would.
+    """
+    source, target = root.resolve(), out.resolve()
+    if source == target or source in target.parents:
+        raise ValueError(
+            f"{out}: expected a folder outside the data set {root}, found one in it; give another "
+            "OUT"
+        )
+
+
+def other_content(path: Path) -> ValueError:
+    """What to raise where an export finds another file than its own."""
+    return ValueError(
+        f"{path}: expected nothing there or the file of this export, found another; move it away "
+        "or give another OUT"
+    )
