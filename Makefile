@@ -33,16 +33,18 @@ libraries: $(VENV)/.ready
 	fi
 
 demo: setup
-	@echo "== 1/5 render: 4,000 train and 1,000 test images of 64 x 64 pixels into $(DEMO)"
+	@echo "== 1/6 render: 4,000 train and 1,000 test images of 64 x 64 pixels into $(DEMO)"
 	@$(BIN)/threedident render --n 4000 --n-test 1000 --resolution 64 --quality draft --out $(DEMO)
-	@echo "== 2/5 verify: every file against its digest"
+	@echo "== 2/6 verify: every file against its digest"
 	@$(BIN)/threedident verify --deep $(DEMO)
-	@echo "== 3/5 traverse: one column of images for each factor"
+	@echo "== 3/6 traverse: one column of images for each factor"
 	@test -f $(DEMO)/traversal.png || $(BIN)/threedident traverse $(DEMO)/traversal.png --resolution 96
-	@echo "== 4/5 train and score: ResNet-18, InfoNCE, Normal positives by nearest-latent lookup"
+	@echo "== 4/6 pack: all images of a split in one file, from which training reads"
+	@$(BIN)/threedident pack $(DEMO)
+	@echo "== 5/6 train and score: ResNet-18, InfoNCE, Normal positives by nearest-latent lookup"
 	@$(BIN)/threedident benchmark --encoder resnet18 --data $(DEMO) --steps 200 --batch-size 64 \
 		--learning-rate 1e-3 --out $(RUN) --resume
-	@echo "== 5/5 done. Open $(RUN)/report.html"
+	@echo "== 6/6 done. Open $(RUN)/report.html"
 
 lint: setup
 	$(BIN)/ruff check .

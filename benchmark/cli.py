@@ -14,23 +14,19 @@ import torch
 
 from benchmark.config import LOSSES, SUPERVISED, Config, fitting_space
 from benchmark.encoders import ENCODERS
-from benchmark.metrics import LEAST_ROWS
 from benchmark.report import write_results
 from benchmark.run import RunFolder
+from benchmark.sources import Machine
 from benchmark.spaces import OUTPUT_SPACES
-from benchmark.training import Machine, train
-from threedident.dataset import ThreeDIdent
+from benchmark.splits import identity, open_splits
+from benchmark.training import train
 from threedident.errors import Interrupted
 from threedident.locking import locked
 from threedident.machine import processors
-from threedident.manifest import require_alike
-from threedident.storage import sha256
-from threedident.verify import quick_check
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _SCORES_PER_RUN = 10
-_SOUND_ROWS_PER_FACTOR = 20
 
 
 def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -60,6 +56,12 @@ def _positive(name: str, default: float, text: str) -> Callable[[_Command], _Com
 @click.command(context_settings={"show_default": True})
 @click.option("--encoder", type=click.Choice(ENCODERS), default="resnet18", help="Architecture.")
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data/3dident"))
+@click.option(
+    "--resolution",
+    type=click.IntRange(1),
+    default=None,
+    help="Edge of the images in pixels [default: that of the data set].",
+)
 @click.option(
     "--loss",
     type=click.Choice(LOSSES),
@@ -99,6 +101,7 @@ def _positive(name: str, default: float, text: str) -> Callable[[_Command], _Com
 def benchmark(
     encoder: str,
     data: Path,
+    resolution: int | None,
     loss: str,
     output_space: str | None,
     conditional: Literal["normal", "laplace"],
@@ -123,12 +126,7 @@ def benchmark(
     """
     space = fitting_space(loss, output_space)
     machine = Machine(_device(device), _workers(workers))
-    splits = ThreeDIdent(data, "train"), ThreeDIdent(data, "test")
-    require_alike([split.manifest for split in splits if split.manifest is not None])
-    for split in splits:
-        quick_check(split.folder, len(split))
-    _check_factors(splits[0])
-    _check_test_split(splits[1])
+    splits = open_splits(data, resolution)
     if batch_size > len(splits[0]):
         raise ValueError(
             f"--batch-size: expected at most {len(splits[0])}, the images of the train split, "
@@ -142,8 +140,8 @@ def benchmark(
         conditional=conditional if contrastive else None,
         sigma=sigma if contrastive else None,
         temperature=temperature if contrastive else None,
-        data={split.folder.split: _identity(split) for split in splits},
-        resolution=splits[0][0][0].shape[-1],
+        data={split.folder.split: identity(split) for split in splits},
+        resolution=splits[0].resolution,
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -173,37 +171,6 @@ def benchmark(
     click.echo(f"report: {folder.report}")
 
 
-def _check_factors(train: ThreeDIdent) -> None:
-    """Every factor must vary on its own, or its score means nothing."""
-    origin = train.manifest.origin if train.manifest is not None else None
-    if origin is not None and (origin.space != "box" or origin.fixed):
-        found = f"fixed {', '.join(origin.fixed)}" if origin.fixed else f"the {origin.space} space"
-        raise ValueError(
-            f"--data: expected a data set of the box space whose ten factors all vary, found "
-            f"{found}; render one without --space and --fix"
-        )
-
-
-def _check_test_split(split: ThreeDIdent) -> None:
-    """Refuse a test split that cannot be scored, and warn of one that scores mostly noise.
-
-    Raises:
-        ValueError: there are too few images.
-    """
-    n, factors = len(split), split.latents.shape[1]
-    if n < LEAST_ROWS:
-        raise ValueError(
-            f"{split.folder.path}: expected at least {LEAST_ROWS} test images to score on, found "
-            f"{n}; render more with --n-test"
-        )
-    if n < _SOUND_ROWS_PER_FACTOR * factors:
-        click.echo(
-            f"note: R2 fits {factors} codes on {n // 2} test images, so its value is mostly "
-            f"noise; {_SOUND_ROWS_PER_FACTOR * factors} or more test images make it sound",
-            err=True,
-        )
-
-
 def _device(name: str) -> torch.device:
     """The device to compute on.
 
@@ -223,13 +190,6 @@ def _workers(asked: int | None) -> int:
     return asked if asked is not None else min(8, processors() // 2)
 
 
-def _identity(split: ThreeDIdent) -> str:
-    """Identifies a split's images, or at least its latents where images have no digests."""
-    if split.manifest is not None:
-        return split.manifest.digests.sums
-    return sha256(split.folder.raw_latents.read_bytes())
-
-
 def _run_name(config: Config) -> str:
     parts = [config.encoder, config.loss, config.output_space, config.conditional]
     return "-".join(part for part in parts if part)
@@ -239,6 +199,7 @@ def _command(config: Config, data: Path, folder: RunFolder) -> str:
     options: dict[str, object] = {
         "encoder": config.encoder,
         "data": data,
+        "resolution": config.resolution,
         "loss": config.loss,
         "output-space": config.output_space,
         "conditional": config.conditional,

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmark.sources import load
 from threedident.dataset import ThreeDIdent
+from threedident.loading import load
 
 _BATCH = 256
 
@@ -38,9 +38,10 @@ def represent(
     training = model.training
     model.eval()
     try:
-        batches = load(dataset, workers, batch_size=_BATCH)
+        starts = range(0, len(dataset), _BATCH)
+        batches = [range(start, min(start + _BATCH, len(dataset))) for start in starts]
         codes = []
-        for images, _ in batches:
+        for images in load(dataset.images, batches, workers):
             between()
             codes.append(model(images.to(device)).float().cpu())
     finally:

@@ -19,7 +19,8 @@ TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _DPI = 110
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
     return buffer.getvalue()
@@ -48,7 +49,7 @@ def curves(records: Sequence[dict[str, Any]]) -> bytes:
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
-    return _png(figure)
+    return png(figure)
 
 
 def _smooth(values: Array) -> Array:
@@ -72,7 +73,7 @@ def correlation(scores: Scores) -> bytes:
         axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
     axis.set_title("Pearson correlation, codes as assigned", fontsize=10)
     figure.colorbar(drawn, shrink=0.85)
-    return _png(figure)
+    return png(figure)
 
 
 def scatter(latents: Array, codes: Array, scores: Scores) -> bytes:
@@ -93,7 +94,7 @@ def scatter(latents: Array, codes: Array, scores: Scores) -> bytes:
     figure.supxlabel("true raw latent", fontsize=9)
     figure.supylabel("recovered", fontsize=9)
     figure.tight_layout()
-    return _png(figure)
+    return png(figure)
 
 
 def nearest_traversal(dataset: ThreeDIdent) -> bytes:
@@ -119,4 +120,4 @@ def nearest_traversal(dataset: ThreeDIdent) -> bytes:
         if column == 0:
             axis.set_ylabel(f"{TRAVERSAL_VALUES[row]:+.2f}", fontsize=7)
     figure.subplots_adjust(wspace=0.04, hspace=0.04)
-    return _png(figure)
+    return png(figure)

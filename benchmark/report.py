@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -14,6 +15,7 @@ import numpy as np
 from benchmark import figures
 from benchmark.config import Config
 from benchmark.run import RunFolder
+from benchmark.sources import build_pairs
 from benchmark.training import Result
 from threedident.dataset import ThreeDIdent
 from threedident.factors import LABELS
@@ -80,13 +82,22 @@ def write_results(
         if exact.is_file()
         else figures.nearest_traversal(train_split),
     }
+    pairs = build_pairs(config, train_split, first.seed)
+    if pairs is not None:
+        delivered = pairs.delivered()
+        pictures["delivered"] = figures.png(delivered.figure())
+        _write_json(folder.delivered, delivered.to_json())
     for name, png in pictures.items():
         write_bytes(folder.figures / f"{name}.png", png)
     scores = summary(results)
     page = _page(config, scores, first, pictures, splits, command, exact.is_file())
     write_bytes(folder.report, page.encode())
-    write_bytes(folder.scores, (json.dumps(scores, indent=2) + "\n").encode())
+    _write_json(folder.scores, scores)
     return scores
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    write_bytes(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def _settings(config: Config) -> dict[str, str]:

@@ -4,6 +4,7 @@ OUT/config.json              the resolved configuration
 OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), by seed
 OUT/checkpoints/seed-K.pt    the last checkpoint
 OUT/representations/seed-K.npy  codes of the test split, N x n
+OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
 OUT/scores.json              scores of each seed, untrained and trained, mean and SD
 OUT/figures/*.png, OUT/report.html
 """
@@ -43,6 +44,11 @@ class RunFolder:
     def scores(self) -> Path:
         """Final scores; its presence says that the run was finished."""
         return self.path / "scores.json"
+
+    @property
+    def delivered(self) -> Path:
+        """What the pairs delivered of the conditional."""
+        return self.path / "delivered.json"
 
     @property
     def report(self) -> Path:

@@ -1,29 +1,42 @@
-"""Batches to train on: an endless, addressed sequence of which step t is always the same."""
+"""Batches to train on: an endless, addressed sequence of which step t is always the same.
+
+Packed images are gathered where the encoder is; others come from loader processes. The batches
+are the same.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from threedident.conditionals import Conditional
+from benchmark.config import Config
 from threedident.counter import uniforms
 from threedident.dataset import ThreeDIdent
-from threedident.machine import die_with
-from threedident.pairs import PositivePairs
+from threedident.loading import load, slices
+from threedident.nearest_pairs import PositivePairs
+from threedident.pairs import Pair, Pairs
+from threedident.resident import ResidentImages, ResidentPairs, fits
 
 _ROW_STREAM = 2
-_NOTICE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run computes: none of its numbers should depend on it.
+
+    Arguments:
+        device: of the model.
+        workers: loader processes, where images are not packed.
+    """
+
+    device: torch.device
+    workers: int
 
 
 class Batch(NamedTuple):
@@ -51,88 +64,65 @@ class Source:
 
     Arguments:
         dataset: the train split.
-        conditional: draws positives; None for batches without any.
-        seed: with the step's number, all that a batch depends on.
+        pairs: of the train split; None for batches without positives.
+        seed: with the step's number, all that a batch without positives depends on.
         batch_size: rows of a batch.
-        workers: loader processes.
+        machine: where batches are wanted.
     """
 
     dataset: ThreeDIdent
-    conditional: Conditional | None
+    pairs: Pairs | None
     seed: int
     batch_size: int
-    workers: int
+    machine: Machine
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last - 1``."""
-        size = self.batch_size
-        if self.conditional is None:
-            rows = _RowBatches(len(self.dataset), self.seed, size, first, last)
-            for images, latents in self._load(self.dataset, rows):
-                yield Batch(images, None, latents)
+        """The batches of steps ``first`` to ``last - 1``, on the machine's device."""
+        numbers, device = slices(self.batch_size, first, last), self.machine.device
+        if fits(self.dataset if self.pairs is None else self.pairs, device):
+            fetch = self._resident()
+            yield from (fetch(items) for items in numbers)
         else:
-            pairs = PositivePairs(
-                self.dataset, self.conditional, seed=self.seed, length=last * size
-            )
-            for pair in self._load(pairs, _ItemBatches(size, first, last)):
-                yield Batch(pair.image, pair.positive_image, pair.latents)
+            loaded = load(self._load, numbers, self.machine.workers, pin=device.type == "cuda")
+            yield from (batch.to(device) for batch in loaded)
 
-    def _load(self, dataset: Dataset[Any], batches: Sampler[list[int]]) -> Iterator[Any]:
-        return load(dataset, self.workers, batch_sampler=batches)
+    def _load(self, items: range) -> Batch:
+        """One batch on the CPU."""
+        if self.pairs is not None:
+            return _batch(self.pairs.batch(items))
+        rows = self._rows(items)
+        latents = torch.from_numpy(self.dataset.latents[rows])
+        return Batch(self.dataset.images(rows), None, latents)
 
+    def _resident(self) -> Callable[[range], Batch]:
+        """Makes the same batches where the encoder is."""
+        device = self.machine.device
+        if self.pairs is not None:
+            pairs = ResidentPairs(self.pairs, device)
+            return lambda items: _batch(pairs.batch(items))
+        images = ResidentImages(self.dataset, device)
 
-def load(dataset: Dataset[Any], workers: int, **batching: Any) -> Iterator[Any]:
-    """The batches of a torch DataLoader, with errors of its processes as they were raised.
+        def fetch(items: range) -> Batch:
+            rows = torch.from_numpy(self._rows(items)).to(device)
+            return Batch(images.images(rows), None, images.latents(rows))
 
-    Arguments:
-        dataset: what to load.
-        workers: loader processes.
-        batching: how rows become batches, as :class:`torch.utils.data.DataLoader` takes it.
-    """
-    start = partial(_start_process, os.getpid())
-    loader = DataLoader(dataset, num_workers=workers, worker_init_fn=start, **batching)
-    try:
-        yield from loader
-    except (EOFError, ConnectionError):  # a process died in the middle of a batch
-        with suppress(RuntimeError):
-            time.sleep(_NOTICE_S)  # torch's signal handler says so here, or later anywhere
-        raise RuntimeError("DataLoader worker died in the middle of a batch") from None
-    except ValueError as error:  # from a process, torch hands over the whole traceback as text
-        last = str(error).strip().splitlines()[-1]
-        raise ValueError(last.removeprefix("ValueError: ")) from None
+        return fetch
 
-
-def _start_process(parent: int, _: int) -> None:
-    """Make a loader process leave Ctrl-C to the trainer, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with(parent)
+    def _rows(self, items: range) -> NDArray[np.int64]:
+        """Rows of the data set, uniform and independent, addressed by number."""
+        u = uniforms(self.seed, (_ROW_STREAM,), items, 1)[:, 0]
+        return (u * len(self.dataset)).astype(np.int64)
 
 
-class _ItemBatches(Sampler[list[int]]):
-    """Pair numbers in order: step t takes those from t B to (t + 1) B - 1."""
-
-    def __init__(self, size: int, first: int, last: int) -> None:
-        self._size, self._steps = size, range(first, last)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in self._steps:
-            yield list(range(step * self._size, (step + 1) * self._size))
-
-    def __len__(self) -> int:
-        return len(self._steps)
+def _batch(pair: Pair) -> Batch:
+    assert pair.latents is not None
+    return Batch(pair.image, pair.positive_image, pair.latents)
 
 
-class _RowBatches(_ItemBatches):
-    """Rows of the data set, uniform and independent, addressed by pair number."""
-
-    def __init__(self, rows: int, seed: int, size: int, first: int, last: int) -> None:
-        super().__init__(size, first, last)
-        self._rows, self._seed = rows, seed
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for items in super().__iter__():
-            u = uniforms(self._seed, (_ROW_STREAM,), items, 1)[:, 0]
-            yield (u * self._rows).astype(np.int64).tolist()
+def build_pairs(config: Config, dataset: ThreeDIdent, seed: int) -> Pairs | None:
+    """The pairs that a configuration trains on; None for the supervised loss."""
+    conditional = config.positives()
+    return None if conditional is None else PositivePairs(dataset, conditional, seed=seed)
 
 
 class Normalise(torch.nn.Module):

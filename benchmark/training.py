@@ -24,26 +24,14 @@ from benchmark.interrupts import deferred_interrupt
 from benchmark.losses import info_nce
 from benchmark.metrics import Scores, score
 from benchmark.run import RunFolder
-from benchmark.sources import Batch, Normalise, Source
+from benchmark.sources import Batch, Machine, Normalise, Source, build_pairs
 from threedident.dataset import ThreeDIdent
 from threedident.errors import Interrupted
+from threedident.loading import WorkerDied
 from threedident.progress import progress
 from threedident.storage import npy_bytes, write_bytes
 
 CHECKPOINT_PERIOD_S = 60.0
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run computes: none of its numbers should depend on it.
-
-    Arguments:
-        device: of the model.
-        workers: loader processes.
-    """
-
-    device: torch.device
-    workers: int
 
 
 @dataclass(frozen=True)
@@ -93,11 +81,12 @@ def train(
         Interrupted: the user stopped the run; a checkpoint was written.
     """
     model = build_model(config, splits[0], seed).to(machine.device)
+    pairs = build_pairs(config, splits[0], seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     step = _restore(folder, seed, model, optimizer)
     with folder.rewind(seed, step) as log:
         loop = _Loop(config, seed, splits[1], folder, machine, model, optimizer, log, step)
-        loop.run(Source(splits[0], config.positives(), seed, config.batch_size, machine.workers))
+        loop.run(Source(splits[0], pairs, seed, config.batch_size, machine))
     return _result(folder, seed, config.steps)
 
 
@@ -149,13 +138,8 @@ class _Loop:
                 if self._settled:
                     self._save()
                 raise Interrupted(f"interrupted: {self._way_on()}") from None
-            except RuntimeError as error:
-                if not str(error).startswith("DataLoader worker"):
-                    raise
-                raise ValueError(
-                    f"loader: expected its processes to live, but one died; {self._way_on()}, "
-                    "perhaps with fewer --workers"
-                ) from None
+            except WorkerDied as error:
+                raise ValueError(f"{error}; {self._way_on()}") from None
             self._save()
 
     def _way_on(self) -> str:
@@ -182,7 +166,7 @@ class _Loop:
 
     def _take_step(self, batch: Batch) -> float:
         self._settled = False
-        loss = batch_loss(self.model, batch.to(self.machine.device), self.config)
+        loss = batch_loss(self.model, batch, self.config)
         value = loss.item()
         if not math.isfinite(value):
             raise ValueError(f"loss: expected a finite number, found {value} {self._advice()}")

@@ -66,7 +66,8 @@ from threedident.storage import ANNOTATIONS, MOST_ROWS, SplitFolder, load_npy
 @click.option(
     "--pairs",
     metavar="KIND:SCALE",
-    help="Beside every image its positive, from normal, laplace, gennorm3 or uniform.",
+    help="Beside every image its positive, from normal, laplace, gennorm3 or uniform; one scale, "
+    "or by commas one for each factor.",
 )
 @click.option("--annotate", metavar="mask,depth", help="Beside every image its mask, depth.")
 @RESOLUTION
@@ -154,7 +155,7 @@ def _spell_once(pairs: str) -> str:
     exponent = kind.removeprefix("gennorm")
     if exponent != kind:
         kind = f"gennorm{float(exponent):g}"
-    return f"{kind}:{float(scale)}"
+    return f"{kind}:{','.join(str(float(number)) for number in scale.split(','))}"
 
 
 def _anchors(out: Path, given: dict[str, Any], fixed: dict[str, float]) -> list[Request]:

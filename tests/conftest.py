@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,11 +87,30 @@ def make_images(
     return root
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Indexes are kept in a folder that goes with the tests, for their processes as well."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set drawn by Blender; tests must not change it."""
     root = tmp_path_factory.mktemp("rendered") / "data"
     result = cli("render", "--n", 12, "--n-test", 6, "--out", root, *DRAFT)
+    assert result.returncode == 0, result.stderr
+    return root
+
+
+@pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set with positives, drawn by Blender; tests must not change it."""
+    root = tmp_path_factory.mktemp("paired") / "data"
+    pairs = ("--pairs", "normal:0.1")
+    result = cli("render", "--n", 10, "--n-test", 4, "--out", root, *pairs, *DRAFT)
     assert result.returncode == 0, result.stderr
     return root
 

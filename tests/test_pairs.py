@@ -1,133 +1,244 @@
+"""Laws of all pairs: item k depends on (seed, k) alone, however it is asked for."""
+
 from __future__ import annotations
 
+import os
+import pickle
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
-from scipy.spatial.distance import cdist
 from torch.utils.data import DataLoader
 
-from tests.conftest import make_images
-from threedident import Laplace, Normal, PositivePairs, ThreeDIdent, VonMisesFisher
+from tests.conftest import cli, make_images
+from threedident import (
+    AugmentedPairs,
+    Normal,
+    PositivePairs,
+    RenderedPairs,
+    ResidentPairs,
+    ThreeDIdent,
+)
+from threedident.pairs import Pair, Pairs
+
+KINDS = ("row", "marginal", "rendered", "augmented")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> ThreeDIdent:
-    return ThreeDIdent(make_images(tmp_path_factory.mktemp("pairs"), n=200))
+def roots(tmp_path_factory: pytest.TempPathFactory, paired: Path) -> dict[str, Path]:
+    """Image files, the same packed, and a data set with positives, packed as well."""
+    plain = make_images(tmp_path_factory.mktemp("plain"), n=120)
+    packed = make_images(tmp_path_factory.mktemp("packed"), n=120)
+    for root in (packed, paired):
+        result = cli("pack", root)
+        assert result.returncode == 0, result.stderr
+    return {"plain": plain, "packed": packed, "paired": paired}
 
 
-def test_item_is_a_named_tuple_of_two_rows(data: ThreeDIdent) -> None:
-    pairs = PositivePairs(data, Normal(0.1))
-    pair = pairs[17]
-    anchors, positives = pairs.rows([17])
+def build(kind: str, roots: dict[str, Path], seed: int = 3, length: int | None = None) -> Pairs:
+    if kind == "rendered":
+        paired = ThreeDIdent(roots["paired"])
+        return RenderedPairs(paired, seed=seed, length=120 if length is None else length)
+    data = ThreeDIdent(roots["packed"])
+    if kind == "augmented":
+        return AugmentedPairs(data, seed=seed, length=length)
+    return PositivePairs(data, Normal(0.2), anchor=kind, seed=seed, length=length)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=KINDS)
+def pairs(request: pytest.FixtureRequest, roots: dict[str, Path]) -> Pairs:
+    return build(request.param, roots)
+
+
+def same(a: Pair, b: Pair) -> bool:
+    return all(x is y is None or torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_an_item_is_two_images_and_their_latents(pairs: Pairs) -> None:
+    pair = pairs[7]
+    draw = pairs.draw(np.array([7]))
     assert pair._fields == ("image", "positive_image", "latents", "positive_latents")
-    for image, latents, row in [
-        (pair.image, pair.latents, anchors[0]),
-        (pair.positive_image, pair.positive_latents, positives[0]),
-    ]:
-        assert (image == data[row][0]).all()
-        assert (latents == data[row][1]).all()
+    edge = pairs.dataset.resolution
+    assert pair.image.shape == pair.positive_image.shape == (3, edge, edge)
+    assert (pair.latents == pairs.dataset[draw.anchors[0]][1]).all()
+    assert (pair.positive_latents == pairs.positives[draw.positives[0]][1]).all()
+    if not pairs.changes_images:
+        assert torch.equal(pair.image, pairs.dataset[draw.anchors[0]][0])
+        assert torch.equal(pair.positive_image, pairs.positives[draw.positives[0]][0])
 
 
-def test_item_depends_on_seed_and_number_alone(data: ThreeDIdent) -> None:
-    pairs = PositivePairs(data, Normal(0.1), seed=3)
-    longer = PositivePairs(data, Normal(0.1), seed=3, length=10_000)
-    whole = np.stack(pairs.rows(np.arange(200)))
-    scattered = np.array([150, 3, 3, 77])
-    assert (np.stack(longer.rows(scattered)) == whole[:, scattered]).all()
-    other = np.stack(PositivePairs(data, Normal(0.1), seed=4).rows(np.arange(200)))
-    assert (other[0] != whole[0]).mean() > 0.9
+@pytest.mark.parametrize("kind", KINDS)
+def test_item_depends_on_seed_and_number_alone(kind: str, roots: dict[str, Path]) -> None:
+    pairs, longer = build(kind, roots), build(kind, roots, length=10_000)
+    whole = pairs.draw(np.arange(60))
+    scattered = np.array([50, 3, 3, 17])
+    for one, all_of_it in zip(longer.draw(scattered), whole, strict=True):
+        assert (one == all_of_it[scattered]).all()
+    assert same(longer[9], pairs[9])
+    other = build(kind, roots, seed=4).draw(np.arange(60))
+    assert (other.anchors != whole.anchors).mean() > 0.7
 
 
-def test_batches_equal_items_for_any_number_of_workers(data: ThreeDIdent) -> None:
-    pairs = PositivePairs(data, Laplace(0.2))
-    pairs.rows(range(10))  # faiss has run in this process before the workers are forked
-    loaders = [DataLoader(pairs, batch_size=32, num_workers=w) for w in (0, 1, 2)]
-    epochs = [[*map(tuple, loader)] for loader in loaders]
-    for batches in zip(*epochs, strict=True):
-        for fields in zip(*batches, strict=True):
-            assert all((field == fields[0]).all() for field in fields)
-    assert (epochs[0][0][1][5] == pairs[5].positive_image).all()
+def test_batches_equal_items(pairs: Pairs) -> None:
+    numbers = [4, 9, 4, 0]
+    batch, listed = pairs.batch(numbers), pairs.__getitems__(numbers)
+    for place, number in enumerate(numbers):
+        one = pairs[number]
+        assert same(listed[place], one)
+        assert same(Pair(*(field[place] for field in batch)), one)
 
 
-def test_a_batch_is_fetched_at_once(data: ThreeDIdent) -> None:
-    pairs = PositivePairs(data, Normal(0.1))
-    batch = pairs.__getitems__([4, 9, 4])
-    assert [torch.equal(batch[0].image, other.image) for other in batch] == [True, False, True]
-    assert torch.equal(batch[1].positive_latents, pairs[9].positive_latents)
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_loaders_give_the_same_for_any_number_of_workers(pairs: Pairs, workers: int) -> None:
+    pairs.draw(np.arange(10))  # faiss has run in this process before the workers are forked
+    batches = list(pairs.loader(4, workers=workers, steps=3))
+    for step, batch in enumerate(batches):
+        assert same(batch, pairs.batch(range(4 * step, 4 * step + 4)))
+    plain = DataLoader(pairs, batch_size=4, num_workers=workers)
+    for ours, theirs in zip(batches, plain, strict=False):
+        assert same(ours, theirs)
 
 
-def test_positive_is_the_nearest_other_row(data: ThreeDIdent) -> None:
-    pairs = PositivePairs(data, Normal(0.3), length=500)
-    anchors, positives = pairs.rows(np.arange(500))
-    assert (anchors != positives).all()
-    drawn = drawn_positives(pairs, np.arange(500))
-    distances = cdist(drawn, data.latents)
-    distances[np.arange(500), anchors] = np.inf
-    snapped = distances[np.arange(500), positives]
-    assert snapped == pytest.approx(distances.min(axis=1), abs=1e-9)
-
-
-def drawn_positives(pairs: PositivePairs, items: np.ndarray) -> np.ndarray:
-    """What the conditional drew before it was snapped, from the documented addresses."""
-    from threedident.counter import uniforms
-
-    u = uniforms(pairs.seed, (1,), items, 11)
-    return pairs.conditional.transform(pairs.dataset.latents[pairs.rows(items)[0]], u[:, 1:])
-
-
-def test_anchors_are_uniform_over_rows(data: ThreeDIdent) -> None:
-    anchors, _ = PositivePairs(data, Normal(0.1)).rows(np.arange(40_000))
-    counts = np.bincount(anchors, minlength=200)
-    assert stats.chisquare(counts).pvalue > 1e-4
-
-
-def test_positives_stay_close_in_latent_space(data: ThreeDIdent) -> None:
-    anchors, positives = PositivePairs(data, Normal(0.1)).rows(np.arange(2000))
-    step = np.linalg.norm(data.latents[anchors] - data.latents[positives], axis=1).mean()
-    unrelated = np.linalg.norm(
-        data.latents[anchors] - np.roll(data.latents[anchors], 1, 0), axis=1
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_share_each_step(pairs: Pairs, world_size: int) -> None:
+    alone = list(pairs.loader(6, steps=3))
+    shares = zip(
+        *(pairs.loader(6, steps=3, rank=r, world_size=world_size) for r in range(world_size)),
+        strict=True,
     )
-    assert step < 0.8 * unrelated.mean()
+    for batch, parts in zip(alone, shares, strict=True):
+        assert same(batch, Pair(*(torch.cat(fields) for fields in zip(*parts, strict=True))))
 
 
-def test_length_and_ends(data: ThreeDIdent) -> None:
-    assert len(PositivePairs(data, Normal(0.1))) == len(data)
-    pairs = PositivePairs(data, Normal(0.1), length=3)
+def test_a_loader_can_begin_later(pairs: Pairs) -> None:
+    whole, late = list(pairs.loader(3, steps=5)), list(pairs.loader(3, first=2, steps=3))
+    assert all(same(a, b) for a, b in zip(whole[2:], late, strict=True))
+    assert len(list(pairs.loader(3))) == len(pairs) // 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_can_keep_the_latents_to_itself(pairs: Pairs, workers: int) -> None:
+    [batch] = pairs.loader(4, steps=1, workers=workers, latents=False)
+    assert batch.latents is batch.positive_latents is None
+    assert torch.equal(batch.image, pairs.batch(range(4)).image)
+
+
+def test_images_come_out_channels_last(pairs: Pairs) -> None:
+    if not pairs.changes_images:
+        assert pairs.batch(range(4)).image.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_survives_pickling_after_use(pairs: Pairs) -> None:
+    before = pairs[3]
+    assert same(pickle.loads(pickle.dumps(pairs))[3], before)
+
+
+def test_packs_change_nothing(roots: dict[str, Path]) -> None:
+    ours, theirs = (
+        PositivePairs(ThreeDIdent(roots[name]), Normal(0.2)) for name in ("packed", "plain")
+    )
+    assert same(ours.batch(range(50)), theirs.batch(range(50)))
+
+
+def test_tensors_draw_what_arrays_draw(pairs: Pairs) -> None:
+    arrays, tensors = pairs.draw(np.arange(100)), pairs.draw(torch.arange(100))
+    for array, tensor in zip(arrays, tensors, strict=True):
+        assert isinstance(tensor, torch.Tensor)
+        assert tensor.numpy() == pytest.approx(array, abs=1e-12)
+    assert (tensors.positives.numpy() == arrays.positives).all()
+
+
+@pytest.mark.parametrize("kind", ["row", "marginal", "rendered"])
+def test_resident_pairs_are_those_of_the_loader(kind: str, roots: dict[str, Path]) -> None:
+    pairs = build(kind, roots)
+    resident = ResidentPairs(pairs, torch.device("cpu"))
+    for ours, theirs in zip(resident.batches(6, steps=4), pairs.loader(6, steps=4), strict=True):
+        assert same(ours, theirs)
+        assert ours.image.is_contiguous(memory_format=torch.channels_last)
+    shares = resident.batches(6, first=1, steps=1, rank=1, world_size=2, latents=False)
+    [share] = shares
+    assert torch.equal(share.image, pairs.batch(range(9, 12)).image)
+    assert share.latents is None
+
+
+def test_resident_pairs_need_packed_images_as_they_are(roots: dict[str, Path]) -> None:
+    cpu = torch.device("cpu")
+    plain = ThreeDIdent(roots["plain"])
+    with pytest.raises(ValueError, match="expected a pack of 16 pixels, found none"):
+        ResidentPairs(PositivePairs(plain, Normal(0.1)), cpu)
+    changed = ThreeDIdent(roots["packed"], transform=lambda picture: picture)
+    with pytest.raises(ValueError, match="found a transform"):
+        ResidentPairs(PositivePairs(changed, Normal(0.1)), cpu)
+    with pytest.raises(ValueError, match="found AugmentedPairs"):
+        ResidentPairs(build("augmented", roots), cpu)
+
+
+def test_a_transform_makes_the_images(roots: dict[str, Path]) -> None:
+    def darker(picture: object) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(picture).astype(np.float32) / 510).permute(2, 0, 1)
+
+    changed = PositivePairs(ThreeDIdent(roots["packed"], transform=darker), Normal(0.2))
+    plain = PositivePairs(ThreeDIdent(roots["packed"]), Normal(0.2))
+    [batch] = changed.loader(5, steps=1)
+    assert batch.image == pytest.approx(plain.batch(range(5)).image / 510)
+    assert torch.equal(changed[3].positive_image, batch.positive_image[3])
+
+
+def test_length_and_ends(roots: dict[str, Path]) -> None:
+    assert len(build("row", roots)) == 120
+    pairs = build("row", roots, length=3)
     assert len(pairs) == len(list(pairs)) == 3  # type: ignore[call-overload]
-    assert torch.equal(pairs[-1].image, pairs[2].image)
+    assert same(pairs[-1], pairs[2])
+    assert same(pairs[np.int64(1)], pairs[torch.tensor(1)])  # type: ignore[index]
     with pytest.raises(IndexError):
         pairs[3]
+    with pytest.raises(TypeError):
+        pairs[0:2]  # type: ignore[index]
 
 
-def test_conditional_must_fit_the_space(data: ThreeDIdent) -> None:
-    with pytest.raises(ValueError, match="unit sphere"):
-        PositivePairs(data, VonMisesFisher(10.0))
-
-
-def test_conditional_must_be_one(data: ThreeDIdent) -> None:
-    with pytest.raises(ValueError, match=r"such as Normal\(0\.1\), found 0\.1"):
-        PositivePairs(data, 0.1)  # type: ignore[arg-type]
-
-
-def test_indices_are_integers(data: ThreeDIdent) -> None:
-    pairs = PositivePairs(data, Normal(0.1))
-    assert torch.equal(pairs[np.int64(3)].image, pairs[torch.tensor(3)].image)  # type: ignore[index]
-    for items in (data, pairs):
-        with pytest.raises(TypeError):
-            items[0:2]  # type: ignore[index]
-    with pytest.raises(ValueError, match="non-negative"):
-        pairs.rows([-1])
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("field", "value"), [("seed", -1), ("length", 0)])
-def test_bad_numbers(data: ThreeDIdent, field: str, value: int) -> None:
+def test_bad_numbers(kind: str, roots: dict[str, Path], field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field}: expected"):
-        PositivePairs(data, Normal(0.1), **{field: value})  # type: ignore[arg-type]
+        build(kind, roots, **{field: value})
 
 
-def test_one_image_makes_no_pair(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least 2 images"):
-        PositivePairs(ThreeDIdent(make_images(tmp_path, n=1, digits=6)), Normal(0.1))
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"rank": 2, "world_size": 2}, "rank: expected 0 to 1, found 2"),
+        ({"world_size": 4}, "batch_size: expected a positive multiple of the 4 ranks, found 6"),
+        ({"first": -1}, "first: expected a step"),
+    ],
+)
+def test_impossible_loaders(pairs: Pairs, asked: dict[str, int], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        next(pairs.loader(6, steps=2, **asked))  # type: ignore[arg-type]
+
+
+class Killed(torch.utils.data.Dataset[int]):
+    """Stands for a transform: its process is killed when it comes to row 20."""
+
+    def __call__(self, picture: object) -> torch.Tensor:
+        if int(np.asarray(picture).sum()) % 5 == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return torch.zeros(3)
+
+
+def test_a_killed_loader_process_is_one_line(roots: dict[str, Path]) -> None:
+    data = ThreeDIdent(roots["packed"], transform=Killed())
+    pairs = PositivePairs(data, Normal(0.1))
+    with pytest.raises(ValueError, match="loader: expected its processes to live, but") as error:
+        list(pairs.loader(8, workers=2))
+    assert "\n" not in str(error.value)
+
+
+def test_an_error_in_a_loader_process_is_its_own_line(roots: dict[str, Path]) -> None:
+    def broken(_: object) -> torch.Tensor:
+        raise ValueError("picture: expected a teapot, found none; look again")
+
+    pairs = PositivePairs(ThreeDIdent(roots["packed"], transform=broken), Normal(0.1))
+    with pytest.raises(ValueError, match=r"^picture: expected a teapot, found none; look again$"):
+        list(pairs.loader(8, workers=2))

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from threedident.augmented_pairs import AugmentedPairs
     from threedident.conditionals import (
         GeneralizedNormal,
         Laplace,
@@ -20,15 +21,20 @@ if TYPE_CHECKING:
     )
     from threedident.dataset import ThreeDIdent
     from threedident.index import NearestLatents
-    from threedident.pairs import PositivePairs
+    from threedident.nearest_pairs import PositivePairs
+    from threedident.rendered_pairs import RenderedPairs
+    from threedident.resident import ResidentPairs
 
 __version__ = "0.1.0"
 __all__ = [
+    "AugmentedPairs",
     "GeneralizedNormal",
     "Laplace",
     "NearestLatents",
     "Normal",
     "PositivePairs",
+    "RenderedPairs",
+    "ResidentPairs",
     "ThreeDIdent",
     "Uniform",
     "VonMisesFisher",
@@ -36,11 +42,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AugmentedPairs": "augmented_pairs",
     "GeneralizedNormal": "conditionals",
     "Laplace": "conditionals",
     "NearestLatents": "index",
     "Normal": "conditionals",
-    "PositivePairs": "pairs",
+    "PositivePairs": "nearest_pairs",
+    "RenderedPairs": "rendered_pairs",
+    "ResidentPairs": "resident",
     "ThreeDIdent": "dataset",
     "Uniform": "conditionals",
     "VonMisesFisher": "conditionals",

@@ -1,8 +1,9 @@
 """Randomness by address: uniform numbers that depend only on (seed, stream, row).
 
 Philox-4x64-10 turns a counter and a key into four random words without any state, so row i
-is the same whether it is drawn alone, in a batch or in another process. The words are those
-of :class:`numpy.random.Philox`; numpy itself offers no random access to many counters at once.
+is the same whether it is drawn alone, in a batch, in another process or on a GPU. The words are
+those of :class:`numpy.random.Philox`; numpy itself offers no random access to many counters at
+once.
 
 References:
     Parallel Random Numbers: As Easy as 1, 2, 3, Salmon, Moraes, Dror, Shaw, 2011,
@@ -11,52 +12,77 @@ References:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, overload
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Words = NDArray[np.uint64]
+from threedident.arrays import is_tensor, namespace
+
+if TYPE_CHECKING:
+    import torch
 
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _MASK64 = (1 << 64) - 1
+_MANTISSA = (1 << 52) - 1
+_LOW = (1 << 32) - 1
 _HALF = np.uint64(32)
-_LOW = np.uint64(0xFFFFFFFF)
 
 
-def _multiply(a: int, b: Words) -> tuple[Words, Words]:
-    """High and low 64 bits of the 128-bit products ``a * b``."""
-    a_low, a_high = np.uint64(a & 0xFFFFFFFF), np.uint64(a >> 32)
-    b_low, b_high = b & _LOW, b >> _HALF
-    low = a_low * b_low
-    middle = a_high * b_low + (low >> _HALF)
-    cross = a_low * b_high + (middle & _LOW)
-    return a_high * b_high + (middle >> _HALF) + (cross >> _HALF), np.uint64(a) * b
+def _signed(word: int) -> int:
+    """The int64 of the same bits."""
+    return word - ((word >> 63) << 64)
 
 
-def philox(key: tuple[int, int], counters: Words) -> Words:
+def _upper(words: Any) -> Any:
+    """The high halves, as numbers below 2^32."""
+    if isinstance(words, np.ndarray):
+        return words >> _HALF
+    return (words >> 32) & _LOW  # torch shifts int64, and the sign with it
+
+
+def _multiply(factor: tuple[Any, Any, Any, Any], b: Any) -> tuple[Any, Any]:
+    """High and low 64 bits of the 128-bit products of a factor and ``b``."""
+    a_low, a_high, a, mask = factor
+    b_low, b_high = b & mask, _upper(b)
+    middle = a_high * b_low + _upper(a_low * b_low)
+    cross = a_low * b_high + (middle & mask)
+    return a_high * b_high + _upper(middle) + _upper(cross), a * b
+
+
+def philox(key: tuple[int, int], counters: Any) -> Any:
     """The Philox-4x64-10 block cipher.
 
     Arguments:
         key: two 64-bit words.
-        counters: shape (N, 4), uint64.
+        counters: shape (N, 4); a numpy array of uint64, or a tensor of int64 with the same bits.
 
     Returns:
-        Random words, shape (N, 4), uint64.
+        Random words, shape (N, 4), of the counters' kind.
     """
+    word: Any = np.uint64 if isinstance(counters, np.ndarray) else _signed
+    first, second = (tuple(map(word, (a & _LOW, a >> 32, a, _LOW))) for a in _MULTIPLIERS)
     c0, c1, c2, c3 = counters.T
     k0, k1 = key
     for _ in range(_ROUNDS):
-        high0, low0 = _multiply(_MULTIPLIERS[0], c0)
-        high1, low1 = _multiply(_MULTIPLIERS[1], c2)
-        c0, c1, c2, c3 = high1 ^ c1 ^ np.uint64(k0), low1, high0 ^ c3 ^ np.uint64(k1), low0
+        high0, low0 = _multiply(first, c0)
+        high1, low1 = _multiply(second, c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ word(k0), low1, high0 ^ c3 ^ word(k1), low0
         k0, k1 = (k0 + _WEYL[0]) & _MASK64, (k1 + _WEYL[1]) & _MASK64
-    return np.stack([c0, c1, c2, c3], axis=1)
+    return namespace(counters).stack([c0, c1, c2, c3], axis=1)
 
 
+@overload
+def uniforms(
+    seed: int, stream: tuple[int, ...], rows: torch.Tensor, count: int
+) -> torch.Tensor: ...
+@overload
 def uniforms(
     seed: int, stream: tuple[int, ...], rows: ArrayLike, count: int
-) -> NDArray[np.float64]:
+) -> NDArray[np.float64]: ...
+def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int) -> Any:
     """Uniform numbers in the open interval (0, 1), addressed by row.
 
     Arguments:
@@ -66,20 +92,42 @@ def uniforms(
         count: numbers per row.
 
     Returns:
-        Shape (N, count). The first numbers of a row do not depend on ``count``.
+        Shape (N, count), float64; of a tensor of rows, a tensor on their device with the same
+        bits. The first numbers of a row do not depend on ``count``.
 
     Raises:
-        ValueError: a negative row.
+        ValueError: rows that are negative, or no integers.
     """
     key = np.random.SeedSequence(seed, spawn_key=stream).generate_state(2, np.uint64)
-    signed = np.asarray(rows)
-    if signed.size and signed.min() < 0:
-        raise ValueError(f"rows: expected non-negative integers, found {signed.min()}")
-    index = signed.astype(np.uint64)
-    blocks = -(-count // 4)
-    counters = np.zeros((len(index), blocks, 4), dtype=np.uint64)
-    counters[..., 0] = np.arange(blocks, dtype=np.uint64)
-    counters[..., 1] = index[:, None]
+    index = _row_words(rows)
+    xp, blocks = namespace(index), -(-count // 4)
+    counters = xp.tile(_first_counters(blocks, index), (len(index), 1, 1))
+    counters[:, :, 1] = index[:, None]
     words = philox((int(key[0]), int(key[1])), counters.reshape(-1, 4))
-    mantissas = (words >> np.uint64(12)).reshape(len(index), 4 * blocks)[:, :count]
-    return (mantissas.astype(np.float64) + 0.5) * 2.0**-52
+    mantissas = ((words >> 12) & _MANTISSA).reshape(len(index), 4 * blocks)[:, :count]
+    return (xp.asarray(mantissas, dtype=xp.float64) + 0.5) * 2.0**-52
+
+
+def _first_counters(blocks: int, like: Any) -> Any:
+    """The counters of row 0, shape (blocks, 4), of the kind of ``like``."""
+    counters = np.zeros((blocks, 4), dtype=np.uint64)
+    counters[:, 0] = np.arange(blocks)
+    if is_tensor(like):
+        return namespace(like).tensor(counters.view(np.int64), device=like.device)
+    return counters
+
+
+def _row_words(rows: Any) -> Any:
+    """Rows, checked, as words: a numpy array of uint64, or a tensor of int64."""
+    index: Any = rows if is_tensor(rows) else np.asarray(rows)
+    if index.ndim != 1:
+        raise ValueError(
+            f"rows: expected shape (N,), found {tuple(index.shape)}; for one row use [row]"
+        )
+    if len(index) and "int" not in str(index.dtype):
+        raise ValueError(f"rows: expected integers, found {index.dtype}; convert them")
+    if len(index) and index.min() < 0:
+        raise ValueError(
+            f"rows: expected non-negative integers, found {int(index.min())}; count from 0"
+        )
+    return index.long() if is_tensor(index) else index.astype(np.uint64)

@@ -1,51 +1,106 @@
-"""Nearest rendered latents: exact Euclidean search with faiss. The only faiss import."""
+"""Nearest rendered latents by Euclidean distance. The only faiss import.
+
+- ``exact`` compares a query with every point.
+- ``hnsw`` walks a graph of near neighbours. Points enter it along a k-d tree, so that neighbours
+  in space are so in memory, and one by one, so that the same points make the same graph.
+- ``ivf`` compares a query with the points in the nearest of many cells.
+
+The approximate kinds are built once, searched as widely as it takes to find 999 of 1,000
+neighbours, and kept, see :mod:`threedident.index_cache`.
+
+References:
+    Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+    World graphs, Malkov, Yashunin, 2016, https://arxiv.org/abs/1603.09320
+    The Faiss library, Douze et al., 2024, https://arxiv.org/abs/2401.08281
+"""
 
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import faiss
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import get_worker_info
 
-from threedident.arrays import as_float64
+from threedident.index_cache import cache_path, load, store
+from threedident.neighbors import Neighbors, Points, finite_rows, kd_order, rank
+from threedident.progress import say
+from threedident.projection import Projection
+from threedident.storage import sha256
+
+KINDS = ("auto", "exact", "hnsw", "ivf")
+DEVICES = ("cpu", "cuda")
 
 _SPARE = 4
-
-
-class Neighbors(NamedTuple):
-    """The k nearest points of every query, nearest first.
-
-    Arguments:
-        distances: Euclidean, shape (Q, k), float64.
-        indices: rows of the indexed latents, shape (Q, k), int64.
-    """
-
-    distances: NDArray[np.float64]
-    indices: NDArray[np.int64]
+_FEW = 10_000  # points that are compared with every query sooner than a graph is built
+_LINKS, _BUILD_EFFORT, _LEAF = 16, 60, 16
+_MANY = 50_000  # points that take long enough to build over to say so
+_HELD_OUT, _NEIGHBOURS = 2048, 2
+_RECALL = 0.9993  # looked for on tuning queries, so that 0.999 holds on others
+_EFFORTS = (16, 20, 24, 28, 32, 36, 40, 48, 64, 96, 128, 192, 256, 512, 1024)
 
 
 class NearestLatents:
-    """An exact index over latents.
+    """An index over latents.
 
     Arguments:
         latents: points, shape (N, d), finite.
+        kind: ``exact``, ``hnsw``, ``ivf``, or ``auto`` for the one of them that answers soonest:
+            on a GPU and for few points ``exact``, else ``hnsw``.
+        device: ``cpu`` or ``cuda``.
+        factors: names of the factors whose distance counts, such as ``["x", "y", "z"]``; by
+            default all columns. Queries are rows of the same space, or of those columns alone.
+
+    Attributes:
+        kind: the kind that was taken.
+        recall: share of the two nearest points that a search finds, measured at the build on
+            queries beside the points; 1 for ``exact``.
 
     Raises:
-        ValueError: the latents are not a finite N x d array with N >= 1.
+        ValueError: the latents are not a finite N x d array with N >= 1, there is no such kind,
+            device or factor, or the cached index is damaged.
     """
 
-    def __init__(self, latents: ArrayLike) -> None:
-        self._points = _points(latents, "latents")
-        if len(self._points) == 0:
+    def __init__(
+        self,
+        latents: ArrayLike,
+        kind: str = "auto",
+        device: str = "cpu",
+        factors: Sequence[str] | None = None,
+    ) -> None:
+        rows = finite_rows(latents, "latents")
+        if len(rows) == 0:
             raise ValueError("latents: expected at least one row to index, found none")
+        self._projection = Projection(rows.shape[1], factors)
+        self._points = self._projection.points(rows, "latents")
         self._points.setflags(write=False)
+        self.device = device
+        self.kind = _resolve(kind, device, len(rows))
         self._faiss: Any = None
+        self.recall = 1.0
+        self._index()
+
+    @property
+    def factors(self) -> tuple[str, ...] | None:
+        """The factors whose distance counts; None for all columns."""
+        return self._projection.factors
+
+    @property
+    def dimension(self) -> int:
+        """Columns of a row of latents."""
+        return self._projection.columns
 
     def __len__(self) -> int:
         return len(self._points)
+
+    def is_over(self, latents: ArrayLike) -> bool:
+        """Whether these latents, shape (N, d), are those that were indexed."""
+        rows = finite_rows(latents, "latents")
+        return np.array_equal(self._projection.points(rows, "latents"), self._points)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_faiss": None}
@@ -60,47 +115,146 @@ class NearestLatents:
             queries: points, shape (Q, d), finite.
             k: neighbours per query, at most the number of latents.
 
+        Returns:
+            Arrays, or tensors on the queries' device where those are a tensor.
+
         Raises:
             ValueError: the queries have another dimension or are not finite, or k is too large.
         """
-        points, wanted = self._points, _points(queries, "queries")
-        if wanted.shape[1] != points.shape[1]:
-            raise ValueError(
-                f"queries: expected {points.shape[1]} columns as the latents have, found "
-                f"{wanted.shape[1]}; pass rows of the same space"
-            )
+        wanted = self._projection.points(finite_rows(queries, "queries"), "queries")
         k = operator.index(k)
-        if not 1 <= k <= len(points):
-            raise ValueError(f"k: expected 1 to {len(points)} neighbours, found {k}; lower k")
+        if not 1 <= k <= len(self):
+            raise ValueError(f"k: expected 1 to {len(self)} neighbours, found {k}; lower k")
+        neighbors = self._nearest(wanted, k)
+        if not isinstance(queries, torch.Tensor):
+            return neighbors
+        return Neighbors(*(torch.from_numpy(field).to(queries.device) for field in neighbors))
+
+    def _nearest(self, wanted: Points, k: int) -> Neighbors:
         if len(wanted) == 0:
-            return Neighbors(np.empty((0, k)), np.empty((0, k), dtype=np.int64))
-        _, found = self._index().search(wanted, min(k + _SPARE, len(points)))
+            return Neighbors(np.empty((0, k)), np.empty((0, k), np.int64))
+        found = self._candidates(wanted, min(k + _SPARE, len(self)))
+        return rank(self._points, wanted, found, k)
+
+    def _candidates(self, wanted: Points, k: int) -> NDArray[np.int64]:
+        """Rows that may be the nearest, shape (Q, k)."""
+        found = self._index().search(wanted, k, params=self._reach(k))[1]
+        lost = (found < 0).any(axis=1)  # a graph or a cell may hold fewer points than asked for
+        if lost.any() and self.kind != "exact":
+            found[lost] = faiss.knn(wanted[lost], self._points, k)[1]
         if (found < 0).any():
             raise ValueError(
                 "queries: expected points near the latents, found one too far to square"
             )
-        steps = points[found].astype(np.float64) - wanted[:, None]
-        distances = np.linalg.norm(steps, axis=2)
-        order = np.lexsort((found, distances), axis=1)[:, :k]
-        return Neighbors(
-            np.take_along_axis(distances, order, axis=1),
-            np.take_along_axis(found.astype(np.int64), order, axis=1),
-        )
+        return np.asarray(found)
 
     def _index(self) -> Any:
         if get_worker_info() is not None:
             faiss.omp_set_num_threads(1)  # threads started before a fork do not survive it
         if self._faiss is None:
-            self._faiss = faiss.IndexFlatL2(self._points.shape[1])
-            self._faiss.add(self._points)
+            self._faiss = self._open()
         return self._faiss
 
+    def _open(self) -> Any:
+        """The index: made here if exact, from the cache where it was built before, or built."""
+        if self.kind == "exact":
+            flat = faiss.IndexFlatL2(self._points.shape[1])
+            flat.add(self._points)
+            return _on(self.device, flat)
+        digest = sha256(np.array(self._points.shape).tobytes() + self._points.tobytes())
+        path = cache_path(faiss.__version__, self.kind, digest)
+        cached = load(path, faiss.__version__, self.kind, digest)
+        if cached is not None:
+            header, content = cached
+            self._effort, self.recall = header.effort, header.recall
+            built = faiss.deserialize_index(np.frombuffer(content, np.uint8))
+        else:
+            built = self._build()
+            content = faiss.serialize_index(built).tobytes()
+            known = {"faiss": faiss.__version__, "kind": self.kind, "points": digest}
+            store(path, content, effort=self._effort, recall=self.recall, **known)
+        return _on(self.device, built)
 
-def _points(values: ArrayLike, name: str) -> NDArray[np.float32]:
-    points = np.array(as_float64(values), dtype=np.float32, order="C")
-    if points.ndim != 2:
-        raise ValueError(f"{name}: expected shape (rows, d), found {points.shape}; pass rows")
-    if not np.isfinite(points).all():
-        row = int(np.argwhere(~np.isfinite(points))[0, 0])
-        raise ValueError(f"{name}: expected finite numbers, found NaN or infinity in row {row}")
-    return points
+    def _build(self) -> Any:
+        n = len(self)
+        if n >= _MANY:
+            say(f"index: building {self.kind} over {n} latents; it is kept for the next time")
+        built = _hnsw(self._points) if self.kind == "hnsw" else _ivf(self._points)
+        self._faiss = built
+        tuning, held_out = (_beside(self._points, seed) for seed in (0, 1))
+        for self._effort in _EFFORTS:
+            if self._recall(tuning) >= _RECALL:
+                break
+        self.recall = self._recall(held_out)
+        return built
+
+    def _recall(self, queries: Points) -> float:
+        """The share of the nearest points that are found, ties counting as found."""
+        k = min(_NEIGHBOURS, len(self))
+        found = self._nearest(queries, k)
+        true = rank(
+            self._points,
+            queries,
+            faiss.knn(queries, self._points, min(k + _SPARE, len(self)))[1],
+            k,
+        )
+        return float((found.distances <= true.distances * (1.0 + 1e-12)).mean())
+
+    def _reach(self, k: int) -> Any:
+        if self.kind == "hnsw":
+            return faiss.SearchParametersHNSW(efSearch=max(self._effort, k))
+        return faiss.SearchParametersIVF(nprobe=self._effort) if self.kind == "ivf" else None
+
+
+def _resolve(kind: str, device: str, n: int) -> str:
+    """The kind to take."""
+    for name, value, known in (("kind", kind, KINDS), ("device", device, DEVICES)):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
+    if device == "cuda" and not getattr(faiss, "get_num_gpus", int)():
+        raise ValueError("device: expected cpu here, found cuda, but faiss sees no GPU; take cpu")
+    if device == "cuda" and kind == "hnsw":
+        raise ValueError(
+            "kind: expected exact or ivf on a GPU, found hnsw, which faiss has for CPUs alone"
+        )
+    if kind == "auto":
+        return "exact" if device == "cuda" or n <= _FEW else "hnsw"
+    return kind
+
+
+def _beside(points: Points, seed: int) -> Points:
+    """Queries as far from the points as these are from each other."""
+    rng = np.random.default_rng(seed)
+    rows = points[rng.integers(len(points), size=_HELD_OUT)]
+    near = faiss.knn(rows, points, min(_NEIGHBOURS, len(points)))[0][:, -1]
+    scale = np.sqrt(np.maximum(near, 0.0) / points.shape[1])[:, None]
+    return np.asarray(rows + scale * rng.standard_normal(rows.shape), np.float32)
+
+
+def _hnsw(points: Points) -> Any:
+    graph = faiss.IndexHNSWFlat(points.shape[1], _LINKS)
+    graph.hnsw.efConstruction = _BUILD_EFFORT
+    index, order = faiss.IndexIDMap(graph), kd_order(points, _LEAF)
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # threads would race, and make another graph each time
+    index.add_with_ids(points[order], order)
+    faiss.omp_set_num_threads(threads)
+    return index
+
+
+def _ivf(points: Points) -> Any:
+    cells = max(1, int(np.sqrt(len(points))))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(points.shape[1]), points.shape[1], cells)
+    index.cp.min_points_per_centroid = 1
+    index.train(points)
+    index.add(points)
+    return index
+
+
+def _on(device: str, index: Any) -> Any:
+    if device == "cpu":
+        return index
+    resources = faiss.StandardGpuResources()
+    there = faiss.index_cpu_to_gpu(resources, 0, index)
+    there.referenced_objects = [resources]
+    return there

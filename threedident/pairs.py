@@ -1,112 +1,215 @@
-"""Positive pairs by nearest-latent lookup.
+"""Positive pairs, addressed: item k depends on (seed, k) alone.
 
-Item k: an anchor row z, uniform over the data set, and a draw z~ ~ p(. | z), both functions of
-(seed, k) alone; the positive is the rendered image whose latent lies nearest to z~, or the
-second nearest where the nearest is the anchor itself.
+- :class:`threedident.nearest_pairs.PositivePairs`: by nearest-latent lookup.
+- :class:`threedident.rendered_pairs.RenderedPairs`: positives that were rendered exactly.
+- :class:`threedident.augmented_pairs.AugmentedPairs`: two augmentations of one image.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from torch.utils.data import Dataset
+from numpy.typing import ArrayLike
+from torch.utils.data import Dataset, default_collate
 
-from threedident.conditionals import Conditional
 from threedident.counter import uniforms
 from threedident.dataset import ThreeDIdent
-from threedident.index import NearestLatents
+from threedident.delivery import Delivered, measure
+from threedident.loading import load, slices
+from threedident.spaces import Space, find_space
 
 _PAIR_STREAM = 1
+_MEASURED = 10_000
 
 
 class Pair(NamedTuple):
-    """Two images and the raw latents behind each."""
+    """Two images and the raw latents behind each, of one pair or of a batch.
+
+    A loader that drops the latents leaves None in their place.
+    """
 
     image: Any
     positive_image: Any
-    latents: torch.Tensor
-    positive_latents: torch.Tensor
+    latents: torch.Tensor | None
+    positive_latents: torch.Tensor | None
 
 
-class PositivePairs(Dataset[Pair]):
-    """Positive pairs from rendered images.
+class Draw(NamedTuple):
+    """Pairs before their images are read: arrays, or tensors on one device.
 
     Arguments:
-        dataset: images and latents.
-        conditional: density p(z~ | z) of the latents' space.
+        anchors: rows of the anchors, shape (B,).
+        positives: rows of the positives in their own split, shape (B,).
+        z: anchors as drawn, shape (B, d).
+        z_positive: positives as the conditional drew them around ``z``, shape (B, d).
+    """
+
+    anchors: Any
+    positives: Any
+    z: Any
+    z_positive: Any
+
+
+class Pairs(Dataset[Pair], ABC):
+    """Pairs of images of one split.
+
+    Arguments:
+        dataset: images and latents of the anchors.
         seed: with the item's number, all that an item depends on.
         length: number of pairs, by default one for each image. Item k does not depend on it.
 
-    Raises:
-        ValueError: the conditional does not fit the latents, or there are fewer than two images.
+    Attributes:
+        changes_images: whether the images of a pair differ from those in the data set.
+        positives: images and latents of the positives; the same split unless they were rendered.
 
-    Example:
-        pairs = PositivePairs(ThreeDIdent("data/3dident"), Normal(0.1))
-        image, positive_image, latents, positive_latents = pairs[0]
+    Raises:
+        ValueError: the seed or the length is none.
     """
 
-    def __init__(
-        self,
-        dataset: ThreeDIdent,
-        conditional: Conditional,
-        *,
-        seed: int = 0,
-        length: int | None = None,
-    ) -> None:
-        if not isinstance(conditional, Conditional):
-            raise ValueError(
-                f"conditional: expected one such as Normal(0.1), found {conditional!r}"
-            )
-        if len(dataset) < 2:
-            raise ValueError(f"dataset: expected at least 2 images to pair, found {len(dataset)}")
-        seed = operator.index(seed)
-        if seed < 0:
+    changes_images: ClassVar[bool] = False
+
+    def __init__(self, dataset: ThreeDIdent, seed: int, length: int | None) -> None:
+        if operator.index(seed) < 0:
             raise ValueError(f"seed: expected a non-negative integer, found {seed}")
         if length is not None and length < 1:
             raise ValueError(f"length: expected at least 1 pair, found {length}")
-        self.dataset, self.conditional, self.seed = dataset, conditional, seed
+        self.dataset = self.positives = dataset
+        self.seed = operator.index(seed)
         self._length = len(dataset) if length is None else length
-        self._count = conditional.count(dataset.latents.shape[1])
-        conditional.transform(dataset.latents[:1], np.full((1, self._count), 0.5))
-        self._index = NearestLatents(dataset.latents)
+        self._tables: dict[torch.device, torch.Tensor] = {}  # the latents, by device
+
+    @abstractmethod
+    def draw(self, items: Any) -> Draw:
+        """Pairs by number, without their images.
+
+        Arguments:
+            items: numbers of pairs, shape (B,), as an array, or as a tensor on any device.
+
+        Returns:
+            Arrays, or tensors on the same device, of the same values.
+        """
+
+    def images(self, items: ArrayLike, draw: Draw) -> tuple[Any, Any]:  # noqa: ARG002
+        """The anchors' and the positives' images, each of shape (B, 3, H, W)."""
+        sides = (self.dataset, draw.anchors), (self.positives, draw.positives)
+        image, positive = (self._gather(dataset, rows) for dataset, rows in sides)
+        return image, positive
 
     def __len__(self) -> int:
         return self._length
-
-    def rows(self, items: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The data set's rows that make up pairs, without reading an image.
-
-        Arguments:
-            items: numbers of pairs, shape (B,).
-
-        Returns:
-            Rows of the anchors and rows of the positives, each of shape (B,).
-        """
-        u = uniforms(self.seed, (_PAIR_STREAM,), items, 1 + self._count)
-        latents = self.dataset.latents
-        anchors = (u[:, 0] * len(latents)).astype(np.int64)
-        drawn = self.conditional.transform(latents[anchors], u[:, 1:])
-        nearest = self._index.search(drawn, k=2).indices
-        return anchors, np.where(nearest[:, 0] == anchors, nearest[:, 1], nearest[:, 0])
 
     def __getitem__(self, item: int) -> Pair:
         return self.__getitems__([item])[0]
 
     def __getitems__(self, items: Sequence[int]) -> list[Pair]:
-        """A whole batch: one vectorised draw and one search, however many items."""
-        anchors, positives = self.rows(
-            [range(self._length)[operator.index(item)] for item in items]
-        )
-        return [
-            self._pair(a, p) for a, p in zip(anchors.tolist(), positives.tolist(), strict=True)
-        ]
+        """A whole batch, as torch's DataLoader asks for it: one draw, one search, one read."""
+        batch = self.batch([range(self._length)[operator.index(item)] for item in items])
+        fields = [_each(field) for field in batch]
+        return [Pair(*pair) for pair in zip(*fields, strict=True)]
 
-    def _pair(self, anchor: int, positive: int) -> Pair:
-        image, latents = self.dataset[anchor]
-        positive_image, positive_latents = self.dataset[positive]
-        return Pair(image, positive_image, latents, positive_latents)
+    def batch(self, items: ArrayLike, latents: bool = True) -> Pair:
+        """Pairs by number, as one batch.
+
+        Arguments:
+            items: non-negative numbers of pairs, shape (B,), beyond the length, too.
+            latents: whether the batch holds the latents, or None in their place.
+
+        Returns:
+            Images of shape (B, 3, H, W), uint8, channels-last in memory, or what the data set's
+            transform makes of them; latents of shape (B, d), float32.
+        """
+        numbers = np.asarray(items, np.int64)
+        draw = self.draw(numbers)
+        image, positive = self.images(numbers, draw)
+        if not latents:
+            return Pair(image, positive, None, None)
+        z = torch.from_numpy(self.dataset.latents[draw.anchors])
+        return Pair(image, positive, z, torch.from_numpy(self.positives.latents[draw.positives]))
+
+    def loader(
+        self,
+        batch_size: int,
+        *,
+        workers: int = 0,
+        first: int = 0,
+        steps: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        latents: bool = True,
+        pin: bool = False,
+    ) -> Iterator[Pair]:
+        """Batches in order: step t holds the pairs t B to (t + 1) B - 1.
+
+        They do not depend on the number of loader processes, and the shares of all ranks
+        together are the batches that one rank alone would get.
+
+        Arguments:
+            batch_size: pairs of a step, over all ranks.
+            workers: loader processes; 0 to make batches in this one.
+            first: the first step.
+            steps: how many; by default, as many as the pairs fill.
+            rank: of this process among those that share each step.
+            world_size: number of such processes.
+            latents: False keeps the latents from whoever gets the batches.
+            pin: put tensors into page-locked memory, from which GPUs copy faster.
+
+        Raises:
+            ValueError: the numbers do not fit each other, or a loader process was killed.
+        """
+        last = self.last_step(batch_size, first, steps)
+        batches = slices(batch_size, first, last, rank, world_size)
+        return load(partial(self.batch, latents=latents), batches, workers, pin=pin)
+
+    def delivered(self, count: int = _MEASURED) -> Delivered:
+        """What the first ``count`` pairs deliver of what the conditional asks for."""
+        draw = self.draw(np.arange(count))
+        shown = self.dataset.latents[draw.anchors], self.positives.latents[draw.positives]
+        exact = self.positives is not self.dataset
+        return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns)
+
+    def last_step(self, batch_size: int, first: int, steps: int | None) -> int:
+        """The step after the last: ``steps`` from the first, or when the pairs are used up."""
+        return max(first, len(self) // batch_size) if steps is None else first + steps
+
+    def on(self, device: torch.device) -> Pairs:  # noqa: ARG002
+        """The same pairs, with all that is needed to draw them on a device."""
+        return self
+
+    @property
+    def space(self) -> Space:
+        """The space of the latents."""
+        manifest = self.dataset.manifest
+        return find_space("box" if manifest is None else manifest.origin.space)
+
+    def _uniforms(self, items: Any, count: int) -> Any:
+        return uniforms(self.seed, (_PAIR_STREAM,), items, count)
+
+    def _rows(self, u: Any) -> Any:
+        """Rows of the data set, uniform, of uniform numbers."""
+        rows = u * len(self.dataset)
+        return rows.long() if isinstance(rows, torch.Tensor) else rows.astype(np.int64)
+
+    def _latents_of(self, rows: Any) -> Any:
+        """Latents of the anchors' rows, float64, as an array or on the rows' device."""
+        if not isinstance(rows, torch.Tensor):
+            return self.dataset.latents[rows].astype(np.float64)
+        if rows.device not in self._tables:
+            self._tables[rows.device] = torch.tensor(self.dataset.latents, device=rows.device)
+        return self._tables[rows.device][rows].double()
+
+    @staticmethod
+    def _gather(dataset: ThreeDIdent, rows: Any) -> Any:
+        if dataset.transform is None:
+            return dataset.images(rows)
+        return default_collate([dataset[row][0] for row in rows.tolist()])
+
+
+def _each(field: Any) -> Sequence[Any]:
+    """The parts of a batch's field, one for each pair."""
+    return field.unbind() if isinstance(field, torch.Tensor) else field

@@ -7,31 +7,19 @@ and a von Mises-Fisher for its sphere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from threedident.conditionals import (
-    Array,
-    Conditional,
-    GeneralizedNormal,
-    Laplace,
-    Normal,
-    Uniform,
-    VonMisesFisher,
-    as_rows,
-)
+from threedident.arrays import is_tensor
+from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
+from threedident.density import Conditional
 from threedident.spaces import find_space
 
 _FORMS = "normal:S, laplace:S, gennormB:S or uniform:S"
-_LAWS: dict[str, Callable[[float], Conditional]] = {
-    "normal": Normal,
-    "laplace": Laplace,
-    "uniform": Uniform,
-}
+_Kind: TypeAlias = Callable[[float | Sequence[float]], Conditional]
+_LAWS: dict[str, _Kind] = {"normal": Normal, "laplace": Laplace, "uniform": Uniform}
 _GENERAL = "gennorm"
 
 
@@ -51,7 +39,8 @@ class Product(Conditional):
         parts: drawn from successive uniform numbers, each from its own.
 
     Raises:
-        ValueError: a column is drawn twice, or is none of the d.
+        ValueError: a column is drawn twice, or is none of the d, or a part takes no rows of so
+            many columns.
     """
 
     dimension: int
@@ -61,8 +50,10 @@ class Product(Conditional):
         columns = [column for part in self.parts for column in part.columns]
         if len(set(columns)) < len(columns) or not set(columns) <= set(range(self.dimension)):
             raise ValueError(
-                f"parts: expected disjoint columns below {self.dimension}, found {columns}"
+                f"parts: expected disjoint columns below {self.dimension}, found {columns}; give "
+                "each column to one part"
             )
+        self.count(self.dimension)
 
     def count(self, dimension: int) -> int:
         """The sum over the parts.
@@ -77,16 +68,20 @@ class Product(Conditional):
             )
         return sum(part.conditional.count(len(part.columns)) for part in self.parts)
 
-    def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array:
-        """See :class:`Conditional`."""
-        positives, u = as_rows(latents).copy(), np.asarray(uniforms)
-        self.count(positives.shape[1])
-        first = 0
+    def _place(self, rows: Any) -> Any:
+        placed = _copy(rows)
+        for part in self.parts:
+            columns = list(part.columns)
+            placed[:, columns] = part.conditional._place(rows[:, columns])
+        return placed
+
+    def _draw(self, anchors: Any, uniforms: Any) -> Any:
+        positives, first = _copy(anchors), 0
         for part in self.parts:
             columns = list(part.columns)
             end = first + part.conditional.count(len(columns))
-            positives[:, columns] = part.conditional.transform(
-                positives[:, columns], u[:, first:end]
+            positives[:, columns] = part.conditional._draw(
+                anchors[:, columns], uniforms[:, first:end]
             )
             first = end
         return positives
@@ -99,8 +94,9 @@ def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Prod
     kappa = 1 / S, as published.
 
     Arguments:
-        text: ``normal:S``, ``laplace:S``, ``gennormB:S`` or ``uniform:S`` with scale S > 0 and
-            exponent B >= 1, such as ``gennorm3:0.1``.
+        text: ``normal:S``, ``laplace:S``, ``gennormB:S`` or ``uniform:S`` with exponent B >= 1
+            and scale S > 0, such as ``gennorm3:0.1``; in the box also with one scale for each
+            free column, such as ``normal:0.1,0.2,0.1``.
         space: name of the latent space.
         fixed: raw value of each fixed factor; positives copy it from their anchors.
 
@@ -119,25 +115,36 @@ def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Prod
     free = tuple(i for i, name in enumerate(where.columns[: where.flat]) if name not in held)
     sphere = tuple(range(where.flat, len(where.columns)))
     try:
-        law, scale = _parse_law(text)
-        parts = [Part(free, law)]
+        kind, numbers = _parse_law(text)
+        _check_scales(len(numbers), 1 if sphere else len(free))
+        parts = [Part(free, kind(numbers if len(numbers) > 1 else numbers[0]))]
         if sphere:
-            parts.append(Part(sphere, VonMisesFisher(1.0 / scale)))
+            parts.append(Part(sphere, VonMisesFisher(1.0 / numbers[0])))
     except ValueError as error:
         raise ValueError(f"--pairs: expected {_FORMS}, found {text!r}; {error}") from None
     return Product(len(where.columns), tuple(parts))
 
 
-def _parse_law(text: str) -> tuple[Conditional, float]:
-    """The law of a coordinate and its scale."""
-    name, _, number = text.partition(":")
-    if name.startswith(_GENERAL):
-        scale = _number(number, "scale S")
-        return GeneralizedNormal(scale, _number(name.removeprefix(_GENERAL), "exponent B")), scale
-    if name not in _LAWS:
+def _parse_law(text: str) -> tuple[_Kind, tuple[float, ...]]:
+    """The kind of law and its scales."""
+    name, _, numbers = text.partition(":")
+    exponent = name.removeprefix(_GENERAL)
+    if exponent == name and name not in _LAWS:
         raise ValueError("name one of these, such as normal:0.1")
-    scale = _number(number, "scale S")
-    return _LAWS[name](scale), scale
+    scales = tuple(_number(number, "scale S") for number in numbers.split(","))
+    if exponent == name:
+        return _LAWS[name], scales
+    return partial(GeneralizedNormal, beta=_number(exponent, "exponent B")), scales
+
+
+def _check_scales(count: int, most: int) -> None:
+    if count not in (1, most):
+        several = f" or {most}, one for each free column" if most > 1 else ", as a sphere takes"
+        raise ValueError(f"scale S: expected one number{several}, found {count}; give so many")
+
+
+def _copy(rows: Any) -> Any:
+    return rows.clone() if is_tensor(rows) else rows.copy()
 
 
 def _number(text: str, name: str) -> float:

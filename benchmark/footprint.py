@@ -1,0 +1,59 @@
+"""The memory that loader processes take, each measured in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import re
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+from threedident.conditionals import Normal
+from threedident.dataset import ThreeDIdent
+from threedident.nearest_pairs import PositivePairs
+
+_BATCHES = 8
+_TORCH_ALONE = "import torch\nfrom benchmark.footprint import peak\nprint(peak('self'))"
+
+
+def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
+    """Peak bytes of each loader process beyond those of a process that imports torch alone.
+
+    Arguments:
+        root: a data set with a packed train split.
+        batch_size: pairs of a batch.
+        workers: loader processes.
+    """
+    script = (
+        "from pathlib import Path\nimport benchmark.footprint as f\n"
+        f"print(f.worker_peaks(Path({str(root)!r}), {batch_size}, {workers}))"
+    )
+    alone = json.loads(_run(_TORCH_ALONE))
+    return [peak - alone for peak in json.loads(_run(script))]
+
+
+def worker_peaks(root: Path, batch_size: int, workers: int) -> list[int]:
+    """Peak bytes of this process's loader processes, over some batches of pairs."""
+    pairs = PositivePairs(ThreeDIdent(root), Normal(0.1))
+    peaks: dict[int, int] = {}
+    for _ in islice(pairs.loader(batch_size, workers=workers), _BATCHES):
+        for process in multiprocessing.active_children():
+            assert process.pid is not None
+            peaks[process.pid] = peak(str(process.pid))
+    return list(peaks.values())
+
+
+def peak(process: str) -> int:
+    """The most bytes that a process of Linux has held in memory so far."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def _run(script: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout

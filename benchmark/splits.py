@@ -1,0 +1,75 @@
+"""The splits that a run trains and scores on, fit for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmark.metrics import LEAST_ROWS
+from threedident.dataset import ThreeDIdent
+from threedident.manifest import require_alike
+from threedident.storage import sha256
+from threedident.verify import quick_check
+
+_SOUND_ROWS_PER_FACTOR = 20
+
+
+def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeDIdent]:
+    """The train and the test split of a data set.
+
+    Arguments:
+        data: its folder.
+        resolution: edge of the images in pixels; None for that of the data set.
+
+    Raises:
+        ValueError: a split is not whole, they were not rendered alike, factors do not vary, or
+            there is too little to score on.
+    """
+    train = ThreeDIdent(data, "train", resolution=resolution)
+    test = ThreeDIdent(data, "test", resolution=resolution)
+    require_alike([split.manifest for split in (train, test) if split.manifest is not None])
+    for split in (train, test):
+        if split.pack is None:
+            quick_check(split.folder, len(split))
+    _check_factors(train)
+    _check_test_split(test)
+    return train, test
+
+
+def _check_factors(train: ThreeDIdent) -> None:
+    """Every factor must vary on its own, or its score means nothing."""
+    origin = train.manifest.origin if train.manifest is not None else None
+    if origin is not None and (origin.space != "box" or origin.fixed):
+        found = f"fixed {', '.join(origin.fixed)}" if origin.fixed else f"the {origin.space} space"
+        raise ValueError(
+            f"--data: expected a data set of the box space whose ten factors all vary, found "
+            f"{found}; render one without --space and --fix"
+        )
+
+
+def _check_test_split(split: ThreeDIdent) -> None:
+    """Refuse a test split that cannot be scored, and warn of one that scores mostly noise.
+
+    Raises:
+        ValueError: there are too few images.
+    """
+    n, factors = len(split), split.latents.shape[1]
+    if n < LEAST_ROWS:
+        raise ValueError(
+            f"{split.folder.path}: expected at least {LEAST_ROWS} test images to score on, found "
+            f"{n}; render more with --n-test"
+        )
+    if n < _SOUND_ROWS_PER_FACTOR * factors:
+        click.echo(
+            f"note: R2 fits {factors} codes on {n // 2} test images, so its value is mostly "
+            f"noise; {_SOUND_ROWS_PER_FACTOR * factors} or more test images make it sound",
+            err=True,
+        )
+
+
+def identity(split: ThreeDIdent) -> str:
+    """Identifies a split's images, or at least its latents where images have no digests."""
+    if split.manifest is not None:
+        return split.manifest.digests.sums
+    return sha256(split.folder.raw_latents.read_bytes())

@@ -1,0 +1,76 @@
+"""Large data sets without a renderer, to measure the data engine on: their pixels mean nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from threedident.channels import Channels
+from threedident.latents import sample_raw, to_physical
+from threedident.manifest import Digests, Manifest, Rendering, factor_records
+from threedident.origin import Origin
+from threedident.pack import PackFiles, PackRecord
+from threedident.storage import SplitFolder, npy_bytes, write_bytes
+
+_DISTINCT = 1000  # noise images; all others are links to them
+_UNREAD = "0" * 64  # digests that nobody looks at
+
+
+def noise_images(root: Path, rows: int, edge: int) -> None:
+    """A train split in the published layout whose images are noise of ``edge`` pixels."""
+    folder = SplitFolder(root, "train")
+    folder.images.mkdir(parents=True)
+    raw = sample_raw(0, "train", rows)
+    rng = np.random.default_rng(0)
+    for row in range(rows):
+        path = folder.image(row)
+        if row < _DISTINCT:
+            Image.fromarray(rng.integers(0, 256, (edge, edge, 3), np.uint8)).save(path)
+        else:
+            os.link(folder.image(row % _DISTINCT), path)
+    write_bytes(folder.latents, npy_bytes(to_physical(raw)))
+    write_bytes(folder.raw_latents, npy_bytes(raw))
+
+
+def sparse_pairs(root: Path, rows: int, edge: int, conditional: str) -> None:
+    """A train split with exact positives, both packed in sparse files of black images."""
+    anchors = Origin(split="train", seed=0)
+    folder = SplitFolder(root, "train")
+    _sparse_split(folder, anchors, rows, edge)
+    positives = anchors.model_copy(update={"conditional": conditional})
+    _sparse_split(folder.positives, positives, rows, edge)
+
+
+def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> None:
+    folder.packed.mkdir(parents=True)
+    raw = origin.draw(rows)
+    write_bytes(folder.raw_latents, npy_bytes(raw))
+    manifest = Manifest(
+        split=folder.split,
+        n=rows,
+        factors=factor_records(origin.space),
+        origin=origin,
+        rendering=Rendering(
+            resolution=edge,
+            quality="none",
+            hue_mode="wrapped",
+            device="none",
+            blender="none",
+            fingerprint="synthetic",
+        ),
+        channel_mean=(0.0, 0.0, 0.0),
+        channel_std=(0.0, 0.0, 0.0),
+        channels=Channels(),
+        digests=Digests(raw_latents=_UNREAD, latents=_UNREAD, sums=_UNREAD, sizes=_UNREAD),
+    )
+    write_bytes(folder.manifest, manifest.to_bytes())
+    files = PackFiles(folder, edge)
+    shape = (rows, edge, edge, 3)
+    np.lib.format.open_memmap(files.pixels, "w+", np.uint8, shape)  # type: ignore[no-untyped-call]
+    record = PackRecord(
+        resolution=edge, n=rows, images=_UNREAD, channels=Channels(), pixels=_UNREAD
+    )
+    write_bytes(files.record, record.model_dump_json().encode())

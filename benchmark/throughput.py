@@ -1,0 +1,223 @@
+"""``python -m benchmark.throughput``: what the data engine does, as ratios within one run.
+
+Every figure stands beside what it is compared with, measured on the same machine in the same
+run; what is compared takes turns, so that a change of the machine's pace meets both.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import DataLoader
+
+from benchmark.footprint import loader_footprint
+from benchmark.one_at_a_time import OneAtATime
+from benchmark.synthetic import noise_images, sparse_pairs
+from benchmark.waiting import waiting_share
+from threedident.cli import run
+from threedident.conditionals import Normal
+from threedident.dataset import ThreeDIdent
+from threedident.disk import require_room, spell_bytes
+from threedident.index import NearestLatents
+from threedident.nearest_pairs import PositivePairs
+from threedident.packing import Packing
+from threedident.pairs import Pairs
+from threedident.progress import progress, say
+from threedident.rendered_pairs import RenderedPairs
+from threedident.resident import ResidentPairs
+from threedident.storage import SplitFolder
+
+_BATCH = 512
+_WORKERS = 2
+_EDGE, _LARGE_EDGE = 64, 224
+_ROUNDS = 5
+_SCALE = 0.1
+_DELIVERED = 20_000
+_SLOW_BATCH, _SLOW_BATCHES = 64, 12
+_FAST_BATCHES = 80
+_STEPS = 12
+_CPU = torch.device("cpu")
+
+Row = tuple[str, str, str, str]
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--rows", type=click.IntRange(1000), default=250_000, help="Images of the data set.")
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Where to put it while measuring [default: the folder for temporary files].",
+)
+def throughput(rows: int, scratch: Path | None) -> None:
+    """Measure pairs per second, index, waiting, memory and delivered steps.
+
+    \b
+    Example:
+        python -m benchmark.throughput --rows 20000
+    """
+    with TemporaryDirectory(dir=scratch, prefix="throughput-") as folder:
+        root = Path(folder)
+        os.environ["XDG_CACHE_HOME"] = str(root)  # an index is built here, and goes with the rest
+        needed = 1.5 * rows * 3 * _EDGE**2
+        require_room(root, needed, "for noise to measure on", "give another --scratch")
+        say(f"{rows} noise images of {_EDGE} pixels into {root}, {spell_bytes(needed)}")
+        noise_images(root / "noise", rows, _EDGE)
+        plain = ThreeDIdent(root / "noise")
+        work = Packing(SplitFolder(root / "noise", "train"))
+        with progress("pack", work.n, "images") as advance:
+            work.run(advance)
+        sparse_pairs(root / "sparse", rows, _LARGE_EDGE, f"normal:{_SCALE}")
+        packed, sparse = ThreeDIdent(root / "noise"), ThreeDIdent(root / "sparse")
+        _show("Index: 512 queries at once, the two nearest latents", _index(packed))
+        _show(f"Pairs: {_WORKERS} loader processes, batches of {_BATCH}", _pairs(plain, packed))
+        _show("Waiting for data: ResNet-18 at 64 px, batches of 64 pairs", _waiting(plain, packed))
+        _show(
+            "Memory of loader processes beyond torch: 224 px, batches of 512", _memory(root, rows)
+        )
+        _show(
+            "Delivered steps: root mean square, mean over the factors", _delivered(packed, sparse)
+        )
+
+
+def _show(title: str, rows: Iterable[Row]) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in ("", "measured", "beside it", "ratio"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _index(dataset: ThreeDIdent) -> Iterator[Row]:
+    exact = NearestLatents(dataset.latents, kind="exact")
+    start = time.perf_counter()
+    fast = NearestLatents(dataset.latents)
+    built = time.perf_counter() - start
+    start = time.perf_counter()
+    NearestLatents(dataset.latents)
+    opened = time.perf_counter() - start
+    rng = np.random.default_rng(1)
+    queries = [
+        rng.uniform(-1.0, 1.0, (_BATCH, dataset.latents.shape[1])).astype(np.float32)
+        for _ in range(_ROUNDS)
+    ]
+    fast_s, exact_s = _in_turns(fast.search, exact.search, queries)
+    found, true = (
+        np.stack([index.search(q, k=2).indices for q in queries]) for index in (fast, exact)
+    )
+    recall = np.mean(
+        [
+            np.isin(f, t).mean()
+            for f, t in zip(found.reshape(-1, 2), true.reshape(-1, 2), strict=True)
+        ]
+    )
+    yield (
+        f"queries/s, auto ({fast.kind})",
+        f"{_BATCH / fast_s:.0f}",
+        f"{_BATCH / exact_s:.0f} exact",
+        f"{exact_s / fast_s:.1f}",
+    )
+    yield "recall, uniform queries", f"{recall:.5f}", f"{fast.recall:.5f} at the build", ""
+    yield "seconds to build", f"{built:.1f}", f"{opened:.2f} to open again", ""
+
+
+def _in_turns(
+    first: Callable[..., Any], second: Callable[..., Any], queries: list[NDArray[np.float32]]
+) -> tuple[float, float]:
+    """Median seconds of two searches that take turns, after one of each to warm up."""
+    times: list[list[float]] = [[], []]
+    for search in (first, second):
+        search(queries[0], k=2)
+    for some in queries:
+        for place, search in enumerate((first, second)):
+            start = time.perf_counter()
+            search(some, k=2)
+            times[place].append(time.perf_counter() - start)
+    return median(times[0]), median(times[1])
+
+
+def _pairs(plain: ThreeDIdent, packed: ThreeDIdent) -> Iterator[Row]:
+    index = NearestLatents(packed.latents)
+    exact = NearestLatents(packed.latents, kind="exact")
+    conditional = Normal(_SCALE)
+    pairs = PositivePairs(packed, conditional, index=index)
+    slow = OneAtATime(plain.folder, exact, conditional, length=_SLOW_BATCHES * _SLOW_BATCH)
+    base = _rate(DataLoader(slow, _SLOW_BATCH, num_workers=_WORKERS), _SLOW_BATCHES)
+    alone = _rate(DataLoader(slow, _SLOW_BATCH), _SLOW_BATCHES)
+    ways: dict[str, Callable[[], Iterable[Any]]] = {
+        "pairs.loader": lambda: pairs.loader(_BATCH, workers=_WORKERS),
+        "torch's DataLoader(pairs)": lambda: DataLoader(pairs, _BATCH, num_workers=_WORKERS),
+        "ResidentPairs, no processes": lambda: ResidentPairs(pairs, _CPU).batches(_BATCH),
+        "pairs.loader, PNG files": lambda: PositivePairs(plain, conditional, index=index).loader(
+            _BATCH, workers=_WORKERS
+        ),
+    }
+    yield (
+        "one at a time, in this process",
+        f"{alone:.0f} pairs/s",
+        f"{base:.0f}",
+        f"{alone / base:.1f}",
+    )
+    for name, way in ways.items():
+        rate = _rate(way(), min(_FAST_BATCHES, len(packed) // _BATCH))
+        yield name, f"{rate:.0f} pairs/s", f"{base:.0f} one at a time", f"{rate / base:.1f}"
+
+
+def _rate(batches: Iterable[Any], count: int) -> float:
+    """Pairs a second, from the second batch of ``count`` on."""
+    pairs, start = 0, 0.0
+    for number, batch in enumerate(islice(batches, count)):
+        if number == 0:
+            start = time.perf_counter()
+        else:
+            pairs += len(batch[0])
+    return pairs / (time.perf_counter() - start)
+
+
+def _waiting(plain: ThreeDIdent, packed: ThreeDIdent) -> Iterator[Row]:
+    for name, dataset, workers in (
+        ("packed, gathered here", packed, 0),
+        ("PNG files, one loader process", plain, 1),
+        ("PNG files, none", plain, 0),
+    ):
+        step, share = waiting_share(dataset, workers, _STEPS)
+        yield name, f"{100 * share:.2f} % of a step", f"{step:.2f} s a step", ""
+
+
+def _memory(root: Path, rows: int) -> Iterator[Row]:
+    sparse_pairs(root / "tenth", rows // 10, _LARGE_EDGE, f"normal:{_SCALE}")
+    for name, count in (("tenth", rows // 10), ("sparse", rows)):
+        peaks = loader_footprint(root / name, _BATCH, _WORKERS)
+        each = ", ".join(map(spell_bytes, peaks))
+        yield f"{count} images", each, f"{spell_bytes(sum(peaks))} together", ""
+
+
+def _delivered(packed: ThreeDIdent, sparse: ThreeDIdent) -> Iterator[Row]:
+    ways: dict[str, Pairs] = {
+        'anchor="marginal"': PositivePairs(packed, Normal(_SCALE), anchor="marginal"),
+        'anchor="row"': PositivePairs(packed, Normal(_SCALE)),
+        "rendered exactly": RenderedPairs(sparse),
+    }
+    for name, pairs in ways.items():
+        found = pairs.delivered(_DELIVERED)
+        asked, got = found.requested.mean(), found.delivered.mean()
+        snap = median(found.positive_snaps.tolist())
+        yield name, f"{got:.4f}, snap {snap:.3f}", f"{asked:.4f} requested", f"{got / asked:.3f}"
+
+
+if __name__ == "__main__":
+    run(throughput, "python -m benchmark.throughput")

@@ -1,0 +1,100 @@
+"""Positive pairs in the manner of SimCLR: two augmentations of one image.
+
+References:
+    A Simple Framework for Contrastive Learning of Visual Representations, Chen, Kornblith,
+    Norouzi, Hinton, 2020, https://arxiv.org/abs/2002.05709
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torchvision.transforms import v2
+
+from threedident.dataset import ThreeDIdent
+from threedident.pairs import Draw, Pairs
+
+Augmentation = Callable[[torch.Tensor], torch.Tensor]
+
+_JITTER = 0.8
+_BLUR_SIGMA = (0.1, 2.0)
+
+
+def simclr(resolution: int) -> Augmentation:
+    """The augmentations of SimCLR, at its colour strength 1: crop, flip, colour, grey, blur.
+
+    Arguments:
+        resolution: edge of the images in pixels.
+    """
+    blur = max(3, resolution // 10 | 1)
+    augment: Augmentation = v2.Compose(
+        [
+            v2.RandomResizedCrop(resolution, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(_JITTER, _JITTER, _JITTER, _JITTER / 4)], p=0.8),
+            v2.RandomGrayscale(p=0.2),
+            v2.RandomApply([v2.GaussianBlur(blur, _BLUR_SIGMA)], p=0.5),
+        ]
+    )
+    return augment
+
+
+class AugmentedPairs(Pairs):
+    """Two augmentations of each image; anchors are rows, uniform.
+
+    Arguments:
+        dataset: images and latents, without a transform.
+        augment: from an image (3, H, W), uint8, to another of one common shape; it draws from
+            torch's global generator, which is seeded for it and put back. By default
+            :func:`simclr`.
+        seed: with the item's number, all that an item depends on.
+        length: number of pairs, by default one for each image. Item k does not depend on it.
+
+    Raises:
+        ValueError: the data set has a transform of its own.
+
+    Example:
+        pairs = AugmentedPairs(ThreeDIdent("data/3dident"))
+    """
+
+    changes_images = True
+
+    def __init__(
+        self,
+        dataset: ThreeDIdent,
+        augment: Augmentation | None = None,
+        *,
+        seed: int = 0,
+        length: int | None = None,
+    ) -> None:
+        super().__init__(dataset, seed, length)
+        if dataset.transform is not None:
+            raise ValueError(
+                "dataset: expected one without a transform, found one; give it as augment"
+            )
+        self.augment = simclr(dataset.resolution) if augment is None else augment
+
+    def draw(self, items: Any) -> Draw:
+        """See :class:`threedident.pairs.Pairs`; the latents of both images are the same."""
+        anchors = self._rows(self._uniforms(items, 1)[:, 0])
+        z = self._latents_of(anchors)
+        return Draw(anchors, anchors, z, z)
+
+    def images(self, items: ArrayLike, draw: Draw) -> tuple[Any, Any]:
+        """See :class:`threedident.pairs.Pairs`."""
+        images = self.dataset.images(draw.anchors)
+        seeds = (self._uniforms(items, 3)[:, 1:] * 2.0**52).astype(np.int64)
+        with torch.random.fork_rng(devices=[]):
+            first, second = (
+                torch.stack([self._view(*pair) for pair in zip(images, column, strict=True)])
+                for column in seeds.T.tolist()
+            )
+        return first, second
+
+    def _view(self, image: torch.Tensor, seed: int) -> torch.Tensor:
+        torch.default_generator.manual_seed(seed)
+        return self.augment(image)

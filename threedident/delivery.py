@@ -1,0 +1,115 @@
+"""What pairs deliver of the conditional that was asked for.
+
+A nearest-latent lookup answers with what was rendered: the step between the two images is wider
+than the step that the conditional drew. Both are measured here, each as the root mean square of
+z~ - z in every column, which for Normal steps far from the box's ends is their scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Requested against delivered steps.
+
+    Arguments:
+        columns: names of the latents' columns, d of them.
+        requested: root mean square of the steps that the conditional draws, shape (d,).
+        delivered: root mean square of the steps between the latents of the two images, (d,).
+        anchor_snaps: Euclidean distance of each anchor as drawn to the one shown, shape (N,).
+        positive_snaps: the same of the positives.
+    """
+
+    columns: tuple[str, ...]
+    requested: Array
+    delivered: Array
+    anchor_snaps: Array
+    positive_snaps: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers, with the snap distances as quantiles."""
+        return {
+            "pairs": len(self.anchor_snaps),
+            "requested": dict(zip(self.columns, self.requested.tolist(), strict=True)),
+            "delivered": dict(zip(self.columns, self.delivered.tolist(), strict=True)),
+            "anchor_snaps": _quantiles(self.anchor_snaps),
+            "positive_snaps": _quantiles(self.positive_snaps),
+        }
+
+    def figure(self) -> Figure:
+        """Bars of requested against delivered steps, and the snap distances."""
+        from matplotlib.figure import Figure  # slow to import, and of use to figures alone
+
+        figure = Figure(figsize=(9.5, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+        places = np.arange(len(self.columns))
+        left.bar(places - 0.2, self.requested, 0.4, color="C0", label="requested")
+        left.bar(places + 0.2, self.delivered, 0.4, color="C1", label="delivered")
+        left.set_xticks(places, self.columns, rotation=40, ha="right", fontsize=8)
+        left.set(ylabel="root mean square of z~ - z", title="steps from anchor to positive")
+        left.set_ylim(top=1.2 * max(self.requested.max(), self.delivered.max(), 1e-9))
+        left.legend(frameon=False, ncols=2, loc="upper left")
+        _snap_histogram(right, {"anchor": self.anchor_snaps, "positive": self.positive_snaps})
+        for axis in (left, right):
+            axis.spines[["top", "right"]].set_visible(False)
+        return figure
+
+
+def measure(
+    shown: tuple[NDArray[np.float32], NDArray[np.float32]],
+    drawn: tuple[Array, Array],
+    exact: bool,
+    columns: Sequence[str],
+) -> Delivered:
+    """Compare pairs as drawn with pairs as shown.
+
+    Arguments:
+        shown: latents of the two images, each of shape (N, d).
+        drawn: anchors, and the positives that the conditional drew around them, each (N, d).
+        exact: the positives were rendered where they were drawn, so nothing was snapped.
+        columns: names of the d columns.
+    """
+    z, positive = (latents.astype(np.float64) for latents in shown)
+    distances = (np.linalg.norm(a - b, axis=1) for a, b in zip(drawn, (z, positive), strict=True))
+    anchor_snaps, positive_snaps = distances
+    return Delivered(
+        columns=tuple(columns),
+        requested=_root_mean_square(drawn[1] - drawn[0]),
+        delivered=_root_mean_square(positive - z),
+        anchor_snaps=anchor_snaps,
+        positive_snaps=np.zeros_like(anchor_snaps) if exact else positive_snaps,
+    )
+
+
+def _root_mean_square(steps: Array) -> Array:
+    return np.asarray(np.sqrt((steps**2).mean(axis=0)))
+
+
+def _quantiles(values: Array) -> dict[str, float]:
+    return {f"{q:g}": float(np.quantile(values, q)) for q in _QUANTILES}
+
+
+def _snap_histogram(axis: Any, snaps: dict[str, Array]) -> None:
+    """Histograms of distances; those that are all zero are said to be so."""
+    exact = [name for name, values in snaps.items() if not values.any()]
+    for name, values in snaps.items():
+        if name not in exact:
+            axis.hist(values, bins=40, histtype="step", label=name)
+    if exact:
+        axis.plot([], [], " ", label=f"{' and '.join(exact)}: 0, exact")
+    axis.set(xlabel="distance to what is shown", ylabel="pairs", title="snap distances")
+    axis.legend(frameon=False, fontsize=8)

@@ -1,0 +1,128 @@
+"""What every conditional p(z~ | z) can do: check anchors, and draw positives around them.
+
+A positive is a function of its anchor and of a fixed number of uniform numbers, so whoever owns
+the uniform numbers owns the randomness: a counter, a numpy generator or a torch generator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from threedident.arrays import as_float64, as_float64_like, is_torch_generator
+
+if TYPE_CHECKING:
+    import torch
+
+Array = NDArray[np.float64]
+
+_TINY = float(np.finfo(np.float64).tiny)
+
+
+class Conditional(ABC):
+    """A density over positives given anchors."""
+
+    @abstractmethod
+    def count(self, dimension: int) -> int:
+        """How many uniform numbers one positive takes.
+
+        Raises:
+            ValueError: the conditional takes no rows of that dimension.
+        """
+
+    def check(self, latents: ArrayLike) -> None:
+        """Refuse anchors of another space early, before anything is drawn.
+
+        Arguments:
+            latents: anchors, shape (N, d); a few rows will do.
+
+        Raises:
+            ValueError: they are none of the conditional's space.
+        """
+        rows = as_float64(latents)
+        self.count(_shape(rows)[1])
+        self._place(rows)
+
+    @overload
+    def transform(self, latents: ArrayLike, uniforms: torch.Tensor) -> torch.Tensor: ...
+    @overload
+    def transform(self, latents: ArrayLike, uniforms: ArrayLike) -> Array: ...
+    def transform(self, latents: Any, uniforms: Any) -> Any:
+        """Positives as a function of uniform numbers.
+
+        Arguments:
+            latents: anchors z in the conditional's space, shape (N, d).
+            uniforms: numbers in the open interval (0, 1), shape (N, count(d)). A tensor of them
+                makes torch compute, on its device and in float64.
+
+        Returns:
+            Positives z~, shape (N, d), float64; a tensor for a tensor of uniform numbers.
+
+        Raises:
+            ValueError: the anchors do not lie in the space, or the shapes do not fit.
+        """
+        u = as_float64_like(uniforms, uniforms)
+        z = as_float64_like(latents, u)
+        rows, columns = _shape(z)
+        expected = (rows, self.count(columns))
+        if tuple(u.shape) != expected:
+            raise ValueError(
+                f"uniforms: expected shape {expected}, found {tuple(u.shape)}; draw count(d) "
+                "numbers for each anchor"
+            )
+        return self._draw(self._place(z), u)
+
+    @overload
+    def sample(self, latents: ArrayLike, rng: torch.Generator) -> torch.Tensor: ...
+    @overload
+    def sample(self, latents: ArrayLike, rng: np.random.Generator | int) -> Array: ...
+    def sample(self, latents: Any, rng: Any) -> Any:
+        """One positive for every anchor.
+
+        Arguments:
+            latents: anchors z in the conditional's space, shape (N, d).
+            rng: source of randomness, or a seed for one. A :class:`torch.Generator` makes torch
+                draw, on its device.
+
+        Returns:
+            Positives z~, shape (N, d), float64; a tensor for a torch.Generator.
+
+        Raises:
+            ValueError: the anchors do not lie in the space, or ``rng`` is no source.
+        """
+        rows, columns = _shape(latents)
+        return self.transform(latents, _uniforms((rows, self.count(columns)), rng))
+
+    @abstractmethod
+    def _place(self, rows: Any) -> Any:
+        """The rows, checked to lie in the space, and of norm 1 to the last digit on a sphere."""
+
+    @abstractmethod
+    def _draw(self, anchors: Any, uniforms: Any) -> Any:
+        """Positives of anchors that lie in the space."""
+
+
+def _shape(latents: Any) -> tuple[int, int]:
+    shape = tuple(np.shape(latents))
+    if len(shape) != 2:
+        raise ValueError(
+            f"latents: expected shape (N, d), found {shape}; for one anchor use z[None]"
+        )
+    return shape
+
+
+def _uniforms(shape: tuple[int, int], rng: Any) -> Any:
+    if is_torch_generator(rng):
+        import torch
+
+        u = torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
+        return u.clamp(min=_TINY)
+    if not isinstance(rng, np.random.Generator | int | np.integer):
+        raise ValueError(
+            f"rng: expected a numpy or torch Generator, or a seed, found {rng!r}; without one, "
+            "nothing could be drawn again"
+        )
+    return np.maximum(np.random.default_rng(rng).random(shape), _TINY)

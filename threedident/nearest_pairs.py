@@ -1,0 +1,137 @@
+"""Positive pairs by nearest-latent lookup.
+
+With ``anchor="row"``, z is a row of the data set, uniform, and z~ ~ p(. | z). With
+``anchor="marginal"``, as published, z is drawn from the marginal and shown by the image nearest
+to it, which adds the error of a second lookup. The positive is the image whose latents lie
+nearest to z~, or the second nearest where the nearest is the anchor itself.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+
+from threedident.conditionals import Conditional
+from threedident.dataset import ThreeDIdent
+from threedident.index import NearestLatents
+from threedident.pairs import Draw, Pairs
+
+Anchor = Literal["row", "marginal"]
+
+
+class PositivePairs(Pairs):
+    """Positive pairs from rendered images.
+
+    Arguments:
+        dataset: images and latents.
+        conditional: density p(z~ | z) of the latents' space.
+        anchor: ``row`` or ``marginal``.
+        index: kind of index to look latents up with, as :class:`NearestLatents` takes it, or an
+            index over the data set's latents.
+        seed: with the item's number, all that an item depends on.
+        length: number of pairs, by default one for each image. Item k does not depend on it.
+
+    Raises:
+        ValueError: the conditional does not fit the latents, the index holds others, there are
+            fewer than two images, or the marginal is not known.
+
+    Example:
+        pairs = PositivePairs(ThreeDIdent("data/3dident"), Normal(0.1))
+        image, positive_image, latents, positive_latents = pairs[0]
+    """
+
+    def __init__(
+        self,
+        dataset: ThreeDIdent,
+        conditional: Conditional,
+        *,
+        anchor: Anchor = "row",
+        index: str | NearestLatents = "auto",
+        seed: int = 0,
+        length: int | None = None,
+    ) -> None:
+        super().__init__(dataset, seed, length)
+        if not isinstance(conditional, Conditional):
+            raise ValueError(
+                f"conditional: expected one such as Normal(0.1), found {conditional!r}"
+            )
+        if anchor not in get_args(Anchor):
+            raise ValueError(f"anchor: expected row or marginal, found {anchor!r}")
+        if len(dataset) < 2:
+            raise ValueError(f"dataset: expected at least 2 images to pair, found {len(dataset)}")
+        self.conditional, self.anchor = conditional, anchor
+        self._count = conditional.count(dataset.latents.shape[1])
+        conditional.check(dataset.latents)
+        self._fixed = _known_marginal(dataset) if anchor == "marginal" else {}
+        self.index = _open_index(dataset, index)
+
+    def draw(self, items: Any) -> Draw:
+        """See :class:`threedident.pairs.Pairs`."""
+        if self.anchor == "row":
+            u = self._uniforms(items, 1 + self._count)
+            anchors = self._rows(u[:, 0])
+            z = self._latents_of(anchors)
+        else:
+            u = self._uniforms(items, self.space.count + self._count)
+            z = self._marginal(u[:, : self.space.count])
+            anchors = self.index.search(z).indices[:, 0]
+        drawn = self.conditional.transform(z, u[:, -self._count :])
+        first, second = self.index.search(drawn, k=2).indices.T
+        where = torch.where if isinstance(first, torch.Tensor) else np.where
+        return Draw(anchors, where(first == anchors, second, first), z, drawn)
+
+    def on(self, device: torch.device) -> Pairs:
+        """See :class:`threedident.pairs.Pairs`; faiss has no graphs on GPUs, so those stay."""
+        if device.type != "cuda" or self.index.kind == "hnsw" or self.index.device == "cuda":
+            return self
+        there = copy.copy(self)
+        there.index = NearestLatents(
+            self.dataset.latents, self.index.kind, "cuda", self.index.factors
+        )
+        return there
+
+    def _marginal(self, u: Any) -> Any:
+        """Anchors from the marginal; where sampled on a device, they are made on the host."""
+        host = u.cpu().numpy() if isinstance(u, torch.Tensor) else u
+        z = self.space.sample(host, self._fixed).astype(np.float64)
+        return torch.from_numpy(z).to(u.device) if isinstance(u, torch.Tensor) else z
+
+
+def _known_marginal(dataset: ThreeDIdent) -> dict[str, float]:
+    """The factors that are fixed in the marginal of a data set.
+
+    Raises:
+        ValueError: the latents were given by the user, and their marginal is not known.
+    """
+    if dataset.manifest is None:
+        return {}
+    origin = dataset.manifest.origin
+    if origin.rows is not None or origin.conditional is not None:
+        raise ValueError(
+            f"anchor: expected row for {dataset.folder.path}, whose latents follow no marginal "
+            "known here, found marginal"
+        )
+    return origin.fixed
+
+
+def _open_index(dataset: ThreeDIdent, index: str | NearestLatents) -> NearestLatents:
+    if not isinstance(index, NearestLatents):
+        return NearestLatents(dataset.latents, kind=index)
+    if len(index) != len(dataset):
+        raise ValueError(
+            f"index: expected one over the {len(dataset)} latents of {dataset.folder.path}, found "
+            f"one over {len(index)}"
+        )
+    if not index.is_over(dataset.latents):
+        raise ValueError(
+            f"index: expected one over the latents of {dataset.folder.path}, found one over "
+            "others; index its latents"
+        )
+    return index

@@ -1,0 +1,80 @@
+"""Points and their neighbours: what an index takes and gives, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from threedident.arrays import as_float64
+
+Points = NDArray[np.float32]
+
+
+class Neighbors(NamedTuple):
+    """The k nearest points of every query, nearest first.
+
+    Arguments:
+        distances: Euclidean, shape (Q, k), float64.
+        indices: rows of the indexed latents, shape (Q, k), int64.
+    """
+
+    distances: Any
+    indices: Any
+
+
+def finite_rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Rows of shape (N, d) as float64.
+
+    Raises:
+        ValueError: they are no finite rows; ``name`` is what the message calls them.
+    """
+    rows = as_float64(values)
+    if rows.ndim != 2:
+        raise ValueError(f"{name}: expected shape (rows, d), found {rows.shape}; pass rows")
+    if not np.isfinite(rows).all():
+        row = int(np.argwhere(~np.isfinite(rows))[0, 0])
+        raise ValueError(
+            f"{name}: expected finite numbers, found NaN or infinity in row {row}; remove it"
+        )
+    return rows
+
+
+def rank(points: Points, queries: Points, candidates: NDArray[np.int64], k: int) -> Neighbors:
+    """The k nearest of some candidates, in float64; ties go to the lower row.
+
+    Arguments:
+        points: shape (N, d).
+        queries: shape (Q, d).
+        candidates: rows of points, shape (Q, c), c >= k.
+        k: neighbours of each query.
+    """
+    rows = np.sort(candidates, axis=1)
+    steps = np.subtract(points[rows], queries[:, None], dtype=np.float64)
+    squares = np.einsum("qcd,qcd->qc", steps, steps)
+    first = np.argsort(squares, axis=1, kind="stable")[:, :k]
+    distances = np.sqrt(np.take_along_axis(squares, first, axis=1))
+    return Neighbors(distances, np.take_along_axis(rows, first, axis=1))
+
+
+def kd_order(points: Points, leaf: int) -> NDArray[np.int64]:
+    """Rows in the order of a k-d tree's leaves, so that neighbours in space are so in memory.
+
+    Arguments:
+        points: shape (N, d).
+        leaf: most points of a leaf.
+    """
+    leaves = [np.arange(len(points))]
+    while len(leaves[0]) > leaf:
+        leaves = [half for rows in leaves for half in _halves(points, rows)]
+    return np.concatenate(leaves)
+
+
+def _halves(points: Points, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows below and above the median of their widest column."""
+    inside = points[rows]
+    column = int(np.argmax(np.ptp(inside, axis=0)))
+    middle = (len(rows) + 1) // 2  # the first half is never the smaller
+    order = np.argpartition(inside[:, column], middle - 1)
+    return [rows[order[:middle]], rows[order[middle:]]]

@@ -1,0 +1,68 @@
+"""Positive pairs that were rendered exactly, by ``threedident render --pairs``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from threedident.dataset import ThreeDIdent
+from threedident.pairs import Draw, Pairs
+from threedident.products import parse_conditional
+
+
+class RenderedPairs(Pairs):
+    """Each image with the positive rendered for it; anchors are rows, uniform.
+
+    Arguments:
+        dataset: ``train`` or ``test`` split of a data set rendered with ``--pairs``.
+        seed: with the item's number, all that an item depends on.
+        length: number of pairs, by default one for each image. Item k does not depend on it.
+
+    Attributes:
+        conditional: what the positives were drawn from.
+
+    Raises:
+        ValueError: no positives were rendered, or others than for these images.
+
+    Example:
+        pairs = RenderedPairs(ThreeDIdent("data/pairs"))
+    """
+
+    def __init__(self, dataset: ThreeDIdent, *, seed: int = 0, length: int | None = None) -> None:
+        super().__init__(dataset, seed, length)
+        folder = dataset.folder
+        if not folder.positives.path.is_dir():
+            raise ValueError(
+                f"{folder.positives.path}: expected positives rendered beside the images, found "
+                "none; render with --pairs, or take PositivePairs"
+            )
+        self.positives = ThreeDIdent(
+            folder.root,
+            f"{folder.split}/{folder.positives.split}",
+            dataset.transform,
+            resolution=dataset.resolution,
+        )
+        if len(self.positives) != len(dataset):
+            raise ValueError(
+                f"{folder.positives.path}: expected {len(dataset)} positives, one for each image, "
+                f"found {len(self.positives)}; give the same render command again"
+            )
+        assert self.positives.manifest is not None
+        origin = self.positives.manifest.origin
+        ours = None if dataset.manifest is None else dataset.manifest.origin
+        if origin.conditional is None or origin.model_copy(update={"conditional": None}) != ours:
+            raise ValueError(
+                f"{folder.positives.path}: expected positives of the images in {folder.path}, "
+                "found those of others; give the same render command again"
+            )
+        self.conditional = parse_conditional(origin.conditional, origin.space, origin.fixed)
+
+    def draw(self, items: Any) -> Draw:
+        """See :class:`threedident.pairs.Pairs`.
+
+        What the conditional draws here is independent of the positives that were rendered, so
+        that the two can be compared.
+        """
+        u = self._uniforms(items, 1 + self.conditional.count(self.dataset.latents.shape[1]))
+        anchors = self._rows(u[:, 0])
+        z = self._latents_of(anchors)
+        return Draw(anchors, anchors, z, self.conditional.transform(z, u[:, 1:]))

@@ -1,0 +1,142 @@
+"""Images and pairs that live where the encoder is: no loader processes, no copies on the way.
+
+On a CPU the packed images stay in their file and are mapped; a GPU holds a copy of them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from threedident.dataset import ThreeDIdent
+from threedident.disk import spell_bytes
+from threedident.loading import slices
+from threedident.pairs import Pair, Pairs
+
+_SPARED = 0.5  # of a GPU's free memory: the rest is the encoder's
+
+
+class ResidentImages:
+    """The packed images of a split on one device, and their latents.
+
+    Arguments:
+        dataset: a split without a transform.
+        device: where to hold them.
+
+    Raises:
+        ValueError: the images are not packed, are changed by a transform, or do not fit.
+    """
+
+    def __init__(self, dataset: ThreeDIdent, device: torch.device) -> None:
+        _require([dataset], device)
+        assert dataset.pack is not None
+        pixels = torch.from_numpy(dataset.pack.mapped())
+        self._pixels = pixels.to(device)
+        self._latents = torch.from_numpy(dataset.latents.copy()).to(device)
+
+    def images(self, rows: torch.Tensor) -> torch.Tensor:
+        """Images of rows (B,) on the device: (B, 3, H, W), uint8, channels-last in memory."""
+        return self._pixels.index_select(0, rows).permute(0, 3, 1, 2)
+
+    def latents(self, rows: torch.Tensor) -> torch.Tensor:
+        """Latents of rows (B,) on the device: (B, d), float32."""
+        return self._latents.index_select(0, rows)
+
+
+class ResidentPairs:
+    """Pairs drawn, looked up and gathered as tensors on one device.
+
+    They are those that the pairs' own loader gives.
+
+    Arguments:
+        pairs: of packed images, by nearest-latent lookup or rendered.
+        device: where to make them.
+
+    Raises:
+        ValueError: as of :class:`ResidentImages`; or the pairs are augmentations, which are made
+            one by one on the CPU.
+    """
+
+    def __init__(self, pairs: Pairs, device: torch.device) -> None:
+        if pairs.changes_images:
+            raise ValueError(
+                f"pairs: expected images as they are on the device, found {type(pairs).__name__}, "
+                "which are made on the CPU; use their loader"
+            )
+        _require(_splits(pairs), device)
+        self._pairs, self._device = pairs.on(device), device
+        self._anchors = self._positives = ResidentImages(pairs.dataset, device)
+        if pairs.positives is not pairs.dataset:
+            self._positives = ResidentImages(pairs.positives, device)
+
+    def batch(self, items: range, latents: bool = True) -> Pair:
+        """As :meth:`threedident.pairs.Pairs.batch`, of tensors on the device."""
+        draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
+        sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
+        image, positive = (side.images(rows) for side, rows in sides)
+        if not latents:
+            return Pair(image, positive, None, None)
+        return Pair(image, positive, *(side.latents(rows) for side, rows in sides))
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        first: int = 0,
+        steps: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        latents: bool = True,
+    ) -> Iterator[Pair]:
+        """As :meth:`threedident.pairs.Pairs.loader`, of tensors on the device."""
+        last = self._pairs.last_step(batch_size, first, steps)
+        for items in slices(batch_size, first, last, rank, world_size):
+            yield self.batch(items, latents)
+
+
+def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:
+    """Whether images or pairs can be made on a device."""
+    if isinstance(images, Pairs) and images.changes_images:
+        return False
+    try:
+        _require(_splits(images), device)
+    except ValueError:
+        return False
+    return True
+
+
+def _splits(images: ThreeDIdent | Pairs) -> list[ThreeDIdent]:
+    if isinstance(images, ThreeDIdent):
+        return [images]
+    same = images.positives is images.dataset
+    return [images.dataset] if same else [images.dataset, images.positives]
+
+
+def _require(splits: Sequence[ThreeDIdent], device: torch.device) -> None:
+    """Check that the images of splits can be held together on a device.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    for split in splits:
+        if split.transform is not None:
+            raise ValueError(
+                f"{split.folder.path}: expected images as they are on the device, found a "
+                "transform, which works on the CPU; use a loader, or transform batches"
+            )
+        if split.pack is None:
+            raise ValueError(
+                f"{split.folder.packed}: expected a pack of {split.resolution} pixels, found "
+                "none; threedident pack makes one"
+            )
+    if device.type != "cuda":
+        return
+    needed = sum(3 * len(split) * split.resolution**2 for split in splits)
+    room = _SPARED * torch.cuda.mem_get_info(device)[0]
+    if needed > room:
+        raise ValueError(
+            f"{splits[0].folder.path}: expected at most {spell_bytes(room)} of packed images, "
+            f"half of what is free on {device}, found {spell_bytes(needed)}; pack them with a "
+            "lower --resolution, or use a loader"
+        )

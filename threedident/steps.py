@@ -1,0 +1,143 @@
+"""Conditionals made of one law of a step, in four spaces.
+
+- ``box``: coordinates z~ = z + x with independent steps x, truncated to [-1, 1],
+- ``real``: coordinates z~ = z + x with independent steps x, on all of R^d,
+- ``sphere``: unit vectors; the density, with respect to the surface of the sphere, is that of a
+  step as long as the angle arccos(z . z~),
+- ``projected``: unit vectors; drawn in R^d around z, then divided by their norms, as published.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from threedident.arrays import as_float64, as_float64_like, namespace
+from threedident.density import Conditional
+from threedident.directional import Fall, check_sphere, norms, turn, unit_rows
+from threedident.scales import as_scale
+
+Space = Literal["box", "real", "sphere", "projected"]
+
+_MOST_MASS = 1.0 - 2.0**-53  # of the steps within a finite distance
+_LEAST_ANGLE = 1e-50  # below, setting up the inversion takes seconds and more
+_MOST_SCALE = 1e100  # beyond, sums and norms of steps may overflow
+
+
+@dataclass(frozen=True)
+class Steps(Conditional):
+    """Coordinates that move by independent steps, or an angle that is one such step.
+
+    Arguments:
+        scale: width of the steps, in units of the latents, or of the angle in rad; positive and
+            finite, one for all columns or, but for the sphere, one for each.
+        space: ``box``, ``real``, ``sphere`` or ``projected``.
+
+    Raises:
+        ValueError: there is no such space, or the scale is none that the space takes.
+    """
+
+    scale: float | Sequence[float]
+    space: Space = field(default="box", kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", as_scale(self.scale))
+        if self.space not in get_args(Space):
+            raise ValueError(
+                f"space: expected one of {', '.join(get_args(Space))}, found {self.space!r}; name "
+                "one of these"
+            )
+        if self.space == "sphere":
+            _check_angle(self.scale)
+        elif self.space != "box" and np.max(self.scale) > _MOST_SCALE:
+            raise ValueError(
+                f"scale: expected at most {_MOST_SCALE} in the {self.space} space, found "
+                f"{np.max(self.scale)}; measure in larger units"
+            )
+
+    def count(self, dimension: int) -> int:
+        """One for each coordinate, and on the sphere one for the angle."""
+        if self.space in ("sphere", "projected"):
+            check_sphere(dimension, type(self).__name__)
+        if isinstance(self.scale, tuple) and len(self.scale) != dimension:
+            raise ValueError(
+                f"scale: expected one number for each of the {dimension} columns, found "
+                f"{len(self.scale)}; give one for each, or one for all"
+            )
+        return dimension + 1 if self.space == "sphere" else dimension
+
+    def _place(self, rows: Any) -> Any:
+        name = type(self).__name__
+        if self.space in ("sphere", "projected"):
+            return unit_rows(rows, name)
+        if self.space == "box":
+            _check(rows, abs(rows) <= 1.0, f"anchors in the box [-1, 1] for {name}")
+        else:
+            _check(rows, abs(rows) < math.inf, f"finite anchors for {name}")
+        return rows
+
+    def _draw(self, anchors: Any, uniforms: Any) -> Any:
+        scale: Any = self.scale
+        if self.space == "sphere":
+            return turn(anchors, uniforms, self._fall(scale))
+        if isinstance(scale, tuple):
+            scale = as_float64_like(scale, anchors)
+        if self.space == "box":
+            return self._truncated(anchors, uniforms, scale)
+        mass = namespace(uniforms).clip(2.0 * uniforms - 1.0, -_MOST_MASS, _MOST_MASS)
+        positives = anchors + scale * self._quantile(mass)
+        return positives if self.space == "real" else positives / norms(positives)
+
+    def _truncated(self, z: Any, u: Any, scale: Any) -> Any:
+        xp = namespace(z)
+        with np.errstate(over="ignore"):  # tiny scales: a step of infinitely many scales is fine
+            low, high = self._cdf((-1.0 - z) / scale), self._cdf((1.0 - z) / scale)
+            between = low + u * (high - low)
+            inside = xp.clip(between, xp.nextafter(low, high), xp.nextafter(high, low))
+            return xp.clip(z + scale * self._quantile(inside), -1.0, 1.0)
+
+    @abstractmethod
+    def _cdf(self, step: Any) -> Any:
+        """P(|X| <= |step|) with the sign of ``step``, X being the step at scale 1.
+
+        Unlike the distribution function, it loses no digits around 0, where large scales lie.
+        """
+
+    @abstractmethod
+    def _quantile(self, probability: Any) -> Any:
+        """Inverse of :meth:`_cdf`."""
+
+    @abstractmethod
+    def _fall(self, scale: float) -> Fall:
+        """The law of the angle on the sphere."""
+
+
+def _check(rows: Any, inside: Any, expected: str) -> None:
+    if not inside.all():
+        row, column = np.argwhere(as_float64(inside) == 0.0)[0]
+        raise ValueError(
+            f"latents: expected {expected}, found {float(rows[row, column])} in row {row}; pass "
+            "raw latents of its space"
+        )
+
+
+def _check_angle(scale: Any) -> None:
+    if isinstance(scale, tuple):
+        raise ValueError(
+            "scale: expected one number on the sphere, where steps are angles, found "
+            f"{len(scale)}; give one, or take the projected space"
+        )
+    if scale < _LEAST_ANGLE:
+        raise ValueError(
+            f"scale: expected at least {_LEAST_ANGLE} on the sphere, found {scale}; positives "
+            "would equal their anchors"
+        )
