@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def represent(
         starts = range(0, len(dataset), _BATCH)
         batches = [range(start, min(start + _BATCH, len(dataset))) for start in starts]
         codes = []
-        for images in load(dataset.images, batches, workers):
+        for images in load(partial(dataset.images, shared=workers > 0), batches, workers):
             between()
             codes.append(model(images.to(device)).float().cpu())
     finally:

@@ -15,7 +15,7 @@ from threedident.dataset import ThreeDIdent
 from threedident.nearest_pairs import PositivePairs
 
 _BATCHES = 8
-_TORCH_ALONE = "import torch\nfrom benchmark.footprint import peak\nprint(peak('self'))"
+_TORCH_ALONE = "import torch\nprint(open('/proc/self/status').read())"
 
 
 def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
@@ -30,7 +30,7 @@ def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
         "from pathlib import Path\nimport benchmark.footprint as f\n"
         f"print(f.worker_peaks(Path({str(root)!r}), {batch_size}, {workers}))"
     )
-    alone = json.loads(_run(_TORCH_ALONE))
+    alone = _peak_in(_run(_TORCH_ALONE))
     return [peak - alone for peak in json.loads(_run(script))]
 
 
@@ -41,13 +41,13 @@ def worker_peaks(root: Path, batch_size: int, workers: int) -> list[int]:
     for _ in islice(pairs.loader(batch_size, workers=workers), _BATCHES):
         for process in multiprocessing.active_children():
             assert process.pid is not None
-            peaks[process.pid] = peak(str(process.pid))
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+            peaks[process.pid] = _peak_in(status)
     return list(peaks.values())
 
 
-def peak(process: str) -> int:
-    """The most bytes that a process of Linux has held in memory so far."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+def _peak_in(status: str) -> int:
+    """The most bytes that a process has held in memory, from what Linux says of it."""
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
     return 1024 * int(found[1])

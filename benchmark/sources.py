@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -83,16 +84,18 @@ class Source:
             fetch = self._resident()
             yield from (fetch(items) for items in numbers)
         else:
-            loaded = load(self._load, numbers, self.machine.workers, pin=device.type == "cuda")
+            workers = self.machine.workers
+            fetch = partial(self._load, shared=workers > 0)
+            loaded = load(fetch, numbers, workers, pin=device.type == "cuda")
             yield from (batch.to(device) for batch in loaded)
 
-    def _load(self, items: range) -> Batch:
+    def _load(self, items: range, shared: bool) -> Batch:
         """One batch on the CPU."""
         if self.pairs is not None:
-            return _batch(self.pairs.batch(items))
+            return _batch(self.pairs.batch(items, shared=shared))
         rows = self._rows(items)
         latents = torch.from_numpy(self.dataset.latents[rows])
-        return Batch(self.dataset.images(rows), None, latents)
+        return Batch(self.dataset.images(rows, shared=shared), None, latents)
 
     def _resident(self) -> Callable[[range], Batch]:
         """Makes the same batches where the encoder is."""

@@ -488,7 +488,8 @@ def test_the_command_line_refuses_what_is_not_published(server: Server, tmp_path
 def start_download(server: Server, data: Path, archives: list[Archive]) -> list[str]:
     """The command line, for archives of our own."""
     script = (
-        "import sys; from threedident.exchange import published as p; from threedident.cli import main; "
+        "import sys; from threedident.exchange import published as p; "
+        "from threedident.cli import main; "
         f"p.ARCHIVES = tuple(p.Archive(*a) for a in {[tuple(vars(a).values()) for a in archives]})"
         f"; main(['download', {str(data)!r}, '--url', {server.url!r}])"
     )

@@ -84,7 +84,7 @@ class AugmentedPairs(Pairs):
         z = self._latents_of(anchors)
         return Draw(anchors, anchors, z, z)
 
-    def images(self, items: ArrayLike, draw: Draw) -> tuple[Any, Any]:
+    def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
         """See :class:`threedident.pairs.Pairs`."""
         images = self.dataset.images(draw.anchors)
         seeds = (self._uniforms(items, 3)[:, 1:] * 2.0**52).astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from threedident.annotations import read_depth, read_mask
 from threedident.channels import Channels
@@ -99,15 +99,15 @@ found no folder no/such/folder; render one with threedident render --out
         self.pack.read(np.array([row]), pixels)
         return Image.fromarray(pixels[0])
 
-    def images(self, rows: ArrayLike) -> torch.Tensor:
+    def images(self, rows: ArrayLike, *, shared: bool = False) -> torch.Tensor:
         """The images of several rows at once, whatever the transform.
 
         Arguments:
             rows: from 0 to N - 1, shape (B,).
+            shared: put them into shared memory, to leave a loader process without a copy.
 
         Returns:
-            Shape (B, 3, H, W), uint8, channels-last in memory. In loader processes it lies in
-            shared memory, so that it need not be copied on its way out.
+            Shape (B, 3, H, W), uint8, channels-last in memory.
 
         Raises:
             IndexError: there is no such row.
@@ -117,7 +117,7 @@ found no folder no/such/folder; render one with threedident render --out
             raise IndexError(f"rows: expected 0 to {len(self) - 1}, found {wanted}")
         edge = self.resolution
         images = torch.empty((len(wanted), edge, edge, 3), dtype=torch.uint8)
-        if get_worker_info() is not None and len(wanted):
+        if shared and len(wanted):
             images.share_memory_()  # type: ignore[no-untyped-call]
         pixels = images.numpy()
         if self.pack is not None:

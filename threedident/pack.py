@@ -82,14 +82,14 @@ class Pack:
         return {"path": self.path, "record": self.record, "_handle": None, "_start": 0}
 
     def mapped(self) -> Pixels:
-        """All images as mapped memory, shape (N, R, R, 3); changes to it stay in this process.
+        """All images as mapped memory, shape (N, R, R, 3), read-only.
 
         Raises:
             ValueError: the file is missing, cut short, or of another shape.
         """
         edge = self.record.resolution
         try:
-            pixels = np.load(self.path, mmap_mode="c", allow_pickle=False)
+            pixels = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
             raise self._bad(type(error).__name__) from None
         if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):

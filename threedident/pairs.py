@@ -95,10 +95,10 @@ class Pairs(Dataset[Pair], ABC):
             Arrays, or tensors on the same device, of the same values.
         """
 
-    def images(self, items: ArrayLike, draw: Draw) -> tuple[Any, Any]:  # noqa: ARG002
+    def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
         """The anchors' and the positives' images, each of shape (B, 3, H, W)."""
         sides = (self.dataset, draw.anchors), (self.positives, draw.positives)
-        image, positive = (self._gather(dataset, rows) for dataset, rows in sides)
+        image, positive = (_gather(dataset, rows, shared) for dataset, rows in sides)
         return image, positive
 
     def __len__(self) -> int:
@@ -113,12 +113,13 @@ class Pairs(Dataset[Pair], ABC):
         fields = [_each(field) for field in batch]
         return [Pair(*pair) for pair in zip(*fields, strict=True)]
 
-    def batch(self, items: ArrayLike, latents: bool = True) -> Pair:
+    def batch(self, items: ArrayLike, *, latents: bool = True, shared: bool = False) -> Pair:
         """Pairs by number, as one batch.
 
         Arguments:
             items: non-negative numbers of pairs, shape (B,), beyond the length, too.
             latents: whether the batch holds the latents, or None in their place.
+            shared: put images into shared memory, to leave a loader process without a copy.
 
         Returns:
             Images of shape (B, 3, H, W), uint8, channels-last in memory, or what the data set's
@@ -126,7 +127,7 @@ class Pairs(Dataset[Pair], ABC):
         """
         numbers = np.asarray(items, np.int64)
         draw = self.draw(numbers)
-        image, positive = self.images(numbers, draw)
+        image, positive = self.images(numbers, draw, shared)
         if not latents:
             return Pair(image, positive, None, None)
         z = torch.from_numpy(self.dataset.latents[draw.anchors])
@@ -164,7 +165,8 @@ class Pairs(Dataset[Pair], ABC):
         """
         last = self.last_step(batch_size, first, steps)
         batches = slices(batch_size, first, last, rank, world_size)
-        return load(partial(self.batch, latents=latents), batches, workers, pin=pin)
+        fetch = partial(self.batch, latents=latents, shared=workers > 0)
+        return load(fetch, batches, workers, pin=pin)
 
     def delivered(self, count: int = _MEASURED) -> Delivered:
         """What the first ``count`` pairs deliver of what the conditional asks for."""
@@ -203,11 +205,12 @@ class Pairs(Dataset[Pair], ABC):
             self._tables[rows.device] = torch.tensor(self.dataset.latents, device=rows.device)
         return self._tables[rows.device][rows].double()
 
-    @staticmethod
-    def _gather(dataset: ThreeDIdent, rows: Any) -> Any:
-        if dataset.transform is None:
-            return dataset.images(rows)
-        return default_collate([dataset[row][0] for row in rows.tolist()])
+
+def _gather(dataset: ThreeDIdent, rows: Any, shared: bool) -> Any:
+    """Images of rows, or what the data set's transform makes of them."""
+    if dataset.transform is None:
+        return dataset.images(rows, shared=shared)
+    return default_collate([dataset[row][0] for row in rows.tolist()])
 
 
 def _each(field: Any) -> Sequence[Any]:

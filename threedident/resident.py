@@ -5,6 +5,7 @@ On a CPU the packed images stay in their file and are mapped; a GPU holds a copy
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -31,7 +32,9 @@ class ResidentImages:
     def __init__(self, dataset: ThreeDIdent, device: torch.device) -> None:
         _require([dataset], device)
         assert dataset.pack is not None
-        pixels = torch.from_numpy(dataset.pack.mapped())
+        with warnings.catch_warnings():  # torch warns of memory that is read-only, as it should be
+            warnings.simplefilter("ignore", UserWarning)
+            pixels = torch.from_numpy(dataset.pack.mapped())
         self._pixels = pixels.to(device)
         self._latents = torch.from_numpy(dataset.latents.copy()).to(device)
 
@@ -70,7 +73,7 @@ class ResidentPairs:
         if pairs.positives is not pairs.dataset:
             self._positives = ResidentImages(pairs.positives, device)
 
-    def batch(self, items: range, latents: bool = True) -> Pair:
+    def batch(self, items: range, *, latents: bool = True) -> Pair:
         """As :meth:`threedident.pairs.Pairs.batch`, of tensors on the device."""
         draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
         sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
@@ -92,7 +95,7 @@ class ResidentPairs:
         """As :meth:`threedident.pairs.Pairs.loader`, of tensors on the device."""
         last = self._pairs.last_step(batch_size, first, steps)
         for items in slices(batch_size, first, last, rank, world_size):
-            yield self.batch(items, latents)
+            yield self.batch(items, latents=latents)
 
 
 def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:

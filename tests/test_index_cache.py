@@ -1,0 +1,103 @@
+"""Kept indexes: opened and not built again, and never taken for those of other latents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from threedident import NearestLatents
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "threedident"
+
+
+def points(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (1500, 5)).astype(np.float32)
+
+
+def kept(folder: Path) -> Path:
+    [path] = folder.glob("*.index")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_an_index_is_opened_again(folder: Path, kind: str) -> None:
+    built = NearestLatents(points(), kind)
+    before = kept(folder).stat()
+    opened = NearestLatents(points(), kind)
+    assert kept(folder).stat() == before
+    assert opened.recall == built.recall
+    queries = points(1)
+    assert (opened.search(queries, 2).indices == built.search(queries, 2).indices).all()
+
+
+def test_each_index_has_a_file_of_its_own(folder: Path) -> None:
+    NearestLatents(points(), "hnsw")
+    NearestLatents(points(), "ivf")
+    NearestLatents(points(1), "hnsw")
+    NearestLatents(points()[:, :4], "hnsw")
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_exact_indexes_are_not_kept(folder: Path) -> None:
+    NearestLatents(points(), "exact")
+    assert not folder.exists()
+
+
+def rewritten(**changes: object) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        header, _, payload = content.partition(b"\n")
+        return json.dumps({**json.loads(header), **changes}).encode() + b"\n" + payload
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda content: content[:-1], "expected a whole index, found it cut short or altered"),
+        (lambda content: content[:5000], "expected a whole index, found it cut short or altered"),
+        (
+            lambda content: content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
+            "expected a whole index, found it cut short or altered",
+        ),
+        (lambda content: content[:40], "expected an index, found a damaged file"),
+        (lambda _: b"", "expected an index, found a damaged file"),
+        (rewritten(recall=2.0), "expected an index, found a damaged file"),
+        (
+            rewritten(faiss="1.7.2"),
+            r"an index of faiss 1\.\d.*, found one of faiss 1.7.2",
+        ),
+        (rewritten(points="0" * 64), "expected a hnsw index of these latents, found one of oth"),
+        (rewritten(kind="ivf"), "expected a hnsw index of these latents, found one of others"),
+    ],
+)
+def test_a_bad_file_is_one_line(folder: Path, harm: Callable[[bytes], bytes], words: str) -> None:
+    NearestLatents(points(), "hnsw")
+    path = kept(folder)
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(ValueError, match=words) as error:
+        NearestLatents(points(), "hnsw")
+    assert str(path) in str(error.value)
+    assert "delete it, and the index is built anew" in str(error.value)
+    path.unlink()
+    assert NearestLatents(points(), "hnsw").recall > 0.99
+    assert kept(folder) == path
+
+
+def test_where_nothing_can_be_kept_the_index_serves_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    index = NearestLatents(points(), "hnsw")
+    assert index.search(points()[:3]).indices[:, 0].tolist() == [0, 1, 2]
+    assert "the index is built anew each time" in capfd.readouterr().err
+    assert (tmp_path / "file").read_text() == "no folder"
