@@ -34,7 +34,7 @@ def test_agrees_with_brute_force(kind: str, k: int) -> None:
     found = NearestLatents(latents, kind).search(queries, k)
     assert found.indices.shape == found.distances.shape == (300, k)
     same = found.indices == np.argsort(everything, axis=1)[:, :k]
-    assert same.mean() > (0.995 if kind != "exact" else 0.9999)
+    assert same.mean() > (0.98 if kind != "exact" else 0.9999)
     assert found.distances[same] == pytest.approx(
         np.sort(everything, axis=1)[:, :k][same], abs=1e-12
     )

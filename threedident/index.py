@@ -17,7 +17,7 @@ References:
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import faiss
@@ -38,9 +38,9 @@ _SPARE = 4
 _FEW = 10_000  # points that are compared with every query sooner than a graph is built
 _LINKS, _BUILD_EFFORT, _LEAF = 16, 80, 16
 _MANY = 50_000  # points that take long enough to build over to say so
-_HELD_OUT, _NEIGHBOURS = 2048, 2
+_TUNING, _HELD_OUT, _NEIGHBOURS = 8192, 4096, 2
 _USUAL = _NEIGHBOURS + _SPARE
-_RECALL = 0.9995  # looked for on tuning queries, so that 0.999 holds on others
+_RECALL, _LEAST_RECALL = 0.9995, 0.999  # wanted of the queries that tune, and of all others
 _EFFORTS = (16, 20, 24, 28, 32, 36, 40, 48, 64, 96, 128, 192, 256, 512, 1024)
 
 
@@ -170,35 +170,33 @@ class NearestLatents:
             built = faiss.deserialize_index(np.frombuffer(content, np.uint8))
         else:
             built = self._build()
+            if built is None:
+                say(f"index: {self.kind} misses neighbours among these latents; searching exactly")
+                self.kind = "exact"
+                return self._open()
             content = faiss.serialize_index(built).tobytes()
             known = {"faiss": faiss.__version__, "kind": self.kind, "points": digest}
             store(path, content, effort=self._effort, recall=self.recall, **known)
         return _on(self.device, built)
 
     def _build(self) -> Any:
-        n = len(self)
-        if n >= _MANY:
-            say(f"index: building {self.kind} over {n} latents; it is kept for the next time")
-        built = _hnsw(self._points) if self.kind == "hnsw" else _ivf(self._points)
-        self._faiss = built
-        tuning, held_out = (_beside(self._points, seed) for seed in (0, 1))
+        """The index, searched as widely as it takes, or None where nothing is wide enough."""
+        if len(self) >= _MANY:
+            say(f"index: building {self.kind} over {len(self)} latents, for this and later times")
+        self._faiss = _hnsw(self._points) if self.kind == "hnsw" else _ivf(self._points)
+        tuning, held_out = (self._recall_of(*asked) for asked in ((_TUNING, 0), (_HELD_OUT, 1)))
         for self._effort in _EFFORTS:
-            if self._recall(tuning) >= _RECALL:
-                break
-        self.recall = self._recall(held_out)
-        return built
+            if tuning() >= _RECALL and (recall := held_out()) >= _LEAST_RECALL:
+                self.recall = recall
+                return self._faiss
+        return None
 
-    def _recall(self, queries: Points) -> float:
-        """The share of the nearest points that are found, ties counting as found."""
-        k = min(_NEIGHBOURS, len(self))
-        found = self._nearest(queries, k)
-        true = rank(
-            self._points,
-            queries,
-            faiss.knn(queries, self._points, min(k + _SPARE, len(self)))[1],
-            k,
-        )
-        return float((found.distances <= true.distances * (1.0 + 1e-12)).mean())
+    def _recall_of(self, count: int, seed: int) -> Callable[[], float]:
+        """Measures the share of the nearest points that are found, ties counting as found."""
+        queries, k = _beside(self._points, count, seed), min(_NEIGHBOURS, len(self))
+        near = faiss.knn(queries, self._points, min(k + _SPARE, len(self)))[1]
+        reach = rank(self._points, queries, near, k).distances * (1.0 + 1e-12)
+        return lambda: float((self._nearest(queries, k).distances <= reach).mean())
 
     def _reach(self, k: int) -> Any:
         if self.kind == "hnsw":
@@ -222,10 +220,10 @@ def _resolve(kind: str, device: str, n: int) -> str:
     return kind
 
 
-def _beside(points: Points, seed: int) -> Points:
+def _beside(points: Points, count: int, seed: int) -> Points:
     """Queries that are no points: each column is taken from the points by itself."""
     rng = np.random.default_rng(seed)
-    columns = [rng.choice(column, _HELD_OUT) for column in points.T]
+    columns = [rng.choice(column, count) for column in points.T]
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
