@@ -15,11 +15,18 @@ from threedident.dataset import ThreeDIdent
 from threedident.nearest_pairs import PositivePairs
 
 _BATCHES = 8
-_TORCH_ALONE = "import torch\nprint(open('/proc/self/status').read())"
+_TORCH_ALONE = """
+import multiprocessing
+from torch.utils.data import DataLoader
+for _ in DataLoader(range(1000), num_workers=1):
+    [process] = multiprocessing.active_children()
+    status = open(f"/proc/{process.pid}/status").read()
+print(status)
+"""
 
 
 def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
-    """Peak bytes of each loader process beyond those of a process that imports torch alone.
+    """Peak bytes of each loader process beyond those of one that loads numbers with torch alone.
 
     Arguments:
         root: a data set with a packed train split.
