@@ -53,10 +53,11 @@ def test_recall_is_what_is_stored(kind: str) -> None:
     assert abs(recall - index.recall) < 0.002
 
 
-def test_auto_is_exact_for_few_points_and_a_graph_for_many() -> None:
+def test_auto_goes_by_size_and_dimension() -> None:
     assert NearestLatents(points(500)).kind == "exact"
     assert NearestLatents(points(500)).recall == 1
-    assert NearestLatents(points(20_000)).kind == "hnsw"
+    assert NearestLatents(points(12_000)).kind == "ivf"
+    assert NearestLatents(points(12_000, 3)).kind == "hnsw"
 
 
 def sphere() -> np.ndarray:

@@ -2,96 +2,155 @@
 
     $XDG_CACHE_HOME/threedident/KIND-DIGEST.index    ~/.cache/threedident without that variable
 
-A file is one line of JSON, the header, and then the bytes of the index.
+A file is one line of JSON, the header, and then the bytes of the index. Its name is a digest of
+all that the index depends on, so that a file under it is either that index or damaged.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from threedident.errors import explain
 from threedident.progress import say
-from threedident.storage import sha256, write_bytes
+from threedident.storage import atomic_write
+
+Setting = dict[str, float]
 
 _DIGITS = 20
+_LONGEST = 1 << 16  # bytes of a header
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(BaseModel):
+    """All that an index depends on.
+
+    Arguments:
+        kind: how it is built, in words that change when that changes.
+        points: SHA-256 of the points' bytes.
+        rows: how many points there are.
+        columns: of each.
+        faiss: version of the library that builds it.
+    """
+
+    model_config = _STRICT
+
+    format: Literal[1] = 1
+    kind: str
+    points: str
+    rows: int
+    columns: int
+    faiss: str
+
+    @classmethod
+    def of(cls, points: NDArray[np.float32], kind: str, faiss: str) -> Source:
+        """The source of an index over ``points``, shape (N, d)."""
+        digest = hashlib.sha256(points.data).hexdigest()
+        rows, columns = points.shape
+        return cls(kind=kind, points=digest, rows=rows, columns=columns, faiss=faiss)
+
+    def path(self) -> Path:
+        """Where the index is kept.
+
+        Raises:
+            RuntimeError: there is no home folder.
+        """
+        home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        folder = home if home.is_absolute() else Path.home() / ".cache"
+        digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return folder / "threedident" / f"{self.kind}-{digest[:_DIGITS]}.index"
+
+
+class Built(NamedTuple):
+    """An index.
+
+    Arguments:
+        content: its bytes, as faiss writes them.
+        setting: how far a search looks.
+        recall: how much it finds then, in [0, 1], measured.
+    """
+
+    content: bytes | memoryview
+    setting: Setting
+    recall: float
 
 
 class Header(BaseModel):
-    """What a cached index is of.
+    """The first line of a file.
 
     Arguments:
-        faiss: version of the library that wrote it.
-        kind: how it searches.
-        points: SHA-256 of the points, in the order given.
-        effort: how far a search looks.
-        recall: measured when it was built.
-        content: SHA-256 of the index's bytes.
+        source: what the index was built from.
+        setting: see :class:`Built`.
+        recall: see :class:`Built`.
+        size: of the index, in bytes.
+        sha256: digest of the line without this entry, and of the index.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
-    format: Literal[1] = 1
-    faiss: str
-    kind: str
-    points: str
-    effort: Annotated[int, Field(gt=0)]
+    source: Source
+    setting: Setting
     recall: Annotated[float, Field(ge=0, le=1)]
-    content: str
+    size: int
+    sha256: str = ""
+
+    def seal(self, content: bytes | memoryview) -> str:
+        """The digest for an index with this content."""
+        digest = hashlib.sha256(self.model_dump_json(exclude={"sha256"}).encode())
+        digest.update(content)
+        return digest.hexdigest()
 
 
-def cache_path(faiss: str, kind: str, points: str) -> Path:
-    """Where an index is kept, by all that it depends on."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    name = f"{kind}-{sha256(f'{faiss} {points}'.encode())[:_DIGITS]}.index"
-    return Path(home) / "threedident" / name
-
-
-def load(path: Path, faiss: str, kind: str, points: str) -> tuple[Header, bytes] | None:
-    """A cached index, or None where there is none.
+def load(source: Source) -> Built | None:
+    """A kept index, or None where there is none.
 
     Raises:
-        ValueError: the file is damaged, or of another index.
+        ValueError: the file is damaged, or holds another index.
     """
     try:
-        line, _, content = path.read_bytes().partition(b"\n")
-    except OSError:
+        path = source.path()
+        whole = memoryview(path.read_bytes())
+    except (OSError, RuntimeError):
         return None
-    advice = "delete it, and the index is built anew"
+    end = bytes(whole[:_LONGEST]).find(b"\n")
     try:
-        header = Header.model_validate_json(line)
+        header, content = Header.model_validate_json(bytes(whole[:end])), whole[end + 1 :]
     except ValidationError:
-        raise ValueError(f"{path}: expected an index, found a damaged file; {advice}") from None
-    if header.faiss != faiss:
-        raise ValueError(
-            f"{path}: expected an index of faiss {faiss}, found one of faiss {header.faiss}; "
-            f"{advice}"
-        )
-    if (header.kind, header.points) != (kind, points):
-        raise ValueError(
-            f"{path}: expected a {kind} index of these latents, found one of others; {advice}"
-        )
-    if sha256(content) != header.content:
-        raise ValueError(
-            f"{path}: expected a whole index, found it cut short or altered; {advice}"
-        )
-    return header, content
+        raise _refusal(path, "the header of an index", "none") from None
+    for name, expected in source:
+        if (found := getattr(header.source, name)) != expected:
+            raise _refusal(path, f"{name} {expected}", str(found))
+    if len(content) != header.size:
+        raise _refusal(path, f"{header.size} bytes of index", str(len(content)))
+    if header.seal(content) != header.sha256:
+        raise _refusal(path, f"an index with SHA-256 {header.sha256}", "it altered")
+    return Built(content, header.setting, header.recall)
 
 
-def store(path: Path, content: bytes, **facts: Any) -> None:
-    """Keep an index; where that cannot be, say so and go on.
-
-    Arguments:
-        path: as :func:`cache_path` gives it.
-        content: bytes of the index.
-        facts: the fields of its :class:`Header` but the content's digest.
-    """
-    header = Header(content=sha256(content), **facts)
+def store(source: Source, built: Built) -> None:
+    """Keep an index; where that cannot be, say so and go on."""
+    header = Header(
+        source=source, setting=built.setting, recall=built.recall, size=len(built.content)
+    )
+    sealed = header.model_copy(update={"sha256": header.seal(built.content)})
     try:
+        path = source.path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, header.model_dump_json().encode() + b"\n" + content)
+        with atomic_write(path) as file:
+            file.write(sealed.model_dump_json().encode() + b"\n")
+            file.write(built.content)
     except OSError as error:
-        say(f"{explain(error)}; until then, the index is built anew each time")
+        say(f"index: {explain(error)}; this one stays in memory")
+    except RuntimeError as error:
+        say(f"index: {error}; this one stays in memory")
+
+
+def _refusal(path: Path, expected: str, found: str) -> ValueError:
+    advice = "delete it and it is built anew"
+    return ValueError(f"{path}: expected {expected}, found {found}; {advice}")

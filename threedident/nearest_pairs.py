@@ -88,13 +88,14 @@ class PositivePairs(Pairs):
         return Draw(anchors, where(first == anchors, second, first), z, drawn)
 
     def on(self, device: torch.device) -> Pairs:
-        """See :class:`threedident.pairs.Pairs`; faiss has no graphs on GPUs, so those stay."""
-        if device.type != "cuda" or self.index.kind == "hnsw" or self.index.device == "cuda":
+        """See :class:`threedident.pairs.Pairs`.
+
+        What an approximate index misses would differ on a GPU, and so would pairs: it stays.
+        """
+        if device.type != "cuda" or self.index.kind != "exact":
             return self
         there = copy.copy(self)
-        there.index = NearestLatents(
-            self.dataset.latents, self.index.kind, "cuda", self.index.factors
-        )
+        there.index = NearestLatents(self.dataset.latents, "exact", "cuda", self.index.factors)
         return there
 
     def _marginal(self, u: Any) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from threedident.arrays import as_float64
 
 Points = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 
 class Neighbors(NamedTuple):
@@ -41,24 +42,29 @@ def finite_rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return rows
 
 
-def rank(points: Points, queries: Points, candidates: NDArray[np.int64], k: int) -> Neighbors:
+def rank(points: Points, queries: Points, candidates: Rows, k: int) -> Neighbors:
     """The k nearest of some candidates, in float64; ties go to the lower row.
 
     Arguments:
         points: shape (N, d).
         queries: shape (Q, d).
-        candidates: rows of points, shape (Q, c), c >= k.
+        candidates: different rows of points, or -1 for none, shape (Q, c), k or more of them rows.
         k: neighbours of each query.
     """
     rows = np.sort(candidates, axis=1)
-    steps = np.subtract(points[rows], queries[:, None], dtype=np.float64)
+    steps = points.take(rows, axis=0).astype(np.float64)
+    steps -= queries[:, None].astype(np.float64)
     squares = np.einsum("qcd,qcd->qc", steps, steps)
-    first = np.argsort(squares, axis=1, kind="stable")[:, :k]
-    distances = np.sqrt(np.take_along_axis(squares, first, axis=1))
-    return Neighbors(distances, np.take_along_axis(rows, first, axis=1))
+    if len(rows) and rows[:, 0].min() < 0:
+        squares[rows < 0] = np.inf
+    first = np.argsort(squares, axis=1)[:, : k + 1]
+    nearest = np.take_along_axis(squares, first, axis=1)
+    if (nearest[:, 1:] == nearest[:, :-1]).any():  # the stable sort takes three times as long
+        first = np.argsort(squares, axis=1, kind="stable")
+    return Neighbors(np.sqrt(nearest[:, :k]), np.take_along_axis(rows, first[:, :k], axis=1))
 
 
-def kd_order(points: Points, leaf: int) -> NDArray[np.int64]:
+def kd_order(points: Points, leaf: int) -> Rows:
     """Rows in the order of a k-d tree's leaves, so that neighbours in space are so in memory.
 
     Arguments:
@@ -71,7 +77,7 @@ def kd_order(points: Points, leaf: int) -> NDArray[np.int64]:
     return np.concatenate(leaves)
 
 
-def _halves(points: Points, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _halves(points: Points, rows: Rows) -> list[Rows]:
     """The rows below and above the median of their widest column."""
     inside = points[rows]
     column = int(np.argmax(np.ptp(inside, axis=0)))
