@@ -153,7 +153,7 @@ def test_tensors_draw_what_arrays_draw(pairs: Pairs) -> None:
 @pytest.mark.parametrize("kind", ["row", "marginal", "rendered"])
 def test_resident_pairs_are_those_of_the_loader(kind: str, roots: dict[str, Path]) -> None:
     pairs = build(kind, roots)
-    resident = ResidentPairs(pairs, torch.device("cpu"))
+    resident = ResidentPairs(pairs, "cpu")
     for ours, theirs in zip(resident.batches(6, steps=4), pairs.loader(6, steps=4), strict=True):
         assert same(ours, theirs)
         assert ours.image.is_contiguous(memory_format=torch.channels_last)

@@ -29,7 +29,8 @@ class ResidentImages:
         ValueError: the images are not packed, are changed by a transform, or do not fit.
     """
 
-    def __init__(self, dataset: ThreeDIdent, device: torch.device) -> None:
+    def __init__(self, dataset: ThreeDIdent, device: torch.device | str) -> None:
+        device = torch.device(device)
         _require([dataset], device)
         assert dataset.pack is not None
         with warnings.catch_warnings():  # torch warns of memory that is read-only, as it should be
@@ -61,7 +62,8 @@ class ResidentPairs:
             one by one on the CPU.
     """
 
-    def __init__(self, pairs: Pairs, device: torch.device) -> None:
+    def __init__(self, pairs: Pairs, device: torch.device | str) -> None:
+        device = torch.device(device)
         if pairs.changes_images:
             raise ValueError(
                 f"pairs: expected images as they are on the device, found {type(pairs).__name__}, "
