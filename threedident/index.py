@@ -38,7 +38,7 @@ from threedident.recall import Search
 
 _SPARE, _LINKS, _EFFORT, _LEAF = 4, 16, 64, 16
 _EFFORTS = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 512, 1024, 4096]
-_WIDTHS = (20, 24, 32, 48, 64, 96, 128, 192)  # candidates for two neighbours
+_WIDTHS = (20, 24, 32, 48, 64, 128)  # candidates for two neighbours
 _ONE_BY_ONE = 11  # how faiss reads codes: query by query, keeping candidates in a reservoir
 
 
@@ -206,7 +206,7 @@ class _Codes(Family):
     def ladders(self, queries: Points) -> list[list[Setting]]:
         cells = self._index.nlist
         squares = self._cells.search(queries, cells)[0]
-        gaps = np.median(squares - squares[:, :1], axis=0).tolist()
+        gaps = np.median(squares - squares[:, :1], axis=0)[: max(64, cells // 4)].tolist()
         steps = [{"cells": 1 + 3 * n // 2, "margin": gap} for n, gap in enumerate(gaps)]
         return [[{"width": width, **step} for step in steps] for width in _WIDTHS]
 
