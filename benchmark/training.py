@@ -27,7 +27,7 @@ from benchmark.run import RunFolder
 from benchmark.sources import Batch, Machine, Normalise, Source, build_pairs
 from threedident.dataset import ThreeDIdent
 from threedident.errors import Interrupted
-from threedident.loading import WorkerDied
+from threedident.loading import WorkerDied, named_deaths
 from threedident.progress import progress
 from threedident.storage import npy_bytes, write_bytes
 
@@ -131,9 +131,10 @@ class _Loop:
         """Take the steps that are left, and the scores that are due on the way."""
         with deferred_interrupt() as self._interrupted:
             try:
-                self._score_if_due()
-                self._save()
-                self._take_steps(source)
+                with named_deaths():
+                    self._score_if_due()
+                    self._save()
+                    self._take_steps(source)
             except KeyboardInterrupt:
                 if self._settled:
                     self._save()

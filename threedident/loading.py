@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -49,18 +49,32 @@ def load(
         worker_init_fn=partial(_start_process, os.getpid()),
     )
     try:
-        yield from loader
+        with named_deaths():
+            yield from loader
+    except WorkerDied:
+        raise
     except (EOFError, ConnectionError):  # a process died in the middle of a batch
         with suppress(RuntimeError):
             time.sleep(_NOTICE_S)  # torch's signal handler says so here, or later anywhere
         raise _died("one died in the middle of a batch") from None
+    except ValueError as error:  # from a process, torch hands over the whole traceback as text
+        last = str(error).strip().splitlines()[-1]
+        raise ValueError(last.removeprefix("ValueError: ")) from None
+
+
+@contextmanager
+def named_deaths() -> Iterator[None]:
+    """Raise :class:`WorkerDied` for a killed loader process.
+
+    Torch's signal handler says so wherever this process happens to be, such as in a training
+    step, so whoever works between two batches works in here.
+    """
+    try:
+        yield
     except RuntimeError as error:
         if not str(error).startswith(_DIED):
             raise
         raise _died(str(error).removeprefix(_DIED).strip().splitlines()[0]) from None
-    except ValueError as error:  # from a process, torch hands over the whole traceback as text
-        last = str(error).strip().splitlines()[-1]
-        raise ValueError(last.removeprefix("ValueError: ")) from None
 
 
 def slices(
