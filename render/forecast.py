@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from render.journal import Record
-from threedident.disk import free_bytes, require_room, spell_bytes
+from threedident.disk import BLOCK, free_bytes, on_disk, require_room, spell_bytes
 from threedident.manifest import Rendering
 
-_BLOCK = 4096  # what a file takes at least, and is rounded up to
 _BYTES = (2.5, 0.87)  # a PNG of p pixels takes about 2.5 p^0.87 bytes, measured from 32 to 512 px
 _ANNOTATION = 0.6  # bytes of mask and depth together, for each byte of an image
 _LONG_S = 120.0
@@ -42,7 +41,7 @@ class Forecast:
         image = factor * float(self._rendering.resolution**2) ** power
         pictures = 1 + len(self._rendering.annotations)
         beside = 1.0 + _ANNOTATION * (pictures - 1) / 2
-        return float(image * beside + pictures * _BLOCK / 2)
+        return float(image * beside + pictures * BLOCK / 2)
 
     def _check_room(self, needed: float) -> None:
         advice = "free some space, or give fewer images or another --out"
@@ -61,7 +60,7 @@ class Forecast:
     def count(self, record: Record) -> None:
         """Learn from a finished row."""
         self._done += 1
-        self._bytes += sum(-(-size // _BLOCK) * _BLOCK for size in record.sizes)
+        self._bytes += sum(map(on_disk, record.sizes))
 
     def first_chunk(self, say: Callable[[str], None]) -> None:
         """Once, after the first chunk: how long the rest will take, and whether it still fits.

@@ -5,6 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+BLOCK = 4096  # what a file takes at least, and is rounded up to
+
+
+def on_disk(size: int) -> int:
+    """The room that a file of ``size`` bytes takes."""
+    return -(-size // BLOCK) * BLOCK
+
 
 def free_bytes(place: Path) -> int:
     """The room left where ``place`` is, or will be."""

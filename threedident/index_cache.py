@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from threedident.errors import explain
 from threedident.progress import say
-from threedident.storage import atomic_write
+from threedident.storage import atomic_write, sha256
 
 Setting = dict[str, float]
 
@@ -63,7 +63,7 @@ class Source(BaseModel):
         """
         home = Path(os.environ.get("XDG_CACHE_HOME", ""))
         folder = home if home.is_absolute() else Path.home() / ".cache"
-        digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        digest = sha256(self.model_dump_json().encode())
         return folder / "threedident" / f"{self.kind}-{digest[:_DIGITS]}.index"
 
 

@@ -64,16 +64,11 @@ class ResidentPairs:
 
     def __init__(self, pairs: Pairs, device: torch.device | str) -> None:
         device = torch.device(device)
-        if pairs.changes_images:
-            raise ValueError(
-                f"pairs: expected images as they are on the device, found {type(pairs).__name__}, "
-                "which are made on the CPU; use their loader"
-            )
-        _require(_splits(pairs), device)
+        splits = _splits(pairs)
+        _require(splits, device)
         self._pairs, self._device = pairs.on(device), device
-        self._anchors = self._positives = ResidentImages(pairs.dataset, device)
-        if pairs.positives is not pairs.dataset:
-            self._positives = ResidentImages(pairs.positives, device)
+        sides = [ResidentImages(split, device) for split in splits]
+        self._anchors, self._positives = sides[0], sides[-1]
 
     def batch(self, items: range, *, latents: bool = True) -> Pair:
         """As :meth:`threedident.pairs.Pairs.batch`, of tensors on the device."""
@@ -102,8 +97,6 @@ class ResidentPairs:
 
 def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:
     """Whether images or pairs can be made on a device."""
-    if isinstance(images, Pairs) and images.changes_images:
-        return False
     try:
         _require(_splits(images), device)
     except ValueError:
@@ -112,8 +105,18 @@ def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:
 
 
 def _splits(images: ThreeDIdent | Pairs) -> list[ThreeDIdent]:
+    """The splits whose images are held, the anchors' first.
+
+    Raises:
+        ValueError: the images of the pairs are not those of a split.
+    """
     if isinstance(images, ThreeDIdent):
         return [images]
+    if images.changes_images:
+        raise ValueError(
+            f"pairs: expected images as they are on the device, found {type(images).__name__}, "
+            "which are made on the CPU; use their loader"
+        )
     same = images.positives is images.dataset
     return [images.dataset] if same else [images.dataset, images.positives]
 

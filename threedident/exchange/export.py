@@ -13,14 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.disk import require_room
+from threedident.disk import on_disk, require_room
 from threedident.exchange.published import image_digits
 from threedident.exchange.sources import Source, open_sources, other_content, require_apart
 from threedident.locking import locked
 from threedident.progress import progress
 from threedident.storage import SplitFolder, atomic_write, sweep
-
-_BLOCK = 4096  # what a file takes at least, and is rounded up to
 
 
 def export_published(root: Path, out: Path) -> list[str]:
@@ -88,7 +86,7 @@ class _Layout:
         self.target.images.mkdir(parents=True, exist_ok=True)
         sweep(self.target.path, self.target.images)
         self.linked = all(_can_link(origin, self.target.images) for origin in missing[:1])
-        return 0 if self.linked else sum(map(_room, missing))
+        return 0 if self.linked else sum(on_disk(path.stat().st_size) for path in missing)
 
     def write(self) -> list[str]:
         """Place what is missing, and say what is there now."""
@@ -157,7 +155,3 @@ def _link(origin: Path, place: Path) -> None:
 def _copy(origin: Path, place: Path) -> None:
     with origin.open("rb") as source, atomic_write(place) as file:
         shutil.copyfileobj(source, file)
-
-
-def _room(path: Path) -> int:
-    return -(-path.stat().st_size // _BLOCK) * _BLOCK
