@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import math
+import os
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import click
 import torch
+from click.core import ParameterSource
 
-from benchmark.config import LOSSES, SUPERVISED, Config, fitting_space
 from benchmark.encoders import ENCODERS
-from benchmark.report import write_results
-from benchmark.run import RunFolder
+from benchmark.experiment import carry_out
+from benchmark.laws import CONDITIONALS, MARGINALS
+from benchmark.objective import LOSSES
+from benchmark.options import SOURCES, Options, complete
+from benchmark.ranks import joined, local_device
+from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
 from benchmark.spaces import OUTPUT_SPACES
-from benchmark.splits import identity, open_splits
-from benchmark.training import train
-from threedident.errors import Interrupted
-from threedident.locking import locked
+from benchmark.suites import SCALES, SUITES, run_suite
 from threedident.machine import processors
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_SUITE_TAKES = ("suite", "scale", "data", "seeds", "out", "resume", "device", "jobs", "rows")
 
-_SCORES_PER_RUN = 10
 
-
-def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+def _seeds(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
     parts = value.split(",")
     numbers = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part)]
     if len(numbers) != len(parts) or len(set(numbers)) != len(parts):
@@ -41,138 +45,165 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     return tuple(numbers)
 
 
-def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
-    if not math.isfinite(value):
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"expected a finite number, found {value}", ctx=ctx, param=param)
     return value
 
 
-def _positive(name: str, default: float, text: str) -> Callable[[_Command], _Command]:
+def _positive(name: str, text: str) -> Callable[[_Command], _Command]:
     """An option that takes a positive finite number."""
     kind = click.FloatRange(0, min_open=True)
-    return click.option(name, type=kind, default=default, callback=_finite, help=text)
+    return click.option(name, type=kind, callback=_finite, help=text)
+
+
+def _count(name: str, text: str, least: int = 1) -> Callable[[_Command], _Command]:
+    """An option that takes an integer."""
+    return click.option(name, type=click.IntRange(least), help=text)
+
+
+_MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--encoder", type=click.Choice(ENCODERS), default="resnet18", help="Architecture.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data/3dident"))
+@click.option("--encoder", metavar="NAME", help=f"{', '.join(ENCODERS)}, or my_pkg.nets:MyNet.")
 @click.option(
-    "--resolution",
-    type=click.IntRange(1),
-    default=None,
-    help="Edge of the images in pixels [default: that of the data set].",
+    "--source",
+    type=click.Choice(SOURCES),
+    default="nearest",
+    help="Where positive pairs come from: images by nearest latent, rendered exactly or "
+    "augmented; mixed latents; KITTI Masks.",
 )
+@click.option("--data", type=click.Path(path_type=Path), help="Data set [default: data/3dident].")
+@_count("--resolution", "Edge of the images in pixels [default: that of the data set].")
 @click.option(
-    "--loss",
-    type=click.Choice(LOSSES),
-    default="l2",
-    help="InfoNCE with this similarity, or supervised.",
+    "--conditional",
+    metavar="NAME",
+    help=f"p(z~ | z) of positives: {', '.join(CONDITIONALS)} [default: normal].",
+)
+@_positive("--sigma", "Its scale; of vmf 1 / kappa [default: 0.1; mixing 0.05].")
+@click.option(
+    "--anchor",
+    type=click.Choice(["row", "marginal"]),
+    help="Nearest pairs: around a row of the data, or as published [default: row].",
+)
+@_count("--factors", "Mixing: number of latents n [default: 10].", least=2)
+@click.option(
+    "--space", type=click.Choice(list(MARGINALS)), help="Mixing: latents' [default: box]."
+)
+@click.option("--marginal", type=click.Choice(_MARGINALS), help="Mixing: p(z) [default: uniform].")
+@_count("--max-distance", "KITTI: most frames between the two of a pair [default: 1].")
+@click.option(
+    "--loss", metavar="NAME", help=f"{', '.join(LOSSES)}, or l1.5 and so on [default: l2]."
 )
 @click.option(
     "--output-space",
     type=click.Choice(list(OUTPUT_SPACES)),
-    default=None,
-    help="Where codes lie; by default what fits the loss.",
+    help="Where codes lie [default: what fits the loss].",
 )
+@_positive(
+    "--extent",
+    "Side of the box or radius of the sphere, to begin with where learned [default: box 10, else "
+    "1].",
+)
+@_positive("--temperature", "Divides similarities [default: 1].")
+@click.option("--symmetric", is_flag=True, help="Positives are anchors, too, as in SimCLR.")
+@click.option("--learned-scales", is_flag=True, help="Weigh coordinates by learned numbers.")
+@_count("--steps", "0 scores the untrained encoder [default: the paper's].", least=0)
+@_count("--batch-size", "Pairs a step, over all ranks [default: the paper's].", least=2)
+@_positive("--learning-rate", "Of Adam [default: 1e-4].")
+@click.option("--schedule", type=click.Choice(SCHEDULES), default="constant")
+@click.option("--warmup", type=click.IntRange(0), default=0, help="Steps of a linear rise.")
+@click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32")
+@click.option("--compile", "compiled", is_flag=True, help="Let torch compile the encoder.")
 @click.option(
-    "--conditional",
-    type=click.Choice(["normal", "laplace"]),
-    default="normal",
-    help="Density of positives.",
+    "--protocol",
+    type=click.Choice(["held-out", "published"]),
+    default="held-out",
+    help="How to score; published: 4096 rows, statistics of the batch.",
 )
-@_positive("--sigma", 0.1, "Its scale.")
-@_positive("--temperature", 1.0, "Divides similarities.")
-@click.option("--steps", type=click.IntRange(1), default=30_000)
-@click.option("--batch-size", type=click.IntRange(2), default=512, help="Pairs a step.")
-@_positive("--learning-rate", 1e-4, "Of Adam.")
 @click.option(
     "--seeds",
     callback=_seeds,
-    default="0",
     metavar="LIST",
-    help="One training each, such as 0,1,2.",
+    help="One training each, such as 0,1,2 [default: 0].",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder [default: named in runs/]."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard, too.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--workers", type=click.IntRange(0), default=None, help="Loader processes.")
+@click.option("--suite", metavar="NAME", help=f"A table of the paper: {', '.join(SUITES)}.")
+@click.option("--scale", type=click.Choice(SCALES), default="small", help="Of a suite.")
+@click.option("--rows", metavar="LIST", help="Rows of a suite, such as identity [default: all].")
+@click.option("--jobs", type=click.IntRange(1), default=None, help="Rows of a suite at once.")
+@click.pass_context
 def benchmark(
-    encoder: str,
-    data: Path,
-    resolution: int | None,
-    loss: str,
-    output_space: str | None,
-    conditional: Literal["normal", "laplace"],
-    sigma: float,
-    temperature: float,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    seeds: tuple[int, ...],
-    out: Path | None,
+    ctx: click.Context,
+    /,
+    suite: str | None,
+    scale: str,
+    rows: str | None,
+    jobs: int | None,
     resume: bool,
+    tensorboard: bool,
     device: str,
     workers: int | None,
+    compiled: bool,
+    **asked: Any,
 ) -> None:
     """Train an encoder on positive pairs, score it on the test split, write a report.
+
+    Under torchrun, all processes train one encoder together.
 
     \b
     Examples:
         threedident benchmark --encoder resnet18
         threedident benchmark --data data/small --steps 500 --batch-size 64 --learning-rate 1e-3
         threedident benchmark --loss supervised --seeds 0,1,2
+        threedident benchmark --source mixing --conditional laplace --loss l1 --output-space box
+        threedident benchmark --suite table2
     """
-    space = fitting_space(loss, output_space)
-    machine = Machine(_device(device), _workers(workers))
-    splits = open_splits(data, resolution)
-    if batch_size > len(splits[0]):
+    options = Options(**asked)
+    if suite is not None:
+        _refuse_beside_suite(ctx)
+        run_suite(suite, scale, rows, options, device, jobs, resume)
+        return
+    _refuse_without_suite(ctx)
+    chosen = _device(device)
+    with joined(chosen) as ranks:
+        machine = Machine(chosen, _workers(workers), ranks, compiled)
+        carry_out(complete(options), machine, resume, tensorboard)
+
+
+def _given(ctx: click.Context) -> list[str]:
+    return [n for n in ctx.params if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
+
+
+def _refuse_beside_suite(ctx: click.Context) -> None:
+    for param in ctx.command.params:
+        if param.name in _given(ctx) and param.name not in _SUITE_TAKES:
+            raise ValueError(
+                f"{param.opts[0]}: expected no such option beside --suite, whose rows set it; "
+                "leave it out"
+            )
+    if "WORLD_SIZE" in os.environ:
         raise ValueError(
-            f"--batch-size: expected at most {len(splits[0])}, the images of the train split, "
-            f"found {batch_size}; lower it or render more"
+            "--suite: expected one process, found torchrun; start it alone, and it takes every "
+            "GPU of the machine"
         )
-    contrastive = loss != SUPERVISED
-    config = Config(
-        encoder=encoder,
-        loss=loss,
-        output_space=space,
-        conditional=conditional if contrastive else None,
-        sigma=sigma if contrastive else None,
-        temperature=temperature if contrastive else None,
-        data={split.folder.split: identity(split) for split in splits},
-        resolution=splits[0].resolution,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        eval_every=max(1, steps // _SCORES_PER_RUN),
-        seeds=seeds,
-    )
-    folder = RunFolder(out or Path("runs") / _run_name(config))
-    folder.check(config, resume)
-    with locked(folder.path):
-        folder.open(config, resume)
-        click.echo(
-            f"{data}: {len(splits[0])} train and {len(splits[1])} test images; "
-            f"run in {folder.path}"
-        )
-        try:
-            results = [train(config, seed, splits, folder, machine) for seed in seeds]
-            command = _command(config, data, folder)
-            scores = write_results(folder, config, results, splits, command)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted; the same command with --resume goes on from there"
-            ) from None
-    click.echo(
-        f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
-        f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
-    )
-    click.echo(f"report: {folder.report}")
+
+
+def _refuse_without_suite(ctx: click.Context) -> None:
+    for name in _given(ctx):
+        if name in ("scale", "rows", "jobs"):
+            raise ValueError(f"--{name}: expected beside --suite, found none; leave it out")
 
 
 def _device(name: str) -> torch.device:
-    """The device to compute on.
+    """The device to compute on: of several GPUs, that of this process's local rank.
 
     Raises:
         ValueError: CUDA was asked for and is not there.
@@ -182,34 +213,13 @@ def _device(name: str) -> torch.device:
         raise ValueError(
             "--device: expected cpu here, found cuda but no CUDA GPU; use --device cpu"
         )
-    return torch.device("cuda" if found and name != "cpu" else "cpu")
+    if not found or name == "cpu":
+        return torch.device("cpu")
+    device = local_device()
+    torch.cuda.set_device(device)
+    return device
 
 
 def _workers(asked: int | None) -> int:
     """Loader processes: as asked, or one for every two processors, at most eight."""
     return asked if asked is not None else min(8, processors() // 2)
-
-
-def _run_name(config: Config) -> str:
-    parts = [config.encoder, config.loss, config.output_space, config.conditional]
-    return "-".join(part for part in parts if part)
-
-
-def _command(config: Config, data: Path, folder: RunFolder) -> str:
-    options: dict[str, object] = {
-        "encoder": config.encoder,
-        "data": data,
-        "resolution": config.resolution,
-        "loss": config.loss,
-        "output-space": config.output_space,
-        "conditional": config.conditional,
-        "sigma": config.sigma,
-        "temperature": config.temperature,
-        "steps": config.steps,
-        "batch-size": config.batch_size,
-        "learning-rate": config.learning_rate,
-        "seeds": ",".join(map(str, config.seeds)),
-        "out": folder.path,
-    }
-    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return shlex.join(["threedident", "benchmark", *given, "--resume"])

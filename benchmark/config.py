@@ -2,98 +2,136 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from benchmark.losses import DotSimilarity, LpSimilarity, Similarity
-from threedident.conditionals import Conditional, Laplace, Normal
-
-SIMILARITIES: dict[str, Similarity] = {
-    "dot": DotSimilarity(),
-    "l1": LpSimilarity(1),
-    "l2": LpSimilarity(2),
-    "l3": LpSimilarity(3),
-}
-SUPERVISED = "supervised"
-LOSSES = (*SIMILARITIES, SUPERVISED)
-CONDITIONALS = {"normal": Normal, "laplace": Laplace}
-
-_FITTING_SPACES = {
-    "dot": ("sphere", "learned-sphere"),
-    "l1": ("box", "fixed-box", "unbounded"),
-    "l2": ("box", "fixed-box", "unbounded"),
-    "l3": ("box", "fixed-box", "unbounded"),
-    SUPERVISED: ("unbounded",),
-}
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Config(BaseModel):
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Law(_Frozen):
+    """The conditional p(z~ | z) of the positives.
+
+    Arguments:
+        name: as :func:`benchmark.laws.build_conditional` takes it.
+        sigma: its scale.
+    """
+
+    name: str
+    sigma: _Positive
+
+
+class ImageSettings(_Frozen):
+    """Rendered images.
+
+    Arguments:
+        pairs: how positives are found; None for supervised training, which has none.
+        anchor: a ``row`` of the data set, or a draw from the ``marginal``; for nearest pairs.
+        conditional: of nearest pairs; rendered ones have that of the data set.
+        data: digests of both splits' images, as the manifests record them.
+        resolution: edge of the images in pixels.
+    """
+
+    kind: Literal["images"] = "images"
+    pairs: Literal["nearest", "rendered", "augmented"] | None
+    anchor: Literal["row", "marginal"] | None
+    conditional: Law | None
+    data: dict[str, str]
+    resolution: int
+
+
+class MixingSettings(_Frozen):
+    """Latents mixed by a random MLP.
+
+    Arguments:
+        factors: number n of latents.
+        space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
+        marginal: p(z), as :class:`benchmark.laws.Marginal` takes it.
+        conditional: None for supervised training.
+    """
+
+    kind: Literal["mixing"] = "mixing"
+    factors: Annotated[int, Field(gt=1)]
+    space: Literal["box", "sphere", "real"]
+    marginal: str
+    conditional: Law | None
+
+
+class MaskSettings(_Frozen):
+    """KITTI Masks.
+
+    Arguments:
+        data: digest of the file.
+        max_distance: frames between the two of a pair, at most.
+        paired: whether there are pairs, or supervised training.
+    """
+
+    kind: Literal["kitti"] = "kitti"
+    data: str
+    max_distance: Annotated[int, Field(gt=0)]
+    paired: bool
+
+
+class Config(_Frozen):
     """Everything that a run's numbers depend on, beside software and hardware.
 
     Arguments:
-        encoder: name of the encoder.
-        loss: similarity of InfoNCE, or ``supervised`` for the squared error to the latents.
+        source: what is encoded, and how positives are found.
+        encoder: name of the encoder, or its import path.
+        loss: as :func:`benchmark.objective.parse_loss` takes it.
         output_space: where codes lie.
-        conditional: p(z~ | z) of the positives; None for the supervised loss.
-        sigma: its scale; None for the supervised loss.
+        extent: side of its box or radius of its sphere, to begin with where learned.
         temperature: of InfoNCE; None for the supervised loss.
-        data: digests of both splits' images, as the manifests record them.
-        resolution: edge of the images in pixels.
+        symmetric: whether positives are anchors, too, as in SimCLR.
+        learned_scales: whether the similarity weighs coordinates by learned numbers.
         steps: optimiser steps.
-        batch_size: pairs per step.
-        learning_rate: of Adam.
+        batch_size: pairs per step, over all ranks.
+        learning_rate: of Adam, at its highest.
+        schedule: how the learning rate falls.
+        warmup: steps in which it rises.
+        precision: of the encoder's arithmetic; codes and loss are float32.
         eval_every: steps between two scores on the test split.
+        protocol: how the test split is scored.
         seeds: one training each.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
     encoder: str
     loss: str
     output_space: str
-    conditional: Literal["normal", "laplace"] | None
-    sigma: _Positive | None
+    extent: _Positive | None
     temperature: _Positive | None
-    data: dict[str, str]
-    resolution: int
-    steps: Annotated[int, Field(gt=0)]
+    symmetric: bool
+    learned_scales: bool
+    steps: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(gt=1)]
     learning_rate: _Positive
+    schedule: Literal["constant", "cosine", "linear"]
+    warmup: Annotated[int, Field(ge=0)]
+    precision: Literal["float32", "bf16"]
     eval_every: Annotated[int, Field(gt=0)]
+    protocol: Literal["held-out", "published"]
     seeds: tuple[int, ...]
-
-    def positives(self) -> Conditional | None:
-        """The conditional as an object; None for the supervised loss."""
-        if self.conditional is None or self.sigma is None:
-            return None
-        return CONDITIONALS[self.conditional](self.sigma)
-
-
-def fitting_space(loss: str, output_space: str | None) -> str:
-    """The output space to use: the one given, or the one that fits the loss best.
-
-    Raises:
-        ValueError: the loss is not defined on, or cannot succeed in, the given space.
-    """
-    spaces = _FITTING_SPACES[loss]
-    if output_space is None:
-        return spaces[0]
-    if output_space not in spaces:
-        raise ValueError(
-            f"--output-space: expected one that fits the loss {loss} ({', '.join(spaces)}), "
-            f"found {output_space}"
-        )
-    return output_space
 
 
 def differences(old: Config, new: Config) -> list[str]:
     """The fields in which two configurations differ, as ``name old where new is asked for``."""
-    was, is_now = old.model_dump(), new.model_dump()
+    was, is_now = (dict(_flat(config.model_dump())) for config in (old, new))
     return [
-        f"{name} {was[name]} where {is_now[name]} is asked for"
-        for name in was
-        if was[name] != is_now[name]
+        f"{name} {was.get(name)} where {is_now.get(name)} is asked for"
+        for name in {**was, **is_now}
+        if was.get(name) != is_now.get(name)
     ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,50 +1,83 @@
-"""Representations of a split: encoder in eval mode, rows in order."""
+"""Representations of the test split, under the two protocols.
+
+- ``held-out``: every row, in eval mode.
+- ``published``: the first 4096 rows, with BatchNorm at the statistics of each batch, as the
+  paper's code scored, which never left training mode.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from threedident.dataset import ThreeDIdent
-from threedident.loading import load
+from benchmark.config import Config
+from benchmark.sources import Machine, Source
 
-_BATCH = 256
+PUBLISHED_ROWS = 4096
+
+
+def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.float32]:
+    """Latents of the rows that a protocol scores, shape (N, n).
+
+    Raises:
+        ValueError: the test split has too few rows for the protocol.
+    """
+    latents = source.latents(seed)
+    if config.protocol == "held-out":
+        return latents
+    if len(latents) < PUBLISHED_ROWS:
+        raise ValueError(
+            f"--protocol: expected at least {PUBLISHED_ROWS} test rows for published, found "
+            f"{len(latents)}; take held-out, or render more with --n-test"
+        )
+    return latents[:PUBLISHED_ROWS]
 
 
 @torch.no_grad()
 def represent(
     model: nn.Module,
-    dataset: ThreeDIdent,
-    device: torch.device,
-    workers: int,
+    config: Config,
+    source: Source,
+    seed: int,
+    machine: Machine,
     between: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Codes of all images of a split.
+    """Codes of the rows that :func:`scored_latents` gives.
 
     Arguments:
-        model: from uint8 images (B, 3, H, W) to codes (B, n); left in the mode it was in.
-        dataset: the split.
-        device: where the model is.
-        workers: loader processes.
+        model: from observations (B, ...) to codes (B, n); left as it was.
+        config: its protocol counts.
+        source: what is encoded.
+        seed: of the run.
+        machine: where the model is.
         between: called before every batch.
 
     Returns:
         Shape (N, n).
     """
-    training = model.training
-    model.eval()
-    try:
-        starts = range(0, len(dataset), _BATCH)
-        batches = [range(start, min(start + _BATCH, len(dataset))) for start in starts]
-        codes = []
-        for images in load(partial(dataset.images, shared=workers > 0), batches, workers):
+    rows, codes = len(scored_latents(config, source, seed)), []
+    with _mode(model, config.protocol):
+        for observations in source.held_out(seed, rows, machine):
             between()
-            codes.append(model(images.to(device)).float().cpu())
+            codes.append(model(observations).float().cpu())
+    return torch.cat(codes).numpy()
+
+
+@contextmanager
+def _mode(model: nn.Module, protocol: str) -> Iterator[None]:
+    """Eval mode, or statistics of the batch that leave no trace in the model."""
+    training = model.training
+    kept: dict[str, Tensor] = {name: b.clone() for name, b in model.named_buffers()}
+    model.train(protocol == "published")
+    try:
+        yield
     finally:
         model.train(training)
-    return torch.cat(codes).numpy()
+        if protocol == "published":
+            for name, buffer in model.named_buffers():
+                buffer.copy_(kept[name])

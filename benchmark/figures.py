@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from benchmark.metrics import Array, Scores, linear_readout
-from threedident.dataset import ThreeDIdent
-from threedident.factors import FACTORS, LABELS
-from threedident.index import NearestLatents
 
-TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _DPI = 110
+_SHOWN = 2000
+_TERMS = {"alignment": "C2-", "uniformity": "C3--"}
+_SCORES = {"r2": "C0o-", "mcc": "C1s--"}
+_LABELS = {"r2": "R²", "mcc": "MCC"}
+_DRAWN = {"loss", *_TERMS, *_SCORES}
 
 
 def png(figure: Figure) -> bytes:
@@ -26,30 +27,45 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def curves(records: Sequence[dict[str, Any]]) -> bytes:
-    """Loss over steps, and scores on the test split over steps, one line a seed.
+def curves(records: Iterable[dict[str, Any]]) -> bytes:
+    """Loss, its two terms, and scores of held-out rows over the steps, one line a seed.
 
     Arguments:
         records: lines of ``metrics.jsonl``.
     """
-    figure = Figure(figsize=(9.5, 3.2))
-    left, right = figure.subplots(1, 2)
-    for seed in sorted({record["seed"] for record in records}):
-        own = [record for record in records if record["seed"] == seed]
-        losses = np.array([(r["step"], r["loss"]) for r in own if "loss" in r]).reshape(-1, 2)
-        scored = np.array([(r["step"], r["r2"], r["mcc"]) for r in own if "r2" in r])
-        left.plot(*losses.T, color="C0", alpha=0.25, linewidth=0.8)
-        left.plot(losses[:, 0], _smooth(losses[:, 1]), color="C0", label=f"seed {seed}")
-        right.plot(scored[:, 0], scored[:, 1], "o-", color="C0", markersize=3, label="R²")
-        right.plot(scored[:, 0], scored[:, 2], "s--", color="C1", markersize=3, label="MCC")
+    lines: dict[tuple[int, str], list[tuple[int, float]]] = {}
+    for record in records:
+        for name in _DRAWN & record.keys():
+            lines.setdefault((record["seed"], name), []).append((record["step"], record[name]))
+    figure = Figure(figsize=(12.0, 3.2))
+    left, middle, right = axes = figure.subplots(1, 3)
+    for (_, name), points in sorted(lines.items()):
+        steps, values = np.array(points).T
+        if name == "loss":
+            left.plot(steps, values, color="C0", alpha=0.25, linewidth=0.8)
+            left.plot(steps, _smooth(values), color="C0")
+        elif name in _TERMS:
+            middle.plot(steps, _smooth(values), _TERMS[name], label=name)
+        else:
+            right.plot(steps, values, _SCORES[name], markersize=3, label=_LABELS[name])
     left.set(title="training loss", xlabel="step", ylabel="loss")
-    right.set(title="test split, eval mode", xlabel="step", ylabel="score", ylim=(0, 1))
-    handles, labels = right.get_legend_handles_labels()
-    right.legend(handles[:2], labels[:2], frameon=False)
-    for axis in (left, right):
+    middle.set(title="its terms", xlabel="step")
+    right.set(title="held-out rows", xlabel="step", ylabel="score")
+    right.set_ylim(min(0.0, right.get_ylim()[0]), 1.02)
+    for axis in (middle, right):
+        _legend_once(axis)
+    for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
+    middle.set_visible(bool(middle.lines))
     return png(figure)
+
+
+def _legend_once(axis: Axes) -> None:
+    """A legend with one entry for each name, however many seeds have it."""
+    entries = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    if entries:
+        axis.legend(entries.values(), entries.keys(), frameon=False)
 
 
 def _smooth(values: Array) -> Array:
@@ -59,14 +75,15 @@ def _smooth(values: Array) -> Array:
     return np.convolve(padded, np.ones(width) / width, mode="valid")
 
 
-def correlation(scores: Scores) -> bytes:
-    """Factors x codes, codes in the order of their assigned factors."""
-    order = scores.assignment
+def correlation(scores: Scores, labels: Sequence[str]) -> bytes:
+    """Factors x codes, codes in the order of their assigned factors, spare ones after them."""
+    spare = np.setdiff1d(np.arange(scores.correlation.shape[1]), scores.assignment)
+    order = np.concatenate([scores.assignment, spare])
     matrix = scores.correlation[:, order]
-    figure = Figure(figsize=(5.6, 4.8))
+    figure = Figure(figsize=(1.6 + 0.4 * len(order), 0.8 + 0.4 * max(3, len(labels))))
     axis = figure.subplots()
     drawn = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
-    axis.set_yticks(range(len(LABELS)), LABELS)
+    axis.set_yticks(range(len(labels)), labels)
     axis.set_xticks(range(len(order)), [f"code {code}" for code in order], rotation=60, ha="right")
     for (row, column), value in np.ndenumerate(matrix):
         ink = "white" if abs(value) > 0.6 else "black"
@@ -76,48 +93,27 @@ def correlation(scores: Scores) -> bytes:
     return png(figure)
 
 
-def scatter(latents: Array, codes: Array, scores: Scores) -> bytes:
+def scatter(latents: Array, codes: Array, scores: Scores, labels: Sequence[str]) -> bytes:
     """True against linearly recovered value of every factor, on the rows R^2 is scored on."""
     half = len(latents) // 2
     recovered = linear_readout(latents[:half], codes[:half], codes[half:])
-    figure = Figure(figsize=(9.5, 4.3))
-    axes = figure.subplots(2, 5, sharex=True, sharey=True)
-    for column, axis in enumerate(axes.flat):
-        axis.plot([-1, 1], [-1, 1], color="0.6", linewidth=0.8)
-        axis.scatter(
-            latents[half:, column], recovered[:, column], s=4, alpha=0.35, edgecolors="none"
-        )
-        title = f"{LABELS[column]}  R² {scores.r2_per_factor[column]:.2f}"
-        axis.set_title(title, fontsize=8)
-        axis.set(xlim=(-1.1, 1.1), ylim=(-1.4, 1.4))
+    shown = slice(half, half + _SHOWN)
+    columns = min(5, len(labels))
+    rows = -(-len(labels) // columns)
+    figure = Figure(figsize=(1.9 * columns, 2.15 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(labels) :]:
+        axis.set_visible(False)
+    for column, (label, axis) in enumerate(zip(labels, axes, strict=False)):
+        true = latents[shown, column]
+        ends = [true.min(), true.max()]
+        axis.plot(ends, ends, color="0.6", linewidth=0.8)
+        axis.scatter(true, recovered[:_SHOWN, column], s=4, alpha=0.35, edgecolors="none")
+        axis.set_title(f"{label}  R² {scores.r2_per_factor[column]:.2f}", fontsize=8)
+        margin = 0.25 * (ends[1] - ends[0])
+        axis.set(ylim=(ends[0] - margin, ends[1] + margin))
         axis.tick_params(labelsize=7)
-    figure.supxlabel("true raw latent", fontsize=9)
+    figure.supxlabel("true latent", fontsize=9)
     figure.supylabel("recovered", fontsize=9)
     figure.tight_layout()
-    return png(figure)
-
-
-def nearest_traversal(dataset: ThreeDIdent) -> bytes:
-    """The data set's own images nearest to the axes of the latent space.
-
-    One column a factor, one row a value of it, every other factor as near to 0 as there is an
-    image. ``dataset`` has no transform.
-    """
-    count = len(FACTORS)
-    targets = np.zeros((len(TRAVERSAL_VALUES), count, count))
-    for column in range(count):
-        targets[:, column, column] = TRAVERSAL_VALUES
-    rows = NearestLatents(dataset.latents).search(targets.reshape(-1, count)).indices[:, 0]
-    grid: NDArray[np.int64] = rows.reshape(len(TRAVERSAL_VALUES), count)
-    figure = Figure(figsize=(9.5, 5.0))
-    axes = figure.subplots(*grid.shape)
-    for (row, column), image_row in np.ndenumerate(grid):
-        axis = axes[row, column]
-        axis.imshow(dataset[int(image_row)][0].permute(1, 2, 0).numpy())
-        axis.set(xticks=[], yticks=[])
-        if row == 0:
-            axis.set_title(LABELS[column], fontsize=5.5)
-        if column == 0:
-            axis.set_ylabel(f"{TRAVERSAL_VALUES[row]:+.2f}", fontsize=7)
-    figure.subplots_adjust(wspace=0.04, hspace=0.04)
     return png(figure)

@@ -1,9 +1,10 @@
-"""How well representations recover latents: linear R^2 and the mean correlation coefficient.
+"""How well representations recover latents, cheaply: linear R^2 and mean correlations.
 
 - R^2 of a factor: ordinary least squares with intercept from all codes, fitted on the first
   half of the rows and scored on the second.
-- MCC: Pearson correlation of every factor with every code over all rows, absolute value,
-  optimal one-to-one assignment of codes to factors, mean of the assigned values.
+- MCC: correlation of every factor with every code over all rows, absolute value, optimal
+  one-to-one assignment of codes to factors, mean of the assigned values. Once with Pearson's
+  correlation, once with Spearman's, which is Pearson's of the ranks, ties sharing their mean rank.
 
 Rows are taken in the order given, so they must not be sorted.
 
@@ -14,9 +15,9 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,92 +29,108 @@ from threedident.arrays import as_float64
 Array = NDArray[np.float64]
 
 LEAST_ROWS = 4
+ROUNDING = 1e-12  # spread of a constant column, relative to its magnitude
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """What :func:`score` measures, for n factors.
+class Record:
+    """A dataclass of numbers and arrays that goes to JSON and back."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists."""
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_json`; other keys are passed over."""
+        values = {field.name: record[field.name] for field in fields(cls)}
+        return cls(**{k: np.array(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores(Record):
+    """What :func:`score` measures, for n factors and m codes.
 
     Arguments:
         r2: mean of ``r2_per_factor``.
-        mcc: mean absolute correlation of the factors with their assigned codes.
-        r2_per_factor: shape (n,).
-        correlation: Pearson correlation, factors x codes, signed, shape (n, n).
-        assignment: the code assigned to each factor, shape (n,).
+        mcc: mean of ``mcc_per_factor``.
+        mcc_spearman: mean of ``mcc_spearman_per_factor``.
+        r2_per_factor: shape (n,), at most 1.
+        mcc_per_factor: absolute Pearson correlation of each factor with its assigned code,
+            shape (n,), in [0, 1].
+        mcc_spearman_per_factor: the same of Spearman's correlation and assignment.
+        correlation: Pearson correlation, factors x codes, signed, shape (n, m).
+        spearman: Spearman correlation, factors x codes, signed, shape (n, m).
+        assignment: the code assigned to each factor by ``correlation``, shape (n,).
+        spearman_assignment: the code assigned to each factor by ``spearman``, shape (n,).
     """
 
     r2: float
     mcc: float
+    mcc_spearman: float
     r2_per_factor: Array
+    mcc_per_factor: Array
+    mcc_spearman_per_factor: Array
     correlation: Array
+    spearman: Array
     assignment: NDArray[np.int64]
-
-    def to_json(self) -> dict[str, object]:
-        """Plain numbers and lists."""
-        return {
-            "r2": self.r2,
-            "mcc": self.mcc,
-            "r2_per_factor": self.r2_per_factor.tolist(),
-            "correlation": self.correlation.tolist(),
-            "assignment": self.assignment.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Scores:
-        """The inverse of :meth:`to_json`; other keys are passed over."""
-        return cls(
-            r2=record["r2"],
-            mcc=record["mcc"],
-            r2_per_factor=np.array(record["r2_per_factor"]),
-            correlation=np.array(record["correlation"]),
-            assignment=np.array(record["assignment"]),
-        )
+    spearman_assignment: NDArray[np.int64]
 
 
-def score(latents: ArrayLike, representations: ArrayLike) -> Scores:
+def score(
+    latents: ArrayLike,
+    representations: ArrayLike,
+    *,
+    spare_codes: bool = False,
+    labels: Sequence[str] | None = None,
+) -> Scores:
     """Score representations against the latents behind them.
 
     Arguments:
         latents: true factors z, shape (N, n).
         representations: codes f(x) in the same order of rows, shape (N, n).
+        spare_codes: take more codes than factors too, shape (N, m) with m >= n, and leave those
+            unassigned that fit worst. MCC grows with every spare code, so compare it only
+            between representations of as many codes.
+        labels: what messages call the factors; None for the numbers of their columns.
 
     Raises:
         ValueError: shapes that do not fit, entries that are not finite, fewer than four rows,
             or a factor that is constant over the fitted or the scored half.
     """
-    z, codes = _rows(latents, "latents"), _rows(representations, "representations")
-    if z.shape != codes.shape:
-        raise ValueError(
-            f"representations: expected shape {z.shape} as the latents have (MCC pairs every "
-            f"factor with one code), found {codes.shape}"
-        )
-    per_factor = linear_r2(z, codes)
-    correlation = pearson(z, codes)
-    factors, assignment = linear_sum_assignment(np.abs(correlation), maximize=True)
+    z, codes = _pair(latents, representations)
+    _require_a_code_each(z, codes, spare_codes)
+    per_factor = linear_r2(z, codes, labels=labels)
+    linear, monotone = pearson(z, codes), spearman(z, codes)
+    (assigned, values), (by_rank, rank_values) = _assigned(linear), _assigned(monotone)
     return Scores(
         r2=float(per_factor.mean()),
-        mcc=float(np.abs(correlation[factors, assignment]).mean()),
+        mcc=float(values.mean()),
+        mcc_spearman=float(rank_values.mean()),
         r2_per_factor=per_factor,
-        correlation=correlation,
-        assignment=assignment,
+        mcc_per_factor=values,
+        mcc_spearman_per_factor=rank_values,
+        correlation=linear,
+        spearman=monotone,
+        assignment=assigned,
+        spearman_assignment=by_rank,
     )
 
 
-def linear_r2(latents: ArrayLike, representations: ArrayLike) -> Array:
+def linear_r2(
+    latents: ArrayLike, representations: ArrayLike, *, labels: Sequence[str] | None = None
+) -> Array:
     """R^2 of each factor on the second half of the rows, shape (n,); any number of codes.
 
     Raises:
         ValueError: as :func:`score` does.
     """
-    z, codes = _rows(latents, "latents"), _rows(representations, "representations")
-    if len(z) != len(codes):
-        raise ValueError(f"representations: expected {len(z)} rows, found {len(codes)}")
+    z, codes = paired_rows(latents, representations, labels)
     half = len(z) // 2
-    prediction = linear_readout(z[:half], codes[:half], codes[half:])
-    held_out = z[half:]
-    _require_spread(np.minimum(np.ptp(held_out, axis=0), np.ptp(z[:half], axis=0)))
-    spread = ((held_out - held_out.mean(axis=0)) ** 2).sum(axis=0)
-    return np.asarray(1.0 - ((held_out - prediction) ** 2).sum(axis=0) / spread)
+    return r_squared(z[half:], linear_readout(z[:half], codes[:half], codes[half:]))
 
 
 def linear_readout(latents: Array, codes: Array, new_codes: Array) -> Array:
@@ -121,6 +138,12 @@ def linear_readout(latents: Array, codes: Array, new_codes: Array) -> Array:
     centre, offset = codes.mean(axis=0), latents.mean(axis=0)
     weights = lstsq(codes - centre, latents - offset)[0]
     return np.asarray((new_codes - centre) @ weights + offset)
+
+
+def r_squared(latents: Array, prediction: Array) -> Array:
+    """1 - residual / total sum of squares of each column, shape (n,)."""
+    spread = ((latents - latents.mean(axis=0)) ** 2).sum(axis=0)
+    return np.asarray(1.0 - ((latents - prediction) ** 2).sum(axis=0) / spread)
 
 
 def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
@@ -132,12 +155,65 @@ def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
     return np.clip(z.T @ codes, -1.0, 1.0)
 
 
+def spearman(latents: ArrayLike, representations: ArrayLike) -> Array:
+    """Spearman correlation of every factor with every code, shape (factors, codes).
+
+    Ties share their mean rank. A constant code correlates with nothing: its entries are 0.
+    """
+    return pearson(_ranks(as_float64(latents)), _ranks(as_float64(representations)))
+
+
+def paired_rows(
+    latents: ArrayLike, representations: ArrayLike, labels: Sequence[str] | None = None
+) -> tuple[Array, Array]:
+    """Latents and codes as every score takes them: checked, columns of largest magnitude 1.
+
+    Arguments:
+        latents: shape (N, n).
+        representations: shape (N, m).
+        labels: as in :func:`score`.
+
+    Raises:
+        ValueError: as :func:`score` does, except that any number of codes will do.
+    """
+    z, codes = _pair(latents, representations)
+    names = [f"column {i}" for i in range(z.shape[1])] if labels is None else labels
+    if len(names) != z.shape[1]:
+        raise ValueError(f"labels: expected {z.shape[1]}, one a factor, found {len(names)}")
+    half = len(z) // 2
+    _require_spread(np.minimum(np.ptp(z[:half], axis=0), np.ptp(z[half:], axis=0)), names)
+    return z, codes
+
+
+def _assigned(correlation: Array) -> tuple[NDArray[np.int64], Array]:
+    """The best code of each factor, no code twice, and the absolute correlations with them."""
+    factors, codes = linear_sum_assignment(np.abs(correlation), maximize=True)
+    return codes, np.abs(correlation[factors, codes])
+
+
+def _ranks(values: Array) -> Array:
+    """Rank of every entry in its column from 0 up, ties at the mean of the places they share."""
+    columns = (np.unique(column, return_inverse=True, return_counts=True) for column in values.T)
+    places = [(np.cumsum(counts) - (counts + 1) / 2.0)[inverse] for _, inverse, counts in columns]
+    return np.stack(places, axis=1)
+
+
 def _standardised(values: ArrayLike) -> Array:
     scaled = _scaled(as_float64(values))
     centred = scaled - scaled.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)
-    constant = norms <= 1e-12 * np.sqrt(len(centred))
+    constant = norms <= ROUNDING * np.sqrt(len(centred))
     return np.where(constant, 0.0, centred / np.where(constant, 1.0, norms))
+
+
+def _pair(latents: ArrayLike, representations: ArrayLike) -> tuple[Array, Array]:
+    z, codes = _rows(latents, "latents"), _rows(representations, "representations")
+    if len(z) != len(codes):
+        raise ValueError(
+            f"representations: expected shape {z.shape} as the latents have, found {codes.shape}; "
+            "give one row of codes for each row of latents"
+        )
+    return z, codes
 
 
 def _rows(values: ArrayLike, name: str) -> Array:
@@ -158,10 +234,21 @@ def _scaled(rows: Array) -> Array:
     return np.asarray(rows / np.where(largest > 0, largest, 1.0))
 
 
-def _require_spread(spread: Array) -> None:
-    constant = np.flatnonzero(spread == 0.0)
+def _require_a_code_each(z: Array, codes: Array, spare_codes: bool) -> None:
+    """MCC assigns every factor a code of its own."""
+    spare = codes.shape[1] - z.shape[1]
+    if spare < 0 or (spare > 0 and not spare_codes):
+        advice = "give more codes" if spare < 0 else "pass spare_codes=True to assign the best"
+        raise ValueError(
+            f"representations: expected shape {z.shape} as the latents have (MCC assigns every "
+            f"factor a code of its own), found {codes.shape}; {advice}"
+        )
+
+
+def _require_spread(spread: Array, names: Sequence[str]) -> None:
+    constant = np.flatnonzero(spread <= ROUNDING)
     if len(constant):
         raise ValueError(
-            f"latents: expected every factor to vary, found column {constant[0]} constant; "
-            "R^2 is not defined for it, leave it out"
+            f"latents: expected every factor to vary, found {names[constant[0]]} constant; "
+            "scores are not defined for it, leave it out"
         )

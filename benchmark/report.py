@@ -14,34 +14,47 @@ import numpy as np
 
 from benchmark import figures
 from benchmark.config import Config
+from benchmark.evaluation import scored_latents
+from benchmark.readout import Probe, probe
 from benchmark.run import RunFolder
-from benchmark.sources import build_pairs
+from benchmark.sources import Picture, Source
 from benchmark.training import Result
-from threedident.dataset import ThreeDIdent
-from threedident.factors import LABELS
 from threedident.storage import load_npy, write_bytes
 
 
-def summary(results: Sequence[Result]) -> dict[str, Any]:
+def summary(
+    config: Config, results: Sequence[Result], probes: Sequence[Probe], source: Source
+) -> dict[str, Any]:
     """Mean and sample standard deviation over seeds, and each seed's scores."""
-    return {
-        "r2": _mean([r.trained.r2 for r in results]),
-        "mcc": _mean([r.trained.mcc for r in results]),
-        "r2_sd": _sample_sd([r.trained.r2 for r in results]),
-        "mcc_sd": _sample_sd([r.trained.mcc for r in results]),
+    found: dict[str, Any] = {}
+    for name in ("r2", "mcc", "mcc_spearman"):
+        values = [getattr(result.trained, name) for result in results]
+        found |= {name: _mean(values), f"{name}_sd": _sample_sd(values)}
+    values = [probe.nonlinear_r2 for probe in probes]
+    found |= {"nonlinear_r2": _mean(values), "nonlinear_r2_sd": _sample_sd(values)}
+    ceiling = source.ceiling()
+    return found | {
+        "dci": {
+            name: _mean([getattr(probe.dci, name) for probe in probes])
+            for name in ("disentanglement", "completeness", "informativeness")
+        },
         "untrained": {
-            "r2": _mean([r.untrained.r2 for r in results]),
-            "mcc": _mean([r.untrained.mcc for r in results]),
+            name: _mean([getattr(result.untrained, name) for result in results])
+            for name in ("r2", "mcc", "mcc_spearman")
         },
         "split": "test",
-        "mode": "eval",
+        "rows": len(scored_latents(config, source, results[0].seed)),
+        "protocol": config.protocol,
+        "factors": list(source.labels),
+        "r2_ceiling": None if ceiling is None else ceiling.tolist(),
         "seeds": [
             {
-                "seed": r.seed,
-                "untrained": r.untrained.to_json(),
-                "trained": r.trained.to_json(),
+                "seed": result.seed,
+                "untrained": result.untrained.to_json(),
+                "trained": result.trained.to_json(),
+                "probe": probe.to_json(),
             }
-            for r in results
+            for result, probe in zip(results, probes, strict=True)
         ],
     }
 
@@ -58,7 +71,7 @@ def write_results(
     folder: RunFolder,
     config: Config,
     results: Sequence[Result],
-    splits: tuple[ThreeDIdent, ThreeDIdent],
+    source: Source,
     command: str,
 ) -> dict[str, Any]:
     """Write scores, figures and the report page; returns the scores.
@@ -67,33 +80,34 @@ def write_results(
         folder: of the run.
         config: of the run.
         results: one for each seed; the figures show the first.
-        splits: train and test.
+        source: what was encoded.
         command: how to run it again.
     """
-    first, (train_split, test_split) = results[0], splits
+    first, labels = results[0], source.labels
+    probes = [_probe(folder, config, source, result.seed) for result in results]
+    latents = scored_latents(config, source, first.seed).astype(np.float64)
     codes = load_npy(folder.representations(first.seed)).astype(np.float64)
-    latents = test_split.latents.astype(np.float64)
-    exact = train_split.folder.root / "traversal.png"
-    pictures = {
+    drawn = {
         "curves": figures.curves(folder.records()),
-        "correlation": figures.correlation(first.trained),
-        "scatter": figures.scatter(latents, codes, first.trained),
-        "traversal": exact.read_bytes()
-        if exact.is_file()
-        else figures.nearest_traversal(train_split),
+        "scatter": figures.scatter(latents, codes, first.trained, labels),
+        "correlation": figures.correlation(first.trained, labels),
     }
-    pairs = build_pairs(config, train_split, first.seed)
-    if pairs is not None:
-        delivered = pairs.delivered()
-        pictures["delivered"] = figures.png(delivered.figure())
+    delivered = source.delivered(first.seed)
+    shown = source.pictures(delivered)
+    if delivered is not None:
         _write_json(folder.delivered, delivered.to_json())
-    for name, png in pictures.items():
+    for name, png in {**drawn, **{name: shown[name].png for name in shown}}.items():
         write_bytes(folder.figures / f"{name}.png", png)
-    scores = summary(results)
-    page = _page(config, scores, first, pictures, splits, command, exact.is_file())
+    scores = summary(config, results, probes, source)
+    page = _page(config, scores, first, probes[0], drawn, source, shown, command)
     write_bytes(folder.report, page.encode())
     _write_json(folder.scores, scores)
     return scores
+
+
+def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:
+    codes = load_npy(folder.representations(seed))
+    return probe(scored_latents(config, source, seed), codes, labels=source.labels)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -102,40 +116,59 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 def _settings(config: Config) -> dict[str, str]:
     """The configuration in words; digests are cut to what tells them apart."""
-    fields = config.model_dump(exclude={"data", "seeds"})
-    settings = {name: str(value) for name, value in fields.items() if value is not None}
+    fields = config.model_dump(exclude={"source", "seeds"}) | config.source.model_dump()
+    data = fields.pop("data", None)
+    settings = {name: _spell(value) for name, value in fields.items() if value not in (None, {})}
     settings["seeds"] = ", ".join(map(str, config.seeds))
-    settings["data"] = ", ".join(f"{split} {digest[:12]}" for split, digest in config.data.items())
+    if isinstance(data, dict):
+        settings["data"] = ", ".join(f"{split} {digest[:12]}" for split, digest in data.items())
+    elif data is not None:
+        settings["data"] = data[:12]
     return settings
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    return str(value)
 
 
 def _page(
     config: Config,
     scores: dict[str, Any],
     first: Result,
-    pictures: dict[str, bytes],
-    splits: tuple[ThreeDIdent, ThreeDIdent],
+    probe: Probe,
+    drawn: dict[str, bytes],
+    source: Source,
+    shown: dict[str, Picture],
     command: str,
-    exact_traversal: bool,
 ) -> str:
-    source = files("benchmark").joinpath("report.html.j2").read_text(encoding="utf-8")
+    text = files("benchmark").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    trained = first.trained
     per_factor = zip(
-        LABELS,
+        source.labels,
         first.untrained.r2_per_factor,
-        first.trained.r2_per_factor,
-        first.trained.assignment,
-        np.abs(first.trained.correlation[np.arange(len(LABELS)), first.trained.assignment]),
+        trained.r2_per_factor,
+        probe.nonlinear_r2_per_factor,
+        trained.assignment,
+        trained.mcc_per_factor,
+        trained.mcc_spearman_per_factor,
         strict=True,
     )
-    return environment.from_string(source).render(
+    ceiling = source.ceiling()
+    return environment.from_string(text).render(
         config=_settings(config),
         scores=scores,
         first_seed=first.seed,
         factors=list(per_factor),
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-        manifests=[split.manifest for split in splits],
-        counts=[len(split) for split in splits],
+        ceiling=None if ceiling is None or (ceiling == 1).all() else ceiling.tolist(),
+        drawn={name: base64.b64encode(png).decode() for name, png in drawn.items()},
+        shown=[
+            picture._replace(png=base64.b64encode(picture.png).decode())  # type: ignore[arg-type]
+            for picture in shown.values()
+        ],
+        facts=source.facts(),
+        summary=source.summary(),
         command=command,
-        exact_traversal=exact_traversal,
     )

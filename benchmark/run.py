@@ -7,12 +7,14 @@ OUT/representations/seed-K.npy  codes of the test split, N x n
 OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
 OUT/scores.json              scores of each seed, untrained and trained, mean and SD
 OUT/figures/*.png, OUT/report.html
+OUT/tensorboard/seed-K/      where asked for
 """
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,7 +23,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.config import Config, differences
-from threedident.storage import is_leftover, sweep, write_bytes
+from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class RunFolder:
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of logs for TensorBoard."""
+        return self.path / "tensorboard"
 
     @property
     def figures(self) -> Path:
@@ -139,26 +146,27 @@ class RunFolder:
             ) from None
         return state
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> Iterator[dict[str, Any]]:
         """The lines of ``metrics.jsonl``; lines that are damaged or cut short are passed over."""
         if not self.metrics.is_file():
-            return []
-        found = []
-        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and {"seed", "step"} <= record.keys():
-                found.append(record)
-        return found
+            return
+        with self.metrics.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(record, dict) and {"seed", "step"} <= record.keys():
+                    yield record
 
-    def scored(self, seed: int) -> list[dict[str, Any]]:
-        """The scores of a seed among :meth:`records`, in order."""
-        return [r for r in self.records() if r["seed"] == seed and "r2" in r]
+    def scored(self, seed: int | None = None) -> list[dict[str, Any]]:
+        """The scores among :meth:`records`, in order, of one seed or of all."""
+        return [r for r in self.records() if "r2" in r and seed in (None, r["seed"])]
 
     def rewind(self, seed: int, step: int) -> TextIO:
         """``metrics.jsonl``, open to append, without the lines of ``seed`` past ``step``."""
-        kept = [r for r in self.records() if r["seed"] != seed or r["step"] <= step]
-        write_bytes(self.metrics, "".join(json.dumps(r) + "\n" for r in kept).encode())
+        with atomic_write(self.metrics) as file:
+            for r in self.records():
+                if r["seed"] != seed or r["step"] <= step:
+                    file.write((json.dumps(r) + "\n").encode())
         return self.metrics.open("a", encoding="utf-8")

@@ -1,30 +1,28 @@
-"""Batches to train on: an endless, addressed sequence of which step t is always the same.
+"""What encoders are trained on: an endless, addressed sequence of batches, and a test split.
 
-Packed images are gathered where the encoder is; others come from loader processes. The batches
-are the same.
+Step t of a seed is always the same batch, wherever and by however many processes and ranks it is
+made:
+
+- :class:`benchmark.image_source.ImageSource`: rendered images, with three kinds of pairs,
+- :class:`benchmark.mixing_source.MixingSource`: latents mixed by a random MLP,
+- :class:`benchmark.mask_source.MaskSource`: KITTI Masks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmark.config import Config
-from threedident.counter import uniforms
-from threedident.dataset import ThreeDIdent
-from threedident.loading import load, slices
-from threedident.nearest_pairs import PositivePairs
-from threedident.pairs import Pair, Pairs
-from threedident.resident import ResidentImages, ResidentPairs, fits
-
-_ROW_STREAM = 2
+from benchmark.config import ImageSettings, MaskSettings, MixingSettings
+from benchmark.ranks import Ranks
+from threedident.delivery import Delivered
 
 
 @dataclass(frozen=True)
@@ -34,114 +32,126 @@ class Machine:
     Arguments:
         device: of the model.
         workers: loader processes, where images are not packed.
+        ranks: the processes that share every step.
+        compiled: whether torch compiles the encoder.
     """
 
     device: torch.device
-    workers: int
+    workers: int = 0
+    ranks: Ranks = field(default_factory=Ranks)
+    compiled: bool = False
 
 
 class Batch(NamedTuple):
-    """Images (B, 3, H, W), uint8, and what the loss compares their codes with.
+    """Observations, and what the loss compares their codes with.
 
     Arguments:
-        images: anchors.
+        anchors: observations, shape (B, ...).
         positives: their positives, or None for supervised training.
-        latents: raw latents of the anchors, (B, 10).
+        latents: of the anchors, (B, n).
     """
 
-    images: Tensor
+    anchors: Tensor
     positives: Tensor | None
     latents: Tensor
+
+    @property
+    def observations(self) -> list[Tensor]:
+        """The views that there are."""
+        return [self.anchors] if self.positives is None else [self.anchors, self.positives]
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         positives = None if self.positives is None else self.positives.to(device)
-        return Batch(self.images.to(device), positives, self.latents.to(device))
+        return Batch(self.anchors.to(device), positives, self.latents.to(device))
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where batches come from.
+class Picture(NamedTuple):
+    """A figure of the data.
 
     Arguments:
-        dataset: the train split.
-        pairs: of the train split; None for batches without positives.
-        seed: with the step's number, all that a batch without positives depends on.
-        batch_size: rows of a batch.
-        machine: where batches are wanted.
+        png: content of the file.
+        title: of its section.
+        text: what it shows, for those who cannot see it.
+        caption: below it.
     """
 
-    dataset: ThreeDIdent
-    pairs: Pairs | None
-    seed: int
-    batch_size: int
-    machine: Machine
-
-    def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last - 1``, on the machine's device."""
-        numbers, device = slices(self.batch_size, first, last), self.machine.device
-        if fits(self.dataset if self.pairs is None else self.pairs, device):
-            fetch = self._resident()
-            yield from (fetch(items) for items in numbers)
-        else:
-            workers = self.machine.workers
-            fetch = partial(self._load, shared=workers > 0)
-            loaded = load(fetch, numbers, workers, pin=device.type == "cuda")
-            yield from (batch.to(device) for batch in loaded)
-
-    def _load(self, items: range, shared: bool) -> Batch:
-        """One batch on the CPU."""
-        if self.pairs is not None:
-            return _batch(self.pairs.batch(items, shared=shared))
-        rows = self._rows(items)
-        latents = torch.from_numpy(self.dataset.latents[rows])
-        return Batch(self.dataset.images(rows, shared=shared), None, latents)
-
-    def _resident(self) -> Callable[[range], Batch]:
-        """Makes the same batches where the encoder is."""
-        device = self.machine.device
-        if self.pairs is not None:
-            pairs = ResidentPairs(self.pairs, device)
-            return lambda items: _batch(pairs.batch(items))
-        images = ResidentImages(self.dataset, device)
-
-        def fetch(items: range) -> Batch:
-            rows = torch.from_numpy(self._rows(items)).to(device)
-            return Batch(images.images(rows), None, images.latents(rows))
-
-        return fetch
-
-    def _rows(self, items: range) -> NDArray[np.int64]:
-        """Rows of the data set, uniform and independent, addressed by number."""
-        u = uniforms(self.seed, (_ROW_STREAM,), items, 1)[:, 0]
-        return (u * len(self.dataset)).astype(np.int64)
+    png: bytes
+    title: str
+    text: str
+    caption: str
 
 
-def _batch(pair: Pair) -> Batch:
-    assert pair.latents is not None
-    return Batch(pair.image, pair.positive_image, pair.latents)
+class Source(ABC):
+    """Batches to train on and a test split to score on.
 
+    Attributes:
+        settings: all that tells this source from others.
+        shape: of one observation.
+        codes: how many codes an encoder gives, by default as many as there are factors.
+        spare_codes: whether there are more codes than factors.
+    """
 
-def build_pairs(config: Config, dataset: ThreeDIdent, seed: int) -> Pairs | None:
-    """The pairs that a configuration trains on; None for the supervised loss."""
-    conditional = config.positives()
-    return None if conditional is None else PositivePairs(dataset, conditional, seed=seed)
+    spare_codes: ClassVar[bool] = False
+    settings: ImageSettings | MixingSettings | MaskSettings
+    shape: tuple[int, ...]
 
+    @property
+    @abstractmethod
+    def labels(self) -> Sequence[str]:
+        """Names of the factors."""
 
-class Normalise(torch.nn.Module):
-    """Images from uint8 to channels of mean 0 and standard deviation 1 over the train split."""
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """Observations of the train split; None where they never end."""
 
-    mean: Tensor
-    std: Tensor
+    @abstractmethod
+    def batches(
+        self, seed: int, steps: range, batch_size: int, machine: Machine
+    ) -> Iterator[Batch]:
+        """This rank's share of the batch of each step, on the machine's device.
 
-    def __init__(self, dataset: ThreeDIdent) -> None:
-        super().__init__()
-        mean, std = dataset.channel_statistics()
-        for name, values in (("mean", mean), ("std", std)):
-            tensor = torch.tensor(255.0 * values, dtype=torch.float32).view(3, 1, 1)
-            self.register_buffer(name, tensor)
+        Arguments:
+            seed: with a step's number, all that its batch depends on.
+            steps: consecutive.
+            batch_size: over all ranks.
+            machine: where batches are wanted.
+        """
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images, shape (B, 3, H, W), float32, channels-last in memory."""
-        scaled = (images.float() - self.mean) / self.std
-        return scaled.contiguous(memory_format=torch.channels_last)
+    @abstractmethod
+    def latents(self, seed: int) -> NDArray[np.float32]:
+        """Latents of the test split, shape (N, n)."""
+
+    @abstractmethod
+    def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:
+        """The first observations of the test split, in order, in batches on the device."""
+
+    @property
+    def codes(self) -> int:
+        """How many codes an encoder gives."""
+        return len(self.labels)
+
+    def preprocess(self) -> nn.Module:
+        """From observations as they are to what an encoder takes."""
+        return nn.Identity()
+
+    @abstractmethod
+    def summary(self) -> str:
+        """What this is, in a line."""
+
+    def facts(self) -> dict[str, str]:
+        """What a report says of the data, by name."""
+        return {"source": self.summary()}
+
+    def pictures(self, delivered: Delivered | None) -> dict[str, Picture]:  # noqa: ARG002
+        """Figures of the data and of what :meth:`delivered` found, by name."""
+        return {}
+
+    def delivered(self, seed: int) -> Delivered | None:  # noqa: ARG002
+        """What the pairs deliver of the conditional, where that differs."""
+        return None
+
+    def ceiling(self) -> NDArray[np.float64] | None:
+        """The best R^2 that the data allow each factor, where that is less than 1."""
+        return None

@@ -1,8 +1,12 @@
-"""Output spaces: the last layer of an encoder, which fixes where codes can lie."""
+"""Output spaces: the last layer of an encoder, which fixes where codes can lie.
+
+Codes are float32, whatever the precision of the layers before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +17,7 @@ class Unbounded(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes as they are, shape (B, n)."""
-        return codes
+        return codes.float()
 
 
 class Sphere(nn.Module):
@@ -27,7 +31,7 @@ class Sphere(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes scaled to the sphere, shape (B, n)."""
-        return nn.functional.normalize(codes, dim=-1) * self.log_radius.exp()
+        return nn.functional.normalize(codes.float(), dim=-1) * self.log_radius.exp()
 
 
 class Box(nn.Module):
@@ -41,7 +45,7 @@ class Box(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes squashed into the box, shape (B, n)."""
-        return torch.sigmoid(codes) * self.log_bound.exp()
+        return torch.sigmoid(codes.float()) * self.log_bound.exp()
 
 
 def _register(module: nn.Module, name: str, value: Tensor, learned: bool) -> None:
@@ -52,14 +56,43 @@ def _register(module: nn.Module, name: str, value: Tensor, learned: bool) -> Non
         module.register_buffer(name, value)
 
 
-# A learned box starts wide: at temperature 1 and positives of scale 0.1 in [-1, 1], the l2 loss
-# is matched by a side of 14, and a box that starts at 1 spends its first steps growing.
-_FIRST_BOUND = 10.0
+class OutputSpace(NamedTuple):
+    """An output space by name.
 
-OUTPUT_SPACES: dict[str, Callable[[int], nn.Module]] = {
-    "unbounded": lambda _: Unbounded(),
-    "sphere": lambda _: Sphere(),
-    "learned-sphere": lambda _: Sphere(learned=True),
-    "box": lambda n: Box(n, _FIRST_BOUND, learned=True),
-    "fixed-box": lambda n: Box(n),
+    Arguments:
+        build: makes the layer of n codes and an extent, the side of a box or radius of a sphere.
+        extent: where none is given. A learned box that begins at about half of where it ends
+            lines codes up with its walls soonest: at temperature 1, positives of scale 0.1 in
+            [-1, 1] are matched by a side of 14 under ``l2``. None where a space has no extent.
+    """
+
+    build: Callable[[int, float], nn.Module]
+    extent: float | None
+
+
+OUTPUT_SPACES = {
+    "unbounded": OutputSpace(lambda *_: Unbounded(), None),
+    "sphere": OutputSpace(lambda _, radius: Sphere(radius), 1.0),
+    "learned-sphere": OutputSpace(lambda _, radius: Sphere(radius, learned=True), 1.0),
+    "box": OutputSpace(lambda n, bound: Box(n, bound, learned=True), 10.0),
+    "fixed-box": OutputSpace(lambda n, bound: Box(n, bound), 1.0),
 }
+
+
+def find_extent(name: str, extent: float | None) -> float | None:
+    """The extent of an output space: the one given, or its own.
+
+    Raises:
+        ValueError: there is no such space, or it has no extent and one was given.
+    """
+    if name not in OUTPUT_SPACES:
+        raise ValueError(
+            f"output space: expected one of {', '.join(OUTPUT_SPACES)}, found {name!r}"
+        )
+    own = OUTPUT_SPACES[name].extent
+    if own is None and extent is not None:
+        raise ValueError(
+            f"--extent: expected with an output space that has one, found it with {name}; leave "
+            "it out"
+        )
+    return extent or own

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader
 
 from benchmark.footprint import loader_footprint
 from benchmark.one_at_a_time import OneAtATime
+from benchmark.step_cost import step_cost
 from benchmark.synthetic import noise_images, sparse_pairs
-from benchmark.waiting import waiting_share
 from threedident.cli import run
 from threedident.conditionals import Normal
 from threedident.dataset import ThreeDIdent
@@ -84,7 +84,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
         packed, sparse = ThreeDIdent(root / "noise"), ThreeDIdent(root / "sparse")
         _show("Index: the two nearest latents, 512 queries at once", _index(packed))
         _show(f"Pairs: {_WORKERS} loader processes, batches of {_BATCH}", _pairs(plain, packed))
-        _show("Waiting for data: ResNet-18, 64 px, 64 pairs", _waiting(plain, packed, steps))
+        _show("Training steps: ResNet-18, 64 px, 64 pairs", _waiting(plain, packed, steps))
         _show(
             "Memory of loader processes beyond torch: 224 px, batches of 512", _memory(root, rows)
         )
@@ -206,8 +206,13 @@ def _waiting(plain: ThreeDIdent, packed: ThreeDIdent, steps: int) -> Iterator[Ro
         ("PNG files, one loader process", plain, 1),
         ("PNG files, none", plain, 0),
     ):
-        step, share = waiting_share(dataset, workers, steps)
-        yield name, f"{100 * share:.2f} % of a step", f"{step:.2f} s a step", ""
+        cost = step_cost(dataset, workers, steps)
+        yield (
+            name,
+            f"{100 * cost.waiting:.2f} % of a step spent waiting",
+            f"{cost.step_s:.2f} s a step",
+            f"{1 + cost.overhead:.3f} of the encoder alone",
+        )
 
 
 def _memory(root: Path, rows: int) -> Iterator[Row]:

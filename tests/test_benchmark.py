@@ -93,15 +93,21 @@ def test_scores_are_those_of_the_representations(data: Path, finished: Path) -> 
 def test_scores_are_taken_in_eval_mode_and_in_the_order_of_rows(
     data: Path, finished: Path
 ) -> None:
-    from benchmark.config import Config
+    from benchmark.config import Config, Law
     from benchmark.evaluation import represent
-    from benchmark.training import build_model
+    from benchmark.image_source import ImageSource
+    from benchmark.objective import Objective
+    from benchmark.ranks import Ranks
+    from benchmark.sources import Machine
 
     config = Config.model_validate_json((finished / "config.json").read_bytes())
-    model = build_model(config, ThreeDIdent(data), 0)
-    model.load_state_dict(torch.load(finished / "checkpoints" / "seed-0.pt")["model"])
     split = ThreeDIdent(data, "test")
-    codes = represent(model, split, torch.device("cpu"), workers=0)
+    source = ImageSource((ThreeDIdent(data), split), "nearest", Law(name="normal", sigma=0.1))
+    objective = Objective(config, source, 0, Ranks())
+    state = torch.load(finished / "checkpoints" / "seed-0.pt")["objective"]
+    objective.load_state_dict(state)
+    model = objective.model
+    codes = represent(model, config, source, 0, Machine(torch.device("cpu")))
     assert model.training
     assert codes == pytest.approx(np.load(finished / "representations" / "seed-0.npy"), abs=1e-6)
     with torch.no_grad():
@@ -167,7 +173,7 @@ def test_report_shows_the_rendered_traversal_where_there_is_one(
 def results(out: Path) -> dict[str, str]:
     """Digests of everything that a run computes."""
     state = torch.load(out / "checkpoints" / "seed-0.pt")
-    tensors = {f"model {name}": tensor for name, tensor in state["model"].items()}
+    tensors = {f"model {name}": tensor for name, tensor in state["objective"].items()}
     for index, moments in state["optimizer"]["state"].items():
         tensors |= {f"adam {index} {name}": value for name, value in moments.items()}
     digests = {name: sha256(tensor.numpy().tobytes()) for name, tensor in tensors.items()}
@@ -187,7 +193,7 @@ def test_resume_after_a_kill_equals_an_undisturbed_run(
     run(data, tmp_path / "whole", "--steps", 30, *loss)
     out = tmp_path / "killed"
     script = (
-        "import sys, benchmark.training as t; t.CHECKPOINT_PERIOD_S = 0.3;"
+        "import sys, benchmark.loop as t; t.CHECKPOINT_PERIOD_S = 0.3;"
         "from threedident.cli import main; main(sys.argv[1:])"
     )
     line = [sys.executable, "-c", script, *map(str, ("benchmark", *arguments, "--out", out))]
@@ -208,15 +214,18 @@ def wait_for_step(checkpoint: Path, step: int) -> None:
         time.sleep(0.05)
 
 
-def test_interrupt_saves_between_two_steps(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_save_between_two_steps(data: Path, tmp_path: Path, number: int) -> None:
     run(data, tmp_path / "whole", "--steps", 40)
     out = tmp_path / "run"
     process = start("benchmark", "--data", data, *SMALL, "--steps", 40, "--out", out)
     wait_for_step(out / "checkpoints" / "seed-0.pt", 0)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
+    name = "interrupted" if number == signal.SIGINT else signal.Signals(number).name
+    assert f"threedident: {name}: seed 0 is saved at step" in stderr
     assert "with --resume goes on from there" in stderr
     run(data, out, "--steps", 40, "--resume")
     assert results(out) == results(tmp_path / "whole")
@@ -382,17 +391,27 @@ def test_strange_folders_and_damaged_files_are_refused(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--encoder", "vgg"), "'resnet18', 'resnet34'"),
-        (("--loss", "l7"), "'dot', 'l1', 'l2', 'l3', 'supervised'"),
+        (("--encoder", "vgg"), "resnet18, resnet34"),
+        (("--encoder", "no_such:Net"), "ModuleNotFoundError"),
+        (("--encoder", "mlp", "--loss", "l0.5"), "exponent of at least 1"),
+        (("--loss", "hinge"), "l1, l2, l3, dot, cosine, supervised"),
         (("--output-space", "torus"), "'unbounded', 'sphere'"),
         (("--loss", "dot", "--output-space", "box"), "fits the loss dot (sphere, learned-sphere)"),
-        (("--conditional", "cauchy"), "'normal', 'laplace'"),
+        (("--conditional", "cauchy"), "normal, laplace, gennorm3"),
+        (("--conditional", "vmf", "--loss", "dot"), "normal, laplace, gennorm3, uniform"),
+        (("--loss", "supervised", "--sigma", 1), "which has no pairs"),
+        (("--loss", "supervised", "--symmetric"), "which has no pairs"),
+        (("--factors", 3), "expected with --source mixing"),
+        (("--source", "rendered"), "render with --pairs"),
+        (("--warmup", 5, "--steps", 5), "fewer than the 5 steps"),
+        (("--protocol", "published"), "expected at least 4096 test rows"),
+        (("--jobs", 2), "expected beside --suite"),
         (("--sigma", 0), "--sigma"),
         (("--sigma", "nan"), "--sigma"),
         (("--learning-rate", "inf"), "--learning-rate"),
         (("--seeds", "²"), "distinct integers"),
         (("--seeds", 10**20), "distinct integers"),
-        (("--steps", 0), "--steps"),
+        (("--steps", -1), "--steps"),
         (("--batch-size", 1), "--batch-size"),
         (("--batch-size", 500), "expected at most 400, the images of the train split, found 500"),
         (("--seeds", "0,0"), "distinct integers"),

@@ -5,10 +5,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from benchmark.metrics import Scores, linear_r2, score
+from benchmark.metrics import Scores, linear_r2, score, spearman
 
 
 def case(seed: int, n: int = 4, rows: int = 301) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +48,46 @@ def test_mcc_is_the_best_of_all_assignments(seed: int) -> None:
     assert scores.mcc == pytest.approx(max(means.values()), abs=1e-9)
     assert means[tuple(scores.assignment)] == pytest.approx(scores.mcc, abs=1e-12)
     assert np.abs(scores.correlation) == pytest.approx(absolute, abs=1e-9)
+    assert scores.mcc_per_factor == pytest.approx(
+        absolute[np.arange(5), scores.assignment], abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("digits", [0, 1, 15])
+@pytest.mark.parametrize("seed", range(5))
+def test_spearman_is_scipys_with_and_without_ties(seed: int, digits: int) -> None:
+    z, codes = (rows.round(digits) for rows in case(seed))
+    expected = spearmanr(z, codes).statistic[:4, 4:]
+    assert spearman(z, codes) == pytest.approx(expected, abs=1e-12)
+    assert score(z, codes).spearman == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mcc_spearman_is_the_best_of_all_assignments(seed: int) -> None:
+    z, codes = case(seed, n=5)
+    absolute = np.abs(spearmanr(z, codes).statistic[:5, 5:])
+    means = {p: absolute[np.arange(5), p].mean() for p in permutations(range(5))}
+    scores = score(z, codes)
+    assert scores.mcc_spearman == pytest.approx(max(means.values()), abs=1e-9)
+    assert means[tuple(scores.spearman_assignment)] == pytest.approx(scores.mcc_spearman)
+    assert scores.mcc_spearman == pytest.approx(scores.mcc_spearman_per_factor.mean())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_monotone_codes_are_perfect_by_rank_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, order = rng.uniform(-1, 1, (400, 6)), rng.permutation(6)
+    scores = score(z, np.exp(7 * z[:, order]) * rng.choice([-1, 1], 6))
+    assert scores.mcc_spearman == pytest.approx(1)
+    assert (order[scores.spearman_assignment] == np.arange(6)).all()
+    assert scores.mcc < 0.8
+
+
+def test_the_two_assignments_can_differ() -> None:
+    z = np.random.default_rng(7).uniform(-1, 1, (500, 2))
+    scores = score(z, np.stack([np.exp(20 * z[:, 0]), z[:, 0] + 0.4 * z[:, 1]], axis=1))
+    assert scores.spearman_assignment.tolist() == [0, 1]
+    assert scores.assignment.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -81,7 +122,64 @@ def test_collapsed_codes_score_nothing() -> None:
     scores = score(case(1)[0], np.full((301, 4), 0.1))
     assert scores.mcc == 0
     assert (scores.correlation == 0).all()
+    assert scores.mcc_spearman == 0
+    assert (scores.spearman == 0).all()
     assert scores.r2 <= 0
+
+
+def test_a_constant_code_leaves_the_others_their_scores() -> None:
+    z, codes = case(8)
+    codes[:, 2] = 0.1
+    scores = score(z, codes)
+    assert (scores.correlation[:, 2] == 0).all()
+    assert (scores.spearman[:, 2] == 0).all()
+    assert scores.correlation[:, :2] == pytest.approx(score(*case(8)).correlation[:, :2])
+
+
+def test_spare_codes_are_left_out_of_the_best_assignment() -> None:
+    z, codes = case(9, n=3)
+    order = [5, 0, 3]
+    many = np.random.default_rng(9).normal(size=(len(z), 7))
+    many[:, order] = np.exp(z) * [1, -1, 1]
+    scores = score(z, many, spare_codes=True)
+    assert scores.assignment.tolist() == scores.spearman_assignment.tolist() == order
+    assert scores.mcc_spearman == pytest.approx(1)
+    assert scores.correlation.shape == scores.spearman.shape == (3, 7)
+    assert score(z, codes, spare_codes=True).mcc == score(z, codes).mcc
+
+
+def test_spare_codes_never_lower_the_mcc() -> None:
+    z, codes = case(10, n=3)
+    noise = np.random.default_rng(10).normal(size=(len(z), 4))
+    scores = score(z, np.hstack([codes, noise]), spare_codes=True)
+    assert scores.mcc >= score(z, codes).mcc
+    assert scores.mcc_spearman >= score(z, codes).mcc_spearman
+
+
+@pytest.mark.parametrize("spare_codes", [False, True])
+def test_every_factor_needs_a_code_of_its_own(spare_codes: bool) -> None:
+    z, codes = case(11)
+    with pytest.raises(ValueError, match=r"found \(301, 3\); give more codes"):
+        score(z, codes[:, :3], spare_codes=spare_codes)
+
+
+def test_spare_codes_are_refused_unless_asked_for() -> None:
+    z, codes = case(12)
+    with pytest.raises(ValueError, match="pass spare_codes=True"):
+        score(z[:, :3], codes)
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(150), slice(150, None)])
+def test_constant_factors_are_named(rows: slice) -> None:
+    z, codes = case(13)
+    z[rows, 2] = 0.1
+    labels = ["x", "y", "object hue", "z"]
+    with pytest.raises(ValueError, match="found object hue constant"):
+        score(z, codes, labels=labels)
+    with pytest.raises(ValueError, match="found column 2 constant"):
+        linear_r2(z, codes)
+    with pytest.raises(ValueError, match="labels: expected 4"):
+        score(z, codes, labels=labels[:3])
 
 
 def test_scale_of_codes_does_not_matter() -> None:
@@ -118,6 +216,10 @@ def test_json_round_trip() -> None:
     assert again.r2 == scores.r2
     assert (again.correlation == scores.correlation).all()
     assert (again.assignment == scores.assignment).all()
+    assert again.mcc_spearman == scores.mcc_spearman
+    assert (again.spearman == scores.spearman).all()
+    assert (again.spearman_assignment == scores.spearman_assignment).all()
+    assert (again.mcc_per_factor == scores.mcc_per_factor).all()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from threedident import RenderedPairs, ThreeDIdent
 
 COMMAND = (sys.executable, "-m", "benchmark.throughput")
-SECTIONS = ("Index", "Pairs", "Waiting for data", "Memory of loader processes", "Delivered steps")
+SECTIONS = ("Index", "Pairs", "Training steps", "Memory of loader processes", "Delivered steps")
 
 
 def test_every_figure_stands_beside_what_it_is_compared_with(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""Disentanglement, completeness and informativeness (DCI) of codes, by the Lasso.
+
+Every factor is predicted from all codes by the Lasso, both standardised; the importance R_ij of
+code i for factor j is the absolute weight. With n factors and m codes,
+
+- disentanglement of code i: 1 - H_n(R_i. / sum_j R_ij), one where it serves one factor alone,
+- completeness of factor j: 1 - H_m(R_.j / sum_i R_ij), one where one code alone serves it,
+
+where H_b is the entropy with logarithm to base b. Means over codes and over factors are weighted
+by the share of all importance that each holds, so dead codes count for nothing.
+
+- informativeness of factor j: 1 - MSE / variance of the prediction, on rows that no fit saw.
+
+The paper reports an error instead, the root of MSE / variance (NRMSE): sqrt(1 - informativeness).
+
+References:
+    A Framework for the Quantitative Evaluation of Disentangled Representations, Eastwood and
+    Williams, 2018, https://openreview.net/forum?id=By-7dz-AZ
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.metrics import ROUNDING, Array, Record, paired_rows, r_squared
+
+_PENALTIES = 10.0 ** np.linspace(-4, 0, 25)  # of the least that leaves no weight
+_VALIDATION = 4  # one row in so many of the fitted half
+_ROUNDS = 30  # for each code
+_SETTLED = 1e-10
+_JITTER = 1e-12  # lets copies of one code be solved for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dci(Record):
+    """What :func:`dci` measures, for n factors and m codes.
+
+    Arguments:
+        disentanglement: weighted mean over codes, in [0, 1].
+        completeness: weighted mean over factors, in [0, 1].
+        informativeness: mean over factors, at most 1.
+        disentanglement_per_code: shape (m,); 0 for a dead code.
+        completeness_per_factor: shape (n,); 0 for a factor that no code serves.
+        informativeness_per_factor: shape (n,).
+        importance: codes x factors, shape (m, n), >= 0.
+    """
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+    disentanglement_per_code: Array
+    completeness_per_factor: Array
+    informativeness_per_factor: Array
+    importance: Array
+
+
+def dci(
+    latents: ArrayLike,
+    representations: ArrayLike,
+    *,
+    seed: int = 0,
+    labels: Sequence[str] | None = None,
+) -> Dci:
+    """DCI with weights from the first half of the rows and informativeness from the second.
+
+    Each factor's penalty is the one of 25 that predicts best a quarter of the first half, drawn
+    by ``seed``, from the rest of it; the weights then come from the whole half.
+
+    Arguments:
+        latents: true factors z, shape (N, n).
+        representations: codes in the same order of rows, shape (N, m).
+        seed: of the rows that choose the penalty.
+        labels: what messages call the factors; None for the numbers of their columns.
+
+    Raises:
+        ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
+    """
+    z, codes = paired_rows(latents, representations, labels)
+    half = len(z) // 2
+    penalties = _best_penalties(z[:half], codes[:half], np.random.default_rng(seed))
+    weights, prediction = _fit(z[:half], codes[:half], codes[half:], penalties[None])
+    importance = np.abs(weights[0])
+    informativeness = r_squared(z[half:], prediction[0])
+    per_code, per_factor = disentanglement(importance), disentanglement(importance.T)
+    return Dci(
+        disentanglement=_weighted_mean(per_code, importance.sum(axis=1)),
+        completeness=_weighted_mean(per_factor, importance.sum(axis=0)),
+        informativeness=float(informativeness.mean()),
+        disentanglement_per_code=per_code,
+        completeness_per_factor=per_factor,
+        informativeness_per_factor=informativeness,
+        importance=importance,
+    )
+
+
+def disentanglement(importance: ArrayLike) -> Array:
+    """1 - normalised entropy of each row, shape (rows,), in [0, 1].
+
+    Arguments:
+        importance: >= 0, codes x factors for disentanglement, factors x codes for completeness.
+
+    Returns:
+        1 for a row with one entry above 0, 0 for a row whose entries are all equal, or all 0.
+    """
+    rows = np.asarray(importance, dtype=np.float64)
+    totals = rows.sum(axis=1, keepdims=True)
+    shares = rows / np.where(totals > 0, totals, 1.0)
+    logarithms = np.log(np.where(shares > 0, shares, 1.0))
+    entropy = -(shares * logarithms).sum(axis=1) / np.log(max(rows.shape[1], 2))
+    return np.where(totals[:, 0] > 0, np.clip(1.0 - entropy, 0.0, 1.0), 0.0)
+
+
+def lasso(gram: Array, moments: Array, penalties: Array) -> Array:
+    """Minimisers w of w'Gw / 2 - w'c + penalty * |w|_1, all targets at once.
+
+    Feature-sign search: among weights of known signs the minimiser solves a linear system. Go
+    there, or as far as the signs hold; once there, free the weight that gains most, until none
+    does. It ends after few rounds even where codes are almost copies of each other.
+
+    Arguments:
+        gram: X'X / N of standardised inputs X, shape (m, m).
+        moments: X'Y / N of inputs and targets Y, shape (m, k).
+        penalties: >= 0, one a target, shape (k,).
+
+    Returns:
+        Weights, shape (m, k); 0 for inputs that are 0.
+
+    References:
+        Efficient Sparse Coding Algorithms, Lee, Battle, Raina and Ng, 2006,
+        https://proceedings.neurips.cc/paper/2006/hash/2d71b2ae158c7c5912cc0bbde2bb9d95-Abstract.html
+    """
+    weights, signs = np.zeros_like(moments), np.zeros_like(moments)
+    arrived = np.ones(moments.shape[1], dtype=bool)
+    for _ in range(_ROUNDS * len(gram)):
+        slope = moments - gram @ weights
+        gain = np.where((signs == 0) & arrived, np.abs(slope) - penalties, 0.0)
+        freed = (gain > _SETTLED) & (gain == gain.max(axis=0))
+        if arrived.all() and not freed.any():
+            break
+        signs = np.where(freed, np.sign(slope), signs)
+        weights, arrived = _along_signs(weights, signs, gram, moments - penalties * signs)
+        signs = np.where(weights == 0, 0.0, signs)
+    return weights
+
+
+def _along_signs(
+    weights: Array, signs: Array, gram: Array, moments: Array
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Towards Gw = c with 0 where the sign is 0, until a weight meets 0; and who arrived."""
+    live = np.abs(signs).T
+    systems = gram * live[:, :, None] * live[:, None, :]
+    systems += np.eye(len(gram)) * (1.0 - live + _JITTER)[:, :, None]
+    goals = np.linalg.solve(systems, (moments.T * live)[..., None])[..., 0].T
+    crosses = signs * goals < 0.0
+    reach = np.where(crosses, weights / np.where(crosses, weights - goals, 1.0), 1.0)
+    shortest = reach.min(axis=0)
+    stops = crosses & (reach == shortest)
+    return np.where(stops, 0.0, weights + shortest * (goals - weights)), ~stops.any(axis=0)
+
+
+def _best_penalties(z: Array, codes: Array, rng: np.random.Generator) -> Array:
+    """The penalty of each factor that predicts left-out rows best, shape (n,)."""
+    order = rng.permutation(len(z))
+    held = max(1, len(z) // _VALIDATION)
+    left_out, fitted = order[:held], order[held:]
+    grid = np.repeat(_PENALTIES[:, None], z.shape[1], axis=1)
+    _, prediction = _fit(z[fitted], codes[fitted], codes[left_out], grid)
+    errors = ((z[left_out] - prediction) ** 2).sum(axis=1)
+    return np.asarray(_PENALTIES[errors.argmin(axis=0)])
+
+
+def _fit(z: Array, codes: Array, new_codes: Array, penalties: Array) -> tuple[Array, Array]:
+    """Weights (p, m, n) and predictions (p, N, n) for p rows of penalties, shape (p, n)."""
+    x, y = _standardised(codes, codes), _standardised(z, z)
+    moments = x.T @ y / len(x)
+    absolute = penalties * np.abs(moments).max(axis=0)
+    all_at_once = lasso(x.T @ x / len(x), np.tile(moments, len(penalties)), absolute.ravel())
+    weights = np.stack(np.split(all_at_once, len(penalties), axis=1))
+    prediction = _standardised(codes, new_codes) @ weights
+    return weights, z.mean(axis=0) + z.std(axis=0) * prediction
+
+
+def _standardised(reference: Array, rows: Array) -> Array:
+    """Rows in the reference's mean and SD; columns that are constant there become 0."""
+    spread = reference.std(axis=0)
+    constant = spread <= ROUNDING
+    centred = rows - reference.mean(axis=0)
+    return np.where(constant, 0.0, centred / np.where(constant, 1.0, spread))
+
+
+def _weighted_mean(values: Array, weights: Array) -> float:
+    total = weights.sum()
+    return float(values @ weights / total) if total > 0 else 0.0

@@ -1,0 +1,107 @@
+"""One run from its options to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmark.config import Config
+from benchmark.evaluation import scored_latents
+from benchmark.interrupts import interruptible
+from benchmark.model import build_model, can_compile
+from benchmark.objective import matches
+from benchmark.options import Options, open_source, resolve
+from benchmark.report import write_results
+from benchmark.run import RunFolder
+from benchmark.sources import Machine, Source
+from benchmark.tracking import require_tensorboard
+from benchmark.training import Training
+from threedident.errors import Interrupted
+from threedident.locking import locked
+
+
+@interruptible()
+def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: bool) -> None:
+    """Train every seed, score, and write the report.
+
+    Arguments:
+        options: completed.
+        machine: where to compute.
+        resume: whether to go on with a run that is there.
+        tensorboard: whether to write for TensorBoard.
+
+    Raises:
+        ValueError: something that was asked for is not to be had.
+        Interrupted: a signal stopped the run.
+    """
+    if tensorboard:
+        require_tensorboard()
+    if machine.compiled and not can_compile(machine.device):
+        raise ValueError(
+            "--compile: expected a C++ compiler such as g++ for the CPU, found none; install one, "
+            "or leave it out"
+        )
+    source = open_source(options)
+    config = resolve(options, source)
+    if config.batch_size % machine.ranks.count:
+        raise ValueError(
+            f"--batch-size: expected a multiple of the {machine.ranks.count} ranks, found "
+            f"{config.batch_size}; change it"
+        )
+    build_model(
+        config, source, config.seeds[0]
+    )  # refuses an unfit encoder before any file is made
+    for seed in config.seeds:
+        scored_latents(config, source, seed)
+    folder = RunFolder(options.out or Path("runs") / _run_name(config))
+    if not machine.ranks.leads:
+        machine.ranks.wait()
+        for seed in config.seeds:
+            Training(config, seed, source, folder, machine).run()
+        return
+    folder.check(config, resume)
+    with locked(folder.path):
+        folder.open(config, resume)
+        machine.ranks.wait()
+        _announce(source, config, folder)
+        try:
+            results = [
+                Training(config, seed, source, folder, machine, tensorboard).run()
+                for seed in config.seeds
+            ]
+            scores = write_results(folder, config, results, source, options.command())
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; the same command with --resume goes on from there"
+            ) from None
+    _conclude(scores, folder)
+
+
+def _announce(source: Source, config: Config, folder: RunFolder) -> None:
+    click.echo(f"{source.summary()}; run in {folder.path}")
+    law = getattr(config.source, "conditional", None)
+    if law is not None and not matches(config.loss, law):
+        click.echo(
+            f"note: the loss {config.loss} models another law than the conditional {law.name}, "
+            "so the theory promises less than for a matching pair",
+            err=True,
+        )
+
+
+def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
+    click.echo(
+        f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
+        f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
+    )
+    click.echo(f"report: {folder.report}")
+
+
+def _run_name(config: Config) -> str:
+    law = getattr(config.source, "conditional", None)
+    pairs = getattr(config.source, "pairs", None)
+    kind = pairs or config.source.kind
+    encoder = config.encoder.replace(":", ".")
+    parts = [kind, encoder, config.loss, config.output_space, law.name if law else None]
+    return "-".join(part for part in parts if part)

@@ -1,0 +1,245 @@
+"""Rendered images, with positives by nearest-latent lookup, rendered exactly, or augmented.
+
+Packed images are gathered where the encoder is; others come from loader processes. The batches
+are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmark import data_figures
+from benchmark.ceiling import ceiling
+from benchmark.config import ImageSettings, Law
+from benchmark.laws import build_conditional
+from benchmark.sources import Batch, Machine, Picture, Source
+from benchmark.splits import identity
+from threedident.augmented_pairs import AugmentedPairs
+from threedident.counter import uniforms
+from threedident.dataset import ThreeDIdent
+from threedident.delivery import Delivered
+from threedident.density import Conditional
+from threedident.factors import LABELS
+from threedident.index import NearestLatents
+from threedident.loading import load, slices
+from threedident.nearest_pairs import Anchor, PositivePairs
+from threedident.pairs import Pair, Pairs
+from threedident.rendered_pairs import RenderedPairs
+from threedident.resident import ResidentImages, ResidentPairs, fits
+
+_ROW_STREAM = 2
+_EVALUATED = 256
+_PUBLISHED_ROWS = 250_000, 25_000  # the published archive has no manifest
+
+PairKind = Literal["nearest", "rendered", "augmented"]
+
+
+class ImageSource(Source):
+    """The images of a data set.
+
+    Arguments:
+        splits: train and test.
+        pairs: how positives are found; None for supervised training.
+        conditional: of nearest pairs.
+        anchor: of nearest pairs.
+
+    Raises:
+        ValueError: the pairs cannot be made of these images.
+    """
+
+    settings: ImageSettings
+
+    def __init__(
+        self,
+        splits: tuple[ThreeDIdent, ThreeDIdent],
+        pairs: PairKind | None = "nearest",
+        conditional: Law | None = None,
+        anchor: Anchor = "row",
+    ) -> None:
+        self.train, self.test = splits
+        self.settings = ImageSettings(
+            pairs=pairs,
+            anchor=anchor if pairs == "nearest" else None,
+            conditional=conditional if pairs == "nearest" else None,
+            data=_identities(splits, pairs),
+            resolution=self.train.resolution,
+        )
+        self.shape = (3, self.train.resolution, self.train.resolution)
+        self._index: NearestLatents | None = None
+        if pairs == "nearest":
+            self._law = _box_law(self.settings)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """See :class:`Source`."""
+        return LABELS
+
+    @property
+    def size(self) -> int:
+        """See :class:`Source`."""
+        return len(self.train)
+
+    def preprocess(self) -> nn.Module:
+        """See :class:`Source`."""
+        return Normalise(self.train)
+
+    def pairs(self, seed: int) -> Pairs | None:
+        """The pairs of one seed; None for supervised training."""
+        settings = self.settings
+        if settings.pairs is None:
+            return None
+        if settings.pairs == "rendered":
+            return RenderedPairs(self.train, seed=seed)
+        if settings.pairs == "augmented":
+            return AugmentedPairs(self.train, seed=seed)
+        assert settings.anchor is not None
+        if self._index is None:
+            self._index = NearestLatents(self.train.latents)
+        return PositivePairs(
+            self.train, self._law, anchor=settings.anchor, index=self._index, seed=seed
+        )
+
+    def summary(self) -> str:
+        """See :class:`Source`."""
+        return (
+            f"{self.train.folder.root}: {len(self.train)} train and {len(self.test)} test images"
+        )
+
+    def facts(self) -> dict[str, str]:
+        """See :class:`Source`."""
+        return {
+            f"{split.folder.split} split": _describe(split) for split in (self.train, self.test)
+        }
+
+    def pictures(self, delivered: Delivered | None) -> dict[str, Picture]:
+        """See :class:`Source`."""
+        pictures = {"traversal": data_figures.traversal(self.train)}
+        if delivered is None:
+            return pictures
+        return {"delivered": data_figures.delivered(delivered), **pictures}
+
+    def delivered(self, seed: int) -> Delivered | None:
+        """See :class:`Source`."""
+        pairs = self.pairs(seed)
+        return None if pairs is None or pairs.changes_images else pairs.delivered()
+
+    def ceiling(self) -> NDArray[np.float64] | None:
+        """See :class:`Source`."""
+        manifest = self.train.manifest
+        if manifest is not None:
+            return ceiling(manifest.rendering.hue_mode).r2_per_factor
+        published = (len(self.train), len(self.test)) == _PUBLISHED_ROWS
+        return ceiling("published").r2_per_factor if published else None
+
+    def batches(
+        self, seed: int, steps: range, batch_size: int, machine: Machine
+    ) -> Iterator[Batch]:
+        """See :class:`Source`."""
+        pairs, device, ranks = self.pairs(seed), machine.device, machine.ranks
+        numbers = slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count)
+        if fits(self.train if pairs is None else pairs, device):
+            fetch = self._resident(seed, pairs, device)
+            yield from (fetch(items) for items in numbers)
+        else:
+            workers = machine.workers
+            fetch = partial(self._load, seed, pairs, workers > 0)
+            loaded = load(fetch, numbers, workers, pin=device.type == "cuda")
+            yield from (batch.to(device) for batch in loaded)
+
+    def _load(self, seed: int, pairs: Pairs | None, shared: bool, items: range) -> Batch:
+        """One batch on the CPU."""
+        if pairs is not None:
+            return _batch(pairs.batch(items, shared=shared))
+        rows = self._rows(seed, items)
+        latents = torch.from_numpy(self.train.latents[rows])
+        return Batch(self.train.images(rows, shared=shared), None, latents)
+
+    def _resident(
+        self, seed: int, pairs: Pairs | None, device: torch.device
+    ) -> Callable[[range], Batch]:
+        """Makes the same batches where the encoder is."""
+        if pairs is not None:
+            resident = ResidentPairs(pairs, device)
+            return lambda items: _batch(resident.batch(items))
+        images = ResidentImages(self.train, device)
+
+        def fetch(items: range) -> Batch:
+            rows = torch.from_numpy(self._rows(seed, items)).to(device)
+            return Batch(images.images(rows), None, images.latents(rows))
+
+        return fetch
+
+    def _rows(self, seed: int, items: range) -> NDArray[np.int64]:
+        """Rows of the data set, uniform and independent, addressed by number."""
+        u = uniforms(seed, (_ROW_STREAM,), items, 1)[:, 0]
+        return (u * len(self.train)).astype(np.int64)
+
+    def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
+        """See :class:`Source`; the same for every seed."""
+        return self.test.latents
+
+    def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:  # noqa: ARG002
+        """See :class:`Source`."""
+        starts = range(0, rows, _EVALUATED)
+        batches = [range(start, min(start + _EVALUATED, rows)) for start in starts]
+        fetch = partial(self.test.images, shared=machine.workers > 0)
+        for images in load(fetch, batches, machine.workers):
+            yield images.to(machine.device)
+
+
+def _identities(splits: tuple[ThreeDIdent, ThreeDIdent], pairs: PairKind | None) -> dict[str, str]:
+    """Digests of all images that a run depends on."""
+    found = {split.folder.split: identity(split) for split in splits}
+    if pairs == "rendered":
+        found["positives"] = identity(RenderedPairs(splits[0]).positives)
+    return found
+
+
+def _box_law(settings: ImageSettings) -> Conditional:
+    law = settings.conditional
+    if law is None:
+        raise ValueError("conditional: expected one for pairs by nearest latent, found none")
+    return build_conditional(law.name, law.sigma, "box")
+
+
+def _describe(split: ThreeDIdent) -> str:
+    """A split in words."""
+    if split.manifest is None:
+        return f"{len(split)} images, without a manifest"
+    rendering, seed = split.manifest.rendering, split.manifest.origin.seed
+    return (
+        f"{len(split)} images, {rendering.resolution} px, quality {rendering.quality}, hue mode "
+        f"{rendering.hue_mode}, {'' if seed is None else f'seed {seed}, '}Blender "
+        f"{rendering.blender}, fingerprint {rendering.fingerprint}"
+    )
+
+
+def _batch(pair: Pair) -> Batch:
+    assert pair.latents is not None
+    return Batch(pair.image, pair.positive_image, pair.latents)
+
+
+class Normalise(nn.Module):
+    """Images from uint8 to channels of mean 0 and standard deviation 1 over the train split."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, dataset: ThreeDIdent) -> None:
+        super().__init__()
+        mean, std = dataset.channel_statistics()
+        for name, values in (("mean", mean), ("std", std)):
+            tensor = torch.tensor(255.0 * values, dtype=torch.float32).view(3, 1, 1)
+            self.register_buffer(name, tensor)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images, shape (B, 3, H, W), float32, channels-last in memory."""
+        scaled = (images.float() - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,229 @@
+"""One training loop for every source and loss: Adam, checkpoints, scores on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark.config import Config
+from benchmark.evaluation import represent, scored_latents
+from benchmark.forecast import Forecast
+from benchmark.interrupts import Stop, deferred_stop
+from benchmark.metrics import score
+from benchmark.objective import Objective
+from benchmark.run import RunFolder
+from benchmark.schedules import factor
+from benchmark.sources import Batch, Machine, Source
+from benchmark.tracking import Tracker
+from threedident.errors import Interrupted
+from threedident.loading import WorkerDied, named_deaths
+from threedident.progress import Advance, progress
+from threedident.storage import npy_bytes, write_bytes
+
+CHECKPOINT_PERIOD_S = 60.0
+_INSTEAD = (
+    "choose --encoder conv, a lower --resolution, fewer --steps, or a --suite at --scale small"
+)
+
+
+@dataclass
+class Loop:
+    """The training of one seed.
+
+    Arguments:
+        config: what to train.
+        seed: whose batches to take.
+        source: of the batches and of the test split.
+        folder: where checkpoints and representations go.
+        machine: where to compute.
+        objective: model and loss, on the machine's device.
+        optimizer: of the objective's parameters.
+        tracker: where losses and scores go.
+        step: steps taken before.
+    """
+
+    config: Config
+    seed: int
+    source: Source
+    folder: RunFolder
+    machine: Machine
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    tracker: Tracker
+    step: int
+
+    def __post_init__(self) -> None:
+        self._stop = Stop()
+        self._settled = True  # whether weights and statistics belong to a whole step
+        self._saved, self._saved_step = time.monotonic(), self.step
+        scored = [r for r in self.folder.scored(self.seed) if r["step"] <= self.step]
+        self._scored_step = scored[-1]["step"] if scored else -1
+        self._scores = scored[-1] if scored else {}
+        self.machine.ranks.wait()  # before one of them logs more
+        self._forward = self.machine.ranks.share(self.objective, self.machine.device)
+        if self.machine.compiled:
+            self.objective.model.compile()
+
+    def run(self) -> None:
+        """Take the steps that are left, and the scores that are due on the way."""
+        with deferred_stop() as self._stop:
+            try:
+                with named_deaths(), torch.random.fork_rng():
+                    self._score_if_due()
+                    self._save()
+                    self._take_steps()
+            except KeyboardInterrupt:
+                if self._settled:
+                    self._save()
+                name = self._stop.name or "interrupted"
+                raise Interrupted(f"{name}: {self._way_on()}") from None
+            except WorkerDied as error:
+                raise ValueError(f"{error}; {self._way_on()}") from None
+            self._save()
+
+    def _way_on(self) -> str:
+        return (
+            f"seed {self.seed} is saved at step {self._saved_step} of {self.config.steps}; the "
+            "same command with --resume goes on from there"
+        )
+
+    def _heed_stop(self) -> None:
+        if self._stop and self.machine.ranks.count == 1:
+            raise KeyboardInterrupt
+
+    def _take_steps(self) -> None:
+        config, machine = self.config, self.machine
+        left = config.steps - self.step
+        if not left:
+            return
+        self.objective.train()
+        steps = range(self.step, config.steps)
+        batches = self.source.batches(self.seed, steps, config.batch_size, machine)
+        later = config.steps * (len(config.seeds) - 1 - config.seeds.index(self.seed))
+        forecast = Forecast(left, later, machine.device.type == "cpu", _INSTEAD)
+        quiet = not machine.ranks.leads
+        seen, began = 0, time.perf_counter()
+        with progress(f"train seed {self.seed}", left, "steps", quiet=quiet) as advance:
+            for batch in batches:
+                values = self._take_step(batch)
+                if values.pop("stop"):
+                    raise KeyboardInterrupt
+                self._score_if_due()
+                if time.monotonic() - self._saved > CHECKPOINT_PERIOD_S:
+                    self._save()
+                seen += machine.ranks.count * sum(map(len, batch.observations))
+                self._advance(advance, values["loss"], seen / (time.perf_counter() - began))
+                forecast.step(advance.say)
+
+    def _advance(self, advance: Advance, loss: float, rate: float) -> None:
+        scores = self._scores
+        known = f", R2 {scores['r2']:.3f}, MCC {scores['mcc']:.3f}" if scores else ""
+        advance(note=f"loss {loss:.3f}{known}, {rate:.0f} images/s")
+
+    def _take_step(self, batch: Batch) -> dict[str, float]:
+        self._settled = False
+        config = self.config
+        _seed_step(self.seed, self.step, self.machine.ranks.rank)
+        rate = factor(config.schedule, self.step, config.steps, config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * config.learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = self._forward(batch)
+        terms["loss"].backward()
+        values = self._read(terms)
+        if not math.isfinite(values["loss"]):
+            raise ValueError(
+                f"loss: expected a finite number, found {values['loss']} {self._advice()}"
+            )
+        self.optimizer.step()
+        self.step += 1
+        self.tracker.record(self.step, {k: v for k, v in values.items() if k != "stop"})
+        self._settled = True
+        return values
+
+    def _read(self, terms: dict[str, torch.Tensor]) -> dict[str, float]:
+        """The terms, and whether any rank was asked to stop, as means over the ranks."""
+        stop = terms["loss"].new_tensor(float(bool(self._stop)))
+        names = [*terms, "stop"]
+        stacked = torch.stack([*(term.detach() for term in terms.values()), stop])
+        return dict(zip(names, self.machine.ranks.mean(stacked).tolist(), strict=True))
+
+    def _advice(self) -> str:
+        return (
+            f"after step {self.step} of seed {self.seed}; train again with a lower "
+            f"--learning-rate in another --out ({self.folder.checkpoint(self.seed)}, step "
+            f"{self._saved_step}, is the last good state)"
+        )
+
+    def _score_if_due(self) -> None:
+        """Score on the test split and keep the representations, once for each step that asks."""
+        due = self.step % self.config.eval_every == 0 or self.step == self.config.steps
+        if not due or self._scored_step == self.step:
+            return
+        codes = self._represent()
+        if self.machine.ranks.leads:
+            self._score(codes)
+        self._scored_step = self.step
+        self.machine.ranks.wait()
+
+    def _represent(self) -> NDArray[np.float32]:
+        """Codes of the test split, of which one rank's are as good as all.
+
+        Under the published protocol the ranks share the statistics of a batch, so all take part.
+        """
+        if not self.machine.ranks.leads and self.config.protocol == "held-out":
+            return np.empty((0, self.source.codes), np.float32)
+        return represent(
+            self.objective.model,
+            self.config,
+            self.source,
+            self.seed,
+            self.machine,
+            self._heed_stop,
+        )
+
+    def _score(self, codes: NDArray[np.float32]) -> None:
+        config, source = self.config, self.source
+        if not np.isfinite(codes).all():
+            raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
+        write_bytes(self.folder.representations(self.seed), npy_bytes(codes))
+        scores = score(
+            scored_latents(config, source, self.seed),
+            codes,
+            labels=source.labels,
+            spare_codes=source.spare_codes,
+        ).to_json()
+        self.tracker.record(self.step, scores)
+        self._scores = scores
+
+    def _save(self) -> None:
+        """Write a checkpoint, and the log up to it.
+
+        Raises:
+            ValueError: the weights are not finite; the checkpoint before stays.
+        """
+        if not self.machine.ranks.leads:
+            self._saved, self._saved_step = time.monotonic(), self.step
+            return
+        if not all(bool(p.isfinite().all()) for p in self.objective.parameters()):
+            raise ValueError(f"weights: expected finite numbers, found others {self._advice()}")
+        self.tracker.flush()
+        state: dict[str, Any] = {
+            "step": self.step,
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        self.folder.save_checkpoint(self.seed, state)
+        self._saved, self._saved_step = time.monotonic(), self.step
+
+
+def _seed_step(seed: int, step: int, rank: int) -> None:
+    """Seed what an encoder may draw in a step, such as dropout, by the step's address."""
+    [word] = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
+    torch.manual_seed(int(word))

@@ -1,0 +1,119 @@
+"""KITTI Masks as a source: natural transitions instead of drawn conditionals.
+
+An encoder gives ten codes, as published, of which MCC assigns three to the factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmark.config import MaskSettings
+from benchmark.kitti import LABELS, MaskPairs, load_masks
+from benchmark.sources import Batch, Machine, Source
+from threedident.counter import uniforms
+from threedident.loading import slices
+
+_ROW_STREAM = 10
+_CODES = 10
+_EVALUATED = 1024
+
+
+class MaskSource(Source):
+    """The tracks of a file, every tenth of them held out.
+
+    Arguments:
+        path: of ``kitti_peds_v2.pickle``.
+        max_distance: frames between the two of a pair, at most.
+        paired: whether there are pairs, or supervised training.
+
+    Raises:
+        ValueError: the file is no such data, or wants to run code.
+    """
+
+    spare_codes: ClassVar[bool] = True
+    settings: MaskSettings
+
+    def __init__(self, path: Path, max_distance: int, paired: bool = True) -> None:
+        masks = load_masks(path)
+        self.train, self.test = masks.split()
+        self.settings = MaskSettings(data=masks.digest, max_distance=max_distance, paired=paired)
+        self.shape = (1, *masks.frames.shape[1:])
+        # in units of their own, since areas are hundreds and would be all that counts
+        factors = self.train.latents
+        spread = factors.std(axis=0)
+        self._targets = (factors - factors.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        self._path = path
+        MaskPairs(self.train, max_distance)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """See :class:`Source`."""
+        return LABELS
+
+    @property
+    def codes(self) -> int:
+        """See :class:`Source`."""
+        return _CODES if self.settings.paired else len(LABELS)
+
+    @property
+    def size(self) -> int:
+        """See :class:`Source`."""
+        return len(self.train)
+
+    def summary(self) -> str:
+        """See :class:`Source`."""
+        tracks = len(self.train.starts) - 1, len(self.test.starts) - 1
+        return (
+            f"{self._path}: {len(self.train)} train and {len(self.test)} test masks, of "
+            f"{tracks[0]} and {tracks[1]} tracks"
+        )
+
+    def preprocess(self) -> nn.Module:
+        """See :class:`Source`."""
+        return _Unit()
+
+    def batches(
+        self, seed: int, steps: range, batch_size: int, machine: Machine
+    ) -> Iterator[Batch]:
+        """See :class:`Source`."""
+        ranks = machine.ranks
+        pairs = MaskPairs(self.train, self.settings.max_distance, seed)
+        make = partial(_paired, pairs) if self.settings.paired else partial(self._alone, seed)
+        for items in slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count):
+            yield make(np.arange(items.start, items.stop)).to(machine.device)
+
+    def _alone(self, seed: int, items: NDArray[np.int64]) -> Batch:
+        """Rows of the data set, uniform and independent, addressed by number."""
+        u = uniforms(seed, (_ROW_STREAM,), items, 1)[:, 0]
+        rows = (u * len(self.train)).astype(np.int64)
+        return Batch(self.train.images(rows), None, torch.from_numpy(self._targets[rows]))
+
+    def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
+        """See :class:`Source`."""
+        return self.test.latents
+
+    def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:  # noqa: ARG002
+        """See :class:`Source`."""
+        for start in range(0, rows, _EVALUATED):
+            numbers = np.arange(start, min(start + _EVALUATED, rows))
+            yield self.test.images(numbers).to(machine.device)
+
+
+def _paired(pairs: MaskPairs, items: NDArray[np.int64]) -> Batch:
+    pair = pairs.batch(items)
+    assert pair.latents is not None
+    return Batch(pair.image, pair.positive_image, pair.latents)
+
+
+class _Unit(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        """Masks of 0 and 255 as 0 and 1."""
+        return images.float() / 255.0

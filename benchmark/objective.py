@@ -1,0 +1,170 @@
+"""The loss of a run: what a name means, what fits it, and its value on a batch."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.config import Config, Law
+from benchmark.losses import (
+    CosineSimilarity,
+    DotSimilarity,
+    LpSimilarity,
+    Similarity,
+    info_nce_terms,
+    symmetric_terms,
+)
+from benchmark.model import build_model
+from benchmark.ranks import Ranks
+from benchmark.sources import Batch, Source
+
+SUPERVISED = "supervised"
+LOSSES = ("l1", "l2", "l3", "dot", "cosine", SUPERVISED)
+_LP = re.compile(r"l(\d+(\.\d+)?)")
+_SPHERES = ("sphere", "learned-sphere")
+_FLAT = ("box", "fixed-box", "unbounded")
+_HOLDING = {
+    "unit-box": ("unbounded", "box", "fixed-box"),
+    "sphere": ("unbounded", *_SPHERES),
+    "real": ("unbounded",),
+}
+_EXPONENTS = {"laplace": 1.0, "normal": 2.0}
+
+
+def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
+    """The similarity of a loss; None of the supervised one.
+
+    Arguments:
+        name: ``dot``, ``cosine``, ``supervised``, or ``l`` and an exponent p >= 1, as ``l1.5``.
+        scales: weights of the coordinates under ``lP``, shape (n,).
+
+    Raises:
+        ValueError: there is no such loss.
+    """
+    power = _LP.fullmatch(name)
+    if power is not None and float(power[1]) >= 1:
+        return LpSimilarity(float(power[1]), scales)
+    if name == "dot":
+        return DotSimilarity()
+    if name == "cosine":
+        return CosineSimilarity()
+    if name != SUPERVISED:
+        raise ValueError(
+            f"--loss: expected one of {', '.join(LOSSES)}, or l with an exponent of at least 1 "
+            f"such as l1.5, found {name!r}"
+        )
+    return None
+
+
+def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
+    """The output space to use: the one given, or the one that fits the loss best.
+
+    Arguments:
+        loss: as :func:`parse_loss` takes it.
+        output_space: what was asked for.
+        latents: their space, which regression must be able to reach: ``unit-box`` [0, 1]^n,
+            ``sphere`` or ``real``.
+
+    Raises:
+        ValueError: the loss is not defined on, or cannot succeed in, the given space.
+    """
+    spaces = {
+        "dot": _SPHERES,
+        "cosine": (*_SPHERES, "unbounded"),
+        SUPERVISED: _HOLDING[latents],
+    }.get(loss, _FLAT)
+    if output_space is None:
+        return spaces[0]
+    if output_space not in spaces:
+        raise ValueError(
+            f"--output-space: expected one that fits the loss {loss} ({', '.join(spaces)}), "
+            f"found {output_space}"
+        )
+    return output_space
+
+
+def check_fit(loss: str, conditional: Law | None) -> None:
+    """Refuse a loss that cannot model the conditional.
+
+    Raises:
+        ValueError: positives are von Mises-Fisher and the loss measures no angle.
+    """
+    on_sphere = loss in ("dot", "cosine")
+    if conditional is not None and conditional.name == "vmf" and not on_sphere:
+        raise ValueError(
+            f"--loss: expected one that fits the conditional vmf (dot, cosine), found {loss}; "
+            "take one of these, or another --conditional"
+        )
+
+
+def matches(loss: str, conditional: Law) -> bool:
+    """Whether the model's q has the form of the conditional, as the theory asks."""
+    if conditional.name == "vmf":
+        return loss in ("dot", "cosine")
+    exponent = conditional.name.removeprefix("gennorm")
+    power = _LP.fullmatch(loss)
+    if power is None or exponent == "uniform":
+        return False
+    return float(power[1]) == (_EXPONENTS.get(exponent) or float(exponent))
+
+
+class Objective(nn.Module):
+    """A model and the loss on its codes.
+
+    Arguments:
+        config: of the run.
+        source: what is encoded.
+        seed: of the initial weights.
+        ranks: that share each batch.
+    """
+
+    def __init__(self, config: Config, source: Source, seed: int, ranks: Ranks) -> None:
+        super().__init__()
+        self.model = build_model(config, source, seed)
+        if config.learned_scales:
+            self.log_scales = nn.Parameter(torch.zeros(source.codes))
+        self._config, self._ranks = config, ranks
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the loss, ``loss`` among them; two views share one forward pass."""
+        codes = self._encode(torch.cat(batch.observations))
+        if batch.positives is None:
+            return {"loss": nn.functional.mse_loss(codes, batch.latents)}
+        return self._contrast(*codes.chunk(2))
+
+    def _encode(self, observations: Tensor) -> Tensor:
+        low = self._config.precision == "bf16"
+        with torch.autocast(observations.device.type, torch.bfloat16, enabled=low):
+            codes: Tensor = self.model(observations)
+        return codes.float()
+
+    def _contrast(self, anchors: Tensor, positives: Tensor) -> dict[str, Tensor]:
+        config, ranks = self._config, self._ranks
+        scales = self.log_scales.exp() if config.learned_scales else None
+        similarity = parse_loss(config.loss, scales)
+        assert similarity is not None
+        assert config.temperature is not None
+        temperature, first = config.temperature, ranks.rank * len(anchors)
+        if config.symmetric:
+            both = None if ranks.count == 1 else (ranks.gather(anchors), ranks.gather(positives))
+            terms = symmetric_terms(
+                anchors,
+                positives,
+                similarity,
+                temperature,
+                both,
+                first=None if both is None else first,
+            )
+        else:
+            every = None if ranks.count == 1 else ranks.gather(anchors)
+            terms = info_nce_terms(
+                anchors,
+                positives,
+                similarity,
+                temperature,
+                every,
+                first=None if every is None else first,
+            )
+        return terms._asdict()

@@ -1,0 +1,232 @@
+"""The paper's tables as data: what each row trains, and the figures that it reported.
+
+Figures are percentages, mean and standard deviation over the paper's seeds.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann, Sharma, Schneider,
+    Bethge, Brendel, 2021, https://arxiv.org/abs/2102.08850
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from benchmark.objective import SUPERVISED
+from benchmark.tables import Figure, Row, Table
+
+# At the small scale there are fewer latents, and wider positives for fewer negatives to tell
+# apart: five latents at scale 0.05 hold up to 10 nats, of which a batch of 512 can ask for 6.
+# Boxes begin small, so that their walls turn the codes' axes to the latents' while they grow.
+_SIGMA, _SMALL_SIGMA, _SMALL_EXTENT = 0.05, 0.1, 3.0
+
+
+def _law(name: str, sigma: float) -> dict[str, Any]:
+    return {"conditional": name, "sigma": sigma}
+
+
+def _mixing_baselines(
+    group: str,
+    latents: Mapping[str, Any],
+    score: str,
+    identity: Figure,
+    supervised: Mapping[str, Figure],
+) -> Iterator[Row]:
+    """The row of g itself, and one of regression for each output space.
+
+    Regression has the box of the latents itself.
+    """
+    itself = {"encoder": "identity", "steps": 0, "output_space": "unbounded"}
+    yield Row(f"{group}identity", {**latents, "loss": SUPERVISED, **itself}, {score: identity})
+    for space, figure in supervised.items():
+        suffix = f"-{space}" if len(supervised) > 1 else ""
+        where = "fixed-box" if space == "box" else space
+        options = {**latents, "loss": SUPERVISED, "output_space": where}
+        yield Row(f"{group}supervised{suffix}", options, {score: figure})
+
+
+class _Case(NamedTuple):
+    conditional: str
+    sigma: float
+    output_space: str
+    loss: str
+    figure: Figure
+    matches: bool = False
+
+
+def _contrastive(
+    group: str, latents: Mapping[str, Any], score: str, cases: tuple[_Case, ...]
+) -> Iterator[Row]:
+    for case in cases:
+        law = _law(case.conditional, case.sigma)
+        scale = f"{1 / case.sigma:g}" if case.conditional == "vmf" else ""
+        name = f"{group}{case.conditional}{scale}-{case.output_space}-{case.loss}"
+        options = {**latents, **law, "output_space": case.output_space, "loss": case.loss}
+        small: dict[str, Any] = {"sigma": _SMALL_SIGMA} if case.sigma == _SIGMA else {}
+        if case.output_space == "box":
+            small["extent"] = _SMALL_EXTENT
+        yield Row(name, options, {score: case.figure}, case.matches, small)
+
+
+def _latents(space: str, marginal: str) -> dict[str, str]:
+    return {"space": space, "marginal": marginal}
+
+
+def _table1() -> Iterator[Row]:
+    """Groups of one latent space and marginal."""
+    group = _latents("sphere", "uniform")
+    yield from _mixing_baselines(
+        "sphere-", group, "r2", Figure(66.98, 2.79), {"unbounded": Figure(99.71, 0.05)}
+    )
+    cases: tuple[_Case, ...] = (
+        _Case("vmf", 1.0, "sphere", "dot", Figure(99.42, 0.05), matches=True),
+        _Case("vmf", 0.1, "sphere", "dot", Figure(99.86, 0.01)),
+        _Case("laplace", 0.05, "sphere", "dot", Figure(99.91, 0.01)),
+        _Case("normal", 0.05, "sphere", "dot", Figure(99.86, 0.00)),
+    )
+    yield from _contrastive("sphere-", group, "r2", cases)
+    group = _latents("box", "uniform")
+    yield from _mixing_baselines(
+        "box-", group, "r2", Figure(67.93, 7.40), {"unbounded": Figure(99.78, 0.06)}
+    )
+    cases = (
+        _Case("normal", 0.05, "unbounded", "l2", Figure(99.60, 0.02)),
+        _Case("laplace", 0.05, "unbounded", "l2", Figure(99.64, 0.02)),
+        _Case("laplace", 0.05, "unbounded", "l3", Figure(99.70, 0.02)),
+        _Case("normal", 0.05, "unbounded", "l3", Figure(99.69, 0.02)),
+    )
+    yield from _contrastive("box-", group, "r2", cases)
+    group = _latents("sphere", "normal")
+    yield from _mixing_baselines(
+        "sphere-normal-", group, "r2", Figure(63.37, 2.41), {"unbounded": Figure(99.70, 0.07)}
+    )
+    cases = (
+        _Case("laplace", 0.05, "sphere", "dot", Figure(99.02, 0.01)),
+        _Case("normal", 0.05, "sphere", "dot", Figure(99.02, 0.02)),
+    )
+    yield from _contrastive("sphere-normal-", group, "r2", cases)
+    for marginal, identity, supervised, found in (
+        ("laplace", Figure(62.49, 1.65), Figure(99.65, 0.04), Figure(98.13, 0.14)),
+        ("normal", Figure(63.57, 2.30), Figure(99.61, 0.17), Figure(98.76, 0.03)),
+    ):
+        group, prefix = _latents("real", marginal), f"real-{marginal}-"
+        yield from _mixing_baselines(prefix, group, "r2", identity, {"unbounded": supervised})
+        case = _Case("normal", 1.0, "unbounded", "l2", found)
+        yield from _contrastive(prefix, group, "r2", (case,))
+
+
+def _table2() -> Iterator[Row]:
+    group = _latents("box", "uniform")
+    supervised = {"box": Figure(99.93, 0.03), "unbounded": Figure(99.97, 0.03)}
+    yield from _mixing_baselines("", group, "mcc", Figure(46.55, 1.34), supervised)
+    cases = (
+        _Case("laplace", 0.05, "box", "l1", Figure(98.62, 0.05), matches=True),
+        _Case("gennorm3", 0.05, "box", "l3", Figure(99.90, 0.06), matches=True),
+        _Case("normal", 0.05, "box", "l2", Figure(99.77, 0.01)),
+        _Case("laplace", 0.05, "box", "l2", Figure(99.76, 0.02)),
+        _Case("gennorm3", 0.05, "box", "l1", Figure(98.80, 0.02)),
+        _Case("laplace", 0.05, "unbounded", "l1", Figure(98.57, 0.02)),
+        _Case("gennorm3", 0.05, "unbounded", "l3", Figure(99.85, 0.01)),
+        _Case("normal", 0.05, "unbounded", "l2", Figure(58.26, 3.00)),
+        _Case("laplace", 0.05, "unbounded", "l2", Figure(59.67, 2.33)),
+        _Case("normal", 0.05, "unbounded", "l3", Figure(43.80, 2.15)),
+    )
+    yield from _contrastive("", group, "mcc", cases)
+
+
+def _table4() -> Iterator[Row]:
+    yield Row(
+        "untrained",
+        {"loss": SUPERVISED, "output_space": "unbounded", "steps": 0},
+        {"r2": Figure(5.25, 1.20)},
+    )
+    yield Row(
+        "supervised",
+        {"loss": SUPERVISED, "output_space": "unbounded"},
+        {"r2": Figure(98.67, 0.03), "mcc": Figure(99.33, 0.01)},
+    )
+    for case, mcc in (
+        (_Case("normal", 0.1, "box", "l2", Figure(96.73, 0.10), True), Figure(98.31, 0.04)),
+        (_Case("normal", 0.1, "unbounded", "l2", Figure(96.43, 0.03)), Figure(54.94, 0.02)),
+        (_Case("laplace", 0.1, "box", "l2", Figure(96.87, 0.08)), Figure(98.38, 0.03)),
+        (_Case("normal", 0.1, "sphere", "dot", Figure(65.74, 0.01)), Figure(42.44, 3.27)),
+    ):
+        [row] = _contrastive("", {"anchor": "marginal"}, "r2", (case,))
+        paper = {**row.paper, "mcc": mcc}
+        yield Row(row.name, row.options, paper, row.matches, {"anchor": "row"})
+    yield Row(
+        "augmented-sphere-dot",
+        {"source": "augmented", "output_space": "sphere", "loss": "dot"},
+        {"r2": Figure(45.51, 1.43), "mcc": Figure(46.34, 1.59)},
+    )
+
+
+def _kitti() -> Iterator[Row]:
+    shared = {"loss": "l1", "output_space": "box"}
+    yield Row("untrained", {**shared, "max_distance": 1, "steps": 0}, {})
+    yield Row("supervised", {"loss": SUPERVISED}, {})
+    yield Row("distance-1", {**shared, "max_distance": 1}, {})
+    yield Row("distance-5", {**shared, "max_distance": 5}, {"mcc_spearman": Figure(80.9)})
+
+
+_MIXING = {"source": "mixing", "encoder": "mlp", "factors": 10, "seeds": (0, 1, 2, 3, 4)}
+_SMALL_MIXING = {
+    "factors": 5,
+    "batch_size": 512,
+    "steps": 3000,
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "warmup": 100,
+    "seeds": (0, 1, 2),
+}
+_THREE = {"seeds": (0, 1, 2)}
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "table1",
+            "Table 1: linear identifiability, MLP mixing, R² on fresh latents",
+            ("r2",),
+            tuple(_table1()),
+            {**_MIXING, "batch_size": 6144, "steps": 300_001},
+            _SMALL_MIXING,
+            supervised={"steps": 100_001},
+        ),
+        Table(
+            "table2",
+            "Table 2: identifiability up to permutations, MLP mixing, MCC on fresh latents",
+            ("mcc",),
+            tuple(_table2()),
+            {**_MIXING, "batch_size": 6144, "steps": 300_001},
+            _SMALL_MIXING,
+            supervised={"steps": 100_001},
+        ),
+        Table(
+            "table4",
+            "Table 4: 3DIdent, held-out test split",
+            ("r2", "mcc"),
+            tuple(_table4()),
+            _THREE,
+            {
+                "encoder": "conv",
+                "resolution": 64,
+                "batch_size": 256,
+                "steps": 3000,
+                "learning_rate": 1e-3,
+                "schedule": "cosine",
+                "warmup": 100,
+            },
+            takes_data=True,
+        ),
+        Table(
+            "kitti",
+            "KITTI Masks: held-out tracks, Spearman's correlation",
+            ("mcc_spearman",),
+            tuple(_kitti()),
+            {"source": "kitti", **_THREE},
+            {"steps": 5000, "learning_rate": 1e-3, "schedule": "cosine", "warmup": 100},
+            takes_data=True,
+        ),
+    )
+}

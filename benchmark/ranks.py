@@ -1,0 +1,173 @@
+"""The processes that share every training step, as torchrun starts them.
+
+Each rank takes its share of the batch. Codes are gathered with gradient, so that every anchor
+meets the negatives of all ranks, and BatchNorm takes its statistics over all of them: n ranks
+train as one would on the same batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that share a step.
+
+    Arguments:
+        rank: its number.
+        count: how many there are.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes and speaks."""
+        return self.rank == 0
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows of all ranks in order, shape (count B, n), with gradient."""
+        if self.count == 1:
+            return rows
+        gathered: Tensor = _Gather.apply(rows)
+        return gathered
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over the ranks, without gradient."""
+        if self.count == 1:
+            return values
+        total = values.detach().clone()
+        dist.all_reduce(total)
+        return total / self.count
+
+    def wait(self) -> None:
+        """Go on when every rank has come here."""
+        if self.count > 1:
+            dist.barrier()
+
+    def share(self, module: nn.Module, device: torch.device) -> nn.Module:
+        """The module, with its gradients averaged over the ranks."""
+        if self.count == 1 or not any(p.requires_grad for p in module.parameters()):
+            return module
+        devices = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(module, devices)
+
+    def share_statistics(self, module: nn.Module, device: torch.device) -> nn.Module:
+        """The module, with every BatchNorm over the batches of all ranks."""
+        if self.count == 1:
+            return module
+        if device.type == "cuda":
+            synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+            return synced
+        for name, child in module.named_children():
+            module.add_module(name, self.share_statistics(child, device))
+        return _SharedBatchNorm.of(module) if isinstance(module, _BatchNorm) else module
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of all ranks; each row's gradient is the sum of those that the ranks have for it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.count = len(rows)
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        first = dist.get_rank() * ctx.count
+        return total[first : first + ctx.count]
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all ranks, of which each has the gradient of all."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        total = values.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        return _Sum.forward(_, gradients[0])
+
+
+def _sum(values: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(values)
+    return total
+
+
+class _SharedBatchNorm(_BatchNorm):
+    """BatchNorm over the batches of all ranks, on the CPU, where torch offers none."""
+
+    @classmethod
+    def of(cls, norm: _BatchNorm) -> _BatchNorm:
+        """The same layer, parameters and buffers and all."""
+        norm.__class__ = cls
+        return norm
+
+    def _check_input_dim(self, _: Tensor) -> None:
+        """Any number of dimensions will do."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See :class:`torch.nn.BatchNorm2d`."""
+        if not self.training and self.running_mean is not None:
+            return super().forward(images)
+        values = images.to(torch.promote_types(images.dtype, torch.float32))
+        axes, ones = (0, *range(2, images.ndim)), (1,) * (images.ndim - 2)
+        count = images.numel() // images.shape[1] * dist.get_world_size()
+        mean = _sum(values.sum(axes)) / count
+        centred = values - mean.view(-1, *ones)
+        squares = _sum(centred.square().sum(axes))
+        self._remember(mean.detach(), (squares / (count - 1)).detach())
+        scaled: Tensor = centred * (squares / count + self.eps).rsqrt().view(-1, *ones)
+        if self.affine:
+            scaled = scaled * self.weight.view(-1, *ones) + self.bias.view(-1, *ones)
+        return scaled.to(images.dtype)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if not self.training or self.running_mean is None:
+            return
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        weight = self.momentum
+        if weight is None:  # the mean over all batches
+            weight = 1.0 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, weight)
+        self.running_var.lerp_(variance, weight)
+
+
+def local_device() -> torch.device:
+    """The GPU of this process among those of its machine."""
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Ranks]:
+    """The ranks that torchrun started, or this process alone."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Ranks()
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), count)
+    finally:
+        dist.destroy_process_group()

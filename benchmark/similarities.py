@@ -1,0 +1,151 @@
+r"""Similarities of codes, whole and in blocks: see :class:`benchmark.pairwise.Similarity`.
+
+References:
+    InfoNCE: Identifying the Gap Between Theory and Practice, Rusak, Reizinger, Juhos, Bringmann,
+    Zimmermann, Brendel, 2024, https://arxiv.org/abs/2407.00143
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+@dataclass(frozen=True)
+class DotSimilarity:
+    """The inner product u . v."""
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """None."""
+        return ()
+
+    def prepare(self, codes: Tensor) -> Tensor:
+        """Codes as they are."""
+        return codes
+
+    def paired(self, u: Tensor, v: Tensor) -> Tensor:
+        """See :class:`~benchmark.pairwise.Similarity`."""
+        return (u * v).sum(dim=-1)
+
+    def crossed(self, u: Tensor, w: Tensor) -> Tensor:
+        """See :class:`~benchmark.pairwise.Similarity`."""
+        return u @ w.T
+
+    def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`~benchmark.pairwise.Similarity`."""
+        return weights @ w, (u.T @ weights).T
+
+
+@dataclass(frozen=True)
+class CosineSimilarity(DotSimilarity):
+    """The cosine of the angle between u and v; 0 with the code 0."""
+
+    def prepare(self, codes: Tensor) -> Tensor:
+        """Codes divided by their norms."""
+        return normalize(codes, dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class LpSimilarity:
+    """The weighted p-th power of a p-norm, -sum_k s_k |u_k - v_k|^p.
+
+    Computed from differences, so that nothing cancels between codes far from 0.
+
+    Arguments:
+        p: at least 1, finite.
+        scales: weights s, shape (n,), positive, on the codes' device; 1 where None. They may be
+            learned: gradients flow to them.
+
+    Raises:
+        ValueError: p or scales are none of that.
+    """
+
+    p: float
+    scales: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.p < math.inf:
+            raise ValueError(
+                f"p: expected a finite number of at least 1, found {self.p}; use 1 for Laplace, "
+                "2 for Normal conditionals"
+            )
+        if self.scales is not None:
+            self._check_scales(self.scales, self.scales.numel())
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The scales, where there are any."""
+        return () if self.scales is None else (self.scales,)
+
+    def prepare(self, codes: Tensor) -> Tensor:
+        """Codes as they are.
+
+        Raises:
+            ValueError: there is not one positive scale for each coordinate.
+        """
+        if self.scales is not None:
+            self._check_scales(self.scales, codes.shape[1])
+        return codes
+
+    def paired(self, u: Tensor, v: Tensor) -> Tensor:
+        """See :class:`~benchmark.pairwise.Similarity`."""
+        powers = (u - v).abs().pow(self.p)
+        if self.scales is not None:
+            powers = powers * self.scales.to(u.dtype)
+        return -powers.sum(dim=-1)
+
+    def crossed(self, u: Tensor, w: Tensor) -> Tensor:
+        """See :class:`~benchmark.pairwise.Similarity`."""
+        total = u.new_zeros(len(u), len(w))
+        for k, step, slope in self._slopes(u, w):
+            if self.scales is not None:
+                step.mul_(self.scales[k])
+            total.addcmul_(slope, step, value=-1)
+        return total
+
+    def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`~benchmark.pairwise.Similarity`."""
+        from_u, from_w = u.new_empty(u.T.shape), w.new_empty(w.T.shape)
+        from_scales = [torch.empty_like(scales) for scales in self.parameters()]
+        for k, step, slope in self._slopes(u, w):
+            slope.mul_(weights)
+            from_u[k], from_w[k] = slope.sum(dim=1), slope.sum(dim=0)
+            for found in from_scales:
+                found[k] = -slope.mul_(step).sum()
+        factor = self.p * (1.0 if self.scales is None else self.scales.to(u.dtype)[:, None])
+        return from_u.mul_(-factor).T, from_w.mul_(factor).T, *from_scales
+
+    def _slopes(self, u: Tensor, w: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Each coordinate's number, steps x = u_k - w_k, and |x|^(p - 1) sign(x).
+
+        The last is |x|^p divided by x, and its derivative divided by p. Both tensors, of shape
+        (R, M), are the caller's to overwrite until the next coordinate.
+        """
+        step, slope = u.new_empty(2, len(u), len(w))
+        for k in range(u.shape[1]):
+            torch.sub(u[:, k, None], w[:, k], out=step)
+            if self.p == 1:
+                torch.sign(step, out=slope)
+            elif self.p == 2:
+                slope.copy_(step)
+            elif self.p == 3:
+                torch.abs(step, out=slope).mul_(step)
+            else:
+                torch.abs(step, out=slope).pow_(self.p - 1).copysign_(step)
+            yield k, step, slope
+
+    def _check_scales(self, scales: Tensor, n: int) -> None:
+        if scales.shape != (n,):
+            raise ValueError(
+                f"scales: expected shape ({n},), found {tuple(scales.shape)}; give one for each "
+                "coordinate"
+            )
+        if not ((scales > 0) & (scales < math.inf)).all():
+            raise ValueError(
+                f"scales: expected positive, finite numbers, found {scales.tolist()}; learn their "
+                "logarithms, and give the exponentials"
+            )

@@ -1,0 +1,111 @@
+"""``python -m benchmark.step_speed``: which ways of computing an encoder this device gains from.
+
+Forward and backward passes of each way take turns within one run, so that a change of the
+machine's pace meets all; the time of a way is its median.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from benchmark.encoders import build_encoder
+from benchmark.model import can_compile
+from threedident.cli import run
+from threedident.progress import progress
+
+_CODES = 10
+_WARM_UP = 2
+
+Way = Callable[[Tensor], Tensor]
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--encoder", default="resnet18", help="As of threedident benchmark.")
+@click.option("--resolution", type=click.IntRange(8), default=64, help="Edge in pixels.")
+@click.option("--images", type=click.IntRange(2), default=128, help="At once.")
+@click.option("--rounds", type=click.IntRange(1), default=7, help="Of which to take the median.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu")
+def step_speed(encoder: str, resolution: int, images: int, rounds: int, device: str) -> None:
+    """Measure memory formats, precisions and the compiler on this device.
+
+    \b
+    Example:
+        python -m benchmark.step_speed --encoder conv
+    """
+    there = torch.device(device)
+    shape = (3, resolution, resolution)
+    pictures = torch.rand(images, *shape, generator=torch.Generator().manual_seed(0)).to(there)
+    ways = dict(_ways(encoder, shape, there))
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    with progress("measure", (_WARM_UP + rounds) * len(ways), "passes") as advance:
+        for turn in range(_WARM_UP + rounds):
+            for name, way in ways.items():
+                seconds = _seconds(way, pictures)
+                if turn >= _WARM_UP:
+                    times[name].append(seconds)
+                advance()
+    first, *_ = medians = [median(values) for values in times.values()]
+    table = Table(
+        title=f"{encoder}, {images} images of {resolution} px, {there.type}, both passes",
+        title_justify="left",
+    )
+    for column in ("way", "images/s", "ratio"):
+        table.add_column(column)
+    for name, seconds in zip(times, medians, strict=True):
+        table.add_row(name, f"{images / seconds:.0f}", f"{first / seconds:.2f}")
+    Console().print(table)
+
+
+def _ways(encoder: str, shape: tuple[int, ...], device: torch.device) -> Iterator[tuple[str, Way]]:
+    def build() -> nn.Module:
+        return build_encoder(encoder, shape, _CODES, "unbounded", seed=0).to(device)
+
+    def last() -> Any:
+        return build().to(memory_format=torch.channels_last)
+
+    plain, low, compiled = build(), last(), last()
+    compiled.compile()
+    wide = last()
+    yield "float32", plain
+    yield "float32, channels-last", lambda x: wide(_channels_last(x))
+
+    def in_bf16(x: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            codes: Tensor = low(_channels_last(x))
+        return codes
+
+    yield "bf16, channels-last", in_bf16
+    if can_compile(device):
+        yield "float32, channels-last, compiled", lambda x: compiled(_channels_last(x))
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _seconds(way: Way, images: Tensor) -> float:
+    """Of a forward and a backward pass."""
+    _settle(images.device)
+    start = time.perf_counter()
+    way(images).square().mean().backward()  # type: ignore[no-untyped-call]
+    _settle(images.device)
+    return time.perf_counter() - start
+
+
+def _settle(device: torch.device) -> None:
+    """Wait for what the device has still to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    run(step_speed, "python -m benchmark.step_speed")

@@ -1,0 +1,224 @@
+"""A table of ours beside the paper's: in the terminal, as CSV, as LaTeX and as a page.
+
+The difference is in standard deviations, those of both means taken together:
+(ours - paper) / sqrt(sd_ours^2 + sd_paper^2), where both are known.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from rich.console import Console
+from rich.table import Table as Grid
+
+from benchmark import suite_figures
+from benchmark.run import RunFolder
+from benchmark.tables import Figure, Row, Table
+from threedident.storage import write_bytes
+
+_NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
+_HEADER = ("row", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished row scored.
+
+    Arguments:
+        row: of the table.
+        scores: content of its ``scores.json``.
+        records: its scores over the steps.
+    """
+
+    row: Row
+    scores: dict[str, Any]
+    records: list[dict[str, Any]]
+
+    def ours(self, score: str) -> Figure:
+        """The mean over our seeds, in percent."""
+        sd = self.scores[f"{score}_sd"]
+        return Figure(100 * self.scores[score], None if sd is None else 100 * sd)
+
+    def paper(self, score: str) -> Figure | None:
+        """The reported figure, where there is one."""
+        return self.row.paper.get(score)
+
+    def distance(self, score: str) -> float | None:
+        """Ours less the paper's, in standard deviations."""
+        ours, paper = self.ours(score), self.paper(score)
+        if paper is None or ours.sd is None or paper.sd is None:
+            return None
+        spread = math.hypot(ours.sd, paper.sd)
+        return (ours.mean - paper.mean) / spread if spread else None
+
+
+def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
+    """What a row scored; None where it has not finished."""
+    if not folder.scores.is_file():
+        return None
+    return Outcome(row, json.loads(folder.scores.read_bytes()), folder.scored())
+
+
+def say_outcome(outcome: Outcome) -> str:
+    """One line on a finished row."""
+    parts = []
+    for score, name in _NAMES.items():
+        paper = outcome.paper(score)
+        if paper is not None:
+            parts.append(f"{name} {_spell(outcome.ours(score))} (paper {_spell(paper)})")
+    return f"{outcome.row.name}: {', '.join(parts) or 'done'}"
+
+
+def write_suite(
+    table: Table, scale: str, outcomes: Sequence[Outcome], root: Path, command: str
+) -> Path:
+    """Show the table, and write ``table.csv``, ``table.tex`` and ``report.html``.
+
+    Arguments:
+        table: of the paper.
+        scale: that was run.
+        outcomes: finished rows, in the table's order.
+        root: folder of the suite.
+        command: how to run it again.
+
+    Returns:
+        The page.
+    """
+    Console().print(_grid(table, scale, outcomes))
+    write_bytes(root / "table.csv", _csv(table, outcomes).encode())
+    write_bytes(root / "table.tex", _latex(table, outcomes).encode())
+    page = root / "report.html"
+    write_bytes(page, _page(table, scale, outcomes, command).encode())
+    return page
+
+
+def _cells(table: Table, outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, str]]:
+    for outcome in outcomes:
+        for score in table.scores:
+            yield outcome, score
+
+
+def _spell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    return f"{figure.mean:.2f}" + ("" if figure.sd is None else f" ± {figure.sd:.2f}")
+
+
+def _spell_distance(distance: float | None) -> str:
+    return "" if distance is None else f"{distance:+.1f}"
+
+
+def _grid(table: Table, scale: str, outcomes: Sequence[Outcome]) -> Grid:
+    grid = Grid(title=f"{table.title}, scale {scale}, %", title_justify="left")
+    for name in ("row", "M", "score", "ours", "paper", "difference in sd"):
+        grid.add_column(name, overflow="fold", no_wrap=name != "row")
+    for outcome, score in _cells(table, outcomes):
+        grid.add_row(
+            outcome.row.name,
+            "yes" if outcome.row.matches else "",
+            _NAMES[score],
+            _spell(outcome.ours(score)),
+            _spell(outcome.paper(score)),
+            _spell_distance(outcome.distance(score)),
+        )
+    return grid
+
+
+def _csv(table: Table, outcomes: Sequence[Outcome]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for outcome, score in _cells(table, outcomes):
+        ours, paper = outcome.ours(score), outcome.paper(score) or (None, None)
+        seeds, distance = len(outcome.scores["seeds"]), outcome.distance(score)
+        writer.writerow([outcome.row.name, score, *ours, seeds, *paper, distance])
+    return buffer.getvalue()
+
+
+def _latex(table: Table, outcomes: Sequence[Outcome]) -> str:
+    """A table of the booktabs package."""
+
+    def number(figure: Figure | None) -> str:
+        return "--" if figure is None else f"${_spell(figure).replace('±', chr(92) + 'pm')}$"
+
+    lines = [
+        r"\begin{tabular}{ll" + "rrr" * len(table.scores) + "}",
+        r"\toprule",
+        " & ".join(
+            [
+                "row",
+                "M",
+                *(
+                    f"{_tex(_NAMES[s])} {who}"
+                    for s in table.scores
+                    for who in ("ours", "paper", "diff.")
+                ),
+            ]
+        )
+        + r" \\",
+        r"\midrule",
+    ]
+    for outcome in outcomes:
+        cells = [_tex(outcome.row.name), r"\checkmark" if outcome.row.matches else ""]
+        for score in table.scores:
+            distance = _spell_distance(outcome.distance(score))
+            cells += [number(outcome.ours(score)), number(outcome.paper(score)), distance]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _tex(text: str) -> str:
+    return text.replace("_", r"\_").replace("²", "$^2$").replace("%", r"\%")
+
+
+def _spell_settings(options: Mapping[str, Any]) -> str:
+    parts = {name: value for name, value in options.items() if name != "seeds"}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in parts.items())
+
+
+def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -> str:
+    text = files("benchmark").joinpath("suite.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    pictures = {
+        score: suite_figures.beside(
+            [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
+        )
+        for score in table.scores
+    }
+    curves = {
+        score: suite_figures.over_steps([(o.row.name, o.records) for o in outcomes], score)
+        for score in table.scores
+    }
+    rows = [
+        {
+            "name": outcome.row.name,
+            "matches": outcome.row.matches,
+            "score": _NAMES[score],
+            "ours": _spell(outcome.ours(score)),
+            "paper": _spell(outcome.paper(score)),
+            "distance": _spell_distance(outcome.distance(score)),
+            "seeds": len(outcome.scores["seeds"]),
+            "settings": _spell_settings(table.own(outcome.row, scale)),
+        }
+        for outcome, score in _cells(table, outcomes)
+    ]
+    return environment.from_string(text).render(
+        title=table.title,
+        command=command,
+        scale=scale,
+        settings=_spell_settings(table.shared(scale)),
+        rows=rows,
+        names=_NAMES,
+        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        curves={name: base64.b64encode(png).decode() for name, png in curves.items()},
+    )

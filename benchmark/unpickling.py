@@ -1,0 +1,243 @@
+"""Pickles of plain data: lists, tuples and dicts of texts, numbers and numpy arrays.
+
+A pickle is a program, and Python's own machine calls whatever it names. The machine here knows
+the instructions that protocols 3 and 4 need for plain data, and calls nothing: of three names
+and of no others it understands what numpy means by them, and it takes an array's bytes only
+where they are as many as its shape asks for. So a file can be wrong, but not dangerous.
+
+References:
+    pickletools, the Python Software Foundation, 2001, with a description of every instruction,
+    https://docs.python.org/3/library/pickletools.html
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+import re
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MOST_AXES = 8
+_SHOWN = 60  # characters of a message that a file can choose
+_DTYPE = re.compile(r"b1|[iu][1248]|f[248]")
+_DTYPE_STATE = (None, None, None, -1, -1, 0)  # no fields and no padding, after the byte order
+
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_VALUES = re.compile(r"BININT[12]?|LONG1|BINFLOAT|(SHORT_)?BIN(UNICODE|BYTES)|BIN(UNICODE|BYTES)8")
+_EMPTY: dict[str, Callable[[], Any]] = {
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "EMPTY_TUPLE": tuple,
+}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class _Name(Enum):
+    """What a file may name."""
+
+    RECONSTRUCT = "_reconstruct"
+    ARRAY = "ndarray"
+    DTYPE = "dtype"
+
+
+_NAMES = {
+    "numpy.core.multiarray._reconstruct": _Name.RECONSTRUCT,  # numpy 1
+    "numpy._core.multiarray._reconstruct": _Name.RECONSTRUCT,
+    "numpy.ndarray": _Name.ARRAY,
+    "numpy.dtype": _Name.DTYPE,
+}
+
+
+class _Forbidden(Exception):  # noqa: N818
+    """The file asks for more than plain data; the message says for what."""
+
+
+def load_pickle(path: Path) -> Any:
+    """The plain data in a pickle of protocol 3 or 4, whoever made it.
+
+    Arrays are of booleans, integers or real numbers, little-endian, and not empty.
+
+    Arguments:
+        path: of the file.
+
+    Raises:
+        ValueError: there is no such file, it is damaged, or it holds something else; none of it
+            was run.
+    """
+    content = _read(path)
+    try:
+        return _Machine().run(content)
+    except _Forbidden as error:
+        raise ValueError(
+            f"{path}: expected a pickle of texts, numbers and numpy arrays alone, found {error}; "
+            "nothing of it was run, take the file from where it was published"
+        ) from None
+    except Exception as error:  # damaged files fail in a dozen ways
+        raise ValueError(
+            f"{path}: expected a whole pickle, found none ({_one_line(error)}); download the file "
+            "again"
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path}: expected a pickle, found no file to read ({error.strerror}); check the path"
+        ) from None
+
+
+class _Machine:
+    """Stack and memo of one pickle."""
+
+    def __init__(self) -> None:
+        self._stack: list[Any] = []
+        self._below: list[list[Any]] = []  # one stack for each mark
+        self._memo: dict[int, Any] = {}
+
+    def run(self, content: bytes) -> Any:
+        """The value that the pickle leaves."""
+        for instruction, argument, _ in pickletools.genops(content):
+            if instruction.name == "STOP":
+                break
+            self._step(instruction.name, argument)
+        return self._stack.pop()
+
+    def _step(self, name: str, argument: Any) -> None:
+        if _VALUES.fullmatch(name):
+            self._stack.append(argument)
+        elif name in _CONSTANTS:
+            self._stack.append(_CONSTANTS[name])
+        elif name in _EMPTY:
+            self._stack.append(_EMPTY[name]())
+        elif name in _TUPLES:
+            self._stack.append(tuple(self._take(_TUPLES[name])))
+        else:
+            self._do(name, argument)
+
+    def _do(self, name: str, argument: Any) -> None:
+        """What is more than to put a value on the stack."""
+        stack = self._stack
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case "MARK":
+                self._below.append(stack)
+                self._stack = []
+            case "TUPLE":
+                items = self._unmark()
+                self._stack.append(tuple(items))
+            case "APPENDS" | "APPEND":
+                _append(self._items(name), self._stack[-1])
+            case "SETITEMS" | "SETITEM":
+                _set(self._items(name), self._stack[-1])
+            case "MEMOIZE" | "BINPUT" | "LONG_BINPUT":
+                self._memo[len(self._memo) if argument is None else argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(self._recall(argument))
+            case "GLOBAL":
+                stack.append(_named(*argument.split(" ", 1)))
+            case "STACK_GLOBAL":
+                stack.append(_named(*self._take(2)))
+            case "REDUCE":
+                stack.append(_called(*self._take(2)))
+            case "BUILD":
+                _build(stack.pop(), stack[-1])
+            case _:
+                raise _Forbidden(f"the instruction {name}")
+
+    def _recall(self, number: int) -> Any:
+        if number not in self._memo:
+            raise ValueError("a value is used that was not kept")
+        return self._memo[number]
+
+    def _take(self, count: int) -> list[Any]:
+        """The uppermost values, removed."""
+        if count > len(self._stack):
+            raise ValueError("values are missing")
+        taken = self._stack[-count:]
+        del self._stack[-count:]
+        return taken
+
+    def _unmark(self) -> list[Any]:
+        """All values above the last mark, removed with it."""
+        items, self._stack = self._stack, self._below.pop()
+        return items
+
+    def _items(self, name: str) -> list[Any]:
+        """What goes into a list or a dict: all above the mark, or one item."""
+        if name.endswith("S"):
+            return self._unmark()
+        return self._take(1 if name == "APPEND" else 2)
+
+
+def _append(items: list[Any], target: Any) -> None:
+    if not isinstance(target, list):
+        raise _Forbidden(f"items for a {type(target).__name__} as if it were a list")
+    target.extend(items)
+
+
+def _set(items: list[Any], target: Any) -> None:
+    keys, values = items[::2], items[1::2]
+    if not isinstance(target, dict):
+        raise _Forbidden(f"items for a {type(target).__name__} as if it were a dict")
+    if not all(isinstance(key, str) for key in keys):  # to hash deep tuples overflows C's stack
+        raise _Forbidden("a dict whose keys are no texts")
+    target.update(zip(keys, values, strict=True))
+
+
+def _named(module: Any, name: Any) -> _Name:
+    if not (isinstance(module, str) and isinstance(name, str)):
+        raise _Forbidden("a global whose name is no text")
+    dotted = f"{module}.{name}"
+    if dotted not in _NAMES:
+        shown = dotted.encode("unicode_escape").decode()
+        raise _Forbidden(f"the global {shown[:_SHOWN]}")
+    return _NAMES[dotted]
+
+
+def _called(function: Any, arguments: Any) -> Any:
+    """What a call would return: an array to be filled, or the type of an array's numbers."""
+    match function, arguments:
+        case _Name.RECONSTRUCT, (_Name.ARRAY, (0,), b"b"):
+            return np.ndarray((0,), np.int8)
+        case _Name.DTYPE, (str(code), *_) if _DTYPE.fullmatch(code):
+            return np.dtype(f"<{code}")
+        case _Name.DTYPE, (str(code), *_):
+            shown = code.encode("unicode_escape").decode()
+            raise _Forbidden(f"an array of the type {shown[:_SHOWN]}")
+    called = function.value if isinstance(function, _Name) else f"a {type(function).__name__}"
+    raise _Forbidden(f"a call of {called} that numpy writes for no array")
+
+
+def _build(state: Any, target: Any) -> None:
+    """Fill what was called for from its state."""
+    match target, state:
+        case np.dtype(), (3 | 4, "<" | "|", *rest) if tuple(rest) == _DTYPE_STATE:
+            return
+        case np.ndarray(), (1, tuple(shape), np.dtype() as dtype, bool(fortran), bytes(raw)):
+            _fill(target, shape, dtype, fortran, raw)
+        case _:
+            raise _Forbidden(f"a state of {type(target).__name__} that is no plain array's")
+
+
+def _fill(
+    array: NDArray[Any], shape: tuple[Any, ...], dtype: np.dtype[Any], fortran: bool, raw: bytes
+) -> None:
+    whole = all(isinstance(edge, int) and 0 <= edge <= len(raw) for edge in shape)
+    if not (whole and len(shape) <= _MOST_AXES):
+        raise _Forbidden(f"an array whose {len(raw)} bytes do not fill its shape")
+    if math.prod(shape) * dtype.itemsize != len(raw):
+        raise _Forbidden(f"an array of shape {shape}, {dtype}, in {len(raw)} bytes")
+    array.__setstate__((1, shape, dtype, fortran, raw))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_SHOWN] or type(error).__name__

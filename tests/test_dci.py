@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import hadamard
+from sklearn.linear_model import Lasso
+
+from benchmark.dci import Dci, dci, disentanglement, lasso
+from benchmark.metrics import linear_r2
+
+
+def uniform(seed: int, rows: int = 2000, n: int = 5) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (rows, n))
+
+
+def standard(rows: np.ndarray) -> np.ndarray:
+    return (rows - rows.mean(axis=0)) / rows.std(axis=0)
+
+
+def balanced(n: int, copies: int) -> np.ndarray:
+    """Every corner of the cube equally often, so that factors are uncorrelated to the last bit."""
+    corners = np.stack(np.meshgrid(*[[-1.0, 1.0]] * n), axis=-1).reshape(-1, n)
+    return np.tile(corners, (copies, 1))
+
+
+@pytest.mark.parametrize("fraction", [0.003, 0.03, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_are_scikit_learns(seed: int, fraction: float) -> None:
+    rng = np.random.default_rng(seed)
+    z = uniform(seed)
+    x = standard(z @ rng.normal(size=(5, 7)) + rng.normal(0, 0.3, (2000, 7)))
+    y = standard(z)
+    moments = x.T @ y / len(x)
+    penalties = fraction * np.abs(moments).max(axis=0)
+    expected = [
+        Lasso(alpha=penalty, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(x, target).coef_
+        for penalty, target in zip(penalties, y.T, strict=True)
+    ]
+    weights = lasso(x.T @ x / len(x), moments, penalties)
+    assert weights == pytest.approx(np.stack(expected, axis=1), abs=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0, 2, 5])
+def test_weights_satisfy_the_optimality_conditions(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(8, 8)) * 10.0 ** rng.uniform(-spread, 0, 8)
+    z = uniform(0, n=8)
+    x, y = standard(z @ mixing @ rng.normal(size=(8, 8))), standard(z)
+    gram, moments = x.T @ x / len(x), x.T @ y / len(x)
+    penalties = 1e-3 * np.abs(moments).max(axis=0)
+    weights = lasso(gram, moments, penalties)
+    slope = moments - gram @ weights
+    assert (np.abs(slope) <= penalties + 1e-8).all()
+    assert np.where(weights != 0, slope - penalties * np.sign(weights), 0) == pytest.approx(
+        0, abs=1e-8
+    )
+
+
+def test_orthonormal_inputs_shrink_softly() -> None:
+    moments = np.array([[0.9, -0.2], [-0.5, 0.05]])
+    weights = lasso(np.eye(2), moments, np.array([0.1, 0.1]))
+    assert weights == pytest.approx(np.array([[0.8, -0.1], [-0.4, 0.0]]), abs=1e-9)
+
+
+def test_copies_of_a_code_share_its_weight() -> None:
+    z = uniform(1)
+    once, twice = dci(z, z), dci(z, np.hstack([z, z]))
+    assert twice.importance[:5] + twice.importance[5:] == pytest.approx(once.importance, abs=1e-3)
+    assert twice.informativeness == pytest.approx(once.informativeness, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_signed_scaled_permutations_are_perfect(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, order = uniform(seed), rng.permutation(5)
+    scale = rng.choice([-1, 1], 5) * 10 ** rng.uniform(-6, 6, 5)
+    found = dci(z, z[:, order] * scale + 3)
+    assert found.disentanglement == pytest.approx(1)
+    assert found.completeness == pytest.approx(1)
+    assert found.informativeness > 0.9999
+    assert (found.importance.argmax(axis=1) == order).all()
+
+
+def test_equal_importances_score_exactly_nothing() -> None:
+    z = balanced(4, copies=4)
+    found = dci(z, z @ hadamard(4))
+    assert found.importance == pytest.approx(found.importance[0, 0], abs=1e-9)
+    assert found.disentanglement == pytest.approx(0, abs=1e-9)
+    assert found.completeness == pytest.approx(0, abs=1e-9)
+    assert found.informativeness > 0.9999
+
+
+def test_a_rotation_is_informative_but_not_disentangled() -> None:
+    z = uniform(2, n=8)
+    found = dci(z, z @ hadamard(8))
+    assert found.disentanglement < 0.02
+    assert found.completeness < 0.02
+    assert found.informativeness > 0.999
+
+
+def test_two_factors_in_one_code_lower_disentanglement_alone() -> None:
+    z = balanced(3, copies=4)
+    found = dci(z, np.stack([z[:, 0] + z[:, 1], z[:, 2]], axis=1))
+    assert found.disentanglement_per_code == pytest.approx(
+        [1 - np.log(2) / np.log(3), 1], abs=1e-6
+    )
+    assert found.completeness_per_factor == pytest.approx(1, abs=1e-6)
+    assert found.informativeness_per_factor == pytest.approx([0.5, 0.5, 1], abs=1e-3)
+
+
+def test_dead_codes_count_for_nothing() -> None:
+    z = balanced(3, copies=4)
+    found = dci(z, np.hstack([z, np.full((len(z), 2), 0.1)]))
+    assert (found.importance[3:] == 0).all()
+    assert (found.disentanglement_per_code[3:] == 0).all()
+    assert found.disentanglement == pytest.approx(1)
+    assert found.completeness == pytest.approx(1)
+
+
+def test_collapsed_codes_score_nothing() -> None:
+    found = dci(uniform(3), np.full((2000, 5), 7.0))
+    assert found.disentanglement == found.completeness == 0
+    assert found.informativeness <= 0
+
+
+def test_rows_of_importances_in_closed_form() -> None:
+    rows = [[0, 3, 0, 0], [2, 2, 2, 2], [1, 1, 0, 0], [0, 0, 0, 0], [3, 1, 0, 0]]
+    fourth = (0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / np.log(4)
+    assert disentanglement(rows) == pytest.approx([1, 0, 0.5, 0, 1 + fourth])
+    assert disentanglement([[2.0], [0.0]]) == pytest.approx([1, 0])
+
+
+def test_informativeness_is_near_least_squares_for_noisy_codes() -> None:
+    z = uniform(4)
+    codes = z + np.random.default_rng(5).normal(0, 0.5, z.shape)
+    found = dci(z, codes).informativeness_per_factor
+    assert found == pytest.approx(linear_r2(z, codes), abs=0.02)
+
+
+def test_means_are_weighted_by_importance() -> None:
+    z = uniform(6)
+    found = dci(z, np.tanh(z @ np.random.default_rng(7).normal(size=(5, 5))))
+    by_code, by_factor = found.importance.sum(axis=1), found.importance.sum(axis=0)
+    assert found.disentanglement == pytest.approx(
+        np.average(found.disentanglement_per_code, weights=by_code)
+    )
+    assert found.completeness == pytest.approx(
+        np.average(found.completeness_per_factor, weights=by_factor)
+    )
+
+
+def test_units_do_not_matter_and_seeds_repeat() -> None:
+    z = uniform(8)
+    codes = np.tanh(z @ np.random.default_rng(9).normal(size=(5, 5)))
+    one, other = dci(z, codes), dci(z * 1e150, codes * 10.0 ** np.arange(-100, 0, 20) - 1e-90)
+    assert other.importance == pytest.approx(one.importance, abs=1e-6)
+    assert (dci(z, codes).importance == one.importance).all()
+
+
+@pytest.mark.parametrize("rows", [4, 5, 9])
+def test_a_few_rows_are_enough(rows: int) -> None:
+    assert np.isfinite(dci(uniform(10, rows=rows), uniform(11, rows=rows)).informativeness)
+
+
+def test_json_round_trip() -> None:
+    found = dci(uniform(12), uniform(13))
+    again = Dci.from_json(found.to_json())
+    assert again.completeness == found.completeness
+    assert (again.importance == found.importance).all()
+
+
+def test_constant_factors_are_named() -> None:
+    z = uniform(14, n=2)
+    z[:, 1] = 3
+    with pytest.raises(ValueError, match="found hue constant"):
+        dci(z, z, labels=["x", "hue"])

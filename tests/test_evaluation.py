@@ -1,0 +1,58 @@
+"""The two protocols of scoring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.evaluation import PUBLISHED_ROWS, represent, scored_latents
+from benchmark.mixing_source import TEST_ROWS
+from benchmark.options import Options, complete, open_source, resolve
+from benchmark.sources import Machine
+
+CPU = Machine(torch.device("cpu"))
+
+
+def build(protocol: str) -> tuple[Any, Any]:
+    options = complete(Options(source="mixing", factors=3, steps=1, protocol=protocol))
+    source = open_source(options)
+    return resolve(options, source), source
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    """BatchNorm with running statistics of its own, unlike those of any batch."""
+    norm = nn.BatchNorm1d(3, affine=False)
+    norm.running_mean.fill_(7)  # type: ignore[union-attr]
+    norm.running_var.fill_(9)  # type: ignore[union-attr]
+    return norm
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_held_out_rows_are_scored_in_eval_mode(model: nn.Module, training: bool) -> None:
+    config, source = build("held-out")
+    model.train(training)
+    codes = represent(model, config, source, 0, CPU)
+    assert len(codes) == len(scored_latents(config, source, 0)) == TEST_ROWS
+    [observations] = source.held_out(0, TEST_ROWS, CPU)
+    assert codes == pytest.approx(((observations - 7) / (9 + 1e-5) ** 0.5).numpy(), abs=1e-5)
+    assert model.training == training
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_published_rows_are_scored_with_statistics_of_the_batch(
+    model: nn.Module, training: bool
+) -> None:
+    config, source = build("published")
+    model.train(training)
+    codes = represent(model, config, source, 0, CPU)
+    assert len(codes) == len(scored_latents(config, source, 0)) == PUBLISHED_ROWS
+    assert codes.mean(axis=0) == pytest.approx(0, abs=1e-5)
+    assert codes.std(axis=0) == pytest.approx(1, abs=1e-2)
+    assert (model.running_mean == 7).all()
+    assert (model.running_var == 9).all()
+    assert model.num_batches_tracked == 0
+    assert model.training == training

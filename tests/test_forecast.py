@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmark.forecast import Forecast, spell_time
+
+
+def said(steps: int, later: int = 0, slow: bool = False, each: float = 0.0) -> list[str]:
+    forecast, lines = Forecast(steps, later, slow, "choose less"), []
+    for _ in range(min(steps, 30)):
+        time.sleep(each)
+        forecast.step(lines.append)
+    return lines
+
+
+def test_it_is_said_once_after_twenty_steps() -> None:
+    [line] = said(1000, each=0.002)
+    assert "s a step" in line
+    assert "979 steps left" in line
+    assert said(20) == said(21) == []
+
+
+def test_later_seeds_count() -> None:
+    [line] = said(1000, later=2000)
+    assert "those of the other seeds" in line
+
+
+def test_paper_scale_on_a_cpu_is_told_what_to_choose() -> None:
+    lines = said(10**8, slow=True, each=0.001)
+    assert lines[1] == "that is long for a CPU; choose less"
+    assert len(said(10**8, slow=False, each=0.001)) == 1
+    assert len(said(100, slow=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.4, "0:00:03"), (7500, "2:05:00"), (260_000, "3 days")]
+)
+def test_times_are_spelled_for_people(seconds: float, words: str) -> None:
+    assert words in spell_time(seconds)

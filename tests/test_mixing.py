@@ -1,0 +1,103 @@
+"""The mixing function, and the latents that go through it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.config import Law, MixingSettings
+from benchmark.mixing import Mixing
+from benchmark.mixing_source import TEST_ROWS, MixingSource
+from benchmark.sources import Machine
+
+CPU = Machine(torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def g() -> Mixing:
+    return Mixing(4, seed=0)
+
+
+def inverse(g: Mixing, values: torch.Tensor) -> torch.Tensor:
+    """The latents behind observations, layer by layer."""
+    last, *others = reversed(list(g.buffers()))
+    values = torch.linalg.solve(last, values.T).T
+    for weight in others:
+        values = torch.where(values < 0, values / 0.2, values)
+        values = torch.linalg.solve(weight, values.T).T
+    return values
+
+
+def test_mixing_can_be_undone(g: Mixing) -> None:
+    z = torch.rand(200, 4, dtype=torch.float64)
+    assert torch.allclose(inverse(g, g(z)), z, atol=1e-10)
+
+
+def test_mixing_is_not_linear(g: Mixing) -> None:
+    z = torch.randn(200, 4, dtype=torch.float64)
+    assert not torch.allclose(g(z) + g(-z), torch.zeros_like(z), atol=0.1)
+
+
+def test_matrices_are_well_conditioned_and_of_unit_columns() -> None:
+    for n, most in ((2, 1.01), (4, 1.5), (10, 6)):
+        matrices = [weight.numpy() for weight in Mixing(n, seed=1).buffers()]
+        assert len(matrices) == 3
+        for matrix in matrices:
+            assert np.linalg.norm(matrix, axis=0) == pytest.approx(1)
+            assert np.linalg.cond(matrix) < most
+
+
+def test_the_seed_alone_decides_the_mixing(g: Mixing) -> None:
+    torch.manual_seed(5)
+    z = torch.rand(5, 4)
+    assert torch.equal(g(z), Mixing(4, seed=0)(z))
+    assert not torch.equal(g(z), Mixing(4, seed=1)(z))
+
+
+def source(**changes: object) -> MixingSource:
+    law = Law(name="laplace", sigma=0.05)
+    settings = {"factors": 4, "space": "box", "marginal": "uniform", "conditional": law}
+    return MixingSource(MixingSettings(**{**settings, **changes}))  # type: ignore[arg-type]
+
+
+def test_observations_are_mixed_latents_of_the_unit_box(g: Mixing) -> None:
+    batch = next(source().batches(0, range(1), 64, CPU))
+    assert 0 <= batch.latents.min() <= batch.latents.max() <= 1
+    assert torch.allclose(batch.anchors, g(batch.latents.double()).float(), atol=1e-6)
+    assert batch.positives is not None
+
+
+def test_scales_are_in_units_of_the_unit_box() -> None:
+    z, positives = source().draw(0, range(20_000), torch.device("cpu"))
+    assert positives is not None
+    inside = ((z > 0.4) & (z < 0.6)).flatten()
+    step = (positives - z).abs().flatten()[inside]
+    assert step.mean().item() == pytest.approx(0.05, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("space", "marginal", "law"),
+    [("sphere", "uniform", "vmf"), ("sphere", "normal", "laplace"), ("real", "laplace", "normal")],
+)
+def test_positives_stay_in_the_space(space: str, marginal: str, law: str) -> None:
+    mixed = source(space=space, marginal=marginal, conditional=Law(name=law, sigma=0.1))
+    z, positives = mixed.draw(3, range(100), torch.device("cpu"))
+    assert positives is not None
+    if space == "sphere":
+        for rows in (z, positives):
+            assert torch.allclose(rows.norm(dim=1), torch.ones(100, dtype=torch.float64))
+    assert not torch.equal(z, positives)
+
+
+def test_test_rows_are_no_training_rows() -> None:
+    mixed = source()
+    train = mixed.draw(0, range(TEST_ROWS), torch.device("cpu"))[0].float().numpy()
+    both = np.concatenate([mixed.latents(0), train])
+    assert len(np.unique(both, axis=0)) == len(both)
+    assert not np.array_equal(mixed.latents(0), mixed.latents(1))
+
+
+def test_a_law_of_another_space_is_refused() -> None:
+    with pytest.raises(ValueError, match="fits latents of the box space"):
+        source(conditional=Law(name="vmf", sigma=1))

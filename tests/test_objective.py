@@ -1,0 +1,148 @@
+"""The loss of a run: its names, what fits it, and its value on a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.config import Law
+from benchmark.losses import (
+    CosineSimilarity,
+    DotSimilarity,
+    LpSimilarity,
+    info_nce,
+    symmetric_info_nce,
+)
+from benchmark.objective import Objective, check_fit, fitting_space, matches, parse_loss
+from benchmark.options import Options, complete, open_source, resolve
+from benchmark.ranks import Ranks
+from benchmark.sources import Batch, Machine
+
+CPU = Machine(torch.device("cpu"))
+
+
+def build(**asked: Any) -> tuple[Objective, Batch]:
+    options = complete(
+        Options(**{"source": "mixing", "factors": 3, "batch_size": 16, "steps": 1, **asked})
+    )
+    source = open_source(options)
+    objective = Objective(resolve(options, source), source, 0, Ranks())
+    return objective, next(source.batches(0, range(1), 16, CPU))
+
+
+@pytest.mark.parametrize(
+    ("loss", "similarity"),
+    [
+        ("l1", LpSimilarity(1)),
+        ("l2", LpSimilarity(2)),
+        ("l1.5", LpSimilarity(1.5)),
+        ("dot", DotSimilarity()),
+        ("cosine", CosineSimilarity()),
+    ],
+)
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_loss_is_info_nce_on_the_codes(loss: str, similarity: Any, symmetric: bool) -> None:
+    objective, batch = build(loss=loss, temperature=0.7, symmetric=symmetric)
+    assert batch.positives is not None
+    views = objective.model(batch.anchors), objective.model(batch.positives)
+    form = symmetric_info_nce if symmetric else info_nce
+    expected = form(*views, similarity, 0.7).item()
+    terms = objective(batch)
+    assert terms["loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert set(terms) == {"loss", "alignment", "uniformity"}
+
+
+def test_supervised_loss_is_the_mean_squared_error() -> None:
+    objective, batch = build(loss="supervised")
+    error = (objective.model(batch.anchors) - batch.latents).square().mean().item()
+    assert objective(batch)["loss"].item() == pytest.approx(error)
+
+
+def test_learned_scales_begin_as_ones_and_are_trained() -> None:
+    plain, batch = build(loss="l1")
+    scaled, _ = build(loss="l1", learned_scales=True)
+    loss = scaled(batch)["loss"]
+    assert loss.item() == pytest.approx(plain(batch)["loss"].item(), rel=1e-6)
+    loss.backward()
+    assert (scaled.log_scales.grad != 0).all()  # type: ignore[union-attr]
+
+
+def test_low_precision_is_near_and_its_codes_are_float32() -> None:
+    exact, batch = build(loss="l2")
+    low, _ = build(loss="l2", precision="bf16")
+    loss = low(batch)["loss"]
+    assert loss.dtype == torch.float32
+    assert loss.item() != exact(batch)["loss"].item()
+    assert loss.item() == pytest.approx(exact(batch)["loss"].item(), rel=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        codes = low.model(torch.rand(1000, 3))
+    assert len(codes[:, 0].unique()) > 900
+
+
+def test_scales_reach_the_similarity() -> None:
+    scales = torch.tensor([1.0, 2.0])
+    similarity = parse_loss("l3", scales)
+    assert isinstance(similarity, LpSimilarity)
+    assert similarity.scales is scales
+    assert parse_loss("supervised") is None
+
+
+@pytest.mark.parametrize("name", ["l", "l0.9", "l0", "l-1", "hinge", "L1", "l1e5", ""])
+def test_unknown_losses_list_what_there_is(name: str) -> None:
+    with pytest.raises(ValueError, match="l1, l2, l3, dot, cosine, supervised"):
+        parse_loss(name)
+
+
+@pytest.mark.parametrize(
+    ("loss", "space", "words"),
+    [
+        ("dot", "box", r"fits the loss dot \(sphere, learned-sphere\), found box"),
+        ("cosine", "box", r"\(sphere, learned-sphere, unbounded\)"),
+        ("l1", "sphere", r"fits the loss l1 \(box, fixed-box, unbounded\), found sphere"),
+        ("l1.5", "learned-sphere", r"\(box, fixed-box, unbounded\)"),
+    ],
+)
+def test_unfit_output_spaces_say_which_fit(loss: str, space: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fitting_space(loss, space, "real")
+
+
+@pytest.mark.parametrize(
+    ("latents", "space"),
+    [("real", "box"), ("real", "sphere"), ("sphere", "box"), ("unit-box", "sphere")],
+)
+def test_regression_needs_a_space_that_holds_the_latents(latents: str, space: str) -> None:
+    with pytest.raises(ValueError, match=r"fits the loss supervised \(unbounded"):
+        fitting_space("supervised", space, latents)
+    assert fitting_space("supervised", None, latents) == "unbounded"
+
+
+def test_a_loss_that_measures_no_angle_does_not_fit_von_mises_fisher() -> None:
+    law = Law(name="vmf", sigma=1)
+    with pytest.raises(ValueError, match=r"fits the conditional vmf \(dot, cosine\), found l2"):
+        check_fit("l2", law)
+    check_fit("dot", law)
+    check_fit("l2", Law(name="normal", sigma=1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "law", "expected"),
+    [
+        ("l1", "laplace", True),
+        ("l2", "normal", True),
+        ("l3", "gennorm3", True),
+        ("l1.5", "gennorm1.5", True),
+        ("l2", "gennorm2", True),
+        ("l2.0", "normal", True),
+        ("dot", "vmf", True),
+        ("l1", "normal", False),
+        ("l2", "uniform", False),
+        ("dot", "normal", False),
+    ],
+)
+def test_matching_models_have_the_form_of_the_conditional(
+    loss: str, law: str, expected: bool
+) -> None:
+    assert matches(loss, Law(name=law, sigma=1)) == expected
