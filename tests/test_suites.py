@@ -27,6 +27,7 @@ ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
 @pytest.mark.parametrize(("table", "row"), ROWS, ids=lambda x: x.name)
 def test_every_row_is_a_run_that_fits_together(table: Any, row: Row, scale: str) -> None:
     options = complete(Options(**table.options(row, scale)))
+    assert complete(options) == options
     assert options.seeds is not None
     assert len(options.seeds) >= 3
     assert (options.steps == 0) == (row.name.endswith(("identity", "untrained")))
