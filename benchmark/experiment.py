@@ -50,9 +50,8 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
             f"--batch-size: expected a multiple of the {machine.ranks.count} ranks, found "
             f"{config.batch_size}; change it"
         )
-    build_model(
-        config, source, config.seeds[0]
-    )  # refuses an unfit encoder before any file is made
+    # what is unfit is refused before any file is made
+    build_model(config, source, config.seeds[0])
     for seed in config.seeds:
         scored_latents(config, source, seed)
     folder = RunFolder(options.out or Path("runs") / _run_name(config))

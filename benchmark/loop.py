@@ -166,27 +166,20 @@ class Loop:
         due = self.step % self.config.eval_every == 0 or self.step == self.config.steps
         if not due or self._scored_step == self.step:
             return
-        codes = self._represent()
-        if self.machine.ranks.leads:
-            self._score(codes)
+        leads = self.machine.ranks.leads
+        if leads or self.config.protocol == "published":  # whose ranks share batch statistics
+            codes = represent(
+                self.objective.model,
+                self.config,
+                self.source,
+                self.seed,
+                self.machine,
+                self._heed_stop,
+            )
+            if leads:
+                self._score(codes)
         self._scored_step = self.step
         self.machine.ranks.wait()
-
-    def _represent(self) -> NDArray[np.float32]:
-        """Codes of the test split, of which one rank's are as good as all.
-
-        Under the published protocol the ranks share the statistics of a batch, so all take part.
-        """
-        if not self.machine.ranks.leads and self.config.protocol == "held-out":
-            return np.empty((0, self.source.codes), np.float32)
-        return represent(
-            self.objective.model,
-            self.config,
-            self.source,
-            self.seed,
-            self.machine,
-            self._heed_stop,
-        )
 
     def _score(self, codes: NDArray[np.float32]) -> None:
         config, source = self.config, self.source

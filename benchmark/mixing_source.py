@@ -5,6 +5,7 @@ Latents of the box lie in [0, 1]^n, as published; their scales are in these unit
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ class MixingSource(Source):
         self.shape = (n,)
         self._marginal = Marginal(settings.space, settings.marginal, n)
         self._stretch = 2.0 if settings.space == "box" else 1.0  # laws live in [-1, 1]
+        self._mixings: dict[int, Mixing] = {}
         self._conditional = None
         self._count = n
         if law is not None:
@@ -71,7 +73,7 @@ class MixingSource(Source):
         self, seed: int, steps: range, batch_size: int, machine: Machine
     ) -> Iterator[Batch]:
         """See :class:`Source`."""
-        mix = Mixing(self.settings.factors, seed).to(machine.device)
+        mix = copy.deepcopy(self._mixing(seed)).to(machine.device)
         ranks = machine.ranks
         for items in slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count):
             yield self._batch(seed, items, mix, machine.device)
@@ -111,8 +113,13 @@ class MixingSource(Source):
 
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:
         """See :class:`Source`."""
-        mix = Mixing(self.settings.factors, seed)
-        yield mix(self._test(seed)[:rows]).float().to(machine.device)
+        yield self._mixing(seed)(self._test(seed)[:rows]).float().to(machine.device)
+
+    def _mixing(self, seed: int) -> Mixing:
+        """G of a seed, drawn once."""
+        if seed not in self._mixings:
+            self._mixings[seed] = Mixing(self.settings.factors, seed)
+        return self._mixings[seed]
 
 
 def _uniforms(seed: int, stream: int, items: range, count: int, device: torch.device) -> Any:

@@ -97,10 +97,13 @@ def run_suite(
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
         say("note: the published scale takes days on a CPU; --scale small takes less than an hour")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
-    left = [plan for plan in planned if not plan.finished()]
-    for plan in every:
-        if plan.folder.config.is_file():
-            plan.finished()  # refuses a run of other settings, whose scores are not for this table
+    wanted = {plan.row.name for plan in planned}
+    done = {  # rows that were not asked for are in the table, too: their settings must be its own
+        plan.row.name: plan.finished()
+        for plan in every
+        if plan.row.name in wanted or plan.folder.config.is_file()
+    }
+    left = [plan for plan in planned if not done[plan.row.name]]
     with locked(root):
         failed = _Runner(device, jobs or _jobs(table, device)).run(left, len(planned))
         outcomes = [read_outcome(plan.row, plan.folder) for plan in every]

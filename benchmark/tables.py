@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from benchmark.objective import SUPERVISED
-
 
 class Figure(NamedTuple):
     """A percentage, and its standard deviation where the paper gives one."""
@@ -44,9 +42,8 @@ class Table:
         title: what it shows.
         scores: the columns, names in ``scores.json``.
         rows: in the paper's order, baselines first.
-        paper: options of every row at the published scale.
+        paper: options of every row, beside those that its source has from the paper.
         small: options that replace those at the small scale.
-        supervised: options of supervised rows at the published scale.
         takes_data: whether the rows read a data set.
     """
 
@@ -56,7 +53,6 @@ class Table:
     rows: tuple[Row, ...]
     paper: Mapping[str, Any]
     small: Mapping[str, Any]
-    supervised: Mapping[str, Any] = field(default_factory=dict)
     takes_data: bool = False
 
     def options(self, row: Row, scale: str) -> dict[str, Any]:
@@ -69,7 +65,4 @@ class Table:
 
     def own(self, row: Row, scale: str) -> dict[str, Any]:
         """The options in which a row differs from the shared ones."""
-        if scale == "small":
-            return {**row.options, **row.small}
-        supervised = self.supervised if row.options.get("loss") == SUPERVISED else {}
-        return {**supervised, **row.options}
+        return {**row.options, **row.small} if scale == "small" else dict(row.options)
