@@ -28,9 +28,9 @@ from torch.autograd import Function
 
 T = TypeVar("T")
 
-# Elements of a block. On a CPU some three blocks are at work at once, which a core's own cache
-# should hold; a GPU wants few launches.
-_CPU_ELEMENTS = 2**17
+# Elements of a block. On a CPU some three blocks of a thread are at work at once: larger ones leave
+# its cache, smaller ones spend their time on starting operations; a GPU wants few launches.
+_CPU_ELEMENTS = 2**19
 _GPU_ELEMENTS = 2**26
 
 
