@@ -138,7 +138,7 @@ class Objective(nn.Module):
         low = self._config.precision == "bf16"
         with torch.autocast(observations.device.type, torch.bfloat16, enabled=low):
             codes: Tensor = self.model(observations)
-        return codes.float()
+        return codes
 
     def _contrast(self, anchors: Tensor, positives: Tensor) -> dict[str, Tensor]:
         config, ranks = self._config, self._ranks

@@ -1,6 +1,6 @@
 """Output spaces: the last layer of an encoder, which fixes where codes can lie.
 
-Codes are float32, whatever the precision of the layers before.
+Codes are float32 where the layers before are of that or less, and float64 where those are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Unbounded(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes as they are, shape (B, n)."""
-        return codes.float()
+        return _precise(codes)
 
 
 class Sphere(nn.Module):
@@ -31,7 +31,7 @@ class Sphere(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes scaled to the sphere, shape (B, n)."""
-        return nn.functional.normalize(codes.float(), dim=-1) * self.log_radius.exp()
+        return nn.functional.normalize(_precise(codes), dim=-1) * self.log_radius.exp()
 
 
 class Box(nn.Module):
@@ -45,7 +45,11 @@ class Box(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes squashed into the box, shape (B, n)."""
-        return torch.sigmoid(codes.float()) * self.log_bound.exp()
+        return torch.sigmoid(_precise(codes)) * self.log_bound.exp()
+
+
+def _precise(codes: Tensor) -> Tensor:
+    return codes.to(torch.promote_types(codes.dtype, torch.float32))
 
 
 def _register(module: nn.Module, name: str, value: Tensor, learned: bool) -> None:
