@@ -28,8 +28,8 @@ from torch.autograd import Function
 
 T = TypeVar("T")
 
-# Elements of a block. On a CPU some three blocks of a thread are at work at once: larger ones leave
-# its cache, smaller ones spend their time on starting operations; a GPU wants few launches.
+# Elements of a block. On a CPU some three blocks of a thread are at work at once: larger ones
+# leave its cache, smaller ones spend their time on starting operations; a GPU wants few launches.
 _CPU_ELEMENTS = 2**19
 _GPU_ELEMENTS = 2**26
 

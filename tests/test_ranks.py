@@ -87,7 +87,7 @@ class Net(torch.nn.Module):
 def test_two_ranks_train_a_resnet_as_one_where_rounding_is_small(
     data: Path, tmp_path: Path
 ) -> None:
-    """In float32 the noise of sums in another order grows from step to step; here it stays small."""
+    """In float32 the noise of sums in another order grows from step to step."""
     (tmp_path / "precise.py").write_text(RESNET)
     line = ("benchmark", "--data", data, "--encoder", "precise:Net", "--batch-size", 32, *SHARED)
     for ranks, name in ((1, "one"), (2, "two")):

@@ -39,9 +39,9 @@ def test_tables_hold_the_papers_rows() -> None:
         for name, table in TABLES.items()
     }
     counts = {name: len(rows) for name, rows in contrastive.items()}
-    assert counts == {"table1": 12, "table2": 10, "table4": 5, "kitti": 3}
+    assert counts == {"table1": 12, "table2": 10, "table4": 5, "pairs": 3, "kitti": 3}
     theory = {name: sum(row.matches for row in rows) for name, rows in contrastive.items()}
-    assert theory == {"table1": 1, "table2": 2, "table4": 1, "kitti": 0}
+    assert theory == {"table1": 1, "table2": 2, "table4": 1, "pairs": 3, "kitti": 0}
     for table in TABLES.values():
         names = [row.name for row in table.rows]
         assert len(set(names)) == len(names)
@@ -199,7 +199,7 @@ def test_data_that_do_not_fit_are_refused_before_any_row(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--suite", "table3"), "expected one of table1, table2, table4, kitti"),
+        (("--suite", "table3"), "expected one of table1, table2, table4, pairs, kitti"),
         (("--suite", "table2", "--rows", "identity,nothing"), "found 'nothing'"),
         (("--suite", "table2", "--loss", "l1"), "expected no such option beside --suite"),
         (("--suite", "table2", "--data", "x"), "whose latents are drawn"),
