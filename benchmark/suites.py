@@ -95,7 +95,7 @@ def run_suite(
             "give another --out"
         )
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
-        say("note: the published scale takes days on a CPU; --scale small takes less than an hour")
+        say("note: the published scale takes days on a CPU; --scale small takes an hour or two")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
     wanted = {plan.row.name for plan in planned}
     done = {  # rows that were not asked for are in the table, too: their settings must be its own

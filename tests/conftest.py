@@ -115,6 +115,22 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures to train on, whose colours are their positions; tests must not change them."""
+    return make_images(tmp_path_factory.mktemp("coloured"), n=400, n_test=120)
+
+
+@pytest.fixture(scope="session")
+def finished(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of two seeds; tests must not change it."""
+    from tests.runs import run
+
+    out = tmp_path_factory.mktemp("finished") / "run"
+    run(coloured, out, "--steps", 40, "--seeds", "0,3")
+    return out
+
+
 def children(process: subprocess.Popen[str]) -> list[int]:
     listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
