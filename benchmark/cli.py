@@ -175,7 +175,9 @@ def benchmark(
     chosen = _device(device)
     with joined(chosen) as ranks:
         machine = Machine(chosen, _workers(workers), ranks, compiled)
-        carry_out(complete(options), machine, resume, tensorboard)
+        with ranks.together():
+            completed = complete(options)
+        carry_out(completed, machine, resume, tensorboard)
 
 
 def _given(ctx: click.Context) -> list[str]:

@@ -15,7 +15,6 @@ import importlib
 import math
 import sys
 from collections.abc import Callable
-from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,11 +56,38 @@ def build_encoder(
     size = find_extent(output_space, extent) or 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _find(name)(shape, codes)
-        _try(name, network.eval(), shape, codes)
-        if ":" in name:  # one's own may do something else in training
-            _try(name, deepcopy(network).train(), shape, codes)
+        make = _find(name)
+        network = make(shape, codes)
+        checked = _Checked(name, network, codes)
+        blank = torch.zeros(_TRIED, *shape)
+        with torch.no_grad():
+            checked.eval()(blank)
+        if is_custom(name):
+            _require_gradient(_Checked(name, make(shape, codes), codes), blank)
+            network = checked  # in training, too: it may do otherwise there
     return nn.Sequential(network.train(), OUTPUT_SPACES[output_space].build(codes, size))
+
+
+def is_custom(name: str) -> bool:
+    """Whether an encoder is one's own, named by its import path."""
+    return ":" in name
+
+
+def require_trainable(name: str, encoder: nn.Sequential) -> None:
+    """Check that a network has something to train, beside its output space.
+
+    Arguments:
+        name: of the encoder.
+        encoder: as :func:`build_encoder` makes it.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if not any(parameter.requires_grad for parameter in encoder[0].parameters()):
+        raise ValueError(
+            f"encoder: expected one with parameters to train, found none in {name}; give "
+            "--steps 0 to score it as it is"
+        )
 
 
 class _Codes(nn.Linear):
@@ -74,7 +100,7 @@ class _Codes(nn.Linear):
 
 def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
     """What makes the network of that name, of an observation's shape and a number of codes."""
-    if ":" in name:
+    if is_custom(name):
         make = _imported(name)
         return lambda _, codes: _made(name, make, codes)
     if name in RESNETS:
@@ -83,7 +109,7 @@ def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
     if name not in known:
         raise ValueError(
             f"encoder: expected one of {', '.join(ENCODERS)}, or an import path such as "
-            f"my_package.nets:MyNet, found {name!r}"
+            f"my_package.nets:MyNet, found {name!r}; take one of these"
         )
     return known[name]
 
@@ -190,25 +216,48 @@ def _made(path: str, make: Callable[[int], object], codes: int) -> nn.Module:
     return network
 
 
-@torch.no_grad()
-def _try(name: str, network: nn.Module, shape: tuple[int, ...], codes: int) -> None:
-    """Encode two blank observations.
+class _Checked(nn.Module):
+    """A network whose errors, and whose codes where they are none, are named."""
 
-    Raises:
-        ValueError: the network raises, or gives no codes of that number.
-    """
-    try:
-        found = network(torch.zeros(_TRIED, *shape))
-    except Exception as error:
+    def __init__(self, name: str, network: nn.Module, codes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.name, self._codes = name, codes
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """The network's codes, shape (B, codes).
+
+        Raises:
+            ValueError: the network raises, or gives none of that shape.
+        """
+        b, *shape = observations.shape
+        try:
+            found = self.network(observations)
+        except Exception as error:
+            raise ValueError(
+                f"encoder: expected {self.name} to take observations of shape (B, "
+                f"{', '.join(map(str, shape))}), found {type(error).__name__}: {error} for B = "
+                f"{b}; change the network or the observations"
+            ) from None
+        if not isinstance(found, Tensor) or tuple(found.shape) != (b, self._codes):
+            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(
+                f"encoder: expected codes of shape (B, {self._codes}) from {self.name}, found "
+                f"{what} for B = {b}; end it with {self._codes} outputs"
+            )
+        if not found.is_floating_point():
+            raise ValueError(
+                f"encoder: expected codes of a floating type from {self.name}, found "
+                f"{found.dtype}; convert them"
+            )
+        return found
+
+
+def _require_gradient(checked: _Checked, observations: Tensor) -> None:
+    """Encode in training mode, and refuse codes that do not depend on what is trained."""
+    codes = checked.train()(observations)
+    if any(p.requires_grad for p in checked.parameters()) and not codes.requires_grad:
         raise ValueError(
-            f"encoder: expected {name} to take observations of shape (B, "
-            f"{', '.join(map(str, shape))}), found {type(error).__name__}: {error}; change the "
-            "network or the observations"
-        ) from None
-    expected = (_TRIED, codes)
-    if not isinstance(found, Tensor) or tuple(found.shape) != expected:
-        what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise ValueError(
-            f"encoder: expected codes of shape (B, {codes}) from {name}, found {what} for B = "
-            f"{_TRIED}; end it with {codes} outputs"
+            f"encoder: expected codes of {checked.name} that depend on its parameters, found "
+            "codes without gradient; do not detach them"
         )

@@ -36,6 +36,40 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
         ValueError: something that was asked for is not to be had.
         Interrupted: a signal stopped the run.
     """
+    ranks = machine.ranks
+    with ranks.together():  # what is unfit is refused before any file is made
+        source, config = _prepare(options, machine, tensorboard)
+        folder = RunFolder(options.out or Path("runs") / _run_name(config))
+        if ranks.leads:
+            folder.check(config, resume)
+    if not ranks.leads:
+        ranks.wait()
+        for seed in config.seeds:
+            Training(config, seed, source, folder, machine).run()
+        return
+    with locked(folder.path):
+        folder.open(config, resume)
+        ranks.wait()
+        _announce(source, config, folder)
+        try:
+            results = [
+                Training(config, seed, source, folder, machine, tensorboard).run()
+                for seed in config.seeds
+            ]
+            scores = write_results(folder, config, results, source, options.command())
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; the same command with --resume goes on from there"
+            ) from None
+    _conclude(scores, folder)
+
+
+def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Source, Config]:
+    """What is trained on and how.
+
+    Raises:
+        ValueError: something that was asked for is not to be had.
+    """
     if tensorboard:
         require_tensorboard()
     if machine.compiled and not can_compile(machine.device):
@@ -50,32 +84,10 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
             f"--batch-size: expected a multiple of the {machine.ranks.count} ranks, found "
             f"{config.batch_size}; change it"
         )
-    # what is unfit is refused before any file is made
     build_model(config, source, config.seeds[0])
     for seed in config.seeds:
         scored_latents(config, source, seed)
-    folder = RunFolder(options.out or Path("runs") / _run_name(config))
-    if not machine.ranks.leads:
-        machine.ranks.wait()
-        for seed in config.seeds:
-            Training(config, seed, source, folder, machine).run()
-        return
-    folder.check(config, resume)
-    with locked(folder.path):
-        folder.open(config, resume)
-        machine.ranks.wait()
-        _announce(source, config, folder)
-        try:
-            results = [
-                Training(config, seed, source, folder, machine, tensorboard).run()
-                for seed in config.seeds
-            ]
-            scores = write_results(folder, config, results, source, options.command())
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted; the same command with --resume goes on from there"
-            ) from None
-    _conclude(scores, folder)
+    return source, config
 
 
 def _announce(source: Source, config: Config, folder: RunFolder) -> None:

@@ -41,7 +41,7 @@ class Forecast:
             f"left{', and those of the other seeds' if self._later else ''}"
         )
         if self._slow and left > _LONG_S:
-            say(f"that is long for a CPU; {self._small}")
+            say(f"that is long for a CPU; choose {self._small}")
 
 
 def spell_time(seconds: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.config import Config
+from benchmark.encoders import is_custom
 from benchmark.evaluation import represent, scored_latents
 from benchmark.forecast import Forecast
 from benchmark.interrupts import Stop, deferred_stop
@@ -27,9 +30,12 @@ from threedident.progress import Advance, progress
 from threedident.storage import npy_bytes, write_bytes
 
 CHECKPOINT_PERIOD_S = 60.0
-_INSTEAD = (
-    "choose --encoder conv, a lower --resolution, fewer --steps, or a --suite at --scale small"
-)
+_INSTEAD = {  # of the paper's scale on a CPU, by kind of source
+    "images": "--encoder conv, a lower --resolution, fewer --steps, or a --suite at --scale small",
+    "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
+    "small",
+    "kitti": "fewer --steps, or --suite kitti at --scale small",
+}
 
 
 @dataclass
@@ -66,7 +72,8 @@ class Loop:
         self._scored_step = scored[-1]["step"] if scored else -1
         self._scores = scored[-1] if scored else {}
         self.machine.ranks.wait()  # before one of them logs more
-        self._forward = self.machine.ranks.share(self.objective, self.machine.device)
+        custom = is_custom(self.config.encoder)
+        self._forward = self.machine.ranks.share(self.objective, self.machine.device, custom)
         if self.machine.compiled:
             self.objective.model.compile()
 
@@ -106,7 +113,8 @@ class Loop:
         steps = range(self.step, config.steps)
         batches = self.source.batches(self.seed, steps, config.batch_size, machine)
         later = config.steps * (len(config.seeds) - 1 - config.seeds.index(self.seed))
-        forecast = Forecast(left, later, machine.device.type == "cpu", _INSTEAD)
+        instead = _INSTEAD[config.source.kind]
+        forecast = Forecast(left, later, machine.device.type == "cpu", instead)
         quiet = not machine.ranks.leads
         seen, began = 0, time.perf_counter()
         with progress(f"train seed {self.seed}", left, "steps", quiet=quiet) as advance:
@@ -134,8 +142,9 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * config.learning_rate
         self.optimizer.zero_grad(set_to_none=True)
-        terms = self._forward(batch)
-        terms["loss"].backward()
+        with self._named_failures():
+            terms = self._forward(batch)
+            terms["loss"].backward()
         values = self._read(terms)
         if not math.isfinite(values["loss"]):
             raise ValueError(
@@ -147,6 +156,21 @@ class Loop:
         self._settled = True
         return values
 
+    @contextmanager
+    def _named_failures(self) -> Iterator[None]:
+        """Name an error of one's own encoder; in ours it is a mistake that wants its traceback."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{error}; {self._way_on()}") from None
+        except RuntimeError as error:
+            if not is_custom(self.config.encoder):
+                raise
+            raise ValueError(
+                f"encoder: expected {self.config.encoder} to be trained, found "
+                f"{type(error).__name__}: {error}; {self._way_on()}"
+            ) from None
+
     def _read(self, terms: dict[str, torch.Tensor]) -> dict[str, float]:
         """The terms, and whether any rank was asked to stop, as means over the ranks."""
         stop = terms["loss"].new_tensor(float(bool(self._stop)))
@@ -155,6 +179,11 @@ class Loop:
         return dict(zip(names, self.machine.ranks.mean(stacked).tolist(), strict=True))
 
     def _advice(self) -> str:
+        if self.step == 0:
+            return (
+                f"before the first step of seed {self.seed}; look at the data and the encoder, "
+                "and at --temperature and --extent where they were given"
+            )
         return (
             f"after step {self.step} of seed {self.seed}; train again with a lower "
             f"--learning-rate in another --out ({self.folder.checkpoint(self.seed)}, step "
@@ -208,6 +237,8 @@ class Loop:
             raise ValueError(f"weights: expected finite numbers, found others {self._advice()}")
         self.tracker.flush()
         state: dict[str, Any] = {
+            "config": self.config.model_dump(mode="json"),
+            "seed": self.seed,
             "step": self.step,
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -112,6 +112,11 @@ def info_nce_terms(
         ValueError: shapes or types that do not fit, a temperature that is not positive, or
             ``first`` without negatives or out of their range.
     """
+    if not (negatives is None or isinstance(negatives, Tensor)):
+        raise ValueError(
+            f"negatives: expected one tensor (M, n), found {type(negatives).__name__}; "
+            "concatenate them"
+        )
     given = None if negatives is None else (negatives,)
     return _terms((anchors, positives), 1, similarity, temperature, given, first)
 
@@ -203,6 +208,11 @@ def _terms(
 
 
 def _check_temperature(temperature: float) -> None:
+    if isinstance(temperature, Tensor) and temperature.requires_grad:
+        raise ValueError(
+            "temperature: expected a number, found a tensor that wants a gradient, which flows to "
+            "codes and scales alone; learn the radius of a sphere or the scales of LpSimilarity"
+        )
     if not 0 < temperature < math.inf:
         raise ValueError(
             f"temperature: expected a positive number, found {temperature}; use 1 to leave "
@@ -211,6 +221,12 @@ def _check_temperature(temperature: float) -> None:
 
 
 def _check_codes(anchors: Tensor, positives: Tensor, negatives: tuple[Tensor, ...]) -> None:
+    for codes in (anchors, positives, *negatives):
+        if not isinstance(codes, Tensor):
+            raise ValueError(
+                f"codes: expected tensors of shape (B, n), found {type(codes).__name__}; convert "
+                "them with torch.as_tensor"
+            )
     if anchors.ndim != 2 or anchors.shape != positives.shape or 0 in anchors.shape:
         raise ValueError(
             f"anchors and positives: expected one shape (B, n), found {tuple(anchors.shape)} and "

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.config import Config
-from benchmark.encoders import build_encoder
+from benchmark.encoders import build_encoder, require_trainable
 from benchmark.sources import Source
 
 
@@ -22,11 +22,13 @@ def build_model(config: Config, source: Source, seed: int) -> nn.Sequential:
         seed: of the initial weights.
 
     Raises:
-        ValueError: the encoder does not fit the observations.
+        ValueError: the encoder does not fit the observations, or has nothing to train.
     """
     encoder = build_encoder(
         config.encoder, source.shape, source.codes, config.output_space, seed, config.extent
     )
+    if config.steps:
+        require_trainable(config.encoder, encoder)
     if len(source.shape) == 3:
         encoder = encoder.to(memory_format=torch.channels_last)
     return nn.Sequential(source.preprocess(), encoder)

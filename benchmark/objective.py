@@ -53,7 +53,7 @@ def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
     if name != SUPERVISED:
         raise ValueError(
             f"--loss: expected one of {', '.join(LOSSES)}, or l with an exponent of at least 1 "
-            f"such as l1.5, found {name!r}"
+            f"such as l1.5, found {name!r}; take one of these"
         )
     return None
 
@@ -80,7 +80,7 @@ def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
     if output_space not in spaces:
         raise ValueError(
             f"--output-space: expected one that fits the loss {loss} ({', '.join(spaces)}), "
-            f"found {output_space}"
+            f"found {output_space}; take one of these, or another --loss"
         )
     return output_space
 

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from threedident.cli import USER_ERROR
+from threedident.errors import Interrupted, explain
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -57,12 +60,42 @@ class Ranks:
         if self.count > 1:
             dist.barrier()
 
-    def share(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """The module, with its gradients averaged over the ranks."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What any rank refuses in here, the one that speaks says once, and every rank ends.
+
+        Raises:
+            ValueError: a rank refused, on the rank that speaks.
+            SystemExit: the same, on the others.
+        """
+        refusal = None
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if self.count == 1:
+                raise
+            refusal = explain(error) if isinstance(error, OSError) else str(error)
+        if self.count == 1:
+            return
+        refusals: list[str | None] = [None] * self.count
+        dist.all_gather_object(refusals, refusal)
+        for said in filter(None, refusals):
+            if self.leads:
+                raise ValueError(said)
+            raise SystemExit(USER_ERROR)
+
+    def share(self, module: nn.Module, device: torch.device, custom: bool) -> nn.Module:
+        """The module, with its gradients averaged over the ranks.
+
+        Arguments:
+            module: with or without parameters.
+            device: that it is on.
+            custom: whether it may leave some of them unused.
+        """
         if self.count == 1 or not any(p.requires_grad for p in module.parameters()):
             return module
         devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(module, devices)
+        return DistributedDataParallel(module, devices, find_unused_parameters=custom)
 
     def share_statistics(self, module: nn.Module, device: torch.device) -> nn.Module:
         """The module, with every BatchNorm over the batches of all ranks."""
@@ -167,7 +200,26 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         yield Ranks()
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    ranks = Ranks(dist.get_rank(), count)
     try:
-        yield Ranks(dist.get_rank(), count)
+        yield ranks
+    except ValueError as error:
+        if ranks.leads:
+            raise
+        raise ValueError(f"rank {ranks.rank}: {error}") from None
+    except RuntimeError as error:
+        if not _lost_another(error):
+            raise
+        if not ranks.leads:  # the one that ended, or the one that speaks, says why
+            raise SystemExit(USER_ERROR) from None
+        raise Interrupted(
+            "another rank ended in the middle of a step, see what it said; the same command with "
+            "--resume goes on from the last checkpoint"
+        ) from None
     finally:
         dist.destroy_process_group()
+
+
+def _lost_another(error: RuntimeError) -> bool:
+    """Whether a collective operation failed because a rank is gone; gloo has no type for that."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)

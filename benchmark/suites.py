@@ -116,7 +116,9 @@ def run_suite(
 
 def _find_table(name: str) -> Table:
     if name not in TABLES:
-        raise ValueError(f"--suite: expected one of {', '.join(TABLES)}, found {name!r}")
+        raise ValueError(
+            f"--suite: expected one of {', '.join(TABLES)}, found {name!r}; name one of these"
+        )
     return TABLES[name]
 
 
@@ -127,7 +129,8 @@ def _find_rows(table: Table, names: str | None) -> Sequence[Row]:
     for name in names.split(","):
         if name not in known:
             raise ValueError(
-                f"--rows: expected rows of {table.name} ({', '.join(known)}), found {name!r}"
+                f"--rows: expected rows of {table.name} ({', '.join(known)}), found {name!r}; "
+                "name some of these, or leave it out for all"
             )
     return [known[name] for name in dict.fromkeys(names.split(","))]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from benchmark.config import Config
+from benchmark.config import Config, differences
 from benchmark.loop import Loop
 from benchmark.metrics import Scores
 from benchmark.objective import Objective
@@ -78,13 +79,7 @@ class Training:
         return self.result()
 
     def _optimizer(self, objective: nn.Module) -> torch.optim.Optimizer:
-        parameters = list(objective.parameters())
-        if self.config.steps and not parameters:
-            raise ValueError(
-                f"encoder: expected one with parameters to train, found none in "
-                f"{self.config.encoder}; give --steps 0 to score it as it is"
-            )
-        group = {"params": parameters}  # as a group, it may be empty
+        group = {"params": list(objective.parameters())}  # as a group, it may be empty
         return torch.optim.Adam([group], lr=self.config.learning_rate, fused=True)
 
     def _restore(self, objective: nn.Module, optimizer: torch.optim.Optimizer) -> int:
@@ -94,14 +89,26 @@ class Training:
         if state is None:
             return 0
         try:
+            self._require_same(Config.model_validate(state["config"]), state["seed"])
             objective.load_state_dict(state["objective"])
             optimizer.load_state_dict(state["optimizer"])
             return int(state["step"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (KeyError, RuntimeError, TypeError, ValidationError) as error:
             raise ValueError(
                 f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "
                 f"another ({type(error).__name__}); delete it to train this seed again"
             ) from None
+
+    def _require_same(self, config: Config, seed: int) -> None:
+        """Refuse a checkpoint that another run or seed has left here."""
+        changed = differences(config, self.config)
+        if seed != self.seed:
+            changed.append(f"seed {seed} where {self.seed} is asked for")
+        if changed:
+            raise ValueError(
+                f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "
+                f"one with {', '.join(changed)}; delete it to train this seed again"
+            )
 
     def result(self) -> Result:
         """First and last scores in the log."""

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders import RESNETS, build_encoder
+from benchmark.encoders import RESNETS, build_encoder, require_trainable
 from benchmark.spaces import OUTPUT_SPACES, Box, Sphere, Unbounded
 
 IMAGES, MASKS, ROWS = (3, 64, 64), (1, 64, 64), (10,)
@@ -68,6 +69,35 @@ class Raises(Scaled):
         raise RuntimeError(f"no room\nfor {len(rows)}")
 
 
+class Detached(Scaled):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return super().forward(rows).detach()
+
+
+class Whole(Scaled):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return super().forward(rows).long()
+
+
+class FewerLater(Scaled):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return super().forward(rows)[:, : 5 if len(rows) == 2 else 4]
+
+
+class Locked(Scaled):
+    """Cannot be copied."""
+
+    def __init__(self, codes: int) -> None:
+        super().__init__(codes)
+        self.lock = Lock()
+
+
+class Frozen(Scaled):
+    def __init__(self, codes: int) -> None:
+        super().__init__(codes)
+        self.requires_grad_(False)
+
+
 class TakesMore(nn.Module):
     def __init__(self, codes: int, width: int) -> None:
         super().__init__()
@@ -85,7 +115,8 @@ def test_encoders_of_ones_own_are_found_by_import_path() -> None:
     encoder = build_encoder(f"{__name__}:Scaled", (3,), 5, "box", seed=0)
     assert encoder(torch.rand(2, 3)).shape == (2, 5)
     again = build_encoder(f"{__name__}:Scaled", (3,), 5, "box", seed=0)
-    assert torch.equal(encoder[0].linear.weight, again[0].linear.weight)
+    weights = [found[0].network.linear.weight for found in (encoder, again)]
+    assert torch.equal(*weights)
 
 
 def test_encoders_beside_the_working_directory_are_found(
@@ -103,11 +134,31 @@ def test_encoders_beside_the_working_directory_are_found(
     assert sys.path == path
 
 
+def test_what_an_encoder_does_later_is_named_too() -> None:
+    encoder = build_encoder(f"{__name__}:FewerLater", (3,), 5, "box", seed=0)
+    with pytest.raises(ValueError, match=r":FewerLater, found \(7, 4\) for B = 7"):
+        encoder(torch.rand(7, 3))
+
+
+def test_encoders_that_cannot_be_copied_will_do() -> None:
+    assert build_encoder(f"{__name__}:Locked", (3,), 5, "box", seed=0)
+
+
+def test_encoders_with_nothing_to_train_are_known() -> None:
+    for name in (f"{__name__}:Frozen", "identity"):
+        encoder = build_encoder(name, (3,), 3, "box", seed=0)  # whose bounds could be trained
+        with pytest.raises(ValueError, match="give --steps 0"):
+            require_trainable(name, encoder)
+    require_trainable("mlp", build_encoder("mlp", (3,), 3, "box", seed=0))
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("TooMany", r"expected codes of shape \(B, 5\) from .*:TooMany, found \(2, 6\)"),
         ("Raises", "RuntimeError: no room"),
+        ("Detached", "found codes without gradient"),
+        ("Whole", "of a floating type from .*:Whole, found torch.int64"),
         ("TakesMore", "it is called with the number of codes alone"),
         ("text", "torch.nn.Module, found str"),
         ("NUMBER", "to make a module, found int"),

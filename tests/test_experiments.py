@@ -115,6 +115,63 @@ def test_an_encoder_of_ones_own_is_trained(tmp_path: Path) -> None:
     assert not (tmp_path / "short").exists()
 
 
+LATE = """
+import torch
+from torch import nn
+class Net(nn.Linear):
+    def __init__(self, codes):
+        super().__init__(3, codes)
+class Raises(Net):
+    def forward(self, rows):
+        if self.training and len(rows) > 2:
+            raise KeyError("a mistake of mine")
+        return super().forward(rows)
+class Backward(Net):
+    def forward(self, rows):
+        codes = super().forward(rows)
+        if len(rows) > 2 and codes.requires_grad:
+            codes.register_hook(lambda _: torch.zeros(3) @ torch.zeros(4))
+        return codes
+class Nothing(Net):
+    def forward(self, rows):
+        return super().forward(rows) * float("nan")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Raises", "KeyError: 'a mistake of mine' for B = 32"),
+        ("Backward", "expected late:Backward to be trained, found RuntimeError"),
+        ("Nothing", "codes: expected finite numbers, found others before the first step of seed"),
+    ],
+)
+def test_mistakes_of_an_encoder_in_training_are_named(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+    line = [
+        "benchmark",
+        "--source",
+        "mixing",
+        "--factors",
+        3,
+        "--encoder",
+        f"late:{name}",
+        *SHARED,
+    ]
+    result = subprocess.run(
+        command(*line, "--batch-size", 16, "--steps", 4),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert words in result.stderr
+    assert ("seed 0 is saved at step 0 of 4" in result.stderr) == (name != "Nothing")
+
+
 def test_what_an_encoder_draws_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(
         "from torch import nn\n"

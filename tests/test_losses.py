@@ -407,3 +407,14 @@ def test_scales_fit_the_codes_whenever_they_are_used() -> None:
     scales[1] = -1
     with pytest.raises(ValueError, match="scales: expected positive"):
         info_nce(FOUR, FOUR, similarity)
+
+
+def test_what_takes_no_gradient_or_is_no_tensor_is_refused() -> None:
+    u, similarity = torch.rand(4, 3), LpSimilarity(2)
+    with pytest.raises(ValueError, match="temperature: expected a number, found a tensor that"):
+        info_nce(u, u, similarity, torch.tensor(0.5, requires_grad=True))  # type: ignore[arg-type]
+    for wrong in ((u, u), [u]):
+        with pytest.raises(ValueError, match=r"negatives: expected one tensor .*concatenate"):
+            info_nce(u, u, similarity, negatives=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="codes: expected tensors"):
+        info_nce(u.numpy(), u, similarity)  # type: ignore[arg-type]

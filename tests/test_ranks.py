@@ -150,7 +150,7 @@ def test_ranks_stop_together_and_go_on(tmp_path: Path) -> None:
     assert len(losses(out)) == 300
 
 
-def test_a_batch_that_ranks_cannot_share_is_named(tmp_path: Path) -> None:
+def test_a_batch_that_ranks_cannot_share_is_named_once(tmp_path: Path) -> None:
     line = ("benchmark", "--source", "mixing", "--factors", 3, "--batch-size", 33, *SHARED)
     found = subprocess.run(
         torchrun(2, *line, "--out", tmp_path / "run"),
@@ -159,5 +159,32 @@ def test_a_batch_that_ranks_cannot_share_is_named(tmp_path: Path) -> None:
         env=environment(),
     )
     assert found.returncode != 0
-    assert "--batch-size: expected a multiple of the 2 ranks, found 33" in found.stderr
+    words = "threedident: --batch-size: expected a multiple of the 2 ranks, found 33"
+    assert found.stderr.count(words) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_what_one_rank_alone_finds_ends_all(tmp_path: Path) -> None:
+    """The leader alone reads the run that is there, and scores."""
+    (tmp_path / "nothing.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self, codes):\n"
+        "        super().__init__(3, codes)\n"
+        "    def forward(self, rows):\n"
+        "        return super().forward(rows) * float('nan')\n"
+    )
+    line = ("benchmark", "--source", "mixing", "--factors", 3, "--batch-size", 32, *SHARED)
+    encoder = ("--encoder", "nothing:Net", "--output-space", "unbounded")
+    for words in ("codes: expected finite numbers", "expected no run there, found one"):
+        found = subprocess.run(
+            torchrun(2, *line, *encoder, "--out", tmp_path / "run"),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=environment(),
+        )
+        assert found.returncode != 0
+        said = [text for text in found.stderr.splitlines() if text.startswith("threedident: ")]
+        assert len(said) == 1, found.stderr
+        assert words in said[0]

@@ -77,6 +77,24 @@ def test_damaged_logs_and_foreign_checkpoints_are_named(
     assert "expected a checkpoint of this run, found another" in line
 
 
+def test_checkpoints_of_other_runs_and_seeds_are_named(
+    coloured: Path, finished: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "run")
+    shared = ("benchmark", "--data", coloured, "--out", out, *SMALL, "--steps", 40, "--resume")
+    own, other = (out / "checkpoints" / f"seed-{seed}.pt" for seed in (0, 3))
+    before = own.read_bytes()
+    shutil.copy(other, own)
+    line = refused(*shared, "--seeds", "0,3")
+    assert "found one with seed 3 where 0 is asked for; delete it" in line
+    own.write_bytes(before)
+    state = torch.load(own)
+    state["config"]["learning_rate"] = 0.5
+    torch.save(state, own)
+    line = refused(*shared, "--seeds", "0,3")
+    assert "found one with learning_rate 0.5 where 0.001 is asked for" in line
+
+
 @pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
 def test_a_full_disk_is_named(coloured: Path, tmp_path: Path) -> None:
     line = " ".join(command("benchmark", "--data", coloured, *SMALL, "--steps", 3))

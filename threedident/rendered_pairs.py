@@ -33,7 +33,7 @@ class RenderedPairs(Pairs):
         if not folder.positives.path.is_dir():
             raise ValueError(
                 f"{folder.positives.path}: expected positives rendered beside the images, found "
-                "none; render with --pairs, or take PositivePairs"
+                "none; render with --pairs, or take pairs by nearest latent"
             )
         self.positives = ThreeDIdent(
             folder.root,
