@@ -11,17 +11,14 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
+from benchmark.custom_encoders import Checked, imported, is_custom, made, require_gradient
 from benchmark.spaces import OUTPUT_SPACES, find_extent
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -58,19 +55,14 @@ def build_encoder(
         torch.manual_seed(seed)
         make = _find(name)
         network = make(shape, codes)
-        checked = _Checked(name, network, codes)
+        checked = Checked(name, network, codes)
         blank = torch.zeros(_TRIED, *shape)
         with torch.no_grad():
             checked.eval()(blank)
         if is_custom(name):
-            _require_gradient(_Checked(name, make(shape, codes), codes), blank)
+            require_gradient(Checked(name, make(shape, codes), codes), blank)
             network = checked  # in training, too: it may do otherwise there
     return nn.Sequential(network.train(), OUTPUT_SPACES[output_space].build(codes, size))
-
-
-def is_custom(name: str) -> bool:
-    """Whether an encoder is one's own, named by its import path."""
-    return ":" in name
 
 
 def require_trainable(name: str, encoder: nn.Sequential) -> None:
@@ -101,8 +93,8 @@ class _Codes(nn.Linear):
 def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
     """What makes the network of that name, of an observation's shape and a number of codes."""
     if is_custom(name):
-        make = _imported(name)
-        return lambda _, codes: _made(name, make, codes)
+        make = imported(name)
+        return lambda _, codes: made(name, make, codes)
     if name in RESNETS:
         return lambda shape, codes: _resnet(name, shape, codes)
     known = {"conv": _conv, "mlp": _mlp, "identity": _identity}
@@ -115,7 +107,9 @@ def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
 
 
 def _resnet(name: str, shape: tuple[int, ...], codes: int) -> nn.Module:
-    backbone = getattr(torchvision.models, name)(weights=None, num_classes=_WIDTH * codes)
+    from torchvision import models  # slow to import, and of use to these alone
+
+    backbone = getattr(models, name)(weights=None, num_classes=_WIDTH * codes)
     channels = _image_channels(name, shape)
     if channels != backbone.conv1.in_channels:
         stem = backbone.conv1
@@ -176,88 +170,3 @@ def _image_channels(name: str, shape: tuple[int, ...]) -> int:
             f"encoder: expected images for {name}, found observations of shape {shape}; take mlp"
         )
     return shape[0]
-
-
-def _imported(path: str) -> Callable[[int], object]:
-    """What an import path names; modules beside the working directory are found, too."""
-    module, _, attribute = path.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:
-        raise ValueError(
-            f"encoder: expected {path} to be importable from {here}, found "
-            f"{type(error).__name__}: {error}; give package.module:Name"
-        ) from None
-    finally:
-        sys.path.remove(here)
-    if not callable(found):
-        raise ValueError(
-            f"encoder: expected {path} to make a module, found {type(found).__name__}; give a "
-            "class or a function of the number of codes"
-        )
-    return found  # type: ignore[no-any-return]
-
-
-def _made(path: str, make: Callable[[int], object], codes: int) -> nn.Module:
-    try:
-        network = make(codes)
-    except Exception as error:
-        raise ValueError(
-            f"encoder: expected {path}({codes}) to make a module, found {type(error).__name__}: "
-            f"{error}; it is called with the number of codes alone"
-        ) from None
-    if not isinstance(network, nn.Module):
-        raise ValueError(
-            f"encoder: expected {path}({codes}) to make a torch.nn.Module, found "
-            f"{type(network).__name__}; return one"
-        )
-    return network
-
-
-class _Checked(nn.Module):
-    """A network whose errors, and whose codes where they are none, are named."""
-
-    def __init__(self, name: str, network: nn.Module, codes: int) -> None:
-        super().__init__()
-        self.network = network
-        self.name, self._codes = name, codes
-
-    def forward(self, observations: Tensor) -> Tensor:
-        """The network's codes, shape (B, codes).
-
-        Raises:
-            ValueError: the network raises, or gives none of that shape.
-        """
-        b, *shape = observations.shape
-        try:
-            found = self.network(observations)
-        except Exception as error:
-            raise ValueError(
-                f"encoder: expected {self.name} to take observations of shape (B, "
-                f"{', '.join(map(str, shape))}), found {type(error).__name__}: {error} for B = "
-                f"{b}; change the network or the observations"
-            ) from None
-        if not isinstance(found, Tensor) or tuple(found.shape) != (b, self._codes):
-            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(
-                f"encoder: expected codes of shape (B, {self._codes}) from {self.name}, found "
-                f"{what} for B = {b}; end it with {self._codes} outputs"
-            )
-        if not found.is_floating_point():
-            raise ValueError(
-                f"encoder: expected codes of a floating type from {self.name}, found "
-                f"{found.dtype}; convert them"
-            )
-        return found
-
-
-def _require_gradient(checked: _Checked, observations: Tensor) -> None:
-    """Encode in training mode, and refuse codes that do not depend on what is trained."""
-    codes = checked.train()(observations)
-    if any(p.requires_grad for p in checked.parameters()) and not codes.requires_grad:
-        raise ValueError(
-            f"encoder: expected codes of {checked.name} that depend on its parameters, found "
-            "codes without gradient; do not detach them"
-        )

@@ -21,7 +21,6 @@ from benchmark.config import ImageSettings, Law
 from benchmark.laws import build_conditional
 from benchmark.sources import Batch, Machine, Picture, Source
 from benchmark.splits import identity
-from threedident.augmented_pairs import AugmentedPairs
 from threedident.counter import uniforms
 from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
@@ -98,6 +97,8 @@ class ImageSource(Source):
         if settings.pairs == "rendered":
             return RenderedPairs(self.train, seed=seed)
         if settings.pairs == "augmented":
+            from threedident.augmented_pairs import AugmentedPairs  # slow to import: torchvision
+
             return AugmentedPairs(self.train, seed=seed)
         assert settings.anchor is not None
         if self._index is None:

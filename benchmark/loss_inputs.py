@@ -1,0 +1,84 @@
+"""What the contrastive losses take, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse what is no positive number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(temperature, Tensor) and temperature.requires_grad:
+        raise ValueError(
+            "temperature: expected a number, found a tensor that wants a gradient, which flows to "
+            "codes and scales alone; learn the radius of a sphere or the scales of LpSimilarity"
+        )
+    if not 0 < temperature < math.inf:
+        raise ValueError(
+            f"temperature: expected a positive number, found {temperature}; use 1 to leave "
+            "similarities as they are"
+        )
+
+
+def check_codes(anchors: Tensor, positives: Tensor, negatives: tuple[Tensor, ...]) -> None:
+    """Refuse codes of other shapes than (B, n), (B, n) and (M, n), or that are no numbers.
+
+    Raises:
+        ValueError: they are.
+    """
+    for codes in (anchors, positives, *negatives):
+        if not isinstance(codes, Tensor):
+            raise ValueError(
+                f"codes: expected tensors of shape (B, n), found {type(codes).__name__}; convert "
+                "them with torch.as_tensor"
+            )
+    if anchors.ndim != 2 or anchors.shape != positives.shape or 0 in anchors.shape:
+        raise ValueError(
+            f"anchors and positives: expected one shape (B, n), found {tuple(anchors.shape)} and "
+            f"{tuple(positives.shape)}; give one row of codes for each member of each pair"
+        )
+    n, shapes = anchors.shape[1], {tuple(codes.shape) for codes in negatives}
+    if (
+        any(len(shape) != 2 or shape[1] != n or shape[0] == 0 for shape in shapes)
+        or len(shapes) > 1
+    ):
+        raise ValueError(
+            f"negatives: expected shape (M, {n}), found {' and '.join(map(str, sorted(shapes)))}; "
+            "give codes of the same encoder"
+        )
+    for codes in (anchors, positives, *negatives):
+        if not codes.is_floating_point() or codes.device != anchors.device:
+            raise ValueError(
+                f"codes: expected floating-point numbers on {anchors.device}, found {codes.dtype} "
+                f"on {codes.device}; convert or move them"
+            )
+
+
+def check_first(first: int | None, anchors: int, negatives: tuple[Tensor, ...] | None) -> None:
+    """Refuse a place of ``anchors`` anchors that is none among the negatives.
+
+    Raises:
+        ValueError: it is none, or there are too few anchors to be negatives of each other.
+    """
+    if negatives is None and first is not None:
+        raise ValueError(
+            f"first: expected None without negatives, found {first}; give the negatives, too"
+        )
+    if negatives is None and anchors < 2:
+        raise ValueError(
+            f"anchors: expected at least 2 where no negatives are given, found {anchors}; take a "
+            "larger batch, or give negatives"
+        )
+    if negatives is None or first is None:
+        return
+    rows = len(negatives[0])
+    if rows < 2 or not 0 <= first <= rows - anchors:
+        raise ValueError(
+            f"first: expected {anchors} anchors from it on among at least 2 rows of negatives, "
+            f"found {first} and {rows} rows; give the row of the first anchor among all gathered"
+        )
