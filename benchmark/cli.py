@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from benchmark.encoders import ENCODERS
 from benchmark.experiment import carry_out
 from benchmark.laws import CONDITIONALS, MARGINALS
+from benchmark.mixing import MOST_LATENTS
 from benchmark.objective import LOSSES
 from benchmark.options import SOURCES, Options, complete
 from benchmark.ranks import joined, local_device
@@ -26,7 +27,10 @@ from benchmark.suites import SCALES, SUITES, run_suite
 from threedident.machine import processors
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_SUITE_TAKES = ("suite", "scale", "data", "seeds", "out", "resume", "device", "jobs", "rows")
+_SUITE_TAKES = (
+    *("suite", "scale", "rows", "jobs"),
+    *("data", "seeds", "protocol", "out", "resume", "device"),
+)
 
 
 def _seeds(
@@ -57,9 +61,11 @@ def _positive(name: str, text: str) -> Callable[[_Command], _Command]:
     return click.option(name, type=kind, callback=_finite, help=text)
 
 
-def _count(name: str, text: str, least: int = 1) -> Callable[[_Command], _Command]:
+def _count(
+    name: str, text: str, least: int = 1, most: int | None = None
+) -> Callable[[_Command], _Command]:
     """An option that takes an integer."""
-    return click.option(name, type=click.IntRange(least), help=text)
+    return click.option(name, type=click.IntRange(least, most), help=text)
 
 
 _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
@@ -87,7 +93,7 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
     type=click.Choice(["row", "marginal"]),
     help="Nearest pairs: around a row of the data, or as published [default: row].",
 )
-@_count("--factors", "Mixing: number of latents n [default: 10].", least=2)
+@_count("--factors", "Mixing: number of latents n [default: 10].", least=2, most=MOST_LATENTS)
 @click.option(
     "--space", type=click.Choice(list(MARGINALS)), help="Mixing: latents' [default: box]."
 )

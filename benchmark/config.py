@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.mixing import MOST_LATENTS
+
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -56,7 +58,7 @@ class MixingSettings(_Frozen):
     """
 
     kind: Literal["mixing"] = "mixing"
-    factors: Annotated[int, Field(gt=1)]
+    factors: Annotated[int, Field(gt=1, le=MOST_LATENTS)]
     space: Literal["box", "sphere", "real"]
     marginal: str
     conditional: Law | None

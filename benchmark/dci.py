@@ -7,7 +7,9 @@ code i for factor j is the absolute weight. With n factors and m codes,
 - completeness of factor j: 1 - H_m(R_.j / sum_i R_ij), one where one code alone serves it,
 
 where H_b is the entropy with logarithm to base b. Means over codes and over factors are weighted
-by the share of all importance that each holds, so dead codes count for nothing.
+by the share of all importance that each holds, so dead codes count for nothing. (The paper weights
+the mean over codes so; for the mean over factors it gives no weights, and they are as in Locatello
+et al.)
 
 - informativeness of factor j: 1 - MSE / variance of the prediction, on rows that no fit saw.
 
@@ -16,6 +18,8 @@ The paper reports an error instead, the root of MSE / variance (NRMSE): sqrt(1 -
 References:
     A Framework for the Quantitative Evaluation of Disentangled Representations, Eastwood and
     Williams, 2018, https://openreview.net/forum?id=By-7dz-AZ
+    Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations,
+    Locatello et al., 2019, https://arxiv.org/abs/1811.12359
 """
 
 from __future__ import annotations
@@ -194,4 +198,4 @@ def _standardised(reference: Array, rows: Array) -> Array:
 
 def _weighted_mean(values: Array, weights: Array) -> float:
     total = weights.sum()
-    return float(values @ weights / total) if total > 0 else 0.0
+    return min(1.0, float(values @ weights / total)) if total > 0 else 0.0

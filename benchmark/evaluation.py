@@ -33,7 +33,7 @@ def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.floa
     if len(latents) < PUBLISHED_ROWS:
         raise ValueError(
             f"--protocol: expected at least {PUBLISHED_ROWS} test rows for published, found "
-            f"{len(latents)}; take held-out, or render more with --n-test"
+            f"{len(latents)}; take held-out, or a larger test split"
         )
     return latents[:PUBLISHED_ROWS]
 

@@ -10,8 +10,9 @@ import click
 from benchmark.config import Config
 from benchmark.evaluation import scored_latents
 from benchmark.interrupts import interruptible
+from benchmark.metrics import paired_rows
 from benchmark.model import build_model, can_compile
-from benchmark.objective import matches
+from benchmark.objective import mismatch
 from benchmark.options import Options, open_source, resolve
 from benchmark.report import write_results
 from benchmark.run import RunFolder
@@ -20,6 +21,8 @@ from benchmark.tracking import require_tensorboard
 from benchmark.training import Training
 from threedident.errors import Interrupted
 from threedident.locking import locked
+
+_SOUND_ROWS_PER_CODE = 20
 
 
 @interruptible()
@@ -85,18 +88,25 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
             f"{config.batch_size}; change it"
         )
     build_model(config, source, config.seeds[0])
-    for seed in config.seeds:
-        scored_latents(config, source, seed)
+    try:
+        for seed in config.seeds:
+            latents = scored_latents(config, source, seed)
+            paired_rows(latents, latents, source.labels)
+    except ValueError as error:
+        raise ValueError(f"{options.data}: {error}" if options.data else str(error)) from None
     return source, config
 
 
 def _announce(source: Source, config: Config, folder: RunFolder) -> None:
     click.echo(f"{source.summary()}; run in {folder.path}")
-    law = getattr(config.source, "conditional", None)
-    if law is not None and not matches(config.loss, law):
+    reason = mismatch(config)
+    if reason is not None:
+        click.echo(f"note: {reason}, so the theory promises less than for a match", err=True)
+    rows = len(scored_latents(config, source, config.seeds[0]))
+    if rows < _SOUND_ROWS_PER_CODE * source.codes:
         click.echo(
-            f"note: the loss {config.loss} models another law than the conditional {law.name}, "
-            "so the theory promises less than for a matching pair",
+            f"note: R2 fits {source.codes} codes on {rows // 2} test rows, so its value is mostly "
+            f"noise; {_SOUND_ROWS_PER_CODE * source.codes} or more make it sound",
             err=True,
         )
 

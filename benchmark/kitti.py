@@ -203,13 +203,14 @@ def _lists(content: Any, path: Path) -> tuple[list[Any], list[Any]]:
 def _frames(masks: list[Any], path: Path) -> NDArray[np.uint8]:
     """All masks in one array, 0 or 255."""
     edges = masks[0].shape[1:] if isinstance(masks[0], np.ndarray) else ()
-    for i, track in enumerate(masks):
-        _check_masks(track, edges, f"{path}: {_MASKS}[{i}]")
-    if sum(track.nbytes for track in masks) > path.stat().st_size:  # one array named many times
+    stated = sum(track.nbytes for track in masks if isinstance(track, np.ndarray))
+    if stated > path.stat().st_size:  # one array named many times
         raise ValueError(
             f"{path}: expected each track once, found more masks than the file has bytes; take "
             "kitti_peds_v2.pickle"
         )
+    for i, track in enumerate(masks):
+        _check_masks(track, edges, f"{path}: {_MASKS}[{i}]")
     frames = np.empty((sum(map(len, masks)), *edges), np.uint8)
     np.concatenate([track.view(np.uint8) for track in masks], out=frames)
     np.minimum(frames, 1, out=frames)

@@ -250,5 +250,5 @@ def _require_spread(spread: Array, names: Sequence[str]) -> None:
     if len(constant):
         raise ValueError(
             f"latents: expected every factor to vary, found {names[constant[0]]} constant; "
-            "scores are not defined for it, leave it out"
+            "scores are not defined for it, leave it out or take rows in which it varies"
         )

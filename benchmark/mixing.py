@@ -19,7 +19,10 @@ from torch import Tensor, nn
 _LAYERS = 3
 _SLOPE = 0.2
 _CANDIDATES = 25_000
+_ENTRIES = 2**22  # of the candidates that are compared at once
 _MIXING_STREAM = 5
+
+MOST_LATENTS = 100  # more would take minutes to mix
 
 
 class Mixing(nn.Module):
@@ -48,7 +51,11 @@ class Mixing(nn.Module):
 
 def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """The best conditioned of many random matrices, shape (n, n)."""
-    matrices = rng.uniform(-1.0, 1.0, (_CANDIDATES, n, n))
-    matrices /= np.linalg.norm(matrices, axis=1, keepdims=True)
-    chosen: NDArray[np.float64] = matrices[np.linalg.cond(matrices).argmin()]
-    return chosen
+    best, least = np.empty((n, n)), np.inf
+    for start in range(0, _CANDIDATES, height := max(1, _ENTRIES // n**2)):
+        matrices = rng.uniform(-1.0, 1.0, (min(height, _CANDIDATES - start), n, n))
+        matrices /= np.linalg.norm(matrices, axis=1, keepdims=True)
+        conditions = np.linalg.cond(matrices)
+        if conditions.min() < least:
+            best, least = matrices[conditions.argmin()], conditions.min()
+    return best

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.config import Config, Law
+from benchmark.config import Config, Law, MaskSettings, MixingSettings
 from benchmark.losses import (
     CosineSimilarity,
     DotSimilarity,
@@ -99,8 +100,37 @@ def check_fit(loss: str, conditional: Law | None) -> None:
         )
 
 
-def matches(loss: str, conditional: Law) -> bool:
-    """Whether the model's q has the form of the conditional, as the theory asks."""
+def mismatch(config: Config) -> str | None:
+    """What the theory asks for and a run does not have, in words; None where it has all of it."""
+    source = config.source
+    law = None if isinstance(source, MaskSettings) else source.conditional
+    if law is None:
+        return None
+    if isinstance(source, MixingSettings) and source.marginal != "uniform":
+        return f"latents are not uniform, but {source.marginal}"
+    if not _same_form(config.loss, law):
+        return f"the loss {config.loss} models another law than the conditional {law.name}"
+    if law.name == "vmf":
+        return _unlike_concentration(config, 1.0 / law.sigma)
+    if config.output_space not in ("box", "fixed-box"):
+        return f"codes are {config.output_space} where latents lie in a box"
+    return None
+
+
+def _unlike_concentration(config: Config, kappa: float) -> str | None:
+    """How the model's von Mises-Fisher law differs from one of concentration kappa."""
+    if config.output_space == "learned-sphere" and config.loss == "dot":
+        return None
+    assert config.temperature is not None
+    radius = 1.0 if config.loss == "cosine" else config.extent or 1.0
+    modelled = radius**2 / config.temperature
+    if math.isclose(modelled, kappa, rel_tol=1e-6):
+        return None
+    return f"codes have the concentration {modelled:g}, latents {kappa:g}"
+
+
+def _same_form(loss: str, conditional: Law) -> bool:
+    """Whether the model's q has the form of the conditional."""
     if conditional.name == "vmf":
         return loss in ("dot", "cosine")
     exponent = conditional.name.removeprefix("gennorm")

@@ -77,6 +77,8 @@ class Options:
         return shlex.join(["threedident", "benchmark", *self.arguments(), "--resume"])
 
 
+_SUPERVISED_MIXING_STEPS = 100_001
+
 # What the paper took, by source; where a source has no such thing, an option for it is refused.
 _PAPER: dict[str, dict[str, Any]] = {
     "nearest": {"conditional": "normal", "sigma": 0.1, "anchor": "row"},
@@ -89,7 +91,7 @@ _PAPER: dict[str, dict[str, Any]] = {
         "space": "box",
         "encoder": "mlp",
         "batch_size": 6144,
-        "steps": 300_001,
+        "steps": 3 * _SUPERVISED_MIXING_STEPS,
     },
     "kitti": {
         "data": Path("data/kitti_peds_v2.pickle"),
@@ -114,7 +116,6 @@ _OWN = {
     "max_distance": ("kitti",),
 }
 _CONTRASTIVE = ("conditional", "sigma", "anchor", "temperature", "max_distance")
-_SUPERVISED_MIXING_STEPS = 100_001
 
 
 def complete(options: Options) -> Options:
@@ -219,7 +220,7 @@ def resolve(options: Options, source: Source) -> Config:
     if source.size is not None and batch_size > source.size:
         raise ValueError(
             f"--batch-size: expected at most {source.size}, the images of the train split, "
-            f"found {batch_size}; lower it or render more"
+            f"found {batch_size}; lower it, or take more data"
         )
     if 0 < steps <= options.warmup:
         raise ValueError(

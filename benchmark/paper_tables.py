@@ -177,7 +177,9 @@ def _kitti() -> Iterator[Row]:
     yield Row("untrained", {**shared, "max_distance": 1, "steps": 0}, {})
     yield Row("supervised", {"loss": SUPERVISED}, {})
     yield Row("distance-1", {**shared, "max_distance": 1}, {})
-    yield Row("distance-5", {**shared, "max_distance": 5}, {"mcc_spearman": Figure(80.9)})
+    # the paper says MCC; its code took Spearman's correlation
+    reported = dict.fromkeys(("mcc", "mcc_spearman"), Figure(80.9))
+    yield Row("distance-5", {**shared, "max_distance": 5}, reported)
 
 
 _MIXING = {"source": "mixing", "seeds": (0, 1, 2, 3, 4)}
@@ -240,8 +242,8 @@ TABLES = {
         ),
         Table(
             "kitti",
-            "KITTI Masks: held-out tracks, Spearman's correlation",
-            ("mcc_spearman",),
+            "KITTI Masks: held-out tracks",
+            ("mcc", "mcc_spearman"),
             tuple(_kitti()),
             {"source": "kitti", **_THREE},
             {"steps": 5000, "learning_rate": 1e-3, "schedule": "cosine", "warmup": 100},

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from benchmark.metrics import LEAST_ROWS
 from threedident.dataset import ThreeDIdent
 from threedident.manifest import require_alike
 from threedident.storage import sha256
 from threedident.verify import quick_check
-
-_SOUND_ROWS_PER_FACTOR = 20
 
 
 def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeDIdent]:
@@ -49,22 +45,15 @@ def _check_factors(train: ThreeDIdent) -> None:
 
 
 def _check_test_split(split: ThreeDIdent) -> None:
-    """Refuse a test split that cannot be scored, and warn of one that scores mostly noise.
+    """Refuse a test split that cannot be scored.
 
     Raises:
         ValueError: there are too few images.
     """
-    n, factors = len(split), split.latents.shape[1]
-    if n < LEAST_ROWS:
+    if len(split) < LEAST_ROWS:
         raise ValueError(
             f"{split.folder.path}: expected at least {LEAST_ROWS} test images to score on, found "
-            f"{n}; render more with --n-test"
-        )
-    if n < _SOUND_ROWS_PER_FACTOR * factors:
-        click.echo(
-            f"note: R2 fits {factors} codes on {n // 2} test images, so its value is mostly "
-            f"noise; {_SOUND_ROWS_PER_FACTOR * factors} or more test images make it sound",
-            err=True,
+            f"{len(split)}; render more with --n-test"
         )
 
 

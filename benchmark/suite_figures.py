@@ -62,7 +62,8 @@ def over_steps(rows: Sequence[tuple[str, list[dict[str, Any]]]], score: str) -> 
         axis.plot(steps, means, styles[drawn // 10 % 3], label=name)
         drawn += 1
     axis.set(xlabel="step", ylabel="%", ylim=(0, 102))
-    axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if drawn:
+        axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25)
     return png(canvas)

@@ -27,7 +27,7 @@ from benchmark.tables import Figure, Row, Table
 from threedident.storage import write_bytes
 
 _NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
-_HEADER = ("row", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
+_HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,16 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
     """What a row scored; None where it has not finished."""
     if not folder.scores.is_file():
         return None
-    return Outcome(row, json.loads(folder.scores.read_bytes()), folder.scored())
+    try:
+        outcome = Outcome(row, json.loads(folder.scores.read_bytes()), folder.scored())
+        for score in _NAMES:
+            outcome.ours(score)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{folder.scores}: expected the scores of a run, found a damaged file; delete it, and "
+            "the run is scored again"
+        ) from None
+    return outcome
 
 
 def say_outcome(outcome: Outcome) -> str:
@@ -141,17 +150,19 @@ def _csv(table: Table, outcomes: Sequence[Outcome]) -> str:
     for outcome, score in _cells(table, outcomes):
         ours, paper = outcome.ours(score), outcome.paper(score) or (None, None)
         seeds, distance = len(outcome.scores["seeds"]), outcome.distance(score)
-        writer.writerow([outcome.row.name, score, *ours, seeds, *paper, distance])
+        matches = "yes" if outcome.row.matches else ""
+        writer.writerow([outcome.row.name, matches, score, *ours, seeds, *paper, distance])
     return buffer.getvalue()
 
 
 def _latex(table: Table, outcomes: Sequence[Outcome]) -> str:
-    """A table of the booktabs package."""
+    """A table, for the packages booktabs and amssymb."""
 
     def number(figure: Figure | None) -> str:
         return "--" if figure is None else f"${_spell(figure).replace('±', chr(92) + 'pm')}$"
 
     lines = [
+        r"% needs \usepackage{booktabs,amssymb}",
         r"\begin{tabular}{ll" + "rrr" * len(table.scores) + "}",
         r"\toprule",
         " & ".join(
@@ -172,7 +183,8 @@ def _latex(table: Table, outcomes: Sequence[Outcome]) -> str:
         cells = [_tex(outcome.row.name), r"\checkmark" if outcome.row.matches else ""]
         for score in table.scores:
             distance = _spell_distance(outcome.distance(score))
-            cells += [number(outcome.ours(score)), number(outcome.paper(score)), distance]
+            cells += [number(outcome.ours(score)), number(outcome.paper(score))]
+            cells.append(f"${distance}$" if distance else "")
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 

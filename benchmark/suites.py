@@ -77,7 +77,7 @@ def run_suite(
         name: of the table.
         scale: ``paper`` or ``small``.
         rows: names of the rows to run, separated by commas; None for all.
-        asked: of which the data, the seeds and the folder count.
+        asked: of which the data, the seeds, the protocol and the folder count.
         device: as ``--device``.
         jobs: rows at once; None for what the machine has.
         resume: whether to go on with a suite that is there.
@@ -95,7 +95,7 @@ def run_suite(
             "give another --out"
         )
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
-        say("note: the published scale takes days on a CPU; --scale small takes an hour or two")
+        say("note: the published scale takes days on a CPU; --scale small is for one")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
     wanted = {plan.row.name for plan in planned}
     done = {  # rows that were not asked for are in the table, too: their settings must be its own
@@ -108,7 +108,7 @@ def run_suite(
         failed = _Runner(device, jobs or _jobs(table, device)).run(left, len(planned))
         outcomes = [read_outcome(plan.row, plan.folder) for plan in every]
         found = [outcome for outcome in outcomes if outcome is not None]
-        page = write_suite(table, scale, found, root, _command(name, scale, asked, root))
+        page = write_suite(table, scale, found, root, _command(name, scale, rows, asked, root))
     if failed:
         raise ValueError(f"{name}: expected every row to finish, but {'; '.join(failed)}")
     print(f"report: {page}")
@@ -146,14 +146,16 @@ def _plan(table: Table, row: Row, scale: str, asked: Options, root: Path) -> _Pl
         )
     if asked.seeds is not None:
         values["seeds"] = asked.seeds
+    values["protocol"] = asked.protocol
     folder = root / row.name
     return _Planned(row, replace(Options(**values), out=folder), RunFolder(folder))
 
 
-def _command(name: str, scale: str, asked: Options, root: Path) -> str:
-    line = Options(data=asked.data, seeds=asked.seeds, out=root).arguments()
-    command = ["threedident", "benchmark", "--suite", name, "--scale", scale, *line, "--resume"]
-    return shlex.join(command)
+def _command(name: str, scale: str, rows: str | None, asked: Options, root: Path) -> str:
+    command = ["threedident", "benchmark", "--suite", name, "--scale", scale]
+    if rows is not None:
+        command += ["--rows", rows]
+    return shlex.join([*command, *replace(asked, out=root).arguments(), "--resume"])
 
 
 def _jobs(table: Table, device: str) -> int:

@@ -1,8 +1,8 @@
 """Pickles of plain data: lists, tuples and dicts of texts, numbers and numpy arrays.
 
 A pickle is a program, and Python's own machine calls whatever it names. The machine here knows
-the instructions that protocols 3 and 4 need for plain data, and calls nothing: of three names
-and of no others it understands what numpy means by them, and it takes an array's bytes only
+the instructions that protocols 2 to 5 need for plain data, and calls nothing: of six names and
+of no others it understands what Python and numpy mean by them, and it takes an array's bytes only
 where they are as many as its shape asks for. So a file can be wrong, but not dangerous.
 
 References:
@@ -44,9 +44,16 @@ class _Name(Enum):
     RECONSTRUCT = "_reconstruct"
     ARRAY = "ndarray"
     DTYPE = "dtype"
+    FROM_BUFFER = "_frombuffer"  # of protocol 5
+    ENCODE = "encode"  # of bytes under protocol 2
+    BYTES = "bytes"  # that are none, likewise
 
 
 _NAMES = {
+    "_codecs.encode": _Name.ENCODE,
+    "__builtin__.bytes": _Name.BYTES,
+    "numpy.core.numeric._frombuffer": _Name.FROM_BUFFER,  # numpy 1
+    "numpy._core.numeric._frombuffer": _Name.FROM_BUFFER,
     "numpy.core.multiarray._reconstruct": _Name.RECONSTRUCT,  # numpy 1
     "numpy._core.multiarray._reconstruct": _Name.RECONSTRUCT,
     "numpy.ndarray": _Name.ARRAY,
@@ -59,7 +66,7 @@ class _Forbidden(Exception):  # noqa: N818
 
 
 def load_pickle(path: Path) -> Any:
-    """The plain data in a pickle of protocol 3 or 4, whoever made it.
+    """The plain data in a pickle of protocol 2 to 5, whoever made it.
 
     Arrays are of booleans, integers or real numbers, little-endian, and not empty.
 
@@ -72,11 +79,12 @@ def load_pickle(path: Path) -> Any:
     """
     content = _read(path)
     try:
-        return _Machine().run(content)
+        return _Machine(len(content)).run(content)
     except _Forbidden as error:
+        again = "" if content[:1] == b"\x80" else ", or write it again with protocol=4"
         raise ValueError(
             f"{path}: expected a pickle of texts, numbers and numpy arrays alone, found {error}; "
-            "nothing of it was run, take the file from where it was published"
+            f"nothing of it was run, take the file from where it was published{again}"
         ) from None
     except Exception as error:  # damaged files fail in a dozen ways
         raise ValueError(
@@ -95,9 +103,14 @@ def _read(path: Path) -> bytes:
 
 
 class _Machine:
-    """Stack and memo of one pickle."""
+    """Stack and memo of one pickle.
 
-    def __init__(self) -> None:
+    Arguments:
+        size: of the file in bytes, more than which it cannot hold.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = size
         self._stack: list[Any] = []
         self._below: list[list[Any]] = []  # one stack for each mark
         self._memo: dict[int, Any] = {}
@@ -147,11 +160,22 @@ class _Machine:
             case "STACK_GLOBAL":
                 stack.append(_named(*self._take(2)))
             case "REDUCE":
-                stack.append(_called(*self._take(2)))
+                stack.append(self._call(*self._take(2)))
+            case "BYTEARRAY8":
+                stack.append(bytes(argument))
             case "BUILD":
                 _build(stack.pop(), stack[-1])
             case _:
                 raise _Forbidden(f"the instruction {name}")
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        """What a call would return; texts that become bytes are not used over and over."""
+        found = _called(function, arguments)
+        if function is _Name.ENCODE:
+            self._left -= len(found)
+            if self._left < 0:
+                raise _Forbidden("more bytes than the file has")
+        return found
 
     def _recall(self, number: int) -> Any:
         if number not in self._memo:
@@ -204,10 +228,16 @@ def _named(module: Any, name: Any) -> _Name:
 
 
 def _called(function: Any, arguments: Any) -> Any:
-    """What a call would return: an array to be filled, or the type of an array's numbers."""
+    """What a call would return: an array, one to be filled, its numbers' type, or its bytes."""
     match function, arguments:
+        case _Name.ENCODE, (str(text), "latin1"):
+            return text.encode("latin1")
+        case _Name.BYTES, ():
+            return b""
+        case _Name.FROM_BUFFER, (bytes(raw), np.dtype() as dtype, tuple(shape), "C" | "F" as way):
+            return _fill(_unfilled(), shape, dtype, way == "F", raw)
         case _Name.RECONSTRUCT, (_Name.ARRAY, (0,), b"b"):
-            return np.ndarray((0,), np.int8)
+            return _unfilled()
         case _Name.DTYPE, (str(code), *_) if _DTYPE.fullmatch(code):
             return np.dtype(f"<{code}")
         case _Name.DTYPE, (str(code), *_):
@@ -215,6 +245,10 @@ def _called(function: Any, arguments: Any) -> Any:
             raise _Forbidden(f"an array of the type {shown[:_SHOWN]}")
     called = function.value if isinstance(function, _Name) else f"a {type(function).__name__}"
     raise _Forbidden(f"a call of {called} that numpy writes for no array")
+
+
+def _unfilled() -> NDArray[Any]:
+    return np.ndarray((0,), np.int8)
 
 
 def _build(state: Any, target: Any) -> None:
@@ -230,13 +264,14 @@ def _build(state: Any, target: Any) -> None:
 
 def _fill(
     array: NDArray[Any], shape: tuple[Any, ...], dtype: np.dtype[Any], fortran: bool, raw: bytes
-) -> None:
+) -> NDArray[Any]:
     whole = all(isinstance(edge, int) and 0 <= edge <= len(raw) for edge in shape)
     if not (whole and len(shape) <= _MOST_AXES):
         raise _Forbidden(f"an array whose {len(raw)} bytes do not fill its shape")
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise _Forbidden(f"an array of shape {shape}, {dtype}, in {len(raw)} bytes")
     array.__setstate__((1, shape, dtype, fortran, raw))
+    return array
 
 
 def _one_line(error: Exception) -> str:

@@ -262,6 +262,13 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, kind: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_files_of_every_binary_protocol(tmp_path: Path, protocol: int) -> None:
+    tracks = make_tracks([3, 5])
+    masks = load_masks(write_pickle(tmp_path, published(tracks), protocol))
+    np.testing.assert_array_equal(masks.frames, 255 * np.concatenate(tracks).astype(np.uint8))
+
+
 def test_hostile_files_are_refused(tmp_path: Path) -> None:
     class Hostile:
         def __reduce__(self) -> tuple[Any, ...]:

@@ -152,8 +152,9 @@ def test_spare_codes_never_lower_the_mcc() -> None:
     z, codes = case(10, n=3)
     noise = np.random.default_rng(10).normal(size=(len(z), 4))
     scores = score(z, np.hstack([codes, noise]), spare_codes=True)
-    assert scores.mcc >= score(z, codes).mcc
-    assert scores.mcc_spearman >= score(z, codes).mcc_spearman
+    few = score(z, codes)  # whose sums may round otherwise
+    assert scores.mcc >= few.mcc - 1e-12
+    assert scores.mcc_spearman >= few.mcc_spearman - 1e-12
 
 
 @pytest.mark.parametrize("spare_codes", [False, True])

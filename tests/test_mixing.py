@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark import mixing
 from benchmark.config import Law, MixingSettings
 from benchmark.mixing import Mixing
 from benchmark.mixing_source import TEST_ROWS, MixingSource
@@ -37,6 +38,14 @@ def test_mixing_can_be_undone(g: Mixing) -> None:
 def test_mixing_is_not_linear(g: Mixing) -> None:
     z = torch.randn(200, 4, dtype=torch.float64)
     assert not torch.allclose(g(z) + g(-z), torch.zeros_like(z), atol=0.1)
+
+
+def test_candidates_are_the_same_however_many_are_compared_at_once(
+    g: Mixing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mixing, "_ENTRIES", 16 * 999)
+    for ours, theirs in zip(g.buffers(), Mixing(4, seed=0).buffers(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_matrices_are_well_conditioned_and_of_unit_columns() -> None:

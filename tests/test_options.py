@@ -21,7 +21,7 @@ def config(**asked: Any) -> Any:
 
 def test_the_paper_decides_where_nobody_else_does() -> None:
     found = config()
-    assert (found.encoder, found.batch_size, found.steps) == ("mlp", 6144, 300_001)
+    assert (found.encoder, found.batch_size, found.steps) == ("mlp", 6144, 300_003)
     assert (found.learning_rate, found.schedule, found.temperature) == (1e-4, "constant", 1)
     assert found.source.factors == 10
     assert found.source.conditional.sigma == 0.05

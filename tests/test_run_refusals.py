@@ -10,10 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.conftest import can_mount, command, contents, make_images, refused, start
+from tests.pedestrians import make_pickle
 from tests.runs import SMALL, results, wait_for_step
 from threedident.locking import locked
 
@@ -48,6 +50,25 @@ def test_too_few_test_images_are_refused_before_anything_is_written(tmp_path: Pa
     images = make_images(tmp_path / "images", n=20, n_test=3)
     line = refused("benchmark", "--data", images, "--out", tmp_path / "run", "--batch-size", 4)
     assert "expected at least 4 test images" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_factors_that_cannot_be_scored_are_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    images = make_images(tmp_path / "images", n=20, n_test=20)
+    latents = images / "test" / "raw_latents.npy"
+    raw = np.load(latents)
+    raw[:, 4] = 0.5
+    np.save(latents, raw)
+    shared = ("--batch-size", 4, "--out", tmp_path / "run")
+    line = refused("benchmark", "--data", images, *shared)
+    assert (
+        f"{images}: latents: expected every factor to vary, found rotation beta constant" in line
+    )
+    masks = make_pickle(tmp_path, [3, 3, 3])
+    line = refused("benchmark", "--source", "kitti", "--data", masks, *shared)
+    assert f"{masks}: latents: expected shape (N, n) with N >= 4, found (3, 3)" in line
     assert not (tmp_path / "run").exists()
 
 
@@ -172,6 +193,7 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--loss", "supervised", "--sigma", 1), "which has no pairs"),
         (("--loss", "supervised", "--symmetric"), "which has no pairs"),
         (("--factors", 3), "expected with --source mixing"),
+        (("--factors", 101), "101 is not in the range 2<=x<=100"),
         (("--source", "rendered"), "render with --pairs"),
         (("--warmup", 5, "--steps", 5), "fewer than the 5 steps"),
         (("--protocol", "published"), "expected at least 4096 test rows"),

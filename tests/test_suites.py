@@ -51,7 +51,7 @@ def test_the_papers_scale_is_the_papers() -> None:
     table = TABLES["table2"]
     row = next(row for row in table.rows if row.name == "laplace-box-l1")
     options = complete(Options(**table.options(row, "paper")))
-    assert (options.factors, options.batch_size, options.steps) == (10, 6144, 300_001)
+    assert (options.factors, options.batch_size, options.steps) == (10, 6144, 300_003)
     assert (options.learning_rate, options.schedule, options.sigma) == (1e-4, "constant", 0.05)
     assert options.seeds == (0, 1, 2, 3, 4)
     assert row.paper["mcc"] == Figure(98.62, 0.05)
@@ -102,7 +102,7 @@ def test_a_suite_is_shown_as_text_csv_latex_and_page(
     assert float(first["difference in sd"]) == pytest.approx(-1)
     assert second["paper"] == second["difference in sd"] == ""
     latex = (tmp_path / "table.tex").read_text()
-    assert r"$90.00 \pm 3.00$ & $95.00 \pm 4.00$ & -1.0 \\" in latex
+    assert r"$90.00 \pm 3.00$ & $95.00 \pm 4.00$ & $-1.0$ \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
     content = Page(page.read_text())
     assert content.links == ["some-row/report.html"] * 2
@@ -174,6 +174,23 @@ def test_a_row_that_is_killed_is_named(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "laplace-box-l1: killed by SIGKILL" in stderr
+
+
+def test_damaged_scores_are_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for content in ("{", "{}", "[]", '{"r2": "x", "r2_sd": 1}'):
+        folder.scores.write_text(content)
+        with pytest.raises(ValueError, match=r"scores\.json: expected the scores .*; delete it"):
+            read_outcome(Row("row", {}, {}), folder)
+
+
+def test_the_published_protocol_is_a_suites_too(tmp_path: Path) -> None:
+    out = tmp_path / "suite"
+    line = (*SMALL, "--rows", "identity", "--out", out, "--protocol", "published")
+    assert cli(*line).returncode == 0
+    assert json.loads((out / "identity" / "scores.json").read_text())["rows"] == 4096
+    command = "--rows identity --protocol=published"
+    assert all(part in (out / "report.html").read_text() for part in command.split())
 
 
 def test_a_row_that_fails_is_named_and_the_others_finish(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def values() -> Iterator[object]:
     yield published(make_tracks([3, 7]))
 
 
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_plain_data_is_what_pickle_reads(path: Path, protocol: int) -> None:
     for value in values():
         path.write_bytes(pickle.dumps(value, protocol=protocol))
@@ -135,7 +135,7 @@ def hostile(sentinel: Path) -> dict[str, tuple[object, str]]:
         "strings": (np.array(["a"]), "an array of the type U1;"),
         "big-endian": (np.ones(3, ">f8"), "a state of "),
         "python object": (object(), "the global builtins.object;"),
-        "bytearray": (bytearray(3), "the global builtins.bytearray;"),
+        "bytearray": (bytearray(3), "the global builtins.bytearray;"),  # plain under protocol 5
         "set": ({1, 2}, "the instruction EMPTY_SET;"),
         "number key": ({(1, 2): 3}, "a dict whose keys are no texts;"),
     }
@@ -148,6 +148,22 @@ def test_nothing_runs(path: Path, kind: str, protocol: int) -> None:
     if kind == "set" and protocol == 3:
         named = "the global builtins.set;"
     assert named in refusal(path, pickle.dumps(value, protocol=protocol))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 5])
+@pytest.mark.parametrize("kind", ["system", "eval", "folder", "in an object array", "load"])
+def test_nothing_runs_by_other_protocols(path: Path, kind: str, protocol: int) -> None:
+    value, _ = hostile(path.parent / "sentinel")[kind]
+    found = refusal(path, pickle.dumps(value, protocol=protocol))
+    assert "nothing of it was run" in found
+    assert ("write it again with protocol=4" in found) == (protocol < 2)
+
+
+def test_texts_that_become_bytes_again_and_again(path: Path) -> None:
+    """Some bytes of file a time would fill any memory."""
+    call = text("x" * 50) + b"q\x00" + text("latin1") + b"q\x01"
+    again = b"c_codecs\nencode\nh\x00h\x01\x86R"
+    assert "more bytes than the file has" in refusal(path, program(b"](" + call, again * 99, b"e"))
 
 
 def test_the_hostile_ones_would_run(tmp_path: Path) -> None:
