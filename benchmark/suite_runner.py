@@ -1,0 +1,147 @@
+"""The rows of a suite at work, each a run in a process of its own, several at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from signal import SIGTERM, Signals
+
+import torch
+
+from benchmark.interrupts import deferred_stop
+from benchmark.options import Options, complete, open_source, resolve
+from benchmark.run import RunFolder
+from benchmark.suite_report import read_outcome, say_outcome
+from benchmark.tables import Row
+from threedident.errors import Interrupted
+from threedident.machine import die_with, processors
+from threedident.progress import progress
+
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row to run.
+
+    Arguments:
+        row: of the table.
+        options: all that it asks for.
+        folder: of its run.
+    """
+
+    row: Row
+    options: Options
+    folder: RunFolder
+
+    def finished(self) -> bool:
+        """Whether its scores are there, of the same configuration.
+
+        Raises:
+            ValueError: there is a run of another configuration.
+        """
+        completed = complete(self.options)
+        self.folder.check(resolve(completed, open_source(completed)), resume=True)
+        return self.folder.scores.is_file()
+
+
+class Runner:
+    """Runs rows in processes of their own, several at once.
+
+    Arguments:
+        device: as ``--device``.
+        jobs: how many at once.
+    """
+
+    def __init__(self, device: str, jobs: int) -> None:
+        self._device, self._jobs = device, jobs
+        self._running: dict[int, tuple[Planned, subprocess.Popen[bytes]]] = {}
+
+    def run(self, left: list[Planned], count: int) -> list[str]:
+        """Run what is left of ``count`` rows; returns what failed, in words.
+
+        Raises:
+            Interrupted: a signal came; the rows at work are saved.
+        """
+        failed = []
+        with deferred_stop() as stop, progress("suite", count, "rows") as advance:
+            advance(count - len(left))
+            with ExitStack() as stack:
+                stack.callback(self._end)
+                while left or self._running:
+                    while left and len(self._running) < self._jobs and not stop:
+                        self._start(left.pop(0))
+                    time.sleep(_POLL_S)
+                    for plan, process in self._ended():
+                        if process.returncode:
+                            failed.append(f"{plan.row.name}: {_why(plan, process.returncode)}")
+                        elif outcome := read_outcome(plan.row, plan.folder):
+                            advance.say(say_outcome(outcome))
+                        advance()
+                    if stop:
+                        self._end()
+                        raise Interrupted(
+                            f"{stop.name}: every row at work is saved; the same command with "
+                            "--resume goes on from there"
+                        )
+        return failed
+
+    def _start(self, plan: Planned) -> None:
+        slot = next(number for number in range(self._jobs) if number not in self._running)
+        environment = dict(os.environ)
+        if self._jobs > 1:
+            environment.setdefault("OMP_NUM_THREADS", str(max(1, processors() // self._jobs)))
+            if torch.cuda.is_available() and self._device != "cpu":
+                environment["CUDA_VISIBLE_DEVICES"] = _visible(slot)
+        log = _log(plan)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        line = [sys.executable, "-m", "threedident", "benchmark", *plan.options.arguments()]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [*line, "--device", self._device, "--resume"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,  # signals reach it through this process alone
+                preexec_fn=partial(die_with, os.getpid()),
+            )
+        self._running[slot] = plan, process
+
+    def _ended(self) -> list[tuple[Planned, subprocess.Popen[bytes]]]:
+        slots = [slot for slot, (_, p) in self._running.items() if p.poll() is not None]
+        return [self._running.pop(slot) for slot in slots]
+
+    def _end(self) -> None:
+        """Ask every row at work to save and stop, and wait for it."""
+        for _, process in self._running.values():
+            process.send_signal(SIGTERM)
+        for _, process in self._running.values():
+            process.wait()
+        self._running.clear()
+
+
+def _visible(slot: int) -> str:
+    """The GPU of a slot, among those that this process sees."""
+    own = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = own.split(",") if own else [str(i) for i in range(torch.cuda.device_count())]
+    return names[slot % len(names)]
+
+
+def _log(plan: Planned) -> Path:
+    return plan.folder.path.parent / "logs" / f"{plan.row.name}.log"
+
+
+def _why(plan: Planned, status: int) -> str:
+    """Why a row failed: the signal that killed it, or what it said last."""
+    log = _log(plan)
+    if status < 0:
+        return f"killed by {Signals(-status).name}, see {log}"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("threedident: ") if lines else "it said nothing"
