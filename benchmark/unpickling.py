@@ -12,21 +12,13 @@ References:
 
 from __future__ import annotations
 
-import math
 import pickletools
 import re
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-_MOST_AXES = 8
-_SHOWN = 60  # characters of a message that a file can choose
-_DTYPE = re.compile(r"b1|[iu][1248]|f[248]")
-_DTYPE_STATE = (None, None, None, -1, -1, 0)  # no fields and no padding, after the byte order
+from benchmark.pickled_names import SHOWN, Forbidden, Name, build, called, named
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = re.compile(r"BININT[12]?|LONG1|BINFLOAT|(SHORT_)?BIN(UNICODE|BYTES)|BIN(UNICODE|BYTES)8")
@@ -36,33 +28,6 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-class _Name(Enum):
-    """What a file may name."""
-
-    RECONSTRUCT = "_reconstruct"
-    ARRAY = "ndarray"
-    DTYPE = "dtype"
-    FROM_BUFFER = "_frombuffer"  # of protocol 5
-    ENCODE = "encode"  # of bytes under protocol 2
-    BYTES = "bytes"  # that are none, likewise
-
-
-_NAMES = {
-    "_codecs.encode": _Name.ENCODE,
-    "__builtin__.bytes": _Name.BYTES,
-    "numpy.core.numeric._frombuffer": _Name.FROM_BUFFER,  # numpy 1
-    "numpy._core.numeric._frombuffer": _Name.FROM_BUFFER,
-    "numpy.core.multiarray._reconstruct": _Name.RECONSTRUCT,  # numpy 1
-    "numpy._core.multiarray._reconstruct": _Name.RECONSTRUCT,
-    "numpy.ndarray": _Name.ARRAY,
-    "numpy.dtype": _Name.DTYPE,
-}
-
-
-class _Forbidden(Exception):  # noqa: N818
-    """The file asks for more than plain data; the message says for what."""
 
 
 def load_pickle(path: Path) -> Any:
@@ -80,7 +45,7 @@ def load_pickle(path: Path) -> Any:
     content = _read(path)
     try:
         return _Machine(len(content)).run(content)
-    except _Forbidden as error:
+    except Forbidden as error:
         again = "" if content[:1] == b"\x80" else ", or write it again with protocol=4"
         raise ValueError(
             f"{path}: expected a pickle of texts, numbers and numpy arrays alone, found {error}; "
@@ -156,25 +121,25 @@ class _Machine:
             case "BINGET" | "LONG_BINGET":
                 stack.append(self._recall(argument))
             case "GLOBAL":
-                stack.append(_named(*argument.split(" ", 1)))
+                stack.append(named(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
-                stack.append(_named(*self._take(2)))
+                stack.append(named(*self._take(2)))
             case "REDUCE":
                 stack.append(self._call(*self._take(2)))
             case "BYTEARRAY8":
                 stack.append(bytes(argument))
             case "BUILD":
-                _build(stack.pop(), stack[-1])
+                build(stack.pop(), stack[-1])
             case _:
-                raise _Forbidden(f"the instruction {name}")
+                raise Forbidden(f"the instruction {name}")
 
     def _call(self, function: Any, arguments: Any) -> Any:
         """What a call would return; texts that become bytes are not used over and over."""
-        found = _called(function, arguments)
-        if function is _Name.ENCODE:
+        found = called(function, arguments)
+        if function is Name.ENCODE:
             self._left -= len(found)
             if self._left < 0:
-                raise _Forbidden("more bytes than the file has")
+                raise Forbidden("more bytes than the file has")
         return found
 
     def _recall(self, number: int) -> Any:
@@ -204,75 +169,18 @@ class _Machine:
 
 def _append(items: list[Any], target: Any) -> None:
     if not isinstance(target, list):
-        raise _Forbidden(f"items for a {type(target).__name__} as if it were a list")
+        raise Forbidden(f"items for a {type(target).__name__} as if it were a list")
     target.extend(items)
 
 
 def _set(items: list[Any], target: Any) -> None:
     keys, values = items[::2], items[1::2]
     if not isinstance(target, dict):
-        raise _Forbidden(f"items for a {type(target).__name__} as if it were a dict")
+        raise Forbidden(f"items for a {type(target).__name__} as if it were a dict")
     if not all(isinstance(key, str) for key in keys):  # to hash deep tuples overflows C's stack
-        raise _Forbidden("a dict whose keys are no texts")
+        raise Forbidden("a dict whose keys are no texts")
     target.update(zip(keys, values, strict=True))
 
 
-def _named(module: Any, name: Any) -> _Name:
-    if not (isinstance(module, str) and isinstance(name, str)):
-        raise _Forbidden("a global whose name is no text")
-    dotted = f"{module}.{name}"
-    if dotted not in _NAMES:
-        shown = dotted.encode("unicode_escape").decode()
-        raise _Forbidden(f"the global {shown[:_SHOWN]}")
-    return _NAMES[dotted]
-
-
-def _called(function: Any, arguments: Any) -> Any:
-    """What a call would return: an array, one to be filled, its numbers' type, or its bytes."""
-    match function, arguments:
-        case _Name.ENCODE, (str(text), "latin1"):
-            return text.encode("latin1")
-        case _Name.BYTES, ():
-            return b""
-        case _Name.FROM_BUFFER, (bytes(raw), np.dtype() as dtype, tuple(shape), "C" | "F" as way):
-            return _fill(_unfilled(), shape, dtype, way == "F", raw)
-        case _Name.RECONSTRUCT, (_Name.ARRAY, (0,), b"b"):
-            return _unfilled()
-        case _Name.DTYPE, (str(code), *_) if _DTYPE.fullmatch(code):
-            return np.dtype(f"<{code}")
-        case _Name.DTYPE, (str(code), *_):
-            shown = code.encode("unicode_escape").decode()
-            raise _Forbidden(f"an array of the type {shown[:_SHOWN]}")
-    called = function.value if isinstance(function, _Name) else f"a {type(function).__name__}"
-    raise _Forbidden(f"a call of {called} that numpy writes for no array")
-
-
-def _unfilled() -> NDArray[Any]:
-    return np.ndarray((0,), np.int8)
-
-
-def _build(state: Any, target: Any) -> None:
-    """Fill what was called for from its state."""
-    match target, state:
-        case np.dtype(), (3 | 4, "<" | "|", *rest) if tuple(rest) == _DTYPE_STATE:
-            return
-        case np.ndarray(), (1, tuple(shape), np.dtype() as dtype, bool(fortran), bytes(raw)):
-            _fill(target, shape, dtype, fortran, raw)
-        case _:
-            raise _Forbidden(f"a state of {type(target).__name__} that is no plain array's")
-
-
-def _fill(
-    array: NDArray[Any], shape: tuple[Any, ...], dtype: np.dtype[Any], fortran: bool, raw: bytes
-) -> NDArray[Any]:
-    whole = all(isinstance(edge, int) and 0 <= edge <= len(raw) for edge in shape)
-    if not (whole and len(shape) <= _MOST_AXES):
-        raise _Forbidden(f"an array whose {len(raw)} bytes do not fill its shape")
-    if math.prod(shape) * dtype.itemsize != len(raw):
-        raise _Forbidden(f"an array of shape {shape}, {dtype}, in {len(raw)} bytes")
-    array.__setstate__((1, shape, dtype, fortran, raw))
-    return array
-
-
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:_SHOWN] or type(error).__name__
+    return " ".join(str(error).split())[:SHOWN] or type(error).__name__

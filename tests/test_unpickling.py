@@ -204,7 +204,7 @@ TRILLION = b"\x8a\x06" + (10**12).to_bytes(6, "little")
         (program(text("o" * 999) + text("s") + b"\x93"), f"global {'o' * 60};"),
         (program(b"K\x01K\x02\x93"), "a global whose name is no text;"),
         (program(b"K\x01)R"), "a call of a int that"),
-        (program(b"cnumpy\ndtype\n}b"), "a state of _Name"),
+        (program(b"cnumpy\ndtype\n}b"), "a state of Name"),
         (program(ARRAY + b"(K\x01" + TRILLION + b"\x85" + BYTES + b"\x89C\x01atb"), "1 bytes do"),
         (program(ARRAY + b"(K\x01K\x02\x85" + BYTES + b"\x89C\x01atb"), "1 bytes do not fill"),
         (program(ARRAY + b"(K\x01J\xff\xff\xff\xff\x85" + BYTES + b"\x89C\x01atb"), "1 bytes do"),
