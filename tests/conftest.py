@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from threedident.cli import main
 from threedident.latents import sample_raw, to_physical
 
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
@@ -45,8 +48,20 @@ def refused(*arguments: object, env: dict[str, str] | None = None) -> str:
     result = cli(*arguments, env=env)
     assert result.returncode == 2, result
     assert "Traceback" not in result.stderr
-    lines = [line for line in result.stderr.splitlines() if line.startswith("threedident: ")]
-    assert len(lines) == 1, result.stderr
+    return only_line(result.stderr)
+
+
+def refused_at_once(*arguments: object) -> str:
+    """The same in this process, for mistakes that are found before any work: torch is loaded."""
+    with redirect_stderr(io.StringIO()) as stderr, pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert ended.value.code == 2
+    return only_line(stderr.getvalue())
+
+
+def only_line(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.startswith("threedident: ")]
+    assert len(lines) == 1, stderr
     return lines[0]
 
 

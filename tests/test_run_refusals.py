@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import can_mount, command, contents, make_images, refused, start
+from tests.conftest import (
+    can_mount,
+    command,
+    contents,
+    make_images,
+    refused,
+    refused_at_once,
+    start,
+)
 from tests.pedestrians import make_pickle
 from tests.runs import SMALL, results, wait_for_step
 from threedident.locking import locked
@@ -214,13 +222,13 @@ def test_bad_arguments_are_refused(
     coloured: Path, tmp_path: Path, arguments: tuple[object, ...], words: str
 ) -> None:
     shared = ("--data", coloured, "--batch-size", 32, "--out", tmp_path / "run")
-    assert words in refused("benchmark", *shared, *arguments)
+    assert words in refused_at_once("benchmark", *shared, *arguments)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_an_absent_gpu_is_named(coloured: Path) -> None:
-    assert "no CUDA GPU" in refused("benchmark", "--data", coloured, "--device", "cuda")
+    assert "no CUDA GPU" in refused_at_once("benchmark", "--data", coloured, "--device", "cuda")
 
 
 def test_bad_data_is_refused_before_training(rendered: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from benchmark.paper_tables import TABLES
 from benchmark.run import RunFolder
 from benchmark.suite_report import Outcome, read_outcome, write_suite
 from benchmark.tables import Figure, Row
-from tests.conftest import children, cli, make_images, refused, start
+from tests.conftest import children, cli, make_images, refused, refused_at_once, start
 
 ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
 
@@ -230,5 +230,5 @@ def test_data_that_do_not_fit_are_refused_before_any_row(tmp_path: Path) -> None
 def test_what_does_not_fit_is_refused(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    assert words in refused("benchmark", *arguments, "--out", tmp_path / "suite")
+    assert words in refused_at_once("benchmark", *arguments, "--out", tmp_path / "suite")
     assert not (tmp_path / "suite").exists()

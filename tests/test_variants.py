@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from tests.conftest import DRAFT, cli, contents, pixels, refused
+from tests.conftest import DRAFT, cli, contents, pixels, refused, refused_at_once
 from tests.test_physics import AXES, CAMERA, plane_points, polygon_coverage, teapot
 from threedident import ThreeDIdent
 from threedident.annotations import DEPTH_STEP, GROUND, OBJECT
@@ -168,7 +168,7 @@ def test_periodic_sets_open_verify_and_grow(tmp_path: Path) -> None:
     beside = ThreeDIdent(tmp_path / "grown", "train/positives").latents
     assert (beside[:, 3:] * dataset.latents[:, 3:]).sum(axis=1).mean() > 0.3
     assert "periodic" in cli("info", tmp_path / "grown").stdout
-    assert "the periodic space" in refused("benchmark", "--data", tmp_path / "grown")
+    assert "the periodic space" in refused_at_once("benchmark", "--data", tmp_path / "grown")
 
 
 def test_metal_reflects_in_its_own_colour_alone(tmp_path: Path) -> None:
