@@ -27,9 +27,8 @@ from benchmark.suites import SCALES, SUITES, run_suite
 from threedident.machine import processors
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_SUITE_TAKES = (
-    *("suite", "scale", "rows", "jobs"),
-    *("data", "seeds", "protocol", "out", "resume", "device"),
+_SUITE_TAKES = frozenset(
+    ("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume", "device")
 )
 
 

@@ -34,7 +34,8 @@ class ImageSettings(_Frozen):
     Arguments:
         pairs: how positives are found; None for supervised training, which has none.
         anchor: a ``row`` of the data set, or a draw from the ``marginal``; for nearest pairs.
-        conditional: of nearest pairs; rendered ones have that of the data set.
+        conditional: of nearest pairs, or what rendered ones were drawn from where one scale
+            serves all factors.
         data: digests of both splits' images, as the manifests record them.
         resolution: edge of the images in pixels.
     """
@@ -96,7 +97,7 @@ class Config(_Frozen):
         learning_rate: of Adam, at its highest.
         schedule: how the learning rate falls.
         warmup: steps in which it rises.
-        precision: of the encoder's arithmetic; codes and loss are float32.
+        precision: of the encoder's arithmetic; codes and loss are float32 at least.
         eval_every: steps between two scores on the test split.
         protocol: how the test split is scored.
         seeds: one training each.

@@ -11,7 +11,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+
+from benchmark.ranks import lost_another
+from threedident.loading import is_death
 
 
 def is_custom(name: str) -> bool:
@@ -84,6 +89,8 @@ class Checked(nn.Module):
         try:
             found = self.network(observations)
         except Exception as error:
+            if is_death(error) or lost_another(error):  # which torch notices anywhere
+                raise
             raise ValueError(
                 f"encoder: expected {self.name} to take observations of shape (B, "
                 f"{', '.join(map(str, shape))}), found {type(error).__name__}: {error} for B = "
@@ -106,11 +113,15 @@ class Checked(nn.Module):
 def require_gradient(checked: Checked, observations: Tensor) -> None:
     """Encode in training mode, and refuse codes that do not depend on what is trained.
 
+    Neither the network's buffers nor torch's global generator change.
+
     Raises:
         ValueError: they do not.
     """
-    codes = checked.train()(observations)
-    if any(p.requires_grad for p in checked.parameters()) and not codes.requires_grad:
+    buffers = {name: buffer.clone() for name, buffer in checked.named_buffers()}
+    with torch.random.fork_rng(devices=[]):
+        codes: Tensor = functional_call(checked, buffers, (observations,))
+    if not codes.requires_grad:
         raise ValueError(
             f"encoder: expected codes of {checked.name} that depend on its parameters, found "
             "codes without gradient; do not detach them"

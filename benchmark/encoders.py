@@ -53,33 +53,33 @@ def build_encoder(
     size = find_extent(output_space, extent) or 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        make = _find(name)
-        network = make(shape, codes)
+        network = _find(name)(shape, codes)
         checked = Checked(name, network, codes)
-        blank = torch.zeros(_TRIED, *shape)
         with torch.no_grad():
-            checked.eval()(blank)
-        if is_custom(name):
-            require_gradient(Checked(name, make(shape, codes), codes), blank)
-            network = checked  # in training, too: it may do otherwise there
-    return nn.Sequential(network.train(), OUTPUT_SPACES[output_space].build(codes, size))
+            checked.eval()(torch.zeros(_TRIED, *shape))
+    kept = checked.train() if is_custom(name) else network.train()
+    return nn.Sequential(kept, OUTPUT_SPACES[output_space].build(codes, size))
 
 
-def require_trainable(name: str, encoder: nn.Sequential) -> None:
-    """Check that a network has something to train, beside its output space.
+def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential) -> None:
+    """Check that a network has something to train, beside its output space, and can be trained.
 
     Arguments:
         name: of the encoder.
+        shape: of one observation.
         encoder: as :func:`build_encoder` makes it.
 
     Raises:
-        ValueError: it has not.
+        ValueError: it has not, or cannot.
     """
-    if not any(parameter.requires_grad for parameter in encoder[0].parameters()):
+    network = encoder[0]
+    if not any(parameter.requires_grad for parameter in network.parameters()):
         raise ValueError(
             f"encoder: expected one with parameters to train, found none in {name}; give "
             "--steps 0 to score it as it is"
         )
+    if isinstance(network, Checked):
+        require_gradient(network, torch.zeros(_TRIED, *shape))
 
 
 class _Codes(nn.Linear):

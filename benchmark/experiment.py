@@ -88,12 +88,12 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
             f"{config.batch_size}; change it"
         )
     build_model(config, source, config.seeds[0])
-    try:
-        for seed in config.seeds:
-            latents = scored_latents(config, source, seed)
+    for seed in config.seeds:
+        latents = scored_latents(config, source, seed)
+        try:
             paired_rows(latents, latents, source.labels)
-    except ValueError as error:
-        raise ValueError(f"{options.data}: {error}" if options.data else str(error)) from None
+        except ValueError as error:
+            raise ValueError(f"{options.data or 'latents drawn'}: {error}") from None
     return source, config
 
 

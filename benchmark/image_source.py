@@ -66,7 +66,7 @@ class ImageSource(Source):
         self.settings = ImageSettings(
             pairs=pairs,
             anchor=anchor if pairs == "nearest" else None,
-            conditional=conditional if pairs == "nearest" else None,
+            conditional=_rendered_law(self.train) if pairs == "rendered" else conditional,
             data=_identities(splits, pairs),
             resolution=self.train.resolution,
         )
@@ -201,6 +201,14 @@ def _identities(splits: tuple[ThreeDIdent, ThreeDIdent], pairs: PairKind | None)
     if pairs == "rendered":
         found["positives"] = identity(RenderedPairs(splits[0]).positives)
     return found
+
+
+def _rendered_law(split: ThreeDIdent) -> Law | None:
+    """What the positives were drawn from, where one scale serves all factors."""
+    manifest = RenderedPairs(split).positives.manifest
+    assert manifest is not None
+    name, _, scales = (manifest.origin.conditional or "").partition(":")
+    return None if "," in scales else Law(name=name, sigma=float(scales))
 
 
 def _box_law(settings: ImageSettings) -> Conditional:

@@ -20,12 +20,13 @@ from benchmark.forecast import Forecast
 from benchmark.interrupts import Stop, deferred_stop
 from benchmark.metrics import score
 from benchmark.objective import Objective
+from benchmark.ranks import lost_another
 from benchmark.run import RunFolder
 from benchmark.schedules import factor
 from benchmark.sources import Batch, Machine, Source
 from benchmark.tracking import Tracker
 from threedident.errors import Interrupted
-from threedident.loading import WorkerDied, named_deaths
+from threedident.loading import WorkerDied, is_death, named_deaths
 from threedident.progress import Advance, progress
 from threedident.storage import npy_bytes, write_bytes
 
@@ -147,7 +148,7 @@ class Loop:
             terms["loss"].backward()
         values = self._read(terms)
         if not math.isfinite(values["loss"]):
-            raise ValueError(
+            self.machine.ranks.refuse(
                 f"loss: expected a finite number, found {values['loss']} {self._advice()}"
             )
         self.optimizer.step()
@@ -158,13 +159,14 @@ class Loop:
 
     @contextmanager
     def _named_failures(self) -> Iterator[None]:
-        """Name an error of one's own encoder; in ours it is a mistake that wants its traceback."""
+        """Say what is saved; name errors of one's own encoder, ours want their traceback."""
         try:
             yield
         except ValueError as error:
             raise ValueError(f"{error}; {self._way_on()}") from None
         except RuntimeError as error:
-            if not is_custom(self.config.encoder):
+            own = is_custom(self.config.encoder)
+            if not own or is_death(error) or lost_another(error):
                 raise
             raise ValueError(
                 f"encoder: expected {self.config.encoder} to be trained, found "

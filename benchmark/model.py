@@ -28,7 +28,7 @@ def build_model(config: Config, source: Source, seed: int) -> nn.Sequential:
         config.encoder, source.shape, source.codes, config.output_space, seed, config.extent
     )
     if config.steps:
-        require_trainable(config.encoder, encoder)
+        require_trainable(config.encoder, source.shape, encoder)
     if len(source.shape) == 3:
         encoder = encoder.to(memory_format=torch.channels_last)
     return nn.Sequential(source.preprocess(), encoder)

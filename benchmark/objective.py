@@ -108,13 +108,29 @@ def mismatch(config: Config) -> str | None:
         return None
     if isinstance(source, MixingSettings) and source.marginal != "uniform":
         return f"latents are not uniform, but {source.marginal}"
+    sphere = isinstance(source, MixingSettings) and source.space == "sphere"
+    if sphere and law.name != "vmf":
+        return f"the conditional {law.name} is none of the sphere's own"
     if not _same_form(config.loss, law):
         return f"the loss {config.loss} models another law than the conditional {law.name}"
     if law.name == "vmf":
         return _unlike_concentration(config, 1.0 / law.sigma)
-    if config.output_space not in ("box", "fixed-box"):
-        return f"codes are {config.output_space} where latents lie in a box"
-    return None
+    if config.output_space == "unbounded":
+        return "codes are unbounded where latents lie in a box"
+    return None if config.output_space == "box" else _unlike_scale(config, law)
+
+
+def _unlike_scale(config: Config, law: Law) -> str | None:
+    """How the model's law in a box of fixed sides differs from one of the law's scale."""
+    assert config.temperature is not None
+    assert config.extent is not None
+    exponent = float(config.loss.removeprefix("l"))
+    side = 1.0 if isinstance(config.source, MixingSettings) else 2.0  # of the latents' box
+    modelled = config.temperature ** (1.0 / exponent) * side / config.extent
+    scale = law.sigma * math.sqrt(2.0) if law.name == "normal" else law.sigma
+    if math.isclose(modelled, scale, rel_tol=1e-6):
+        return None
+    return f"in the fixed box the loss models the scale {modelled:g}, that of latents is {scale:g}"
 
 
 def _unlike_concentration(config: Config, kappa: float) -> str | None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -65,8 +65,7 @@ class Ranks:
         """What any rank refuses in here, the one that speaks says once, and every rank ends.
 
         Raises:
-            ValueError: a rank refused, on the rank that speaks.
-            SystemExit: the same, on the others.
+            ValueError, SystemExit: a rank refused; see :meth:`refuse`.
         """
         refusal = None
         try:
@@ -79,10 +78,20 @@ class Ranks:
             return
         refusals: list[str | None] = [None] * self.count
         dist.all_gather_object(refusals, refusal)
-        for said in filter(None, refusals):
-            if self.leads:
-                raise ValueError(said)
-            raise SystemExit(USER_ERROR)
+        for said in refusals:
+            if said is not None:
+                self.refuse(said)
+
+    def refuse(self, message: str) -> NoReturn:
+        """End a run for a reason that every rank has found.
+
+        Raises:
+            ValueError: with the message, on the rank that speaks.
+            SystemExit: on the others.
+        """
+        if self.leads:
+            raise ValueError(message)
+        raise SystemExit(USER_ERROR)
 
     def share(self, module: nn.Module, device: torch.device, custom: bool) -> nn.Module:
         """The module, with its gradients averaged over the ranks.
@@ -208,7 +217,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             raise
         raise ValueError(f"rank {ranks.rank}: {error}") from None
     except RuntimeError as error:
-        if not _lost_another(error):
+        if not lost_another(error):
             raise
         if not ranks.leads:  # the one that ended, or the one that speaks, says why
             raise SystemExit(USER_ERROR) from None
@@ -220,6 +229,6 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def _lost_another(error: RuntimeError) -> bool:
+def lost_another(error: Exception) -> bool:
     """Whether a collective operation failed because a rank is gone; gloo has no type for that."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)

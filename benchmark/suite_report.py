@@ -47,7 +47,12 @@ class Outcome:
     def ours(self, score: str) -> Figure:
         """The mean over our seeds, in percent."""
         sd = self.scores[f"{score}_sd"]
-        return Figure(100 * self.scores[score], None if sd is None else 100 * sd)
+        return Figure(100 * float(self.scores[score]), None if sd is None else 100 * float(sd))
+
+    @property
+    def seeds(self) -> int:
+        """How many were trained."""
+        return len(self.scores["seeds"])
 
     def paper(self, score: str) -> Figure | None:
         """The reported figure, where there is one."""
@@ -68,8 +73,8 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
         return None
     try:
         outcome = Outcome(row, json.loads(folder.scores.read_bytes()), folder.scored())
-        for score in _NAMES:
-            outcome.ours(score)
+        if not (outcome.seeds and all(map(outcome.ours, _NAMES))):
+            raise ValueError
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"{folder.scores}: expected the scores of a run, found a damaged file; delete it, and "
@@ -149,7 +154,7 @@ def _csv(table: Table, outcomes: Sequence[Outcome]) -> str:
     writer.writerow(_HEADER)
     for outcome, score in _cells(table, outcomes):
         ours, paper = outcome.ours(score), outcome.paper(score) or (None, None)
-        seeds, distance = len(outcome.scores["seeds"]), outcome.distance(score)
+        seeds, distance = outcome.seeds, outcome.distance(score)
         matches = "yes" if outcome.row.matches else ""
         writer.writerow([outcome.row.name, matches, score, *ours, seeds, *paper, distance])
     return buffer.getvalue()
@@ -219,7 +224,7 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
             "ours": _spell(outcome.ours(score)),
             "paper": _spell(outcome.paper(score)),
             "distance": _spell_distance(outcome.distance(score)),
-            "seeds": len(outcome.scores["seeds"]),
+            "seeds": outcome.seeds,
             "settings": _spell_settings(table.own(outcome.row, scale)),
         }
         for outcome, score in _cells(table, outcomes)

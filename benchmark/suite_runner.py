@@ -14,6 +14,7 @@ from signal import SIGTERM, Signals
 
 import torch
 
+from benchmark.evaluation import scored_latents
 from benchmark.interrupts import deferred_stop
 from benchmark.options import Options, complete, open_source, resolve
 from benchmark.run import RunFolder
@@ -44,10 +45,14 @@ class Planned:
         """Whether its scores are there, of the same configuration.
 
         Raises:
-            ValueError: there is a run of another configuration.
+            ValueError: it cannot be run, or there is a run of another configuration.
         """
         completed = complete(self.options)
-        self.folder.check(resolve(completed, open_source(completed)), resume=True)
+        source = open_source(completed)
+        config = resolve(completed, source)
+        for seed in config.seeds:
+            scored_latents(config, source, seed)
+        self.folder.check(config, resume=True)
         return self.folder.scores.is_file()
 
 

@@ -7,6 +7,7 @@ one that was not: batches are addressed by step, and so is all that an encoder d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -84,26 +85,35 @@ class Training:
 
     def _restore(self, objective: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Load the last checkpoint where there is one; returns the steps taken until it."""
-        state = self.folder.load_checkpoint(self.seed)
-        self.machine.ranks.wait()
-        if state is None:
-            return 0
+        step = 0
+        with self.machine.ranks.together():
+            state = self.folder.load_checkpoint(self.seed)
+            if state is not None:
+                self._require_same(state)
+                step = self._load(state, objective, optimizer)
+        return step
+
+    def _load(
+        self, state: dict[str, Any], objective: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> int:
         try:
-            self._require_same(Config.model_validate(state["config"]), state["seed"])
             objective.load_state_dict(state["objective"])
             optimizer.load_state_dict(state["optimizer"])
             return int(state["step"])
-        except (KeyError, RuntimeError, TypeError, ValidationError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "
                 f"another ({type(error).__name__}); delete it to train this seed again"
             ) from None
 
-    def _require_same(self, config: Config, seed: int) -> None:
+    def _require_same(self, state: dict[str, Any]) -> None:
         """Refuse a checkpoint that another run or seed has left here."""
-        changed = differences(config, self.config)
-        if seed != self.seed:
-            changed.append(f"seed {seed} where {self.seed} is asked for")
+        try:
+            changed = differences(Config.model_validate(state.get("config")), self.config)
+        except ValidationError:
+            changed = ["no configuration"]
+        if state.get("seed") != self.seed:
+            changed.append(f"seed {state.get('seed')} where {self.seed} is asked for")
         if changed:
             raise ValueError(
                 f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "

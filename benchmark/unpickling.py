@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.pickled_names import SHOWN, Forbidden, Name, build, called, named
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -75,7 +77,7 @@ class _Machine:
     """
 
     def __init__(self, size: int) -> None:
-        self._left = size
+        self._left = 2 * size  # bytes may be made of a text, and an array of the bytes
         self._stack: list[Any] = []
         self._below: list[list[Any]] = []  # one stack for each mark
         self._memo: dict[int, Any] = {}
@@ -130,17 +132,23 @@ class _Machine:
                 stack.append(bytes(argument))
             case "BUILD":
                 build(stack.pop(), stack[-1])
+                if isinstance(stack[-1], np.ndarray):
+                    self._charge(stack[-1])
             case _:
                 raise Forbidden(f"the instruction {name}")
 
     def _call(self, function: Any, arguments: Any) -> Any:
-        """What a call would return; texts that become bytes are not used over and over."""
+        """What a call would return."""
         found = called(function, arguments)
-        if function is Name.ENCODE:
-            self._left -= len(found)
-            if self._left < 0:
-                raise Forbidden("more bytes than the file has")
+        if function in (Name.ENCODE, Name.FROM_BUFFER):
+            self._charge(found)
         return found
+
+    def _charge(self, made: Any) -> None:
+        """Refuse what is made of the same bytes over and over."""
+        self._left -= made.nbytes if isinstance(made, np.ndarray) else len(made)
+        if self._left < 0:
+            raise Forbidden("more bytes than the file has")
 
     def _recall(self, number: int) -> Any:
         if number not in self._memo:

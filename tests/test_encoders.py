@@ -92,6 +92,11 @@ class Locked(Scaled):
         self.lock = Lock()
 
 
+class Noisy(nn.Sequential):
+    def __init__(self, codes: int) -> None:
+        super().__init__(nn.Linear(3, codes), nn.BatchNorm1d(codes), nn.Dropout(0.5))
+
+
 class Frozen(Scaled):
     def __init__(self, codes: int) -> None:
         super().__init__(codes)
@@ -148,8 +153,27 @@ def test_encoders_with_nothing_to_train_are_known() -> None:
     for name in (f"{__name__}:Frozen", "identity"):
         encoder = build_encoder(name, (3,), 3, "box", seed=0)  # whose bounds could be trained
         with pytest.raises(ValueError, match="give --steps 0"):
-            require_trainable(name, encoder)
-    require_trainable("mlp", build_encoder("mlp", (3,), 3, "box", seed=0))
+            require_trainable(name, (3,), encoder)
+    for name in ("mlp", f"{__name__}:Scaled"):
+        require_trainable(name, (3,), build_encoder(name, (3,), 3, "box", seed=0))
+
+
+def test_codes_without_gradient_are_scored_but_not_trained() -> None:
+    name = f"{__name__}:Detached"
+    encoder = build_encoder(name, (3,), 3, "box", seed=0)
+    with pytest.raises(ValueError, match="found codes without gradient"):
+        require_trainable(name, (3,), encoder)
+
+
+def test_to_look_whether_a_network_can_be_trained_leaves_it_as_it_was() -> None:
+    name = f"{__name__}:Noisy"
+    encoder = build_encoder(name, (3,), 3, "box", seed=0)
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    state = torch.get_rng_state()
+    require_trainable(name, (3,), encoder)
+    assert torch.equal(torch.get_rng_state(), state)
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(value, before[key]), key
 
 
 @pytest.mark.parametrize(
@@ -157,7 +181,6 @@ def test_encoders_with_nothing_to_train_are_known() -> None:
     [
         ("TooMany", r"expected codes of shape \(B, 5\) from .*:TooMany, found \(2, 6\)"),
         ("Raises", "RuntimeError: no room"),
-        ("Detached", "found codes without gradient"),
         ("Whole", "of a floating type from .*:Whole, found torch.int64"),
         ("TakesMore", "it is called with the number of codes alone"),
         ("text", "torch.nn.Module, found str"),

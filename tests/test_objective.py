@@ -150,6 +150,23 @@ def test_models_of_the_conditionals_form_on_a_box_match(loss: str, law: str) -> 
     assert found == "codes are unbounded where latents lie in a box"
 
 
+@pytest.mark.parametrize(
+    ("loss", "law", "extent"),
+    [("l1", "laplace", 20.0), ("l2", "normal", 20.0 / 2**0.5), ("l3", "gennorm3", 20.0)],
+)
+def test_in_a_fixed_box_the_scale_must_match(loss: str, law: str, extent: float) -> None:
+    options = {"loss": loss, "conditional": law, "sigma": 0.05, "output_space": "fixed-box"}
+    assert reason(**options, extent=extent) is None
+    assert reason(**options, extent=extent, temperature=2.0) is not None
+    assert "models the scale 1," in (reason(**options) or "")
+
+
+def test_steps_of_r_n_are_no_law_of_the_sphere() -> None:
+    for loss in ("l1", "dot"):
+        found = reason(loss=loss, conditional="laplace", space="sphere")
+        assert found == "the conditional laplace is none of the sphere's own"
+
+
 @pytest.mark.parametrize(("loss", "law"), [("l1", "normal"), ("l2", "uniform"), ("l3", "normal")])
 def test_models_of_another_form_do_not(loss: str, law: str) -> None:
     found = reason(loss=loss, conditional=law, output_space="box")

@@ -185,6 +185,7 @@ def test_what_one_rank_alone_finds_ends_all(tmp_path: Path) -> None:
             env=environment(),
         )
         assert found.returncode != 0
-        said = [text for text in found.stderr.splitlines() if text.startswith("threedident: ")]
+        lines = [text for text in found.stderr.splitlines() if text.startswith("threedident: ")]
+        said = [line for line in lines if line != "threedident: interrupted"]  # by torchrun
         assert len(said) == 1, found.stderr
         assert words in said[0]

@@ -103,7 +103,7 @@ def test_damaged_logs_and_foreign_checkpoints_are_named(
     assert "metrics.jsonl: expected the scores" in refused(*shared, "--seeds", "0,3", "--resume")
     torch.save({"x": 1}, out / "checkpoints" / "seed-0.pt")
     line = refused(*shared, "--seeds", "0,3", "--resume")
-    assert "expected a checkpoint of this run, found another" in line
+    assert "expected a checkpoint of this run, found one with no configuration" in line
 
 
 def test_checkpoints_of_other_runs_and_seeds_are_named(

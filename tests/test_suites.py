@@ -178,7 +178,13 @@ def test_a_row_that_is_killed_is_named(tmp_path: Path) -> None:
 
 def test_damaged_scores_are_named(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    for content in ("{", "{}", "[]", '{"r2": "x", "r2_sd": 1}'):
+    names = ("r2", "mcc", "mcc_spearman")
+    scores = {**dict.fromkeys(names, 0.5), **{f"{name}_sd": None for name in names}}
+    whole = {**scores, "seeds": [{}]}
+    wrong = ({"mcc": "x"}, {"seeds": []}, {"seeds": None}, {"r2_sd": [1]})
+    folder.scores.write_text(json.dumps(whole))
+    assert read_outcome(Row("row", {}, {}), folder) is not None
+    for content in ("{", "{}", "[]", *(json.dumps({**whole, **part}) for part in wrong)):
         folder.scores.write_text(content)
         with pytest.raises(ValueError, match=r"scores\.json: expected the scores .*; delete it"):
             read_outcome(Row("row", {}, {}), folder)

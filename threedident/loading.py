@@ -72,9 +72,14 @@ def named_deaths() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not str(error).startswith(_DIED):
+        if not is_death(error):
             raise
         raise _died(str(error).removeprefix(_DIED).strip().splitlines()[0]) from None
+
+
+def is_death(error: Exception) -> bool:
+    """Whether an error, wherever it shows, is that of a killed loader process."""
+    return isinstance(error, WorkerDied) or str(error).startswith(_DIED)
 
 
 def slices(
