@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from matplotlib.figure import Figure as Canvas
 
 from benchmark.figures import png
 from benchmark.tables import Figure
+
+_STYLES = ("-", "--", ":")
 
 
 def beside(rows: Sequence[tuple[str, Figure, Figure | None]]) -> bytes:
@@ -39,31 +41,36 @@ def beside(rows: Sequence[tuple[str, Figure, Figure | None]]) -> bytes:
     return png(canvas)
 
 
-def over_steps(rows: Sequence[tuple[str, list[dict[str, Any]]]], score: str) -> bytes:
-    """A score over the steps, mean over the seeds, one line a row that was trained.
+def over_steps(
+    rows: Sequence[tuple[str, list[dict[str, Any]]]], scores: Mapping[str, str]
+) -> bytes | None:
+    """Scores over the steps, means over the seeds, one line a row that was trained.
 
     Arguments:
         rows: name, and lines of ``metrics.jsonl``.
-        score: name of the score.
+        scores: what the figure calls each score, by its name in these lines.
+
+    Returns:
+        One panel for each score; None where no row was trained.
     """
-    canvas = Canvas(figsize=(8.5, 4.2))
-    axis = canvas.subplots()
-    styles = ("-", "--", ":")
-    drawn = 0
-    for name, records in rows:
-        values: dict[int, list[float]] = {}
-        for record in records:
-            if score in record:
-                values.setdefault(record["step"], []).append(100 * record[score])
-        if len(values) < 2:
-            continue
-        steps = sorted(values)
-        means = [np.mean(values[step]) for step in steps]
-        axis.plot(steps, means, styles[drawn // 10 % 3], label=name)
-        drawn += 1
-    axis.set(xlabel="step", ylabel="%", ylim=(0, 102))
-    if drawn:
-        axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(alpha=0.25)
+    trained = [(name, records) for name, records in rows if len(_steps(records)) > 1]
+    if not trained:
+        return None
+    canvas = Canvas(figsize=(1.5 + 4.2 * len(scores), 3.8))
+    panels = canvas.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+    for axis, (score, title) in zip(panels, scores.items(), strict=True):
+        for number, (name, records) in enumerate(trained):
+            steps = _steps(records)
+            means = [100 * np.mean([r[score] for r in records if r["step"] == s]) for s in steps]
+            axis.plot(steps, means, _STYLES[number // 10 % len(_STYLES)], label=name)
+        axis.set(title=title, xlabel="step", ylim=(0, 102))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    panels[0].set_ylabel("%")
+    panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return png(canvas)
+
+
+def _steps(records: list[dict[str, Any]]) -> list[int]:
+    """The steps at which a run was scored."""
+    return sorted({record["step"] for record in records})

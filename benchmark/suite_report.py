@@ -212,10 +212,9 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
         )
         for score in table.scores
     }
-    curves = {
-        score: suite_figures.over_steps([(o.row.name, o.records) for o in outcomes], score)
-        for score in table.scores
-    }
+    curves = suite_figures.over_steps(
+        [(o.row.name, o.records) for o in outcomes], {s: _NAMES[s] for s in table.scores}
+    )
     rows = [
         {
             "name": outcome.row.name,
@@ -237,5 +236,5 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
         rows=rows,
         names=_NAMES,
         pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-        curves={name: base64.b64encode(png).decode() for name, png in curves.items()},
+        curves=None if curves is None else base64.b64encode(curves).decode(),
     )

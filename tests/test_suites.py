@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmark.options import Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.run import RunFolder
+from benchmark.suite_figures import over_steps
 from benchmark.suite_report import Outcome, read_outcome, write_suite
 from benchmark.tables import Figure, Row
 from tests.conftest import children, cli, make_images, refused, refused_at_once, start
@@ -110,6 +113,16 @@ def test_a_suite_is_shown_as_text_csv_latex_and_page(
     assert all(image["alt"] for image in content.images)
     assert "90.00 ± 3.00" in content.words
     assert "the command" in content.words
+
+
+def test_curves_are_of_rows_that_were_trained() -> None:
+    untrained = ("untrained", [{"seed": 0, "step": 0, "r2": 0.1, "mcc": 0.2}])
+    trained = ("trained", [{"seed": 0, "step": s, "r2": 0.1, "mcc": 0.2} for s in (0, 5)])
+    scores = {"r2": "R²", "mcc": "MCC"}
+    assert over_steps([untrained], scores) is None
+    [wide, narrow] = (over_steps([untrained, trained], dict(s)) for s in (scores, [("r2", "R²")]))
+    widths = [Image.open(io.BytesIO(png or b"")).width for png in (wide, narrow)]
+    assert widths[0] > 1.5 * widths[1]  # a panel for each
 
 
 SMALL = ("benchmark", "--suite", "table2", "--scale", "small", "--device", "cpu", "--seeds", 0)
