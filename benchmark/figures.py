@@ -58,6 +58,7 @@ def curves(records: Iterable[dict[str, Any]]) -> bytes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
     middle.set_visible(bool(middle.lines))
+    figure.subplots_adjust(wspace=0.28)
     return png(figure)
 
 

@@ -167,9 +167,10 @@ def _pairs() -> Iterator[Row]:
     model = {"output_space": "box", "loss": "l2"}
     published = {"r2": Figure(96.73, 0.10), "mcc": Figure(98.31, 0.04)}
     nearest = {**_law("normal", 0.1), **model}
-    yield Row("nearest-marginal", {**nearest, "anchor": "marginal"}, published, True)
-    yield Row("nearest-row", {**nearest, "anchor": "row"}, {}, True)
-    yield Row("rendered", {**model, "source": "rendered"}, {}, True)
+    small = {"extent": _SMALL_EXTENT}
+    yield Row("nearest-marginal", {**nearest, "anchor": "marginal"}, published, True, small)
+    yield Row("nearest-row", {**nearest, "anchor": "row"}, {}, True, small)
+    yield Row("rendered", {**model, "source": "rendered"}, {}, True, small)
 
 
 def _kitti() -> Iterator[Row]:
