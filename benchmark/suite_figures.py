@@ -31,8 +31,7 @@ def beside(rows: Sequence[tuple[str, Figure, Figure | None]]) -> bytes:
                 figure.mean, height + shift, xerr=figure.sd, fmt=style, color=colour, markersize=5
             )
     axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    axis.invert_yaxis()
-    axis.set(xlim=(0, 102), xlabel="%")
+    axis.set(xlim=(0, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="%")
     axis.plot([], [], "o", color="C0", label="ours")
     axis.plot([], [], "s", color="0.55", label="paper")
     axis.legend(frameon=False, loc="lower left")
