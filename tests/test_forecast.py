@@ -8,7 +8,7 @@ from benchmark.forecast import Forecast, spell_time
 
 
 def said(steps: int, later: int = 0, slow: bool = False, each: float = 0.0) -> list[str]:
-    forecast, lines = Forecast(steps, later, slow, "choose less"), []
+    forecast, lines = Forecast(steps, later, slow, "less"), []
     for _ in range(min(steps, 30)):
         time.sleep(each)
         forecast.step(lines.append)
