@@ -63,10 +63,13 @@ class ImageSource(Source):
         anchor: Anchor = "row",
     ) -> None:
         self.train, self.test = splits
+        law = conditional if pairs == "nearest" else None
+        if pairs == "rendered":
+            law = _rendered_law(self.train)
         self.settings = ImageSettings(
             pairs=pairs,
             anchor=anchor if pairs == "nearest" else None,
-            conditional=_rendered_law(self.train) if pairs == "rendered" else conditional,
+            conditional=law,
             data=_identities(splits, pairs),
             resolution=self.train.resolution,
         )
