@@ -5,6 +5,7 @@ OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), b
 OUT/checkpoints/seed-K.pt    the last checkpoint
 OUT/representations/seed-K.npy  codes of the test split, N x n
 OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
+OUT/work.jsonl               how long each seed was trained, and on what
 OUT/scores.json              scores of each seed, untrained and trained, mean and SD
 OUT/figures/*.png, OUT/report.html
 OUT/tensorboard/seed-K/      where asked for
@@ -53,6 +54,11 @@ class RunFolder:
         return self.path / "delivered.json"
 
     @property
+    def work(self) -> Path:
+        """How long each seed was trained, and on what."""
+        return self.path / "work.jsonl"
+
+    @property
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"
@@ -88,7 +94,7 @@ class RunFolder:
                     f"{self.path}: expected no run there, found one; add --resume to go on with "
                     "it, or give another --out"
                 )
-            changed = differences(self._read_config(), config)
+            changed = differences(self.read_config(), config)
             if changed:
                 raise ValueError(
                     f"{self.path}: it holds a run with {', '.join(changed)}; give its settings, "
@@ -113,7 +119,12 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
         sweep(self.path, *parts)
 
-    def _read_config(self) -> Config:
+    def read_config(self) -> Config:
+        """The configuration that the run was started with.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
         try:
             return Config.model_validate_json(self.config.read_bytes())
         except ValidationError:

@@ -20,6 +20,7 @@ from benchmark.objective import Objective
 from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source
 from benchmark.tracking import Tracker
+from benchmark.work_log import logged
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ class Training:
         optimizer = self._optimizer(objective)
         step = self._restore(objective, optimizer)
         silent = not ranks.leads
-        with Tracker(self.folder, self.seed, step, self.tensorboard, silent) as tracker:
+        with (
+            logged(self.folder.work, self.seed, device, ranks),
+            Tracker(self.folder, self.seed, step, self.tensorboard, silent) as tracker,
+        ):
             Loop(
                 self.config,
                 self.seed,

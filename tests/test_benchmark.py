@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmark.metrics import score
+from benchmark.work_log import read_work
 from tests.runs import run
 from threedident import Normal, PositivePairs, ThreeDIdent
 
@@ -87,6 +88,11 @@ def test_run_folder_is_complete(finished: Path) -> None:
         scored = [r["step"] for r in records if r["seed"] == seed and "r2" in r]
         assert scored[0] == 0
         assert scored[-1] == 40
+        work = read_work(finished / "work.jsonl", seed)
+        assert work is not None
+        assert 0 < work.seconds < 600
+        assert "1 thread" in work.hardware
+    assert read_work(finished / "work.jsonl", 1) is None
     figures = {path.name for path in (finished / "figures").iterdir()}
     assert figures == {
         "curves.png",

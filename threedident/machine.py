@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import resource
 import signal
 import sys
@@ -18,6 +19,18 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """The processor's model, as the system calls it."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        facts = ""
+    models = (
+        line.partition(":")[2].strip() for line in facts.splitlines() if "model name" in line
+    )
+    return next(models, "") or platform.processor() or platform.machine()
 
 
 def memory_file() -> str:
