@@ -30,6 +30,9 @@ _COMMANDS = {
     "download": _Entry("threedident.exchange.commands:download", "Fetch the published data set."),
     "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),
     "benchmark": _Entry("benchmark.cli:benchmark", "Train encoders, score them, write a report."),
+    "leaderboard": _Entry(
+        "benchmark.leaderboard.cli:leaderboard", "Submit encoders, verify them, show them."
+    ),
 }
 
 

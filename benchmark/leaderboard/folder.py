@@ -1,0 +1,212 @@
+"""The folder of a submission, read with suspicion: known names, plain files, bounded sizes.
+
+FOLDER/submission.json              what it is, see :mod:`benchmark.leaderboard.submission`
+FOLDER/representations_seedK.npy    codes of the test split in order, N x 10, float32
+FOLDER/config_seedK.json            the resolved configuration of the training
+FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, 10) in float32
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.leaderboard.submission import SeedRecord, read_submission
+from benchmark.leaderboard.texts import shown
+from threedident.disk import spell_bytes
+from threedident.factors import FACTORS
+from threedident.storage import is_leftover, sha256
+
+SUBMISSION = "submission.json"
+CODES = len(FACTORS)
+_MOST_JSON = 10**6
+_MOST_ENCODER = 2**29
+_MOST_HEADER = 4096
+
+
+def representations_name(seed: int) -> str:
+    """The file of a seed's codes."""
+    return f"representations_seed{seed}.npy"
+
+
+def config_name(seed: int) -> str:
+    """The file of a seed's configuration."""
+    return f"config_seed{seed}.json"
+
+
+def encoder_name(seed: int) -> str:
+    """The file of a seed's encoder."""
+    return f"encoder_seed{seed}.onnx"
+
+
+class SubmissionFolder:
+    """A submission whose files are the ones that it names; arrays and encoders are read on demand.
+
+    Arguments:
+        path: the folder.
+
+    Attributes:
+        path: the folder.
+        submission: what it says of itself.
+
+    Raises:
+        ValueError: it is no folder, or holds anything that a submission does not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.is_symlink() or not path.is_dir():
+            what = "a link" if path.is_symlink() else "a file" if path.exists() else "nothing"
+            raise ValueError(
+                f"{path}: expected the folder of a submission, found {what}; give one"
+            )
+        self.path = path
+        _require_plain(path)
+        self.submission = read_submission(
+            _read_plain(path / SUBMISSION, _MOST_JSON), str(path / SUBMISSION)
+        )
+        self._check_names()
+
+    def representations(self, record: SeedRecord) -> NDArray[np.float32]:
+        """Codes of the test split of one seed, shape (N, 10).
+
+        Raises:
+            ValueError: the file holds something else, or is not the one that was submitted.
+        """
+        name = representations_name(record.seed)
+        shape = (self.submission.data.n_test, CODES)
+        most = _MOST_HEADER + 4 * shape[0] * shape[1]
+        content = self._digested(name, most, record.digests.representations)
+        return _float32(content, shape, str(self.path / name))
+
+    def encoder(self, record: SeedRecord) -> bytes:
+        """The ONNX file of one seed, not looked into.
+
+        Raises:
+            ValueError: it is not the one that was submitted.
+        """
+        return self._digested(encoder_name(record.seed), _MOST_ENCODER, record.digests.encoder)
+
+    def read_config(self, record: SeedRecord) -> Any:
+        """The configuration of one seed, as JSON gives it.
+
+        Raises:
+            ValueError: it is no JSON, or not the one that was submitted.
+        """
+        name = config_name(record.seed)
+        content = self._digested(name, _MOST_JSON, record.digests.config)
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise ValueError(
+                f"{self.path / name}: expected JSON, found none; write the configuration there"
+            ) from None
+
+    def _check_names(self) -> None:
+        if self.submission.id != self.path.resolve().name:
+            raise ValueError(
+                f"{self.path}: expected a folder named as its id {self.submission.id}, found "
+                f"{shown(self.path.resolve().name)}; rename it"
+            )
+        expected = {SUBMISSION}
+        for record in self.submission.seeds:
+            seed = record.seed
+            expected |= {representations_name(seed), config_name(seed), encoder_name(seed)}
+        found = {entry.name for entry in self.path.iterdir() if not is_leftover(entry)}
+        for name in sorted(found - expected):
+            raise ValueError(
+                f"{self.path}: expected {', '.join(sorted(expected))} alone, found "
+                f"{shown(name)}; take it out"
+            )
+        for name in sorted(expected - found):
+            raise ValueError(f"{self.path / name}: expected a file, found nothing; add it")
+
+    def _digested(self, name: str, most: int, digest: str) -> bytes:
+        content = _read_plain(self.path / name, most)
+        if sha256(content) != digest:
+            raise ValueError(
+                f"{self.path / name}: expected the file of digest {digest[:12]}, found "
+                f"{sha256(content)[:12]}; it is not the one that {SUBMISSION} names"
+            )
+        return content
+
+
+def _read_plain(path: Path, most: int) -> bytes:
+    """The content of a plain file that is no link and no larger than ``most`` bytes.
+
+    Raises:
+        ValueError: it is something else, or larger.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: expected a file, found nothing; add it") from None
+    except OSError as error:
+        raise ValueError(f"{path}: expected a plain file, found {error.strerror}") from None
+    with open(handle, "rb") as file:  # noqa: PTH123
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: expected a plain file, found another kind; replace it")
+        if status.st_size > most:
+            raise ValueError(
+                f"{path}: expected at most {spell_bytes(most)}, found "
+                f"{spell_bytes(status.st_size)}; make it smaller"
+            )
+        return file.read(most)
+
+
+def _require_plain(folder: Path) -> None:
+    """Refuse links, folders and devices before anything is read."""
+    for path in sorted(folder.iterdir()):
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "link" if stat.S_ISLNK(mode) else "folder" if stat.S_ISDIR(mode) else "device"
+            raise ValueError(f"{path}: expected plain files alone, found a {kind}; take it out")
+
+
+def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether by columns, and type of an npy file."""
+    layout: Any = np.lib.format  # untyped
+    if layout.read_magic(stream) == (1, 0):
+        return layout.read_array_header_1_0(stream)  # type: ignore[no-any-return]
+    return layout.read_array_header_2_0(stream)  # type: ignore[no-any-return]
+
+
+def _float32(content: bytes, shape: tuple[int, int], place: str) -> NDArray[np.float32]:
+    """The array of an npy file, whose header is checked before anything is allocated."""
+    stream = io.BytesIO(content)
+    try:
+        found, by_columns, kind = _read_header(stream)
+    except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
+        raise ValueError(
+            f"{place}: expected a plain npy array as numpy.save writes it, found none "
+            f"({type(error).__name__}); save the array again"
+        ) from None
+    if kind.hasobject:
+        raise ValueError(
+            f"{place}: expected numbers, found pickled objects, which are never loaded; save a "
+            "float32 array"
+        )
+    if kind != np.dtype("<f4") or by_columns:
+        order = " by columns" if by_columns else ""
+        raise ValueError(
+            f"{place}: expected float32 in order of rows, found {kind}{order}; save "
+            "numpy.ascontiguousarray(codes, dtype=numpy.float32)"
+        )
+    if found != shape:
+        raise ValueError(
+            f"{place}: expected shape {shape}, a row for each test image, found {found}; give all "
+            "rows and codes"
+        )
+    if len(content) - stream.tell() != 4 * shape[0] * shape[1]:
+        raise ValueError(
+            f"{place}: expected {4 * shape[0] * shape[1]} bytes of codes, found "
+            f"{len(content) - stream.tell()}; save the array again"
+        )
+    return np.frombuffer(content, "<f4", offset=stream.tell()).reshape(shape)

@@ -1,0 +1,130 @@
+"""Images that did not exist when an encoder was trained, drawn as its data set was.
+
+One call of the renderer makes both: a test split of a season's own seed, on which encoders are
+scored, and some rows of the public test split, which the season's secret picks, and for which an
+encoder must give the codes that were submitted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.leaderboard.seasons import Secret
+from benchmark.leaderboard.submission import DataRecord
+from threedident.dataset import ThreeDIdent
+from threedident.latents import sample_raw
+from threedident.storage import npy_bytes, write_bytes
+
+_PUBLIC_ROWS = 64
+
+
+@dataclass(frozen=True)
+class FreshImages:
+    """What a season draws for one data set.
+
+    Arguments:
+        root: the rendered data set: ``test`` is the fresh split, ``train`` the public rows.
+        rows: numbers of the public rows in their own split, shape (K,).
+    """
+
+    root: Path
+    rows: NDArray[np.int64]
+
+    @property
+    def latents(self) -> NDArray[np.float32]:
+        """Of the fresh split, shape (N, 10)."""
+        return ThreeDIdent(self.root, "test").latents
+
+    def images(self, resolution: int) -> NDArray[np.uint8]:
+        """The fresh split, shape (N, H, H, 3)."""
+        return self._images("test", resolution)
+
+    def public_images(self, resolution: int) -> NDArray[np.uint8]:
+        """The public rows, drawn anew, shape (K, H, H, 3)."""
+        return self._images("train", resolution)
+
+    def _images(self, split: str, resolution: int) -> NDArray[np.uint8]:
+        images = ThreeDIdent(self.root, split, resolution=resolution)
+        found = images.images(range(len(images))).permute(0, 2, 3, 1)
+        return np.ascontiguousarray(found.numpy())
+
+
+@contextmanager
+def fresh_images(
+    data: DataRecord, secret: Secret, n: int, keep: Path | None = None
+) -> Iterator[FreshImages]:
+    """Render a season's images for a data set.
+
+    Arguments:
+        data: whose settings they are drawn with.
+        secret: of the season.
+        n: rows of the fresh split.
+        keep: where images of earlier calls are found and those of this one are left; by default
+            in a folder that goes with the context.
+
+    Raises:
+        ValueError: the renderer fails, or is another one than that of the data set.
+    """
+    if keep is not None:
+        yield _drawn(data, secret, n, keep / data.id)
+        return
+    with tempfile.TemporaryDirectory(prefix="threedident-") as scratch:
+        yield _drawn(data, secret, n, Path(scratch) / data.id)
+
+
+def _drawn(data: DataRecord, secret: Secret, n: int, root: Path) -> FreshImages:
+    rows = _public_rows(data, secret)
+    root.mkdir(parents=True, exist_ok=True)
+    latents = root / "public_rows.npy"
+    write_bytes(latents, npy_bytes(sample_raw(data.seed, "test", data.n_test)[rows]))
+    _render(
+        *("--latents", latents, "--n-test", n, "--seed", secret.number("fresh split")),
+        *("--resolution", data.resolution, "--quality", data.quality, "--hue", data.hue_mode),
+        *("--material", data.material, "--device", data.device, "--out", root),
+    )
+    manifest = ThreeDIdent(root, "test").manifest
+    assert manifest is not None
+    if manifest.rendering.fingerprint != data.fingerprint:
+        raise ValueError(
+            f"renderer: expected the fingerprint {data.fingerprint} of {data.id} (Blender "
+            f"{data.blender}), found {manifest.rendering.fingerprint} (Blender "
+            f"{manifest.rendering.blender}); verify with the renderer of the data set"
+        )
+    return FreshImages(root, rows)
+
+
+def _public_rows(data: DataRecord, secret: Secret) -> NDArray[np.int64]:
+    rng = np.random.default_rng(secret.number("public rows"))
+    return np.sort(rng.permutation(data.n_test)[:_PUBLIC_ROWS])
+
+
+def _render(*arguments: object) -> None:
+    """Run the renderer, whose progress goes on to standard error.
+
+    Raises:
+        ValueError: it fails; with its own reason.
+    """
+    command = [sys.executable, "-m", "threedident", "render", *map(str, arguments)]
+    reason = "it says above why"
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("threedident: "):
+                reason = line.removeprefix("threedident: ").strip()
+            else:
+                sys.stderr.write(line)
+    if process.returncode:
+        raise ValueError(
+            f"fresh split: expected it rendered, found that the renderer ended: {reason}"
+        )

@@ -1,0 +1,153 @@
+"""What an encoder's ONNX graph may be: one function of images, without state, chance or escape.
+
+Allowed are the operators named below, all deterministic and without memory. So a graph can
+neither loop, nor draw random numbers, nor call libraries, nor reach for files: not because such
+things are looked for, but because nothing else is let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+_DOMAINS = ("", "ai.onnx")
+_OPERATORS = frozenset(
+    """
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp
+    Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual
+    Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid
+    Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor
+    ArgMax ArgMin CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean
+    ReduceMin ReduceProd ReduceSum ReduceSumSquare TopK
+    Attention Conv ConvTranspose Einsum Gemm MatMul RotaryEmbedding
+    BatchNormalization Dropout GroupNormalization Hardmax InstanceNormalization LRN
+    LayerNormalization LogSoftmax LpNormalization RMSNormalization Softmax
+    AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool
+    AffineGrid Cast CastLike CenterCropPad Concat Constant ConstantOfShape DepthToSpace Expand
+    EyeLike Flatten Gather GatherElements GatherND GridSample Identity OneHot Pad Range Reshape
+    Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose
+    Trilu Unsqueeze
+    """.split()  # noqa: SIM905
+)
+_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")  # and those ...Like
+_BRANCHING = ("If", "Loop", "Scan", "SequenceMap")
+
+
+def require_plain_graph(model: ModelProto) -> None:
+    """Refuse a model that is more than a function of images by allowed operators.
+
+    Raises:
+        ValueError: it is; the message says in what.
+    """
+    for opset in model.opset_import:
+        if opset.domain not in _DOMAINS:
+            raise ValueError(
+                f"expected operators of ONNX alone, found the custom domain {opset.domain!r}"
+            )
+    if model.functions:
+        raise ValueError(
+            f"expected a graph of operators, found the local function "
+            f"{model.functions[0].name!r}; inline it"
+        )
+    if model.training_info:
+        raise ValueError("expected a graph to run, found training information")
+    if model.graph.sparse_initializer:
+        raise ValueError("expected dense weights, found sparse ones")
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise ValueError(
+                f"expected all weights within the file, found external data for {tensor.name!r}"
+            )
+    for node in model.graph.node:
+        _check_node(node)
+
+
+def require_encoder(graph: GraphProto, resolution: int, codes: int) -> None:
+    """Refuse a graph that does not go from images to codes.
+
+    Arguments:
+        graph: of the model.
+        resolution: edge of the images in pixels.
+        codes: how many there must be.
+
+    Raises:
+        ValueError: it does not.
+    """
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    _require_value("input", inputs, TensorProto.UINT8, [None, resolution, resolution, 3])
+    _require_value("output", list(graph.output), TensorProto.FLOAT, [None, codes])
+
+
+def _require_value(
+    kind: str, values: list[ValueInfoProto], element: int, shape: list[int | None]
+) -> None:
+    name = TensorProto.DataType.Name(element).lower()
+    spelled = ", ".join("batch" if edge is None else str(edge) for edge in shape)
+    if len(values) != 1:
+        raise ValueError(f"expected one {kind}, found {len(values)}")
+    tensor = values[0].type.tensor_type
+    edges = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    if tensor.elem_type != element or edges != shape:
+        known = TensorProto.DataType.values()
+        kind_found = tensor.elem_type if tensor.elem_type in known else TensorProto.UNDEFINED
+        found = TensorProto.DataType.Name(kind_found).lower()
+        there = ", ".join("batch" if edge is None else str(edge) for edge in edges)
+        raise ValueError(
+            f"expected the {kind} {name} ({spelled}) with any number in a batch, found {found} "
+            f"({there})"
+        )
+
+
+def _check_node(node: NodeProto) -> None:
+    name = node.op_type
+    if node.domain not in _DOMAINS:
+        raise ValueError(f"expected operators of ONNX alone, found {node.domain}.{name}")
+    if name.removesuffix("Like") in _RANDOM:
+        raise ValueError(f"expected the same codes every time, found the random operator {name}")
+    if name in _BRANCHING:
+        raise ValueError(f"expected a graph without loops and branches, found {name}")
+    if name not in _OPERATORS:
+        raise ValueError(
+            f"expected operators of the list in benchmark/leaderboard/graph.py, found {name}"
+        )
+    if any(attribute.g.node or attribute.graphs for attribute in node.attribute):
+        raise ValueError(f"expected operators without graphs inside, found one in {name}")
+    if name == "BatchNormalization" and (_integer(node, "training_mode") or len(node.output) > 1):
+        raise ValueError(
+            "expected BatchNormalization with the statistics of training, found it in training "
+            "mode; export in eval mode"
+        )
+    if name == "Dropout" and len(node.input) > 2 and node.input[2]:
+        raise ValueError("expected no Dropout in training mode, found a switch for it")
+
+
+def _integer(node: NodeProto, name: str) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == name), 0)
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type in (AttributeProto.TENSOR, AttributeProto.UNDEFINED):
+                yield attribute.t
+            yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield sparse.values
+
+
+def parse(content: bytes) -> ModelProto:
+    """The model in the content of an ONNX file.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's own kinds, which differ between its versions
+        raise ValueError(
+            f"expected an ONNX model, found none ({type(error).__name__}); export it again"
+        ) from None

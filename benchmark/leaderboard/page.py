@@ -1,0 +1,252 @@
+"""The leaderboard as one HTML page that needs no network and runs without JavaScript, too."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from benchmark.leaderboard.board import Board
+from benchmark.leaderboard.entry import LEVELS, Change, Entry
+from benchmark.leaderboard.reproduce import render_command
+from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
+from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
+from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS
+from threedident.factors import LABELS
+
+LEVEL_MEANINGS = {
+    "reported": (
+        "The figures of a paper, copied.",
+        "Nothing was checked here, and images and renderer may differ from ours. Such rows are "
+        "not ranked.",
+    ),
+    "recomputed": (
+        "The official scorer finds the claimed scores in the submitted representations.",
+        "It does not prove that an encoder gives those representations: the test latents are "
+        "public, and can be handed in as codes. Such rows are not ranked.",
+    ),
+    "re-executed": (
+        "We ran the submitted encoder on images that did not exist when it was trained, from a "
+        "seed that was committed to in advance. It gives the submitted representations, and these "
+        "scores on the fresh images.",
+        "It does not prove how the encoder was trained. An encoder that was trained with all "
+        "latents, and claims supervision none, passes: what the supervision column says is the "
+        "submitter's word. Only the level retrained lifts this.",
+    ),
+    "retrained": (
+        "We trained the submitted code again, with the supervision that it claims, and its scores "
+        "on the fresh images are not significantly lower.",
+        "It does not prove that the code is right in everything that its paper says of it.",
+    ),
+}
+_DIGITS = 4
+_MISSING = "\N{EN DASH}"
+
+
+def page(board: Board) -> str:
+    """The page of a board.
+
+    Arguments:
+        board: as :func:`benchmark.leaderboard.board.read_board` gives it.
+    """
+    tracks = standings(board.rows)
+    views = {track: [_view(board, s) for s in members] for track, members in tracks.items()}
+    texts = {name: _read(f"leaderboard.{name}") for name in ("html.j2", "css", "js")}
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = _percent
+    rows = [view for members in views.values() for view in members]
+    return environment.from_string(texts["html.j2"]).render(
+        tracks=views,
+        rows=rows,
+        levels=[level for level in LEVELS if any(row["level"] == level for row in rows)],
+        meanings={level: LEVEL_MEANINGS[level] for level in LEVELS},
+        supervisions=sorted({row["supervision"] for row in rows}),
+        seasons=[season.model_dump(mode="json") for season in board.seasons],
+        changes=_changes(board),
+        seeds=", ".join(map(str, SEEDS)),
+        suspicious=SUSPICIOUS,
+        protocol=PROTOCOL_VERSION,
+        css=texts["css"],
+        js=texts["js"],
+        css_hash=_source_hash(texts["css"]),
+        js_hash=_source_hash(texts["js"]),
+        data=_script_json({"factors": list(LABELS), "rows": rows}),
+    )
+
+
+def _read(name: str) -> str:
+    folder = files("benchmark.leaderboard").joinpath("template")
+    return folder.joinpath(name).read_text(encoding="utf-8")
+
+
+def _source_hash(text: str) -> str:
+    """What a content security policy calls an inline script or style by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _script_json(values: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _percent(spread: dict[str, float | None] | None) -> str:
+    """A score in percent, mean and standard deviation."""
+    if spread is None:
+        return _MISSING
+    assert spread["mean"] is not None
+    mean = f"{100 * spread['mean']:.2f}"
+    return mean if spread["sd"] is None else f"{mean} ± {100 * spread['sd']:.2f}"
+
+
+def _view(board: Board, standing: Standing) -> dict[str, Any]:
+    """What page, exports and scripts know of a row."""
+    row = standing.row
+    shared: dict[str, Any] = {
+        "id": row.id,
+        "method": row.method if not isinstance(row, Entry) else row.submission.method,
+        "track": row.track,
+        "supervision": row.supervision,
+        "level": row.level,
+        "rank": standing.rank,
+        "public": {name: _spread(standing.public(name)) for name in ("r2", "mcc")},
+        "fresh": {name: _spread(standing.fresh(name)) for name in ("r2", "mcc")},
+        "best": standing.rank == 1,
+        "interval": None
+        if standing.interval is None
+        else [round(x, 6) for x in standing.interval],
+        "level_with_best": standing.level_with_best,
+    }
+    if not isinstance(row, Entry):
+        return {
+            **shared,
+            "data": row.data,
+            "paper": row.paper,
+            "code": None,
+            "seeds": str(row.seeds),
+            "gap": None,
+            "suspicious": False,
+            "flags": [],
+            "detail": None,
+            "why": "not ranked: reported, not checked",
+        }
+    found = row.submission
+    gaps = {} if row.verification is None else row.verification.gap
+    return {
+        **shared,
+        "data": found.data.id,
+        "paper": found.paper,
+        "code": found.code,
+        "seeds": str(len(row.scores))
+        if is_complete(row)
+        else f"{len(row.scores)} of {len(SEEDS)}",
+        "why": _why_unranked(standing),
+        "gap": {name: gap.model_dump() for name, gap in gaps.items()} or None,
+        "suspicious": any(gap.suspicious for gap in gaps.values()),
+        "flags": _flags(row),
+        "detail": _detail(board, row),
+    }
+
+
+def _spread(found: Spread | None) -> dict[str, float | None] | None:
+    return None if found is None else found._asdict()
+
+
+def _why_unranked(standing: Standing) -> str:
+    if standing.rank is not None:
+        return ""
+    if standing.row.level == "recomputed":
+        return "not ranked: recomputed, not run on fresh images"
+    return f"not ranked: seeds {', '.join(map(str, SEEDS))} are not all there"
+
+
+def _flags(row: Entry) -> list[str]:
+    submission = row.submission
+    named = {
+        "train latents": submission.uses_train_latents,
+        "external data": submission.external_data,
+        "pretrained": submission.pretrained,
+    }
+    return [name for name, value in named.items() if value]
+
+
+def _detail(board: Board, row: Entry) -> dict[str, Any]:
+    """What is shown of a row on demand."""
+    submission, fresh = row.submission, fresh_scores(row)
+    data = submission.data
+    per_factor = {
+        f"{split} {title}": _mean_per_factor(scores, name)
+        for split, scores in (("fresh", fresh), ("public", row.scores))
+        for title, name in (("R²", "r2_per_factor"), ("MCC", "mcc_per_factor"))
+        if scores
+    }
+    matrix = np.array(row.correlation)
+    order = linear_sum_assignment(-np.abs(matrix))[1]
+    return {
+        "per_factor": per_factor,
+        "correlation": matrix[:, order].round(3).tolist(),
+        "codes": [f"code {code}" for code in order],
+        "facts": _facts(board, row),
+        "reproduce": submission.command,
+        "render": render_command(data),
+    }
+
+
+def _mean_per_factor(scores: Any, name: str) -> list[float]:
+    values = np.mean([getattr(each, name) for each in scores], axis=0)
+    return [float(value) for value in values.round(_DIGITS)]
+
+
+def _facts(board: Board, row: Entry) -> dict[str, str]:
+    submission = row.submission
+    data, first = submission.data, submission.seeds[0]
+    hours = [record.wall_time_s for record in submission.seeds if record.wall_time_s is not None]
+    facts = {
+        "submitted": f"{submission.date} by {submission.submitter or 'unnamed'}",
+        "licence": submission.licence or "not stated",
+        "data set": f"{data.id}: {data.n_train} train and {data.n_test} test images of "
+        f"{data.resolution} px, quality {data.quality}, hue mode {data.hue_mode}, space "
+        f"{data.space}",
+        "digests": f"train {data.digests.train[:12]}, test {data.digests.test[:12]}",
+        "renderer": f"Blender {data.blender} on {data.device}, fingerprint {data.fingerprint}",
+        "protocol": f"version {submission.protocol_version}, schema {row.schema_version}",
+        "steps": f"{first.steps}, on {first.hardware or 'hardware not stated'}",
+    }
+    if hours:
+        facts["wall time"] = f"{np.mean(hours) / 60:.1f} min a seed"
+    if row.verification is not None:
+        season = board.season(row)
+        name = f"season {season.name}" if season else "a trial, whose seed was not committed to"
+        facts["verified"] = f"{row.verification.date} on {row.verification.rows} images, {name}"
+        facts["commitment"] = row.verification.commitment
+    return facts
+
+
+def _changes(board: Board) -> list[dict[str, str]]:
+    """The change log, the latest first: arrivals, checks, removals and corrections."""
+    found = [_logged(change) for change in board.changes]
+    for row in board.rows:
+        if isinstance(row, Entry):
+            when = row.verification.date if row.verification else row.submission.date
+            found.append(_line(str(when), row.id, "added", f"as {row.level}"))
+        else:
+            found.append(_line(row.id[:10], row.id, "added", "as reported"))
+    return sorted(found, key=lambda change: (change["date"], change["entry"]), reverse=True)
+
+
+def _logged(change: Change) -> dict[str, str]:
+    return _line(str(change.date), change.entry, change.change, change.reason)
+
+
+def _line(date: str, entry: str, change: str, reason: str) -> dict[str, str]:
+    return {"date": date, "entry": entry, "change": change, "reason": reason}

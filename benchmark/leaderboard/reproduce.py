@@ -1,0 +1,77 @@
+"""The commands that draw a data set and train on it again, from records alone."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from benchmark.config import Config, ImageSettings
+from benchmark.leaderboard.submission import SEEDS, DataRecord
+from benchmark.objective import SUPERVISED
+from benchmark.options import Options
+
+_HOME = Path("data")
+
+
+def reproduce_command(config: Config, data: DataRecord) -> str:
+    """What renders a data set, trains the seeds 0, 1 and 2 on it, and scores them.
+
+    Arguments:
+        config: of the runs.
+        data: what they were trained on.
+    """
+    train = shlex.join(["threedident", "benchmark", *_options(config, data).arguments()])
+    return f"{render_command(data, _positives(config))} && {train}"
+
+
+def render_command(data: DataRecord, positives: str | None = None) -> str:
+    """What renders a data set.
+
+    Arguments:
+        data: its record.
+        positives: the conditional of positives to be rendered beside it, such as ``normal:0.1``.
+    """
+    usual = {"--quality": "standard", "--hue": "wrapped", "--material": "rubber", "--seed": "0"}
+    given = {
+        "--n": str(data.n_train),
+        "--n-test": str(data.n_test),
+        "--resolution": str(data.resolution),
+        "--quality": data.quality,
+        "--hue": data.hue_mode,
+        "--material": data.material,
+        "--seed": str(data.seed),
+        "--device": data.device,
+        "--out": str(_HOME / data.id),
+    }
+    words = ["threedident", "render"]
+    for name, value in given.items():
+        if usual.get(name) != value:
+            words += [name, value]
+    return shlex.join([*words, *(["--pairs", positives] if positives else [])])
+
+
+def _positives(config: Config) -> str | None:
+    source = config.source
+    assert isinstance(source, ImageSettings)
+    if source.pairs != "rendered" or source.conditional is None:
+        return None
+    return f"{source.conditional.name}:{source.conditional.sigma:g}"
+
+
+def _options(config: Config, data: DataRecord) -> Options:
+    """The options that resolve to a configuration."""
+    source = config.source
+    assert isinstance(source, ImageSettings)
+    law = source.conditional if source.pairs == "nearest" else None
+    shared = ("encoder", "loss", "output_space", "extent", "temperature", "symmetric")
+    others = ("learned_scales", "steps", "batch_size", "learning_rate", "schedule", "warmup")
+    return Options(
+        **{name: getattr(config, name) for name in (*shared, *others, "precision")},
+        source="nearest" if config.loss == SUPERVISED else source.pairs or "nearest",
+        data=_HOME / data.id,
+        resolution=None if source.resolution == data.resolution else source.resolution,
+        anchor=source.anchor,
+        conditional=None if law is None else law.name,
+        sigma=None if law is None else law.sigma,
+        seeds=SEEDS,
+    )

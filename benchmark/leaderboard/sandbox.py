@@ -1,0 +1,174 @@
+"""Codes of a stranger's encoder, from a process of its own that can do nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threedident.disk import spell_bytes
+
+_PACKAGES = ("onnx", "onnxruntime")
+_STARTUP_SECONDS = 60
+_AGREEMENT = 1e-4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an encoder may take.
+
+    Arguments:
+        seconds: wall time, over all that it is asked for at once.
+        memory: bytes, beside those that the process has before it is read.
+    """
+
+    seconds: int = 600
+    memory: int = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way through all images.
+
+    Arguments:
+        batch: images at once.
+        order: of the rows; None for their own.
+    """
+
+    batch: int
+    order: Sequence[int] | None = None
+
+
+def execute(
+    model: bytes,
+    images: NDArray[np.uint8],
+    codes: int,
+    passes: Sequence[Pass],
+    name: str,
+    limits: Limits = Limits(),
+) -> list[NDArray[np.float32]]:
+    """Codes of every pass, in the order of the images, each of shape (N, codes).
+
+    Arguments:
+        model: content of an ONNX file.
+        images: shape (N, H, H, 3).
+        codes: how many it must give for an image.
+        passes: ways through the images.
+        name: what messages call the model.
+        limits: of time and memory.
+
+    Raises:
+        ValueError: it is not fit to be run, fails, or passes a limit.
+    """
+    require_packages("onnx", "onnxruntime")
+    request = {
+        "model_bytes": len(model),
+        "images": len(images),
+        "resolution": images.shape[1],
+        "codes": codes,
+        "passes": [
+            {"batch": p.batch, "order": None if p.order is None else list(p.order)} for p in passes
+        ],
+        "memory": limits.memory,
+        "seconds": limits.seconds,
+    }
+    content = b"".join((json.dumps(request).encode(), b"\n", model, images.tobytes()))
+    found = _answer(content, name, limits)
+    header, _, body = found.partition(b"\n")
+    said = json.loads(header)
+    if "refused" in said:
+        raise ValueError(f"{name}: {said['refused']}")
+    return list(np.frombuffer(body, np.float32).reshape(len(passes), *said["shape"]))
+
+
+def agreeing_codes(
+    model: bytes,
+    images: NDArray[np.uint8],
+    codes: int,
+    name: str,
+    limits: Limits = Limits(),
+) -> NDArray[np.float32]:
+    """Codes that do not depend on what else is in the batch, shape (N, codes).
+
+    Arguments:
+        model: content of an ONNX file.
+        images: shape (N, H, H, 3).
+        codes: how many it must give for an image.
+        name: what messages call the model.
+        limits: of time and memory.
+
+    Raises:
+        ValueError: batches of 1, of 64, and of 64 shuffled images do not agree within 1e-4 of the
+            codes' standard deviation (of 1 where that is less), or as :func:`execute` does.
+    """
+    shuffled = np.random.default_rng(len(images)).permutation(len(images)).tolist()
+    ways = {"64 shuffled": Pass(64, shuffled), "1": Pass(1)}
+    whole, *others = execute(model, images, codes, [Pass(64), *ways.values()], name, limits)
+    scale = np.maximum(whole.std(axis=0), 1.0)
+    for way, other in zip(ways, others, strict=True):
+        apart = float((np.abs(other - whole) / scale).max())
+        if apart > _AGREEMENT:
+            raise ValueError(
+                f"{name}: expected codes that depend on their own image alone, found those of "
+                f"batches of 64 and of {way} apart by {apart:.2g}, more than {_AGREEMENT:g}; "
+                "export in eval mode"
+            )
+    return whole
+
+
+def require_packages(*names: str) -> None:
+    """Refuse early where packages of the extra ``leaderboard`` are missing.
+
+    Raises:
+        ValueError: they are.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ValueError(
+                f"leaderboard: expected the package {name}, found none; "
+                'pip install "threedident[leaderboard]"'
+            )
+
+
+def _answer(content: bytes, name: str, limits: Limits) -> bytes:
+    command = [sys.executable, "-m", "benchmark.leaderboard.executor", str(os.getpid())]
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+    )
+    try:
+        found, said = child.communicate(content, timeout=_STARTUP_SECONDS + limits.seconds)
+    except subprocess.TimeoutExpired:
+        raise ValueError(
+            f"{name}: expected codes within {limits.seconds} s, found none; give --time-limit "
+            "where the encoder is just slow"
+        ) from None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+    if child.returncode == -signal.SIGXCPU:
+        raise ValueError(
+            f"{name}: expected less processor time than {limits.seconds} s of every core, found "
+            "it used up; give --time-limit where the encoder is just slow"
+        )
+    if child.returncode:
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        reason = last[0][:200] if last else f"signal {-child.returncode}"
+        raise ValueError(
+            f"{name}: expected an encoder that runs within {spell_bytes(limits.memory)} of "
+            f"memory, found its process ended ({reason})"
+        )
+    return found

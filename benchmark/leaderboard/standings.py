@@ -1,0 +1,97 @@
+"""Who stands where: rows by track, ranked within it, and set against the best.
+
+Rows are ranked by the mean over seeds of MCC on the fresh split, where they were re-executed and
+have all seeds; the rest is shown, but not ranked. Tracks never mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.leaderboard.entry import Entry, Row, SeedScores
+from benchmark.leaderboard.statistics import Spread, difference_interval, spread
+from benchmark.leaderboard.submission import SEEDS
+
+RANKED_BY = "mcc"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A row and its place.
+
+    Arguments:
+        row: of the board.
+        rank: from 1; None for rows that are not ranked.
+        interval: the 95 % confidence interval of its fresh MCC minus that of the best row; None
+            for the best itself and for rows that are not ranked.
+    """
+
+    row: Row
+    rank: int | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def level_with_best(self) -> bool:
+        """Whether it is not significantly different from the best row."""
+        return self.interval is not None and self.interval[0] <= 0.0 <= self.interval[1]
+
+    def public(self, name: str) -> Spread | None:
+        """Mean and spread of a score on the public test split."""
+        if isinstance(self.row, Entry):
+            return _spread(self.row.scores, name)
+        figure = getattr(self.row, name)
+        return None if figure is None else Spread(figure.mean, figure.sd)
+
+    def fresh(self, name: str) -> Spread | None:
+        """Mean and spread of a score on the fresh split, where there is one."""
+        scores = fresh_scores(self.row)
+        return _spread(scores, name) if scores else None
+
+
+def standings(rows: Sequence[Row]) -> dict[str, list[Standing]]:
+    """Every track's rows: ranked ones in order, then the others by their public score."""
+    tracks: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.track, row.id)):
+        tracks.setdefault(row.track, []).append(row)
+    return {track: _ranked(members) for track, members in tracks.items()}
+
+
+def fresh_scores(row: Row) -> tuple[SeedScores, ...]:
+    """Scores on the fresh split by seed; none for rows that were not re-executed."""
+    if not isinstance(row, Entry) or row.verification is None:
+        return ()
+    return row.verification.fresh
+
+
+def is_complete(row: Row) -> bool:
+    """Whether all seeds are there."""
+    return isinstance(row, Entry) and len(row.scores) == len(SEEDS)
+
+
+def _ranked(rows: Sequence[Row]) -> list[Standing]:
+    ranked = [row for row in rows if is_complete(row) and fresh_scores(row)]
+    ranked.sort(key=_rank_score, reverse=True)
+    found = []
+    for i, row in enumerate(ranked):
+        interval = None if i == 0 else difference_interval(_values(row), _values(ranked[0]))
+        found.append(Standing(row, i + 1, interval))
+    others = [Standing(row) for row in rows if row not in ranked]
+    return found + sorted(others, key=_public_order)
+
+
+def _values(row: Row) -> list[float]:
+    return [getattr(scores, RANKED_BY) for scores in fresh_scores(row)]
+
+
+def _rank_score(row: Row) -> float:
+    return spread(_values(row)).mean
+
+
+def _public_order(standing: Standing) -> float:
+    found = standing.public(RANKED_BY) or standing.public("r2")
+    return 0.0 if found is None else -found.mean
+
+
+def _spread(scores: Sequence[SeedScores], name: str) -> Spread:
+    return spread([getattr(each, name) for each in scores])

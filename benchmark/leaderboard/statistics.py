@@ -1,0 +1,111 @@
+"""What may be said of a few seeds and a few hundred images, and how surely.
+
+- Spread over seeds: mean and sample standard deviation.
+- Difference of two rows: Welch's t interval over seeds, which takes their variances as unequal.
+- Public minus fresh: the public score is that of random subsets of the public rows as large as
+  the fresh split, since R^2 fitted on fewer rows is lower. Its standard error is the spread of
+  such subsets, which say how a score varies with the images that happen to be drawn.
+
+References:
+    The generalization of "Student's" problem when several different population variances are
+    involved, Welch, 1947, https://doi.org/10.1093/biomet/34.1-2.28
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from benchmark.metrics import Scores, score
+
+CONFIDENCE = 0.95
+SUSPICIOUS = 3.0
+SCORES = ("r2", "mcc")
+_SUBSETS = 100
+
+
+class Spread(NamedTuple):
+    """Mean and sample standard deviation over seeds; None for that of one seed."""
+
+    mean: float
+    sd: float | None
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Of the values of all seeds."""
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(float(np.mean(values)), sd)
+
+
+def difference_interval(row: Sequence[float], best: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % confidence interval of the mean of ``row`` minus that of ``best``.
+
+    Arguments:
+        row: values of one row, by seed.
+        best: values of the other.
+
+    Returns:
+        Lower and upper end; None where a row has but one seed.
+    """
+    if min(len(row), len(best)) < 2:
+        return None
+    variances = [float(np.var(values, ddof=1)) / len(values) for values in (row, best)]
+    difference, total = float(np.mean(row) - np.mean(best)), sum(variances)
+    if total == 0.0:
+        return difference, difference
+    freedom = total**2 / sum(
+        variance**2 / (len(values) - 1)
+        for variance, values in zip(variances, (row, best), strict=True)
+    )
+    reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total)
+    return difference - reach, difference + reach
+
+
+class Gap(NamedTuple):
+    """How far a score fell from the public split to the fresh one.
+
+    Arguments:
+        difference: public minus fresh, mean over seeds.
+        standard_error: of the difference, from the rows drawn.
+    """
+
+    difference: float
+    standard_error: float
+
+
+Codes = Sequence[NDArray[np.float32]]
+
+
+def public_minus_fresh(
+    public: tuple[NDArray[np.float32], Codes], fresh: tuple[NDArray[np.float32], Codes]
+) -> dict[str, Gap]:
+    """The gap of every score of :data:`SCORES`.
+
+    Arguments:
+        public: latents (N, n) and the codes (N, n) of every seed.
+        fresh: the same of the fresh split.
+    """
+    (z, codes), (fresh_z, fresh_codes) = public, fresh
+    size = min(len(fresh_z), len(z) // 2)
+    rng = np.random.default_rng(0)
+    here = np.array([_means(z, codes, rng, size) for _ in range(_SUBSETS)])
+    count = _SUBSETS if len(fresh_z) > size else 1
+    there = np.array([_means(fresh_z, fresh_codes, rng, size) for _ in range(count)])
+    within = 1.0 - size / len(z)  # subsets share rows, and vary less for it
+    error = here.std(axis=0, ddof=1) * math.sqrt((1.0 + size / len(z)) / within)
+    apart = here.mean(axis=0) - there.mean(axis=0)
+    return {name: Gap(float(apart[i]), float(error[i])) for i, name in enumerate(SCORES)}
+
+
+def _means(
+    z: NDArray[np.float32], codes: Codes, rng: np.random.Generator, size: int
+) -> list[float]:
+    """Scores of a random subset of rows, mean over seeds."""
+    rows = rng.permutation(len(z))[:size]
+    found: list[Scores] = [score(z[rows], each[rows]) for each in codes]
+    return [float(np.mean([getattr(scores, name) for scores in found])) for name in SCORES]

@@ -1,0 +1,285 @@
+"""What a submission says of itself: ``submission.json``."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
+
+from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown
+from threedident.manifest import MOST_PIXELS, Manifest
+from threedident.storage import MOST_ROWS
+
+SCHEMA_VERSION = 1
+PROTOCOL_VERSION = 1
+SEEDS = (0, 1, 2)  # fixed in advance, so that none can be picked afterwards
+
+Supervision = Literal["none", "pairs", "augmentations", "full"]
+
+_ID = r"\d{4}-\d{2}-\d{2}_[a-z0-9]+(-[a-z0-9]+)*"
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Correlation = Annotated[float, Field(ge=0, le=1)]
+EntryId = Annotated[str, Field(pattern=f"^{_ID}$", max_length=80)]
+
+
+class Model(BaseModel):
+    """A frozen record without other fields and without NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Claim(Model):
+    """Scores on the test split, as the submitter computed them.
+
+    Arguments:
+        r2: mean R^2 over the factors.
+        mcc: mean correlation coefficient, Pearson.
+        mcc_spearman: the same of ranks.
+    """
+
+    r2: Annotated[float, Field(le=1)]
+    mcc: _Correlation
+    mcc_spearman: _Correlation
+
+
+class FileDigests(Model):
+    """SHA-256 of the files of one seed."""
+
+    representations: _Digest
+    config: _Digest
+    encoder: _Digest
+
+
+class SeedRecord(Model):
+    """One training.
+
+    Arguments:
+        seed: of :data:`SEEDS`.
+        steps: optimiser steps.
+        digests: of its files.
+        claim: its scores.
+        hardware: what it was trained on, in words.
+        wall_time_s: how long, in seconds.
+    """
+
+    seed: Annotated[int, Field(ge=0)]
+    steps: Annotated[int, Field(ge=0)]
+    digests: FileDigests
+    claim: Claim
+    hardware: LongText | None = None
+    wall_time_s: Annotated[float, Field(ge=0)] | None = None
+
+
+class SplitDigests(Model):
+    """What identifies the images of both splits: the ``sums`` of their manifests."""
+
+    train: _Digest
+    test: _Digest
+
+
+class DataRecord(Model):
+    """The data set that was trained on and is scored on, from its manifests.
+
+    Arguments:
+        id: its name here, which follows from the rest.
+        hue_mode: how hue angles become colours.
+        space: of the latents.
+        material: of the object and the ground.
+        seed: of all latents.
+        n_train: rows of the train split.
+        n_test: rows of the test split.
+        resolution: edge of the images as rendered, in pixels.
+        quality: of rendering.
+        device: what Cycles computed on.
+        blender: its version.
+        fingerprint: of the renderer.
+        digests: of both splits' images.
+    """
+
+    id: str
+    hue_mode: Literal["wrapped", "published"]
+    space: Literal["box"]
+    material: Literal["rubber", "metal"]
+    seed: Annotated[int, Field(ge=0)]
+    n_train: Annotated[int, Field(gt=0, le=MOST_ROWS)]
+    n_test: Annotated[int, Field(ge=4, le=MOST_ROWS)]
+    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    quality: Literal["paper", "standard", "draft"]
+    device: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
+    blender: Annotated[str, Field(pattern=r"^[0-9.]{1,20}$")]
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    digests: SplitDigests
+
+    @model_validator(mode="after")
+    def _check_id(self) -> DataRecord:
+        if self.id != self.name():
+            raise ValueError(
+                f"expected the id {self.name()}, which follows from the settings, found "
+                f"{shown(self.id)}; correct one of them"
+            )
+        return self
+
+    def name(self) -> str:
+        """The id that follows from the settings: what is as usual is left out."""
+        parts = [
+            "3dident",
+            "" if self.hue_mode == "wrapped" else f"{self.hue_mode}-hue",
+            "" if self.material == "rubber" else self.material,
+            "" if self.quality == "standard" else self.quality,
+            f"{self.resolution}px",
+            f"{self.n_train // 1000}k" if self.n_train % 1000 == 0 else str(self.n_train),
+            "" if self.seed == 0 else f"seed{self.seed}",
+        ]
+        return "-".join(part for part in parts if part)
+
+
+class Submission(Model):
+    """``submission.json``.
+
+    Arguments:
+        schema_version: of this file.
+        protocol_version: of scoring; 1 is the held-out protocol in eval mode.
+        id: the folder's name, ``<date>_<slug>``.
+        date: of the submission.
+        method: its name.
+        paper: where it is described.
+        code: where it can be had.
+        licence: of the encoder and the representations, as an SPDX identifier.
+        submitter: who answers for it.
+        supervision: what training knew beside images: ``none``, positive ``pairs`` that the
+            latents made, ``augmentations``, or the latents themselves, ``full``.
+        uses_train_latents: whether training read latents, as targets or to find pairs.
+        external_data: whether it saw images beside the train split.
+        pretrained: whether it began with weights from elsewhere.
+        command: how to train it again.
+        data: the data set.
+        input_resolution: edge of the images that the encoder takes, in pixels; larger ones are
+            made smaller as ``ThreeDIdent(resolution=...)`` does.
+        seeds: in order, all that there are.
+    """
+
+    schema_version: Literal[1]
+    protocol_version: Literal[1]
+    id: EntryId
+    date: datetime.date
+    method: Text
+    paper: Link | None = None
+    code: Link | None = None
+    licence: Text | None = None
+    submitter: Text | None = None
+    supervision: Supervision
+    uses_train_latents: bool
+    external_data: bool
+    pretrained: bool
+    command: LongText
+    data: DataRecord
+    input_resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    seeds: Annotated[tuple[SeedRecord, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Submission:
+        if not self.id.startswith(f"{self.date}_"):
+            raise ValueError(
+                f"expected an id that begins with the date {self.date}, found {self.id}"
+            )
+        found = tuple(record.seed for record in self.seeds)
+        if found != SEEDS[: len(found)]:
+            raise ValueError(
+                f"expected the seeds {', '.join(map(str, SEEDS))} from the first on, found "
+                f"{', '.join(map(str, found))}; train those that are missing"
+            )
+        if self.input_resolution > self.data.resolution:
+            raise ValueError(
+                f"expected an input_resolution of at most {self.data.resolution}, that of the "
+                f"images, found {self.input_resolution}"
+            )
+        if self.supervision == "full" and not self.uses_train_latents:
+            raise ValueError(
+                "expected uses_train_latents true with supervision full, found false; correct one"
+            )
+        return self
+
+    def content(self) -> bytes:
+        """The content of its file."""
+        return (self.model_dump_json(indent=2, exclude_none=True) + "\n").encode()
+
+    @property
+    def track(self) -> str:
+        """What rows must share to be compared."""
+        return track_name(self.data.id, self.supervision)
+
+
+def track_name(data: str, supervision: str) -> str:
+    """The track of a data set and a kind of supervision."""
+    return f"{data} / {supervision}"
+
+
+def describe_data(train: Manifest, test: Manifest) -> DataRecord:
+    """The record of a data set from the manifests of its splits.
+
+    Raises:
+        ValueError: it is not one whose latents can be drawn anew.
+    """
+    for manifest in (train, test):
+        origin = manifest.origin
+        if origin.seed is None or origin.rows or origin.space != "box" or origin.fixed:
+            raise ValueError(
+                f"data: expected latents drawn from the box by a seed, found others in the "
+                f"{manifest.split} split; render a data set without --latents, --space and --fix"
+            )
+    rendering, seed = test.rendering, test.origin.seed
+    if train.origin.seed != seed:
+        raise ValueError(
+            f"data: expected one seed for both splits, found {train.origin.seed} for train and "
+            f"{seed} for test; render one data set"
+        )
+    values: dict[str, Any] = {
+        **rendering.model_dump(exclude={"annotations"}),
+        "space": "box",
+        "seed": seed,
+        "n_train": train.n,
+        "n_test": test.n,
+        "digests": {"train": train.digests.sums, "test": test.digests.sums},
+    }
+    name = DataRecord.model_construct(**values, id="").name()
+    return DataRecord(id=name, **values)
+
+
+def read_submission(content: bytes, place: str) -> Submission:
+    """The submission in a file's content.
+
+    Arguments:
+        content: JSON.
+        place: what messages call it.
+
+    Raises:
+        ValueError: it is none, or one of another version.
+    """
+    check_version(content, place)
+    try:
+        return Submission.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(
+            f"{place}: expected a submission of schema version {SCHEMA_VERSION}, but "
+            f"{explained(error)}"
+        ) from None
+
+
+def check_version(content: bytes, place: str) -> None:
+    """Refuse JSON that is damaged or of another schema version.
+
+    Raises:
+        ValueError: it is.
+    """
+    try:
+        values = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{place}: expected JSON, found none ({error}); write it again") from None
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ValueError(
+            f"{place}: expected schema version {SCHEMA_VERSION}, found {version}, which is newer; "
+            "upgrade threedident"
+        )

@@ -1,0 +1,159 @@
+"""Verify a submission: its encoders, run by us on images that did not exist when they learned.
+
+What is asked of every encoder:
+
+- codes do not depend on what else is in a batch;
+- for rows of the public test split that the secret picks, and that are drawn anew, it gives the
+  representations that were submitted: those are its own, and in order;
+- on the fresh split it is scored, and the fall from the public score is set against what chance
+  explains.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.leaderboard.check import TOLERANCE, Checked
+from benchmark.leaderboard.entry import GapRecord, SeedScores, Verification, rounded
+from benchmark.leaderboard.folder import CODES, encoder_name, representations_name
+from benchmark.leaderboard.fresh import FreshImages
+from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute
+from benchmark.leaderboard.seasons import Secret
+from benchmark.leaderboard.statistics import difference_interval, public_minus_fresh
+from benchmark.metrics import score
+from threedident.factors import LABELS
+
+_UNEXPLAINED = 0.01
+
+Codes = list[NDArray[np.float32]]
+
+
+def verify(
+    checked: Checked,
+    fresh: FreshImages,
+    secret: Secret,
+    limits: Limits,
+    retrained: Checked | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> Verification:
+    """What a fresh split says of a submission.
+
+    Arguments:
+        checked: the submission.
+        fresh: images of the season.
+        secret: of the season.
+        limits: of time and memory for each encoder.
+        retrained: what we got when we trained its code again, as a submission of its own.
+        between: called after every encoder.
+
+    Raises:
+        ValueError: an encoder is not what was submitted, or training its code again gives
+            something else.
+    """
+    codes = _fresh_codes(checked, fresh, limits, between)
+    latents = fresh.latents
+    gaps = public_minus_fresh((checked.latents, checked.codes), (latents, codes))
+    scores = _scores(checked, latents, codes)
+    again = None
+    if retrained is not None:
+        again = _scores(retrained, latents, _fresh_codes(retrained, fresh, limits, between))
+        _require_same_training(checked, retrained, scores, again)
+    return Verification(
+        level="re-executed" if again is None else "retrained",
+        date=datetime.datetime.now(datetime.UTC).date(),
+        commitment=secret.commitment,
+        public_key=secret.public_key,
+        rows=len(latents),
+        fingerprint=checked.folder.submission.data.fingerprint,
+        tolerance=TOLERANCE,
+        fresh=scores,
+        gap={
+            "r2": GapRecord.model_validate(_rounded_gap(*gaps["r2"])),
+            "mcc": GapRecord.model_validate(_rounded_gap(*gaps["mcc"])),
+        },
+        retrained=again,
+    )
+
+
+def _rounded_gap(difference: float, standard_error: float) -> dict[str, float]:
+    """A gap as entries keep it."""
+    return {"difference": rounded(difference), "standard_error": rounded(standard_error)}
+
+
+def _fresh_codes(
+    checked: Checked, fresh: FreshImages, limits: Limits, between: Callable[[], None]
+) -> Codes:
+    """Codes of the fresh split by every seed's encoder, each of shape (N, 10)."""
+    folder, found = checked.folder, []
+    edge = folder.submission.input_resolution
+    images, public = fresh.images(edge), fresh.public_images(edge)
+    for record, codes in zip(folder.submission.seeds, checked.codes, strict=True):
+        name = str(folder.path / encoder_name(record.seed))
+        model = folder.encoder(record)
+        [given] = execute(model, public, CODES, [Pass(64)], name, limits)
+        submitted = folder.path / representations_name(record.seed)
+        _require_own(given, codes, fresh.rows, name, str(submitted))
+        found.append(agreeing_codes(model, images, CODES, name, limits))
+        between()
+    return found
+
+
+def _require_own(
+    given: NDArray[np.float32],
+    codes: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    name: str,
+    submitted: str,
+) -> None:
+    """Refuse representations that the encoder does not give."""
+    apart = ((given.astype(np.float64) - codes[rows]) ** 2).mean(axis=0)
+    unexplained = float((apart / np.maximum(codes.var(axis=0, dtype=np.float64), 1e-12)).max())
+    if unexplained > _UNEXPLAINED:
+        raise ValueError(
+            f"{name}: expected the codes of {submitted} for {len(rows)} rows of the public test "
+            f"split, drawn anew, found others (they miss {min(unexplained, 1.0):.0%} or more of a "
+            "code's variance); submit the representations that this encoder gives, in order"
+        )
+
+
+def _scores(
+    checked: Checked, latents: NDArray[np.float32], codes: Codes
+) -> tuple[SeedScores, ...]:
+    records = checked.folder.submission.seeds
+    return tuple(
+        SeedScores.of(record.seed, score(latents, each, labels=LABELS))
+        for record, each in zip(records, codes, strict=True)
+    )
+
+
+def _require_same_training(
+    checked: Checked,
+    retrained: Checked,
+    submitted: Sequence[SeedScores],
+    again: Sequence[SeedScores],
+) -> None:
+    """Refuse a submission that its own code, trained by us, does not reach."""
+    asked, given = checked.folder.submission, retrained.folder.submission
+    for field in ("data", "supervision", "uses_train_latents", "external_data", "pretrained"):
+        if getattr(asked, field) != getattr(given, field):
+            raise ValueError(
+                f"--retrained: expected a training with the {field} of {asked.id}, found another; "
+                "train its code as it is described"
+            )
+    for name in ("r2", "mcc"):
+        ours, theirs = ([getattr(s, name) for s in scores] for scores in (again, submitted))
+        interval = difference_interval(ours, theirs)
+        if interval is None:
+            raise ValueError(
+                "--retrained: expected two seeds at least of both, found one; train more"
+            )
+        if interval[1] < -TOLERANCE:
+            raise ValueError(
+                f"--retrained: expected the fresh {name} of {asked.id}, {np.mean(theirs):.4f}, "
+                f"found {np.mean(ours):.4f} from its code, significantly less; it stays "
+                "re-executed"
+            )
