@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,18 @@ def refused_at_once(*arguments: object) -> str:
         main([str(argument) for argument in arguments])
     assert ended.value.code == 2
     return only_line(stderr.getvalue())
+
+
+def done_at_once(*arguments: object) -> str:
+    """What the command line prints when it is run to its end in this process."""
+    with (
+        redirect_stdout(io.StringIO()) as stdout,
+        redirect_stderr(io.StringIO()) as stderr,
+        pytest.raises(SystemExit) as ended,
+    ):
+        main([str(argument) for argument in arguments])
+    assert ended.value.code == 0, stderr.getvalue()
+    return stdout.getvalue()
 
 
 def only_line(stderr: str) -> str:

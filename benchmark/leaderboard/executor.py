@@ -114,15 +114,17 @@ def lock_down(memory: int, seconds: int) -> None:
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         memory += pages * resource.getpagesize()
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    processor = int(spent.ru_utime + spent.ru_stime) + 1 + seconds * (os.cpu_count() or 1)
     limits = {
         resource.RLIMIT_NOFILE: 0,  # for new ones: those that are open stay so
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: seconds * (os.cpu_count() or 1),
         resource.RLIMIT_AS: memory,
     }
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 1))  # a signal, then the end
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:

@@ -209,7 +209,8 @@ def _mean_per_factor(scores: Any, name: str) -> list[float]:
 
 def _facts(board: Board, row: Entry) -> dict[str, str]:
     submission = row.submission
-    data, first = submission.data, submission.seeds[0]
+    data = submission.data
+    hardware = dict.fromkeys(r.hardware for r in submission.seeds if r.hardware is not None)
     hours = [record.wall_time_s for record in submission.seeds if record.wall_time_s is not None]
     facts = {
         "submitted": f"{submission.date} by {submission.submitter or 'unnamed'}",
@@ -220,7 +221,7 @@ def _facts(board: Board, row: Entry) -> dict[str, str]:
         "digests": f"train {data.digests.train[:12]}, test {data.digests.test[:12]}",
         "renderer": f"Blender {data.blender} on {data.device}, fingerprint {data.fingerprint}",
         "protocol": f"version {submission.protocol_version}, schema {row.schema_version}",
-        "steps": f"{first.steps}, on {first.hardware or 'hardware not stated'}",
+        "steps": f"{submission.seeds[0].steps}, on {' and '.join(hardware) or 'unknown hardware'}",
     }
     if hours:
         facts["wall time"] = f"{np.mean(hours) / 60:.1f} min a seed"

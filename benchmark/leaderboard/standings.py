@@ -50,11 +50,15 @@ class Standing:
 
 
 def standings(rows: Sequence[Row]) -> dict[str, list[Standing]]:
-    """Every track's rows: ranked ones in order, then the others by their public score."""
+    """Every track's rows: ranked ones in order, then the others by their public score.
+
+    Tracks come by name, those with ranked rows first.
+    """
     tracks: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.track, row.id)):
         tracks.setdefault(row.track, []).append(row)
-    return {track: _ranked(members) for track, members in tracks.items()}
+    found = {track: _ranked(members) for track, members in tracks.items()}
+    return dict(sorted(found.items(), key=_track_order))
 
 
 def fresh_scores(row: Row) -> tuple[SeedScores, ...]:
@@ -78,6 +82,13 @@ def _ranked(rows: Sequence[Row]) -> list[Standing]:
         found.append(Standing(row, i + 1, interval))
     others = [Standing(row) for row in rows if row not in ranked]
     return found + sorted(others, key=_public_order)
+
+
+def _track_order(track: tuple[str, list[Standing]]) -> tuple[bool, bool]:
+    """Tracks with ranked rows first, then those with rows of ours."""
+    _, members = track
+    ranked = any(standing.rank is not None for standing in members)
+    return not ranked, not any(isinstance(standing.row, Entry) for standing in members)
 
 
 def _values(row: Row) -> list[float]:

@@ -104,7 +104,7 @@ class DataRecord(Model):
     material: Literal["rubber", "metal"]
     seed: Annotated[int, Field(ge=0)]
     n_train: Annotated[int, Field(gt=0, le=MOST_ROWS)]
-    n_test: Annotated[int, Field(ge=4, le=MOST_ROWS)]
+    n_test: Annotated[int, Field(ge=8, le=MOST_ROWS)]
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     quality: Literal["paper", "standard", "draft"]
     device: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]

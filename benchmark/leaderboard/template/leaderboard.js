@@ -129,7 +129,7 @@
     const names = Object.keys(per_factor);
     const lines = board.factors.map((_, index) => names.map((name) => per_factor[name][index]));
     left.append(make("h3", "Factor by factor"));
-    left.append(heat("Mean over seeds, from 0 to 1", names, board.factors, lines, 2));
+    left.append(heat("Mean over seeds, at best 1", names, board.factors, lines, 2));
     right.append(make("h3", "Correlation of factors and codes"));
     right.append(heat("Pearson, first seed, public test split, codes as assigned", codes, board.factors, correlation, 2));
     grid.append(left, right);

@@ -1,0 +1,203 @@
+"""Submissions made by hand, without any code that trains: what tests take apart and corrupt."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from benchmark.metrics import score
+from threedident.latents import sample_raw
+from threedident.storage import npy_bytes, sha256
+
+NAME = "2026-11-30_by-hand"
+EDGE = 16
+ROWS = 40
+CODES = 10
+DATA = {
+    "id": f"3dident-draft-{EDGE}px-60",
+    "hue_mode": "wrapped",
+    "space": "box",
+    "material": "rubber",
+    "seed": 0,
+    "n_train": 60,
+    "n_test": ROWS,
+    "resolution": EDGE,
+    "quality": "draft",
+    "device": "cpu",
+    "blender": "4.5.15",
+    "fingerprint": "0123456789abcdef",
+    "digests": {"train": "a" * 64, "test": "b" * 64},
+}
+
+Weights = NDArray[np.float32]
+
+
+def weights(seed: int = 0) -> Weights:
+    """Of a linear encoder from the mean colour, shape (3, 10)."""
+    return np.random.default_rng(seed).normal(size=(3, CODES)).astype(np.float32)
+
+
+def encode(images: NDArray[np.uint8], seed: int = 0, seen: int = EDGE) -> NDArray[np.float32]:
+    """What :func:`encoder` gives, by numpy."""
+    part = images[:, :seen, :seen].astype(np.float32)
+    return part.mean(axis=(1, 2)) @ weights(seed) / 255.0
+
+
+def encoder(seed: int = 0, edge: int = EDGE, seen: int = EDGE, **changes: Any) -> ModelProto:
+    """A linear encoder from the mean colour of a corner, as ONNX.
+
+    Arguments:
+        seed: of its weights.
+        edge: of its images.
+        seen: edge of the upper left corner that it looks at.
+        changes: for :func:`model`.
+    """
+    nodes = [
+        helper.make_node("Slice", ["images", "start", "end", "axes"], ["corner"]),
+        helper.make_node("Cast", ["corner"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats", "axes"], ["colour"], keepdims=0),
+        helper.make_node("MatMul", ["colour", "weights"], ["codes"]),
+    ]
+    constants = {
+        "start": np.array([0, 0]),
+        "end": np.array([seen, seen]),
+        "axes": np.array([1, 2]),
+        "weights": weights(seed) / np.float32(255.0),
+    }
+    return model(nodes, constants, edge=edge, **changes)
+
+
+def model(
+    nodes: list[NodeProto],
+    constants: dict[str, NDArray[Any]],
+    *,
+    edge: int = EDGE,
+    kind: int = TensorProto.UINT8,
+    batch: str | int = "batch",
+    codes: int = CODES,
+    outputs: tuple[str, ...] = ("codes",),
+    opsets: tuple[tuple[str, int], ...] = (("", 18),),
+) -> ModelProto:
+    """A graph from images to codes."""
+    shape = [batch, edge, edge, 3]
+    graph = helper.make_graph(
+        nodes,
+        "encoder",
+        [helper.make_tensor_value_info("images", kind, shape)],
+        [helper.make_tensor_value_info(o, TensorProto.FLOAT, [batch, codes]) for o in outputs],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    imports = [helper.make_opsetid(*opset) for opset in opsets]
+    return helper.make_model(graph, opset_imports=imports, ir_version=9)
+
+
+def make_submission(
+    parent: Path,
+    codes: Callable[[int], NDArray[np.float32]] | None = None,
+    *,
+    seeds: tuple[int, ...] = (0,),
+    data: dict[str, Any] = DATA,
+    name: str = NAME,
+    seen: int = EDGE,
+    **changes: Any,
+) -> Path:
+    """The folder of a sound submission of linear encoders, but for ``changes``.
+
+    Arguments:
+        parent: where the folder is made.
+        codes: of the test split, by seed; by default noisy latents, which no encoder gives.
+        seeds: of its trainings.
+        data: record of the data set.
+        name: of the folder.
+        seen: edge of the corner that its encoders look at.
+        changes: of fields of its record.
+    """
+    folder = parent / name
+    folder.mkdir(parents=True)
+    latents = sample_raw(data["seed"], "test", data["n_test"])
+    records = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        noisy = (latents + 0.3 * rng.normal(size=latents.shape)).astype(np.float32)
+        found = noisy if codes is None else codes(seed)
+        files = {
+            f"representations_seed{seed}.npy": npy_bytes(found),
+            f"config_seed{seed}.json": b'{"framework": "none"}',
+            f"encoder_seed{seed}.onnx": encoder(
+                seed, data["resolution"], seen
+            ).SerializeToString(),
+        }
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        records.append({"seed": seed, "steps": 0, "digests": {}, "claim": claim(latents, found)})
+    record = {
+        "schema_version": 1,
+        "protocol_version": 1,
+        "id": name,
+        "date": name[:10],
+        "method": "By hand",
+        "supervision": "none",
+        "uses_train_latents": False,
+        "external_data": False,
+        "pretrained": False,
+        "command": "python train.py",
+        "data": data,
+        "input_resolution": data["resolution"],
+        "seeds": records,
+        **changes,
+    }
+    write_record(folder, record)
+    return folder
+
+
+def claim(latents: NDArray[np.float32], codes: NDArray[np.float32]) -> dict[str, float]:
+    found = score(latents, codes)
+    return {"r2": found.r2, "mcc": found.mcc, "mcc_spearman": found.mcc_spearman}
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / "submission.json").read_text())
+    return record
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write ``submission.json`` with the digests of the files that are there."""
+    for entry in record["seeds"]:
+        for kind, suffix in (("representations", "npy"), ("config", "json"), ("encoder", "onnx")):
+            file = folder / f"{kind}_seed{entry['seed']}.{suffix}"
+            if file.is_file() and not file.is_symlink():
+                entry["digests"][kind] = sha256(file.read_bytes())
+    (folder / "submission.json").write_text(json.dumps(record))
+
+
+def change_file(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file, and its digest in the record."""
+    (folder / name).write_bytes(content)
+    write_record(folder, read_record(folder))
+
+
+def change_codes(folder: Path, codes: NDArray[Any], claimed: bool = True) -> None:
+    """Replace the codes of seed 0, their digest and, where ``claimed``, their scores."""
+    record = read_record(folder)
+    (folder / "representations_seed0.npy").write_bytes(npy_bytes(codes))
+    if claimed:
+        latents = sample_raw(record["data"]["seed"], "test", record["data"]["n_test"])
+        record["seeds"][0]["claim"] = claim(latents, codes)
+    write_record(folder, record)
+
+
+def change_encoder(folder: Path, made: ModelProto) -> None:
+    """Replace the encoder of seed 0 and its digest."""
+    change_file(folder, "encoder_seed0.onnx", made.SerializeToString())
+
+
+def copy_of(folder: Path, parent: Path) -> Path:
+    """The same folder elsewhere."""
+    return shutil.copytree(folder, parent / folder.name, symlinks=True)

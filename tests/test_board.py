@@ -1,0 +1,252 @@
+"""What a board takes, and what is found when somebody changes it by hand."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark.leaderboard.board import OWN, read_board, require_published_seasons
+from benchmark.leaderboard.check import check
+from benchmark.leaderboard.entry import Entry, GapRecord, Reported, SeedScores, Verification
+from benchmark.leaderboard.folder import SubmissionFolder
+from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.seasons import Secret, open_season, read_seasons, reveal_season
+from benchmark.paper_tables import TABLES
+from tests.conftest import contents, done_at_once, refused_at_once
+from tests.submissions import DATA, NAME, make_submission, read_record
+
+TODAY = datetime.date(2026, 11, 30)
+SECRET = Secret("f3a1c2d4e5b60718293a4b5c6d7e8f90")
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    """A row at level recomputed."""
+    folder = make_submission(tmp_path_factory.mktemp("made"), seeds=(0, 1, 2))
+    return check(SubmissionFolder(folder), Limits()).entry()
+
+
+def signed(row: Entry, secret: Secret = SECRET, **changes: Any) -> Entry:
+    verification = Verification(
+        **{
+            "level": "re-executed",
+            "date": TODAY,
+            "commitment": secret.commitment,
+            "public_key": secret.public_key,
+            "rows": 512,
+            "fingerprint": "0" * 16,
+            "tolerance": 1e-4,
+            "fresh": row.scores,
+            "gap": {
+                name: GapRecord(difference=0.0, standard_error=0.01) for name in ("r2", "mcc")
+            },
+            **changes,
+        }
+    )
+    return row.verified(verification, secret)
+
+
+def edited(board: Path, change: Any) -> str:
+    """Why a board with a changed entry is refused."""
+    path = board / "entries" / f"{NAME}.json"
+    row = json.loads(path.read_text())
+    change(row)
+    path.write_text(json.dumps(row))
+    with pytest.raises(ValueError, match="expected") as refused:
+        require_published_seasons(read_board(board))
+    return str(refused.value)
+
+
+@pytest.fixture
+def board(tmp_path: Path, checked: Entry) -> Path:
+    """One signed row of a published season."""
+    open_season_in(tmp_path)
+    read_board(tmp_path).put(signed(checked))
+    return tmp_path
+
+
+def open_season_in(board: Path) -> None:
+    board.mkdir(exist_ok=True)
+    open_season(board / "seasons.json", "2026-autumn", SECRET, TODAY)
+
+
+def test_rows_survive_their_file(board: Path, checked: Entry) -> None:
+    [row] = read_board(board).rows
+    assert row == signed(checked)
+    require_published_seasons(read_board(board))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row["verification"]["fresh"][0].update(mcc=0.9999),
+        lambda row: row["scores"][1].update(r2=0.9999),
+        lambda row: row["submission"].update(supervision="augmentations"),
+        lambda row: row["submission"].update(method="Another"),
+        lambda row: row["verification"].update(rows=5120),
+        lambda row: row["verification"].update(date="2026-12-24"),
+        lambda row: row["correlation"][0].reverse(),
+        lambda row: row.update(signature="0" * 128),
+        lambda row: row.update(signature="nonsense"),
+    ],
+)
+def test_every_change_by_hand_breaks_the_signature(board: Path, change: Any) -> None:
+    assert "expected the signature of this row" in edited(board, change)
+
+
+def test_a_verification_cannot_be_added_or_lost_without_its_signature(board: Path) -> None:
+    assert "expected a signature" in edited(board, lambda row: row.pop("verification"))
+
+
+def test_a_key_of_ones_own(board: Path, checked: Entry) -> None:
+    """Signing with another key under the commitment of the season."""
+    forger = Secret("another secret of some length")
+    forged = signed(checked, forger, commitment=SECRET.commitment)
+    path = board / "entries" / f"{NAME}.json"
+    path.write_text(forged.model_dump_json())
+    with pytest.raises(ValueError, match="expected the signature of season 2026-autumn"):
+        read_board(board)
+
+
+def test_rows_of_a_trial_do_not_go_into_the_repository(tmp_path: Path, checked: Entry) -> None:
+    read_board(tmp_path).put(signed(checked))
+    board = read_board(tmp_path)
+    with pytest.raises(ValueError, match="found one whose commitment was never published"):
+        require_published_seasons(board)
+    line = refused_at_once("leaderboard", "entries", "--board", tmp_path)
+    assert "verify it with a season's secret" in line
+
+
+def test_a_misnamed_entry(board: Path) -> None:
+    entries = board / "entries"
+    (entries / f"{NAME}.json").rename(entries / "2026-11-30_else.json")
+    with pytest.raises(ValueError, match=f"expected the name {NAME}.json"):
+        read_board(board)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"kind": "else"}', b'{"schema_version": 9}'])
+def test_damaged_entries(board: Path, content: bytes) -> None:
+    (board / "entries" / f"{NAME}.json").write_bytes(content)
+    with pytest.raises(ValueError, match="expected"):
+        read_board(board)
+
+
+def refused_beside(board: Path, folder: Path) -> str:
+    before = contents(board)
+    line = refused_at_once("leaderboard", "check", folder, "--add", "--board", board)
+    assert contents(board) == before
+    return line
+
+
+def test_an_id_that_is_taken(board: Path, tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "in", seeds=(0, 1, 2), method="Another")
+    assert "expected a new id, found one that the board has" in refused_beside(board, folder)
+
+
+def test_an_id_that_was_removed(board: Path, tmp_path: Path) -> None:
+    (board / "entries" / f"{NAME}.json").unlink()
+    change = {"date": "2026-12-01", "entry": NAME, "change": "removed", "reason": "Copied codes."}
+    (board / "changes.json").write_text(json.dumps([change]))
+    folder = make_submission(tmp_path / "in", seeds=(0, 1, 2))
+    assert "found one that was removed: Copied codes." in refused_beside(board, folder)
+
+
+def test_a_removed_row_that_is_still_there(board: Path) -> None:
+    change = {"date": "2026-12-01", "entry": NAME, "change": "removed", "reason": "Why."}
+    (board / "changes.json").write_text(json.dumps([change]))
+    with pytest.raises(ValueError, match="found one that was removed"):
+        read_board(board)
+
+
+def test_codes_of_another_row(board: Path, tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "in", name="2026-11-30_copy")
+    assert f"expected representations of its own, found those of {NAME}" in refused_beside(
+        board, folder
+    )
+
+
+def test_images_of_another_data_set_under_its_name(board: Path, tmp_path: Path) -> None:
+    other = {**DATA, "digests": {"train": "a" * 64, "test": "c" * 64}}
+    folder = make_submission(tmp_path / "in", name="2026-11-30_other", data=other)
+    line = refused_beside(board, folder)
+    assert "expected the data set 3dident-draft-16px-60 as the board has it" in line
+    assert "another digests" in line
+
+
+def test_the_same_submission_may_be_checked_again(board: Path, tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "in", seeds=(0, 1, 2))
+    done_at_once("leaderboard", "check", folder, "--board", board)
+
+
+def test_seeds_commit_before_they_are_revealed(tmp_path: Path) -> None:
+    path = tmp_path / "seasons.json"
+    text = "f3a1c2d4e5b60718293a4b5c6d7e8f90"
+    season = open_season(path, "2026-autumn", Secret(text), TODAY)
+    assert season.commitment == hashlib.sha256(text.encode()).hexdigest()
+    assert text not in path.read_text()
+    with pytest.raises(ValueError, match="expected the secret of season 2026-autumn"):
+        reveal_season(path, "2026-autumn", "another")
+    with pytest.raises(ValueError, match="expected a new name and secret"):
+        open_season(path, "2026-autumn", Secret("another"), TODAY)
+    with pytest.raises(ValueError, match="expected a new name and secret"):
+        open_season(path, "2027-spring", Secret(text), TODAY)
+    with pytest.raises(ValueError, match="found 'none'"):
+        reveal_season(path, "none", text)
+    reveal_season(path, "2026-autumn", text)
+    [revealed] = read_seasons(path)
+    assert revealed.secret == text
+    path.write_text(path.read_text().replace(text, "another"))
+    with pytest.raises(ValueError, match="found another; restore it"):
+        read_seasons(path)
+
+
+def test_what_follows_from_a_secret_tells_nothing_of_the_rest() -> None:
+    numbers = {SECRET.number(purpose) for purpose in ("fresh split", "public rows", "")}
+    assert len(numbers) == 3
+    assert all(0 <= number < 2**63 for number in numbers)
+    assert SECRET.number("fresh split") == Secret("f3a1c2d4e5b60718293a4b5c6d7e8f90").number(
+        "fresh split"
+    )
+    assert not SECRET.guessable
+    assert Secret("1234").guessable
+
+
+def test_the_papers_rows_are_those_of_its_table() -> None:
+    reported = {row.id: row for row in read_board(OWN).rows if isinstance(row, Reported)}
+    table = {row.name: row for row in TABLES["table4"].rows}
+    assert {name.removeprefix("2021-02-17_zimmermann-") for name in reported} == set(table)
+    for name, row in table.items():
+        found = reported[f"2021-02-17_zimmermann-{name}"]
+        for score in ("r2", "mcc"):
+            figure, paper = getattr(found, score), row.paper.get(score)
+            assert (figure is None) == (paper is None)
+            if figure is not None and paper is not None:
+                assert 100 * figure.mean == pytest.approx(paper.mean)
+                assert 100 * figure.sd == pytest.approx(paper.sd)
+
+
+def test_every_entry_of_the_repository_is_sound() -> None:
+    require_published_seasons(read_board(OWN))
+
+
+def test_scores_are_kept_to_six_digits(checked: Entry) -> None:
+    for scores in checked.scores:
+        assert isinstance(scores, SeedScores)
+        assert scores.mcc == round(scores.mcc, 6)
+    assert np.shape(checked.correlation) == (10, 10)
+
+
+def test_records_that_follow_the_published_schema(tmp_path: Path) -> None:
+    """The schema names the fields that the record has, and those that it must have."""
+    from benchmark.leaderboard.submission import Submission
+
+    schema = json.loads((OWN.parent / "submission.schema.json").read_text())
+    assert schema == Submission.model_json_schema()
+    record = read_record(make_submission(tmp_path))
+    assert set(schema["required"]) <= set(record) <= set(schema["properties"])
