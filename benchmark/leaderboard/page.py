@@ -14,7 +14,6 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.entry import LEVELS, Change, Entry
-from benchmark.leaderboard.reproduce import render_command
 from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
 from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
 from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS
@@ -45,7 +44,7 @@ LEVEL_MEANINGS = {
         "It does not prove that the code is right in everything that its paper says of it.",
     ),
 }
-_DIGITS = 4
+_DIGITS = 3
 _MISSING = "\N{EN DASH}"
 
 
@@ -183,7 +182,6 @@ def _flags(row: Entry) -> list[str]:
 def _detail(board: Board, row: Entry) -> dict[str, Any]:
     """What is shown of a row on demand."""
     submission, fresh = row.submission, fresh_scores(row)
-    data = submission.data
     per_factor = {
         f"{split} {title}": _mean_per_factor(scores, name)
         for split, scores in (("fresh", fresh), ("public", row.scores))
@@ -194,11 +192,10 @@ def _detail(board: Board, row: Entry) -> dict[str, Any]:
     order = linear_sum_assignment(-np.abs(matrix))[1]
     return {
         "per_factor": per_factor,
-        "correlation": matrix[:, order].round(3).tolist(),
+        "correlation": matrix[:, order].round(2).tolist(),
         "codes": [f"code {code}" for code in order],
         "facts": _facts(board, row),
         "reproduce": submission.command,
-        "render": render_command(data),
     }
 
 

@@ -91,9 +91,7 @@
   // Cells are tinted by magnitude, blue for positive and red for negative, and say their number.
   const tint = (cell, value) => {
     const strength = Math.min(1, Math.abs(value));
-    const light = 97 - 52 * strength;
-    cell.style.backgroundColor = `hsl(${value < 0 ? 14 : 214} 65% ${light}%)`;
-    cell.style.color = light < 62 ? "#fff" : "#14202f";
+    cell.style.backgroundColor = `hsl(${value < 0 ? 14 : 214} 65% ${97 - 40 * strength}%)`;
   };
 
   const heat = (caption, heads, labels, lines, digits) => {
