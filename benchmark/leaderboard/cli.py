@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from threedident.progress import progress
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.check import Checked
+    from benchmark.leaderboard.entry import SeedScores
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path))
@@ -77,12 +78,13 @@ def submit(
         threedident leaderboard submit runs/mine --method "My method" --licence MIT
         threedident leaderboard submit runs/a runs/b --data data/small --method "My method"
     """
+    from benchmark.leaderboard.submission import read_facts
     from benchmark.leaderboard.submit import gather
     from benchmark.leaderboard.submit import submit as write
 
     require_packages("onnxscript")
-    facts["date"] = datetime.datetime.now(datetime.UTC).date()
-    folder = write(gather(runs), data, out, facts, _limits(time_limit, memory_limit))
+    known = read_facts(date=datetime.datetime.now(datetime.UTC).date(), **facts)
+    folder = write(gather(runs), data, out, known, _limits(time_limit, memory_limit))
     click.echo(f"submission: {folder}")
 
 
@@ -105,7 +107,7 @@ def check(
 
     place = _place(board, writes=add)
     checked = _checked(folder, place, _limits(time_limit, memory_limit))
-    _show("public test split", checked)
+    _show(checked)
     if add:
         click.echo(f"entry: {read_board(place).put(checked.entry())}, recomputed")
 
@@ -157,7 +159,7 @@ def verify(
     with fresh_images(checked.folder.submission.data, key, n, fresh) as images:
         found = examine(checked, images, key, limits, again)
     row = checked.entry().verified(found, key)
-    _show("public test split", checked)
+    _show(checked, found.fresh)
     for name, gap in found.gap.items():
         flag = ", more than chance explains" if gap.suspicious else ""
         click.echo(
@@ -266,12 +268,15 @@ def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:
         return examine(opened, limits, lambda: advance(1))
 
 
-def _show(title: str, checked: Checked) -> None:
+def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
+    """The scores of every seed, with those of the fresh split beside the public ones."""
     submission = checked.folder.submission
-    table = Table(title=f"{submission.method}: {title}, {len(checked.latents)} rows")
-    for name in ("seed", "R²", "MCC", "MCC, ranks"):
+    table = Table(title=f"{submission.method}, {len(checked.latents)} public test rows")
+    names = ("seed", "R²", "MCC", "MCC, ranks")
+    for name in (*names, "R², fresh", "MCC, fresh") if fresh else names:
         table.add_column(name, justify="right")
-    for record, scores in zip(submission.seeds, checked.scores, strict=True):
-        values = (scores.r2, scores.mcc, scores.mcc_spearman)
+    for i, (record, scores) in enumerate(zip(submission.seeds, checked.scores, strict=True)):
+        values = [scores.r2, scores.mcc, scores.mcc_spearman]
+        values += [fresh[i].r2, fresh[i].mcc] if fresh else []
         table.add_row(str(record.seed), *(f"{value:.4f}" for value in values))
     Console().print(table)

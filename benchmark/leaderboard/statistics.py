@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from benchmark.metrics import Scores, score
+from benchmark.metrics import LEAST_ROWS, Scores, score
 
 CONFIDENCE = 0.95
 SUSPICIOUS = 3.0
@@ -91,7 +91,7 @@ def public_minus_fresh(
         fresh: the same of the fresh split.
     """
     (z, codes), (fresh_z, fresh_codes) = public, fresh
-    size = min(len(fresh_z), len(z) // 2)
+    size = max(LEAST_ROWS, min(len(fresh_z), len(z) // 2))
     rng = np.random.default_rng(0)
     here = np.array([_means(z, codes, rng, size) for _ in range(_SUBSETS)])
     count = _SUBSETS if len(fresh_z) > size else 1

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown
+from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown, slug
 from threedident.manifest import MOST_PIXELS, Manifest
 from threedident.storage import MOST_ROWS
 
-SCHEMA_VERSION = 1
-PROTOCOL_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
+PROTOCOL_VERSION: Literal[1] = 1
 SEEDS = (0, 1, 2)  # fixed in advance, so that none can be picked afterwards
 
 Supervision = Literal["none", "pairs", "augmentations", "full"]
@@ -104,7 +104,7 @@ class DataRecord(Model):
     material: Literal["rubber", "metal"]
     seed: Annotated[int, Field(ge=0)]
     n_train: Annotated[int, Field(gt=0, le=MOST_ROWS)]
-    n_test: Annotated[int, Field(ge=8, le=MOST_ROWS)]
+    n_test: Annotated[int, Field(ge=6, le=MOST_ROWS)]
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     quality: Literal["paper", "standard", "draft"]
     device: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
@@ -135,24 +135,44 @@ class DataRecord(Model):
         return "-".join(part for part in parts if part)
 
 
-class Submission(Model):
-    """``submission.json``.
+class Facts(Model):
+    """What only the submitter knows.
 
     Arguments:
-        schema_version: of this file.
-        protocol_version: of scoring; 1 is the held-out protocol in eval mode.
-        id: the folder's name, ``<date>_<slug>``.
         date: of the submission.
         method: its name.
         paper: where it is described.
         code: where it can be had.
         licence: of the encoder and the representations, as an SPDX identifier.
         submitter: who answers for it.
+        external_data: whether training saw images beside the train split.
+        pretrained: whether it began with weights from elsewhere.
+    """
+
+    date: datetime.date
+    method: Text
+    paper: Link | None = None
+    code: Link | None = None
+    licence: Text | None = None
+    submitter: Text | None = None
+    external_data: bool
+    pretrained: bool
+
+    def new_id(self) -> str:
+        """The id that is made of them."""
+        return f"{self.date}_{slug(self.method)}"
+
+
+class Submission(Facts):
+    """``submission.json``: :class:`Facts` and all the rest.
+
+    Arguments:
+        schema_version: of this file.
+        protocol_version: of scoring; 1 is the held-out protocol in eval mode.
+        id: the folder's name, ``<date>_<slug>``.
         supervision: what training knew beside images: ``none``, positive ``pairs`` that the
             latents made, ``augmentations``, or the latents themselves, ``full``.
         uses_train_latents: whether training read latents, as targets or to find pairs.
-        external_data: whether it saw images beside the train split.
-        pretrained: whether it began with weights from elsewhere.
         command: how to train it again.
         data: the data set.
         input_resolution: edge of the images that the encoder takes, in pixels; larger ones are
@@ -163,16 +183,8 @@ class Submission(Model):
     schema_version: Literal[1]
     protocol_version: Literal[1]
     id: EntryId
-    date: datetime.date
-    method: Text
-    paper: Link | None = None
-    code: Link | None = None
-    licence: Text | None = None
-    submitter: Text | None = None
     supervision: Supervision
     uses_train_latents: bool
-    external_data: bool
-    pretrained: bool
     command: LongText
     data: DataRecord
     input_resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
@@ -220,7 +232,7 @@ def describe_data(train: Manifest, test: Manifest) -> DataRecord:
     """The record of a data set from the manifests of its splits.
 
     Raises:
-        ValueError: it is not one whose latents can be drawn anew.
+        ValueError: it is not one whose latents can be drawn anew, or too small to score on.
     """
     for manifest in (train, test):
         origin = manifest.origin
@@ -244,7 +256,10 @@ def describe_data(train: Manifest, test: Manifest) -> DataRecord:
         "digests": {"train": train.digests.sums, "test": test.digests.sums},
     }
     name = DataRecord.model_construct(**values, id="").name()
-    return DataRecord(id=name, **values)
+    try:
+        return DataRecord(id=name, **values)
+    except ValidationError as error:
+        raise ValueError(f"data: {explained(error)}; render another data set") from None
 
 
 def read_submission(content: bytes, place: str) -> Submission:
@@ -264,6 +279,20 @@ def read_submission(content: bytes, place: str) -> Submission:
         raise ValueError(
             f"{place}: expected a submission of schema version {SCHEMA_VERSION}, but "
             f"{explained(error)}"
+        ) from None
+
+
+def read_facts(**values: Any) -> Facts:
+    """The facts that a submitter gave.
+
+    Raises:
+        ValueError: one is not to be shown; the message names it.
+    """
+    try:
+        return Facts(**values)
+    except ValidationError as error:
+        raise ValueError(
+            f"submission: expected its facts as asked for, but {explained(error)}"
         ) from None
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from benchmark.config import Config, ImageSettings, differences
 from benchmark.image_source import ImageSource
@@ -31,13 +30,13 @@ from benchmark.leaderboard.submission import (
     SEEDS,
     Claim,
     DataRecord,
+    Facts,
     FileDigests,
     SeedRecord,
     Submission,
     Supervision,
     describe_data,
 )
-from benchmark.leaderboard.texts import explained, slug
 from benchmark.metrics import score
 from benchmark.objective import SUPERVISED, Objective
 from benchmark.ranks import Ranks
@@ -127,7 +126,7 @@ def submit(
     trained: Sequence[Trained],
     data: Path,
     out: Path,
-    facts: dict[str, Any],
+    facts: Facts,
     limits: Limits,
 ) -> Path:
     """Write the folder of a submission, whole or not at all.
@@ -136,8 +135,7 @@ def submit(
         trained: as :func:`gather` gives them.
         data: folder of the data set that they were trained on.
         out: where the folder is made.
-        facts: fields of :class:`Submission` that only the submitter knows: ``date``, ``method``
-            and so on.
+        facts: what only the submitter knows.
         limits: of time and memory, when exported encoders are tried.
 
     Returns:
@@ -150,18 +148,18 @@ def submit(
     settings = config.source
     assert isinstance(settings, ImageSettings)
     source, record = _open(data, settings)
-    name = f"{facts['date']}_{slug(facts['method'])}"
+    name = facts.new_id()
     target = out / name
     if target.exists():
         raise ValueError(f"{target}: expected no submission there, found one; move it away")
     out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=out))
     try:
-        submission = _submission(
+        submission = Submission(
             schema_version=SCHEMA_VERSION,
             protocol_version=PROTOCOL_VERSION,
             id=name,
-            **facts,
+            **facts.model_dump(),
             supervision=_supervision(config),
             uses_train_latents=config.loss == SUPERVISED or settings.pairs == "nearest",
             command=reproduce_command(config, record),
@@ -177,13 +175,6 @@ def submit(
     return target
 
 
-def _submission(**values: Any) -> Submission:
-    try:
-        return Submission(**values)
-    except ValidationError as error:
-        raise ValueError(f"submission: {explained(error)}") from None
-
-
 def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]:
     """The data set, checked to be the one that the runs were trained on."""
     splits = open_splits(data, settings.resolution)
@@ -193,14 +184,14 @@ def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]
             f"{data}: expected a data set that threedident rendered, found one without a "
             "manifest, of which no fresh images can be drawn; train on a rendered one"
         )
-    record = describe_data(train, test)
-    for split, digest in record.digests.model_dump().items():
-        if settings.data.get(split) != digest:
+    for manifest in (train, test):
+        expected, found = settings.data[manifest.split], manifest.digests.sums
+        if found != expected:
             raise ValueError(
-                f"{data}: expected the {split} split that the runs were trained on, of digest "
-                f"{str(settings.data.get(split))[:12]}, found {digest[:12]}; give their --data"
+                f"{data}: expected the {manifest.split} split that the runs were trained on, of "
+                f"digest {expected[:12]}, found {found[:12]}; give their --data"
             )
-    return ImageSource(splits, None), record
+    return ImageSource(splits, None), describe_data(train, test)
 
 
 def _supervision(config: Config) -> Supervision:
