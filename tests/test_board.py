@@ -13,7 +13,8 @@ import pytest
 
 from benchmark.leaderboard.board import OWN, read_board, require_published_seasons
 from benchmark.leaderboard.check import check
-from benchmark.leaderboard.entry import Entry, GapRecord, Reported, SeedScores, Verification
+from benchmark.leaderboard.entry import Entry, Reported
+from benchmark.leaderboard.findings import GapRecord, SeedScores, Verification
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Secret, open_season, read_seasons, reveal_season

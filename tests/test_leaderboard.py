@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from benchmark.leaderboard.board import read_board
+from benchmark.leaderboard.data_record import describe_data
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
 from benchmark.leaderboard.standings import standings
-from benchmark.leaderboard.submission import describe_data
 from benchmark.metrics import score
 from tests.conftest import DRAFT, cli, contents, done_at_once, refused_at_once
 from tests.runs import run

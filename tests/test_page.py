@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmark.leaderboard.board import OWN, Board, read_board
 from benchmark.leaderboard.check import check
-from benchmark.leaderboard.entry import Change, Entry, GapRecord, Reported, Row, SeedScores
+from benchmark.leaderboard.entry import Change, Entry, Reported, Row
+from benchmark.leaderboard.findings import GapRecord, SeedScores
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.sandbox import Limits

@@ -13,9 +13,9 @@ import torch
 
 from benchmark.cli import benchmark
 from benchmark.config import Config, ImageSettings, Law
+from benchmark.leaderboard.data_record import DataRecord
+from benchmark.leaderboard.gather import gather
 from benchmark.leaderboard.reproduce import reproduce_command
-from benchmark.leaderboard.submission import DataRecord
-from benchmark.leaderboard.submit import gather
 from benchmark.options import Options, complete, open_source, resolve
 from tests.conftest import contents, make_images, refused_at_once
 from tests.runs import run

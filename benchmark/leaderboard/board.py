@@ -12,9 +12,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.entry import Change, Entry, Row, read_row, row_bytes, same_submission
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
-from benchmark.leaderboard.submission import DataRecord, Submission
+from benchmark.leaderboard.submission import Submission
 from benchmark.leaderboard.texts import explained
 from threedident.storage import sweep, write_bytes
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.entry import Entry, SeedScores, rounded
+from benchmark.leaderboard.data_record import DataRecord
+from benchmark.leaderboard.entry import Entry
+from benchmark.leaderboard.findings import SeedScores, rounded
 from benchmark.leaderboard.folder import (
     CODES,
     SubmissionFolder,
@@ -21,7 +23,7 @@ from benchmark.leaderboard.folder import (
     representations_name,
 )
 from benchmark.leaderboard.sandbox import Limits, agreeing_codes
-from benchmark.leaderboard.submission import Claim, DataRecord, SeedRecord
+from benchmark.leaderboard.submission import Claim, SeedRecord
 from benchmark.metrics import Scores, score
 from threedident.factors import LABELS
 from threedident.latents import sample_raw

@@ -11,27 +11,30 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.leaderboard.board_cli import (
+    BOARD,
+    SECRET,
+    board_folder,
+    build,
+    entries,
+    remark,
+    season,
+)
 from benchmark.leaderboard.sandbox import Limits, require_packages
 from threedident.progress import progress
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.check import Checked
-    from benchmark.leaderboard.entry import SeedScores
+    from benchmark.leaderboard.findings import SeedScores
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path))
-_BOARD = click.option(
-    "--board",
-    type=click.Path(path_type=Path),
-    help="Folder of entries and seasons [default: the project's own].",
-)
 _TIME = click.option(
     "--time-limit", type=click.IntRange(1), default=600, help="Seconds for each encoder."
 )
 _MEMORY = click.option(
     "--memory-limit", type=click.FloatRange(0.1), default=4.0, help="GiB for each encoder."
 )
-_SECRET = click.option("--seed", "secret", required=True, metavar="SECRET", help="Of the season.")
 
 
 def _limits(seconds: int, gibibytes: float) -> Limits:
@@ -48,6 +51,10 @@ def leaderboard() -> None:
         threedident leaderboard check submissions/2027-01-31_my-method
     """
     require_packages("onnx", "onnxruntime", "cryptography")
+
+
+for _command in (build, entries, season):
+    leaderboard.add_command(_command)
 
 
 @leaderboard.command()
@@ -78,8 +85,8 @@ def submit(
         threedident leaderboard submit runs/mine --method "My method" --licence MIT
         threedident leaderboard submit runs/a runs/b --data data/small --method "My method"
     """
+    from benchmark.leaderboard.gather import gather
     from benchmark.leaderboard.submission import read_facts
-    from benchmark.leaderboard.submit import gather
     from benchmark.leaderboard.submit import submit as write
 
     require_packages("onnxscript")
@@ -90,7 +97,7 @@ def submit(
 
 @leaderboard.command()
 @_FOLDER
-@_BOARD
+@BOARD
 @click.option("--add", is_flag=True, help="Put the row on the board, as recomputed.")
 @_TIME
 @_MEMORY
@@ -105,16 +112,16 @@ def check(
     """
     from benchmark.leaderboard.board import read_board
 
-    place = _place(board, writes=add)
-    checked = _checked(folder, place, _limits(time_limit, memory_limit))
+    home = board_folder(board, writes=add)
+    checked = _checked(folder, home, _limits(time_limit, memory_limit))
     _show(checked)
     if add:
-        click.echo(f"entry: {read_board(place).put(checked.entry())}, recomputed")
+        click.echo(f"entry: {read_board(home).put(checked.entry())}, recomputed")
 
 
 @leaderboard.command()
 @_FOLDER
-@_SECRET
+@SECRET
 @click.option("--n", type=click.IntRange(32), default=512, help="Rows of the fresh split.")
 @click.option(
     "--fresh",
@@ -126,7 +133,7 @@ def check(
     type=click.Path(path_type=Path),
     help="Submission made by training its code again: raises the level.",
 )
-@_BOARD
+@BOARD
 @_TIME
 @_MEMORY
 def verify(
@@ -150,11 +157,11 @@ def verify(
     from benchmark.leaderboard.seasons import Secret, find_season
     from benchmark.leaderboard.verify import verify as examine
 
-    place, limits = _place(board, writes=True), _limits(time_limit, memory_limit)
+    home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     key = Secret(secret)
-    season = find_season(read_board(place).seasons, key.commitment)
-    _remark(season is None, key.guessable)
-    checked = _checked(folder, place, limits)
+    published = find_season(read_board(home).seasons, key.commitment)
+    remark(key, published is None)
+    checked = _checked(folder, home, limits)
     again = None if retrained is None else _checked(retrained, None, limits)
     with fresh_images(checked.folder.submission.data, key, n, fresh) as images:
         found = examine(checked, images, key, limits, again)
@@ -166,93 +173,7 @@ def verify(
             f"{name}: public minus fresh {gap.difference:+.4f}, standard error "
             f"{gap.standard_error:.4f}{flag}"
         )
-    click.echo(f"entry: {read_board(place).put(row)}, {row.level}")
-
-
-def _remark(unpublished: bool, guessable: bool) -> None:
-    if unpublished:
-        click.echo("note: no season has this seed's hash, so the row is of a trial", err=True)
-    if guessable:
-        click.echo(
-            "note: a seed this short can be guessed from its hash; take 32 random digits", err=True
-        )
-
-
-@leaderboard.command()
-@_BOARD
-@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboard.html"))
-def build(board: Path | None, out: Path) -> None:
-    """Write the leaderboard as one page that needs no network.
-
-    \b
-    Example:
-        threedident leaderboard build --out leaderboard.html
-    """
-    from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.page import page
-    from threedident.storage import write_bytes
-
-    found = read_board(_place(board))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(out, page(found).encode())
-    click.echo(f"{out}: {len(found.rows)} rows")
-
-
-@leaderboard.command()
-@_BOARD
-def entries(board: Path | None) -> None:
-    """Check every entry of the board: form, signature, season and data set.
-
-    \b
-    Example:
-        threedident leaderboard entries
-    """
-    from benchmark.leaderboard.board import read_board, require_published_seasons
-
-    found = read_board(_place(board))
-    require_published_seasons(found)
-    click.echo(f"{found.path}: {len(found.rows)} entries, all sound")
-
-
-@leaderboard.command()
-@click.argument("name")
-@_SECRET
-@click.option("--reveal", is_flag=True, help="End the season: publish its seed.")
-@_BOARD
-def season(name: str, secret: str, reveal: bool, board: Path | None) -> None:
-    """Open a season by publishing the hash of its seed, or end it by publishing the seed.
-
-    \b
-    Examples:
-        threedident leaderboard season 2027-spring --seed "$(openssl rand -hex 32)"
-        threedident leaderboard season 2027-spring --seed SECRET --reveal
-    """
-    from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
-
-    path = _place(board, writes=True) / "seasons.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if reveal:
-        reveal_season(path, name, secret)
-        click.echo(f"{path}: season {name} has ended, its seed is published")
-        return
-    key = Secret(secret)
-    _remark(False, key.guessable)
-    opened = open_season(path, name, key, datetime.datetime.now(datetime.UTC).date())
-    click.echo(f"{path}: season {name} is open, commitment {opened.commitment}")
-
-
-def _place(board: Path | None, writes: bool = False) -> Path:
-    """The folder of the board: the one given, or the project's own."""
-    from benchmark.leaderboard.board import OWN
-
-    if board is not None:
-        return board
-    if writes and not (OWN.parents[2] / "pyproject.toml").is_file():
-        raise ValueError(
-            "--board: expected a folder to write to, since this is no checkout of the project, "
-            "found none; give one"
-        )
-    return OWN
+    click.echo(f"entry: {read_board(home).put(row)}, {row.level}")
 
 
 def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:

@@ -4,106 +4,32 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from benchmark.leaderboard.seasons import Hex, Secret, is_signed
-from benchmark.leaderboard.statistics import SUSPICIOUS
+from benchmark.leaderboard.data_record import track_name
+from benchmark.leaderboard.findings import N_FACTORS, Number, SeedScores, Verification
+from benchmark.leaderboard.record import Record
+from benchmark.leaderboard.seasons import Secret, is_signed
 from benchmark.leaderboard.submission import (
     SCHEMA_VERSION,
     EntryId,
-    Model,
     Submission,
     Supervision,
     check_version,
-    track_name,
 )
 from benchmark.leaderboard.texts import Link, LongText, Text, explained
-from benchmark.metrics import Scores
-from threedident.factors import FACTORS
 from threedident.storage import sha256
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]
 LEVELS: tuple[Level, ...] = ("reported", "recomputed", "re-executed", "retrained")
-_N = len(FACTORS)
-_DIGITS = 6
-_Number = Annotated[float, Field(le=1)]
 _Correlation = Annotated[float, Field(ge=-1, le=1)]
-_PerFactor = Annotated[tuple[_Number, ...], Field(min_length=_N, max_length=_N)]
-_Row = Annotated[tuple[_Correlation, ...], Field(min_length=_N, max_length=_N)]
-_Matrix = Annotated[tuple[_Row, ...], Field(min_length=_N, max_length=_N)]
+_Row = Annotated[tuple[_Correlation, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
+_Matrix = Annotated[tuple[_Row, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
 
 
-class SeedScores(Model):
-    """Scores of one seed, from the official scorer."""
-
-    seed: Annotated[int, Field(ge=0)]
-    r2: _Number
-    mcc: _Number
-    mcc_spearman: _Number
-    r2_per_factor: _PerFactor
-    mcc_per_factor: _PerFactor
-
-    @classmethod
-    def of(cls, seed: int, scores: Scores) -> Self:
-        """The part of ``scores`` that an entry keeps, to six digits."""
-        values = scores.to_json()
-        kept = {name: rounded(values[name]) for name in cls.model_fields if name != "seed"}
-        return cls(seed=seed, **kept)
-
-
-class GapRecord(Model):
-    """How far a score fell from the public split to the fresh one, mean over seeds."""
-
-    difference: float
-    standard_error: Annotated[float, Field(ge=0)]
-
-    @property
-    def suspicious(self) -> bool:
-        """Whether the fall is more than chance explains: past three standard errors."""
-        return self.difference > SUSPICIOUS * self.standard_error
-
-
-class Verification(Model):
-    """What was found on images that did not exist when the encoder was trained.
-
-    Arguments:
-        level: ``re-executed``, or ``retrained`` where the code was trained again as well.
-        date: of the verification.
-        commitment: of the season's secret.
-        public_key: of the season.
-        rows: of the fresh split.
-        fingerprint: of the renderer that drew it.
-        tolerance: between batches, and of recomputed scores.
-        fresh: scores of every seed on the fresh split.
-        gap: public minus fresh.
-        retrained: scores on the fresh split of encoders trained again, where they were.
-    """
-
-    level: Literal["re-executed", "retrained"]
-    date: datetime.date
-    commitment: Hex
-    public_key: Hex
-    rows: Annotated[int, Field(gt=0)]
-    fingerprint: str
-    tolerance: float
-    fresh: tuple[SeedScores, ...]
-    gap: dict[Literal["r2", "mcc"], GapRecord]
-    retrained: tuple[SeedScores, ...] | None = None
-
-    @model_validator(mode="after")
-    def _check_level(self) -> Verification:
-        if (self.level == "retrained") != (self.retrained is not None):
-            raise ValueError("expected scores of a second training with level retrained alone")
-        if set(self.gap) != {"r2", "mcc"}:
-            raise ValueError("expected the gaps of r2 and mcc")
-        return self
-
-
-class Entry(Model):
+class Entry(Record):
     """A row that we recomputed at least.
 
     Arguments:
@@ -171,14 +97,14 @@ class Entry(Model):
         return Entry.model_validate(row.model_dump() | {"signature": secret.sign(row.content())})
 
 
-class Figure(Model):
+class Figure(Record):
     """A figure of a paper: mean and standard deviation over its seeds."""
 
-    mean: _Number
+    mean: Number
     sd: Annotated[float, Field(ge=0)] | None = None
 
 
-class Reported(Model):
+class Reported(Record):
     """A row of a paper, of which nothing could be checked here.
 
     Arguments:
@@ -217,7 +143,7 @@ class Reported(Model):
 Row = Entry | Reported
 
 
-class Change(Model):
+class Change(Record):
     """Something that happened to a row beside its arrival.
 
     Arguments:
@@ -265,8 +191,3 @@ def same_submission(row: Row, submission: Submission) -> bool:
 def digest(submission: Submission) -> str:
     """Identifies all that was submitted: the record names every file by its digest."""
     return sha256(submission.model_dump_json().encode())
-
-
-def rounded(values: ArrayLike) -> Any:
-    """Scores as entries keep them, six digits after the point, as numbers and lists."""
-    return np.round(np.asarray(values, np.float64), _DIGITS).tolist()

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.seasons import Secret
-from benchmark.leaderboard.submission import DataRecord
 from threedident.dataset import ThreeDIdent
 from threedident.latents import sample_raw
 from threedident.storage import npy_bytes, write_bytes

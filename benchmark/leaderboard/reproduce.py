@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 from benchmark.config import Config, ImageSettings
-from benchmark.leaderboard.submission import SEEDS, DataRecord
+from benchmark.leaderboard.data_record import DataRecord
+from benchmark.leaderboard.submission import SEEDS
 from benchmark.objective import SUPERVISED
 from benchmark.options import Options
 

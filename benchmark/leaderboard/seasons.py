@@ -15,21 +15,19 @@ import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from benchmark.leaderboard.submission import Model
+from benchmark.leaderboard.record import Digest, Record
 from benchmark.leaderboard.texts import Text, explained
 from threedident.storage import sha256, write_bytes
 
 _SHORT = 16
-Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Season(Model):
+class Season(Record):
     """One entry of ``seasons.json``.
 
     Arguments:
@@ -42,8 +40,8 @@ class Season(Model):
 
     name: Text
     opened: datetime.date
-    commitment: Hex
-    public_key: Hex
+    commitment: Digest
+    public_key: Digest
     secret: str | None = None
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.leaderboard.entry import Entry, Row, SeedScores
+from benchmark.leaderboard.entry import Entry, Row
+from benchmark.leaderboard.findings import SeedScores
 from benchmark.leaderboard.statistics import Spread, difference_interval, spread
 from benchmark.leaderboard.submission import SEEDS
 

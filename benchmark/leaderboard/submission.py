@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown, slug
-from threedident.manifest import MOST_PIXELS, Manifest
-from threedident.storage import MOST_ROWS
+from benchmark.leaderboard.data_record import DataRecord, track_name
+from benchmark.leaderboard.record import Digest, Record
+from benchmark.leaderboard.texts import Link, LongText, Text, explained, slug
+from threedident.manifest import MOST_PIXELS
 
 SCHEMA_VERSION: Literal[1] = 1
 PROTOCOL_VERSION: Literal[1] = 1
@@ -19,18 +20,11 @@ SEEDS = (0, 1, 2)  # fixed in advance, so that none can be picked afterwards
 Supervision = Literal["none", "pairs", "augmentations", "full"]
 
 _ID = r"\d{4}-\d{2}-\d{2}_[a-z0-9]+(-[a-z0-9]+)*"
-_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Correlation = Annotated[float, Field(ge=0, le=1)]
 EntryId = Annotated[str, Field(pattern=f"^{_ID}$", max_length=80)]
 
 
-class Model(BaseModel):
-    """A frozen record without other fields and without NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Claim(Model):
+class Claim(Record):
     """Scores on the test split, as the submitter computed them.
 
     Arguments:
@@ -44,15 +38,15 @@ class Claim(Model):
     mcc_spearman: _Correlation
 
 
-class FileDigests(Model):
+class FileDigests(Record):
     """SHA-256 of the files of one seed."""
 
-    representations: _Digest
-    config: _Digest
-    encoder: _Digest
+    representations: Digest
+    config: Digest
+    encoder: Digest
 
 
-class SeedRecord(Model):
+class SeedRecord(Record):
     """One training.
 
     Arguments:
@@ -72,70 +66,7 @@ class SeedRecord(Model):
     wall_time_s: Annotated[float, Field(ge=0)] | None = None
 
 
-class SplitDigests(Model):
-    """What identifies the images of both splits: the ``sums`` of their manifests."""
-
-    train: _Digest
-    test: _Digest
-
-
-class DataRecord(Model):
-    """The data set that was trained on and is scored on, from its manifests.
-
-    Arguments:
-        id: its name here, which follows from the rest.
-        hue_mode: how hue angles become colours.
-        space: of the latents.
-        material: of the object and the ground.
-        seed: of all latents.
-        n_train: rows of the train split.
-        n_test: rows of the test split.
-        resolution: edge of the images as rendered, in pixels.
-        quality: of rendering.
-        device: what Cycles computed on.
-        blender: its version.
-        fingerprint: of the renderer.
-        digests: of both splits' images.
-    """
-
-    id: str
-    hue_mode: Literal["wrapped", "published"]
-    space: Literal["box"]
-    material: Literal["rubber", "metal"]
-    seed: Annotated[int, Field(ge=0)]
-    n_train: Annotated[int, Field(gt=0, le=MOST_ROWS)]
-    n_test: Annotated[int, Field(ge=6, le=MOST_ROWS)]
-    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
-    quality: Literal["paper", "standard", "draft"]
-    device: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
-    blender: Annotated[str, Field(pattern=r"^[0-9.]{1,20}$")]
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    digests: SplitDigests
-
-    @model_validator(mode="after")
-    def _check_id(self) -> DataRecord:
-        if self.id != self.name():
-            raise ValueError(
-                f"expected the id {self.name()}, which follows from the settings, found "
-                f"{shown(self.id)}; correct one of them"
-            )
-        return self
-
-    def name(self) -> str:
-        """The id that follows from the settings: what is as usual is left out."""
-        parts = [
-            "3dident",
-            "" if self.hue_mode == "wrapped" else f"{self.hue_mode}-hue",
-            "" if self.material == "rubber" else self.material,
-            "" if self.quality == "standard" else self.quality,
-            f"{self.resolution}px",
-            f"{self.n_train // 1000}k" if self.n_train % 1000 == 0 else str(self.n_train),
-            "" if self.seed == 0 else f"seed{self.seed}",
-        ]
-        return "-".join(part for part in parts if part)
-
-
-class Facts(Model):
+class Facts(Record):
     """What only the submitter knows.
 
     Arguments:
@@ -221,45 +152,6 @@ class Submission(Facts):
     def track(self) -> str:
         """What rows must share to be compared."""
         return track_name(self.data.id, self.supervision)
-
-
-def track_name(data: str, supervision: str) -> str:
-    """The track of a data set and a kind of supervision."""
-    return f"{data} / {supervision}"
-
-
-def describe_data(train: Manifest, test: Manifest) -> DataRecord:
-    """The record of a data set from the manifests of its splits.
-
-    Raises:
-        ValueError: it is not one whose latents can be drawn anew, or too small to score on.
-    """
-    for manifest in (train, test):
-        origin = manifest.origin
-        if origin.seed is None or origin.rows or origin.space != "box" or origin.fixed:
-            raise ValueError(
-                f"data: expected latents drawn from the box by a seed, found others in the "
-                f"{manifest.split} split; render a data set without --latents, --space and --fix"
-            )
-    rendering, seed = test.rendering, test.origin.seed
-    if train.origin.seed != seed:
-        raise ValueError(
-            f"data: expected one seed for both splits, found {train.origin.seed} for train and "
-            f"{seed} for test; render one data set"
-        )
-    values: dict[str, Any] = {
-        **rendering.model_dump(exclude={"annotations"}),
-        "space": "box",
-        "seed": seed,
-        "n_train": train.n,
-        "n_test": test.n,
-        "digests": {"train": train.digests.sums, "test": test.digests.sums},
-    }
-    name = DataRecord.model_construct(**values, id="").name()
-    try:
-        return DataRecord(id=name, **values)
-    except ValidationError as error:
-        raise ValueError(f"data: {explained(error)}; render another data set") from None
 
 
 def read_submission(content: bytes, place: str) -> Submission:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.check import TOLERANCE, Checked
-from benchmark.leaderboard.entry import GapRecord, SeedScores, Verification, rounded
+from benchmark.leaderboard.findings import GapRecord, SeedScores, Verification, rounded
 from benchmark.leaderboard.folder import CODES, encoder_name, representations_name
 from benchmark.leaderboard.fresh import FreshImages
 from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute

@@ -1,0 +1,106 @@
+"""The commands on the board: ``leaderboard build``, ``entries`` and ``season``."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.seasons import Secret
+
+BOARD = click.option(
+    "--board",
+    type=click.Path(path_type=Path),
+    help="Folder of entries and seasons [default: the project's own].",
+)
+SECRET = click.option("--seed", "secret", required=True, metavar="SECRET", help="Of the season.")
+
+
+@click.command()
+@BOARD
+@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboard.html"))
+def build(board: Path | None, out: Path) -> None:
+    """Write the leaderboard as one page that needs no network.
+
+    \b
+    Example:
+        threedident leaderboard build --out leaderboard.html
+    """
+    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.page import page
+    from threedident.storage import write_bytes
+
+    found = read_board(board_folder(board))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(out, page(found).encode())
+    click.echo(f"{out}: {len(found.rows)} rows")
+
+
+@click.command()
+@BOARD
+def entries(board: Path | None) -> None:
+    """Check every entry of the board: form, signature, season and data set.
+
+    \b
+    Example:
+        threedident leaderboard entries
+    """
+    from benchmark.leaderboard.board import read_board, require_published_seasons
+
+    found = read_board(board_folder(board))
+    require_published_seasons(found)
+    click.echo(f"{found.path}: {len(found.rows)} entries, all sound")
+
+
+@click.command()
+@click.argument("name")
+@SECRET
+@click.option("--reveal", is_flag=True, help="End the season: publish its seed.")
+@BOARD
+def season(name: str, secret: str, reveal: bool, board: Path | None) -> None:
+    """Open a season by publishing the hash of its seed, or end it by publishing the seed.
+
+    \b
+    Examples:
+        threedident leaderboard season 2027-spring --seed "$(openssl rand -hex 32)"
+        threedident leaderboard season 2027-spring --seed SECRET --reveal
+    """
+    from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
+
+    path = board_folder(board, writes=True) / "seasons.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if reveal:
+        reveal_season(path, name, secret)
+        click.echo(f"{path}: season {name} has ended, its seed is published")
+        return
+    key = Secret(secret)
+    remark(key)
+    opened = open_season(path, name, key, datetime.datetime.now(datetime.UTC).date())
+    click.echo(f"{path}: season {name} is open, commitment {opened.commitment}")
+
+
+def board_folder(board: Path | None, writes: bool = False) -> Path:
+    """The folder of the board: the one given, or the project's own."""
+    from benchmark.leaderboard.board import OWN
+
+    if board is not None:
+        return board
+    if writes and not (OWN.parents[2] / "pyproject.toml").is_file():
+        raise ValueError(
+            "--board: expected a folder to write to, since this is no checkout of the project, "
+            "found none; give one"
+        )
+    return OWN
+
+
+def remark(secret: Secret, trial: bool = False) -> None:
+    """Say what is amiss with a season's secret, and yet allowed."""
+    if trial:
+        click.echo("note: no season has this seed's hash, so the row is of a trial", err=True)
+    if secret.guessable:
+        click.echo(
+            "note: a seed this short can be guessed from its hash; take 32 random digits", err=True
+        )

@@ -1,0 +1,91 @@
+"""What was found of a submission: scores of every seed, and what a fresh split says of them."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field, model_validator
+
+from benchmark.leaderboard.record import Digest, Record
+from benchmark.leaderboard.statistics import SUSPICIOUS
+from benchmark.metrics import Scores
+from threedident.factors import FACTORS
+
+N_FACTORS = len(FACTORS)
+Number = Annotated[float, Field(le=1)]
+_DIGITS = 6
+_PerFactor = Annotated[tuple[Number, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
+
+
+class SeedScores(Record):
+    """Scores of one seed, from the official scorer."""
+
+    seed: Annotated[int, Field(ge=0)]
+    r2: Number
+    mcc: Number
+    mcc_spearman: Number
+    r2_per_factor: _PerFactor
+    mcc_per_factor: _PerFactor
+
+    @classmethod
+    def of(cls, seed: int, scores: Scores) -> Self:
+        """The part of ``scores`` that an entry keeps, to six digits."""
+        values = scores.to_json()
+        kept = {name: rounded(values[name]) for name in cls.model_fields if name != "seed"}
+        return cls(seed=seed, **kept)
+
+
+class GapRecord(Record):
+    """How far a score fell from the public split to the fresh one, mean over seeds."""
+
+    difference: float
+    standard_error: Annotated[float, Field(ge=0)]
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the fall is more than chance explains: past three standard errors."""
+        return self.difference > SUSPICIOUS * self.standard_error
+
+
+class Verification(Record):
+    """What was found on images that did not exist when the encoder was trained.
+
+    Arguments:
+        level: ``re-executed``, or ``retrained`` where the code was trained again as well.
+        date: of the verification.
+        commitment: of the season's secret.
+        public_key: of the season.
+        rows: of the fresh split.
+        fingerprint: of the renderer that drew it.
+        tolerance: between batches, and of recomputed scores.
+        fresh: scores of every seed on the fresh split.
+        gap: public minus fresh.
+        retrained: scores on the fresh split of encoders trained again, where they were.
+    """
+
+    level: Literal["re-executed", "retrained"]
+    date: datetime.date
+    commitment: Digest
+    public_key: Digest
+    rows: Annotated[int, Field(gt=0)]
+    fingerprint: str
+    tolerance: float
+    fresh: tuple[SeedScores, ...]
+    gap: dict[Literal["r2", "mcc"], GapRecord]
+    retrained: tuple[SeedScores, ...] | None = None
+
+    @model_validator(mode="after")
+    def _check_level(self) -> Verification:
+        if (self.level == "retrained") != (self.retrained is not None):
+            raise ValueError("expected scores of a second training with level retrained alone")
+        if set(self.gap) != {"r2", "mcc"}:
+            raise ValueError("expected the gaps of r2 and mcc")
+        return self
+
+
+def rounded(values: ArrayLike) -> Any:
+    """Scores as entries keep them, six digits after the point, as numbers and lists."""
+    return np.round(np.asarray(values, np.float64), _DIGITS).tolist()

@@ -1,0 +1,83 @@
+"""Finished runs of ours, gathered by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.config import Config, ImageSettings, differences
+from benchmark.leaderboard.submission import SEEDS
+from benchmark.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One seed of a finished run.
+
+    Arguments:
+        folder: of the run.
+        config: of the run.
+        seed: of the training.
+    """
+
+    folder: RunFolder
+    config: Config
+    seed: int
+
+
+def gather(paths: Sequence[Path]) -> list[Trained]:
+    """The seeds 0, 1 and 2 of some runs, in order.
+
+    Raises:
+        ValueError: a run is not finished, not one on images by the held-out protocol, or not of
+            the same configuration as the first, or a seed is there twice, or seed 0 nowhere.
+    """
+    found: dict[int, Trained] = {}
+    first: Config | None = None
+    for path in paths:
+        config = _finished(path)
+        alone = config.model_copy(update={"seeds": ()})
+        changed = [] if first is None else differences(first, alone)
+        first = first or alone
+        if changed:
+            raise ValueError(
+                f"{path}: expected a run like {paths[0]}, found one with {', '.join(changed)}; "
+                "give runs that differ in their seeds alone"
+            )
+        for seed in config.seeds:
+            if seed in found:
+                raise ValueError(
+                    f"{path}: expected seeds of its own, found seed {seed}, which "
+                    f"{found[seed].folder.path} has, too; give one of them"
+                )
+            found[seed] = Trained(RunFolder(path), config, seed)
+    taken = [seed for seed in SEEDS if seed in found]
+    if not taken or taken != list(SEEDS[: len(taken)]):
+        raise ValueError(
+            f"runs: expected the seeds {', '.join(map(str, SEEDS))} from the first on, found "
+            f"{', '.join(map(str, sorted(found)))}; train those that are missing with --seeds"
+        )
+    return [found[seed] for seed in taken]
+
+
+def _finished(path: Path) -> Config:
+    folder = RunFolder(path)
+    if not folder.config.is_file() or not folder.scores.is_file():
+        what = "one that has not ended" if folder.config.is_file() else "none"
+        raise ValueError(
+            f"{path}: expected the folder of a finished run, found {what}; let threedident "
+            "benchmark end there"
+        )
+    config = folder.read_config()
+    if not isinstance(config.source, ImageSettings):
+        raise ValueError(
+            f"{path}: expected a run on rendered images, found one on {config.source.kind}, of "
+            "which no fresh images can be drawn"
+        )
+    if config.protocol != "held-out":
+        raise ValueError(
+            f"{path}: expected a run scored by the held-out protocol, found {config.protocol}; "
+            "train it without --protocol"
+        )
+    return config
