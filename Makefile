@@ -1,5 +1,5 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
-# make test: set up, then lint, types and all tests.
+# make test: set up, then lint, types, all entries of the leaderboard, and all tests.
 
 # Blender's module is built for Python 3.11 alone.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -10,9 +10,9 @@ BIN := $(VENV)/bin
 DEMO ?= data/demo
 RUN ?= runs/demo
 
-.PHONY: demo test lint setup libraries
+.PHONY: demo test lint entries setup libraries browser
 
-setup: $(VENV)/.ready libraries
+setup: $(VENV)/.ready libraries browser
 
 $(VENV)/.ready: pyproject.toml
 	@echo "== environment: $(VENV), about 8 GB with torch, faiss-gpu and Blender"
@@ -30,6 +30,16 @@ libraries: $(VENV)/.ready
 	else \
 		echo "Blender needs shared libraries that are not here. Install them, then run make again:"; \
 		echo "    sudo $$install"; exit 1; \
+	fi
+
+browser:
+	@command -v chromium google-chrome > /dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		echo "== chromium, in which tests open the leaderboard's page"; \
+		apt-get update --quiet=2 && \
+		apt-get install --yes --no-install-recommends --quiet=2 chromium > /dev/null; \
+	else \
+		echo "Without chromium the tests of the leaderboard's page are skipped: apt-get install chromium"; \
 	fi
 
 demo: setup
@@ -51,5 +61,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+entries: setup
+	$(BIN)/threedident leaderboard entries
+
+test: lint entries
 	$(BIN)/python -m pytest

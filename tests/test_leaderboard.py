@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import threedident
 from benchmark.leaderboard.board import read_board
 from benchmark.leaderboard.data_record import describe_data
 from benchmark.leaderboard.entry import Entry
@@ -226,6 +230,28 @@ def test_a_submission_is_verified_again_in_place(linear: Path, board: Path, seas
     second = verified(linear, board, season)
     assert first == second
     assert len(read_board(board).rows) == 1
+
+
+def test_the_readmes_submission_without_our_code(
+    data: Path, record: dict[str, Any], board: Path, tmp_path: Path
+) -> None:
+    readme = (Path(threedident.__file__).parents[1] / "README.md").read_text()
+    [example] = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+        if "A submission from plain PyTorch" in block
+    ]
+    (tmp_path / "plain.py").write_text(example)
+    result = subprocess.run(
+        [sys.executable, "plain.py", str(data), record["id"], "3"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    [folder] = (tmp_path / "submissions").iterdir()
+    done_at_once("leaderboard", "check", folder, "--board", board)
+    assert read_record(folder)["data"] == record
 
 
 def test_too_few_fresh_rows(linear: Path, board: Path) -> None:
