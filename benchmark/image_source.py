@@ -63,6 +63,7 @@ class ImageSource(Source):
         anchor: Anchor = "row",
     ) -> None:
         self.train, self.test = splits
+        self.root = self.train.folder.root
         law = conditional if pairs == "nearest" else None
         if pairs == "rendered":
             law = _rendered_law(self.train)

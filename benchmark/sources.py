@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -90,9 +91,11 @@ class Source(ABC):
         shape: of one observation.
         codes: how many codes an encoder gives, by default as many as there are factors.
         spare_codes: whether there are more codes than factors.
+        root: folder of the data set; None where there is none.
     """
 
     spare_codes: ClassVar[bool] = False
+    root: Path | None = None
     settings: ImageSettings | MixingSettings | MaskSettings
     shape: tuple[int, ...]
 

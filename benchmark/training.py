@@ -66,7 +66,7 @@ class Training:
         step = self._restore(objective, optimizer)
         silent = not ranks.leads
         with (
-            logged(self.folder.work, self.seed, device, ranks),
+            logged(self.folder.work, self.seed, self.source.root, device, ranks),
             Tracker(self.folder, self.seed, step, self.tensorboard, silent) as tracker,
         ):
             Loop(

@@ -77,7 +77,7 @@ def test_scores_are_taken_in_eval_mode_and_in_the_order_of_rows(
     assert alone.numpy() == pytest.approx(codes[[5, 0]], abs=1e-4)
 
 
-def test_run_folder_is_complete(finished: Path) -> None:
+def test_run_folder_is_complete(coloured: Path, finished: Path) -> None:
     config = json.loads((finished / "config.json").read_text())
     assert config["seeds"] == [0, 3]
     assert (config["loss"], config["output_space"], config["steps"]) == ("l2", "box", 40)
@@ -92,6 +92,7 @@ def test_run_folder_is_complete(finished: Path) -> None:
         assert work is not None
         assert 0 < work.seconds < 600
         assert "1 thread" in work.hardware
+        assert work.data == coloured.resolve()
     assert read_work(finished / "work.jsonl", 1) is None
     figures = {path.name for path in (finished / "figures").iterdir()}
     assert figures == {

@@ -38,6 +38,7 @@ def signed(row: Entry, secret: Secret = SECRET, **changes: Any) -> Entry:
         **{
             "level": "re-executed",
             "date": TODAY,
+            "season": "2026-autumn",
             "commitment": secret.commitment,
             "public_key": secret.public_key,
             "rows": 512,
@@ -197,6 +198,8 @@ def test_seeds_commit_before_they_are_revealed(tmp_path: Path) -> None:
         open_season(path, "2026-autumn", Secret("another"), TODAY)
     with pytest.raises(ValueError, match="expected a new name and secret"):
         open_season(path, "2027-spring", Secret(text), TODAY)
+    with pytest.raises(ValueError, match="found trial, as rows without a season are called"):
+        open_season(path, "trial", Secret("another"), TODAY)
     with pytest.raises(ValueError, match="found 'none'"):
         reveal_season(path, "none", text)
     reveal_season(path, "2026-autumn", text)

@@ -97,7 +97,7 @@ def test_runs_become_a_row_that_was_re_executed(data: Path, board: Path, tmp_pat
     run(data, tmp_path / "a", *shared, "--seeds", "0,2")
     run(data, tmp_path / "b", *shared, "--seeds", "1")
     result = cli(
-        *("leaderboard", "submit", tmp_path / "a", tmp_path / "b", "--data", data),
+        *("leaderboard", "submit", tmp_path / "a", tmp_path / "b"),
         *("--method", "Small net", "--out", tmp_path / "out", "--licence", "MIT"),
     )
     assert result.returncode == 0, result.stderr

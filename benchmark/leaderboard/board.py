@@ -135,7 +135,8 @@ def _require_key(board: Board, row: Entry) -> None:
     season = board.season(row)
     if season is not None:
         assert row.verification is not None
-        if row.verification.public_key != season.public_key:
+        found = row.verification
+        if (found.public_key, found.season) != (season.public_key, season.name):
             raise ValueError(
                 f"{row.id}: expected the signature of season {season.name}, found that of another "
                 "key; verify it again"

@@ -60,7 +60,9 @@ for _command in (build, entries, season):
 @leaderboard.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--method", required=True, help="Its name on the page.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data/3dident"))
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Data set [default: where it was trained on]."
+)
 @click.option("--paper", metavar="URL", help="Where it is described.")
 @click.option("--code", metavar="URL", help="Where it can be had.")
 @click.option("--licence", metavar="SPDX", help="Of encoder and representations, such as MIT.")
@@ -72,7 +74,7 @@ for _command in (build, entries, season):
 @_MEMORY
 def submit(
     runs: tuple[Path, ...],
-    data: Path,
+    data: Path | None,
     out: Path,
     time_limit: int,
     memory_limit: float,
@@ -83,15 +85,17 @@ def submit(
     \b
     Examples:
         threedident leaderboard submit runs/mine --method "My method" --licence MIT
-        threedident leaderboard submit runs/a runs/b --data data/small --method "My method"
+        threedident leaderboard submit runs/a runs/b --method "My method"
     """
-    from benchmark.leaderboard.gather import gather
+    from benchmark.leaderboard.gather import gather, trained_on
     from benchmark.leaderboard.submission import read_facts
     from benchmark.leaderboard.submit import submit as write
 
     require_packages("onnxscript")
     known = read_facts(date=datetime.datetime.now(datetime.UTC).date(), **facts)
-    folder = write(gather(runs), data, out, known, _limits(time_limit, memory_limit))
+    trained = gather(runs)
+    place = data or trained_on(trained)
+    folder = write(trained, place, out, known, _limits(time_limit, memory_limit))
     click.echo(f"submission: {folder}")
 
 
@@ -154,7 +158,7 @@ def verify(
     """
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.fresh import fresh_images
-    from benchmark.leaderboard.seasons import Secret, find_season
+    from benchmark.leaderboard.seasons import TRIAL, Secret, find_season
     from benchmark.leaderboard.verify import verify as examine
 
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
@@ -164,7 +168,8 @@ def verify(
     checked = _checked(folder, home, limits)
     again = None if retrained is None else _checked(retrained, None, limits)
     with fresh_images(checked.folder.submission.data, key, n, fresh) as images:
-        found = examine(checked, images, key, limits, again)
+        name = TRIAL if published is None else published.name
+        found = examine(checked, images, key, name, limits, again)
     row = checked.entry().verified(found, key)
     _show(checked, found.fresh)
     for name, gap in found.gap.items():

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from benchmark.leaderboard.record import Digest, Record
 from benchmark.leaderboard.statistics import SUSPICIOUS
+from benchmark.leaderboard.texts import Text
 from benchmark.metrics import Scores
 from threedident.factors import FACTORS
 
@@ -56,6 +57,7 @@ class Verification(Record):
     Arguments:
         level: ``re-executed``, or ``retrained`` where the code was trained again as well.
         date: of the verification.
+        season: its name, or ``trial`` where its commitment was not published.
         commitment: of the season's secret.
         public_key: of the season.
         rows: of the fresh split.
@@ -68,6 +70,7 @@ class Verification(Record):
 
     level: Literal["re-executed", "retrained"]
     date: datetime.date
+    season: Text
     commitment: Digest
     public_key: Digest
     rows: Annotated[int, Field(gt=0)]

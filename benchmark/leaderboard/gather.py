@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.config import Config, ImageSettings, differences
 from benchmark.leaderboard.submission import SEEDS
 from benchmark.run import RunFolder
+from benchmark.work_log import read_work
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Trained:
     folder: RunFolder
     config: Config
     seed: int
+
+
+def trained_on(trained: Sequence[Trained]) -> Path:
+    """Where the data set of some runs lay when they were trained, or else its usual place."""
+    for each in trained:
+        work = read_work(each.folder.work, each.seed)
+        if work is not None and work.data is not None:
+            return work.data
+    return Path("data/3dident")
 
 
 def gather(paths: Sequence[Path]) -> list[Trained]:

@@ -223,8 +223,9 @@ def _facts(board: Board, row: Entry) -> dict[str, str]:
     if hours:
         facts["wall time"] = f"{np.mean(hours) / 60:.1f} min a seed"
     if row.verification is not None:
-        season = board.season(row)
-        name = f"season {season.name}" if season else "a trial, whose seed was not committed to"
+        name = f"season {row.verification.season}"
+        if not board.season(row):
+            name = "a trial, whose seed was not committed to"
         facts["verified"] = f"{row.verification.date} on {row.verification.rows} images, {name}"
         facts["commitment"] = row.verification.commitment
     return facts

@@ -24,6 +24,7 @@ from benchmark.leaderboard.record import Digest, Record
 from benchmark.leaderboard.texts import Text, explained
 from threedident.storage import sha256, write_bytes
 
+TRIAL = "trial"  # what a season is called whose commitment was not published
 _SHORT = 16
 
 
@@ -133,6 +134,11 @@ def open_season(path: Path, name: str, secret: Secret, date: datetime.date) -> S
         ValueError: there is one of that name or secret.
     """
     seasons = read_seasons(path)
+    if name == TRIAL:
+        raise ValueError(
+            f"season: expected a name, found {TRIAL}, as rows without a season are called; give "
+            "another"
+        )
     try:
         season = Season(
             name=name, opened=date, commitment=secret.commitment, public_key=secret.public_key

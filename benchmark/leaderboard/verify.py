@@ -36,6 +36,7 @@ def verify(
     checked: Checked,
     fresh: FreshImages,
     secret: Secret,
+    season: str,
     limits: Limits,
     retrained: Checked | None = None,
     between: Callable[[], None] = lambda: None,
@@ -46,6 +47,7 @@ def verify(
         checked: the submission.
         fresh: images of the season.
         secret: of the season.
+        season: its name.
         limits: of time and memory for each encoder.
         retrained: what we got when we trained its code again, as a submission of its own.
         between: called after every encoder.
@@ -65,6 +67,7 @@ def verify(
     return Verification(
         level="re-executed" if again is None else "retrained",
         date=datetime.datetime.now(datetime.UTC).date(),
+        season=season,
         commitment=secret.commitment,
         public_key=secret.public_key,
         rows=len(latents),
