@@ -71,7 +71,7 @@ def read_work(path: Path, seed: int) -> Work | None:
     if not mine:
         return None
     hardware = dict.fromkeys(line["hardware"] for line in mine)
-    place = mine[-1]["data"]
+    place = mine[-1].get("data")
     return Work(
         ", then ".join(hardware),
         sum(line["seconds"] for line in mine),

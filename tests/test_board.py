@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmark.leaderboard.findings import GapRecord, SeedScores, Verification
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Secret, open_season, read_seasons, reveal_season
+from benchmark.leaderboard.standings import standings
 from benchmark.paper_tables import TABLES
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.submissions import DATA, NAME, make_submission, read_record
@@ -69,13 +71,13 @@ def edited(board: Path, change: Any) -> str:
 def board(tmp_path: Path, checked: Entry) -> Path:
     """One signed row of a published season."""
     open_season_in(tmp_path)
-    read_board(tmp_path).put(signed(checked))
+    read_board(tmp_path, new=True).put(signed(checked))
     return tmp_path
 
 
 def open_season_in(board: Path) -> None:
     board.mkdir(exist_ok=True)
-    open_season(board / "seasons.json", "2026-autumn", SECRET, TODAY)
+    open_season(board / "seasons.json", "2026-autumn", SECRET, 512, TODAY)
 
 
 def test_rows_survive_their_file(board: Path, checked: Entry) -> None:
@@ -87,19 +89,105 @@ def test_rows_survive_their_file(board: Path, checked: Entry) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda row: row["verification"]["fresh"][0].update(mcc=0.9999),
-        lambda row: row["scores"][1].update(r2=0.9999),
+        lambda row: row["verification"]["fresh"][0].update(mcc_spearman=0.9999),
+        lambda row: row["verification"]["gap"]["r2"].update(difference=0.001),
         lambda row: row["submission"].update(supervision="augmentations"),
         lambda row: row["submission"].update(method="Another"),
         lambda row: row["verification"].update(rows=5120),
         lambda row: row["verification"].update(date="2026-12-24"),
-        lambda row: row["correlation"][0].reverse(),
+        lambda row: row["correlation"][0].__setitem__(9, 0.01),
         lambda row: row.update(signature="0" * 128),
         lambda row: row.update(signature="nonsense"),
     ],
 )
 def test_every_change_by_hand_breaks_the_signature(board: Path, change: Any) -> None:
     assert "expected the signature of this row" in edited(board, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda row: row["scores"][1].update(r2=0.9999), "expected the mean of the factors"),
+        (lambda row: row["scores"][1].update(mcc_spearman=0.9), "that was claimed and checked"),
+        (lambda row: row["scores"].reverse(), "expected scores of the seeds"),
+        (lambda row: row["correlation"].reverse(), "expected the correlations that give"),
+    ],
+)
+def test_scores_without_a_signature_must_fit_each_other(
+    tmp_path: Path, checked: Entry, change: Any, reason: str
+) -> None:
+    read_board(tmp_path, new=True).put(checked)
+    assert reason in edited(tmp_path, change)
+
+
+def test_a_row_that_was_checked_further_is_not_lowered(board: Path, tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "in", seeds=(0, 1, 2))
+    assert "it is not lowered to recomputed" in refused_beside(board, folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rows": 64}, "expected 512 fresh rows after 2026-11-30"),
+        ({"date": datetime.date(2020, 1, 1)}, "found 512 on 2020-01-01"),
+        ({"season": "2027-spring"}, "expected the name and key of season 2026-autumn"),
+    ],
+)
+def test_rows_that_their_season_would_not_have_signed(
+    board: Path, checked: Entry, changes: dict[str, Any], reason: str
+) -> None:
+    (board / "entries" / f"{NAME}.json").write_text(signed(checked, **changes).model_dump_json())
+    with pytest.raises(ValueError, match=reason):
+        read_board(board)
+
+
+def test_nobody_signs_for_a_season_that_has_ended(
+    board: Path, checked: Entry, tmp_path: Path
+) -> None:
+    """Whoever knows the secret can sign; so what counts are the rows that were there."""
+    path, text = board / "seasons.json", "f3a1c2d4e5b60718293a4b5c6d7e8f90"
+    done_at_once(
+        "leaderboard", "season", "2026-autumn", "--seed", text, "--reveal", "--board", board
+    )
+    [season] = read_seasons(path)
+    assert season.ended
+    assert season.signatures == {NAME: signed(checked).signature}
+    assert len(read_board(board).rows) == 1
+    better = signed(checked, rows=512, date=datetime.date(2026, 12, 24))
+    (board / "entries" / f"{NAME}.json").write_text(better.model_dump_json())
+    with pytest.raises(ValueError, match="expected a row that was there when season 2026-autumn"):
+        read_board(board)
+    (board / "entries" / f"{NAME}.json").write_text(signed(checked).model_dump_json())
+    folder = make_submission(tmp_path / "in", name="2026-12-24_late")
+    line = refused_at_once("leaderboard", "verify", folder, "--seed", text, "--board", board)
+    assert "expected that of a season that goes on, found season 2026-autumn" in line
+
+
+def test_only_rows_of_the_latest_season_are_ranked(board: Path, checked: Entry) -> None:
+    other = Secret("another secret of some length")
+    open_season(board / "seasons.json", "2027-spring", other, 512, TODAY)
+
+    def named(name: str) -> Entry:
+        submission = checked.submission.model_copy(update={"id": f"2026-11-30_{name}"})
+        return checked.model_copy(update={"submission": submission})
+
+    newer, trial = named("newer"), named("trial")
+    rows = (
+        signed(checked),
+        signed(newer, other, season="2027-spring"),
+        signed(trial, Secret("nobody knows of this one"), season="trial"),
+    )
+    placed = {s.row.id: s for s in standings(replace(read_board(board), rows=rows))[checked.track]}
+    assert placed["2026-11-30_newer"].rank == 1
+    assert placed[NAME].rank is None
+    assert placed[NAME].why == "verified in season 2026-autumn, not yet in 2027-spring"
+    assert placed["2026-11-30_trial"].why == "a trial: nobody was committed to its seed"
+
+
+def test_a_board_that_is_not_there(tmp_path: Path) -> None:
+    for command in ("entries", "build"):
+        line = refused_at_once("leaderboard", command, "--board", tmp_path / "none")
+        assert "expected the folder of a board, found none" in line
 
 
 def test_a_verification_cannot_be_added_or_lost_without_its_signature(board: Path) -> None:
@@ -112,12 +200,12 @@ def test_a_key_of_ones_own(board: Path, checked: Entry) -> None:
     forged = signed(checked, forger, commitment=SECRET.commitment)
     path = board / "entries" / f"{NAME}.json"
     path.write_text(forged.model_dump_json())
-    with pytest.raises(ValueError, match="expected the signature of season 2026-autumn"):
+    with pytest.raises(ValueError, match="expected the name and key of season 2026-autumn"):
         read_board(board)
 
 
 def test_rows_of_a_trial_do_not_go_into_the_repository(tmp_path: Path, checked: Entry) -> None:
-    read_board(tmp_path).put(signed(checked))
+    read_board(tmp_path, new=True).put(signed(checked))
     board = read_board(tmp_path)
     with pytest.raises(ValueError, match="found one whose commitment was never published"):
         require_published_seasons(board)
@@ -162,7 +250,7 @@ def test_an_id_that_was_removed(board: Path, tmp_path: Path) -> None:
 def test_a_removed_row_that_is_still_there(board: Path) -> None:
     change = {"date": "2026-12-01", "entry": NAME, "change": "removed", "reason": "Why."}
     (board / "changes.json").write_text(json.dumps([change]))
-    with pytest.raises(ValueError, match="found one that was removed"):
+    with pytest.raises(ValueError, match="expected no entry that was removed, found it"):
         read_board(board)
 
 
@@ -189,20 +277,20 @@ def test_the_same_submission_may_be_checked_again(board: Path, tmp_path: Path) -
 def test_seeds_commit_before_they_are_revealed(tmp_path: Path) -> None:
     path = tmp_path / "seasons.json"
     text = "f3a1c2d4e5b60718293a4b5c6d7e8f90"
-    season = open_season(path, "2026-autumn", Secret(text), TODAY)
+    season = open_season(path, "2026-autumn", Secret(text), 512, TODAY)
     assert season.commitment == hashlib.sha256(text.encode()).hexdigest()
     assert text not in path.read_text()
     with pytest.raises(ValueError, match="expected the secret of season 2026-autumn"):
-        reveal_season(path, "2026-autumn", "another")
+        reveal_season(path, "2026-autumn", "another", {})
     with pytest.raises(ValueError, match="expected a new name and secret"):
-        open_season(path, "2026-autumn", Secret("another"), TODAY)
+        open_season(path, "2026-autumn", Secret("another"), 512, TODAY)
     with pytest.raises(ValueError, match="expected a new name and secret"):
-        open_season(path, "2027-spring", Secret(text), TODAY)
+        open_season(path, "2027-spring", Secret(text), 512, TODAY)
     with pytest.raises(ValueError, match="found trial, as rows without a season are called"):
-        open_season(path, "trial", Secret("another"), TODAY)
+        open_season(path, "trial", Secret("another"), 512, TODAY)
     with pytest.raises(ValueError, match="found 'none'"):
-        reveal_season(path, "none", text)
-    reveal_season(path, "2026-autumn", text)
+        reveal_season(path, "none", text, {})
+    reveal_season(path, "2026-autumn", text, {})
     [revealed] = read_seasons(path)
     assert revealed.secret == text
     path.write_text(path.read_text().replace(text, "another"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from benchmark.metrics import score
 from tests.conftest import DRAFT, cli, contents, done_at_once, refused_at_once
 from tests.runs import run
 from tests.submissions import (
+    EDGE,
     change_codes,
     change_encoder,
     copy_of,
@@ -36,7 +38,7 @@ from threedident.manifest import require_manifest
 from threedident.storage import SplitFolder
 
 SECRET = "f3a1c2d4e5b60718293a4b5c6d7e8f90"
-FRESH = 48
+FRESH = 256
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,8 @@ def images(data: Path) -> np.ndarray:
 @pytest.fixture
 def board(tmp_path: Path) -> Path:
     place = tmp_path / "board"
-    done_at_once("leaderboard", "season", "2026-autumn", "--seed", SECRET, "--board", place)
+    named = ("season", "2026-autumn", "--seed", SECRET, "--n", FRESH)
+    done_at_once("leaderboard", *named, "--board", place)
     return place
 
 
@@ -81,7 +84,7 @@ def linear(tmp_path: Path, record: dict[str, Any], images: np.ndarray) -> Path:
 
 
 def verify(folder: Path, board: Path, season: Path, *more: object) -> tuple[object, ...]:
-    shared = ("--seed", SECRET, "--n", FRESH, "--fresh", season, "--board", board)
+    shared = ("--seed", SECRET, "--fresh", season, "--board", board)
     return ("leaderboard", "verify", folder, *shared, *more)
 
 
@@ -92,7 +95,9 @@ def verified(folder: Path, board: Path, season: Path, *more: object) -> Entry:
     return row
 
 
-def test_runs_become_a_row_that_was_re_executed(data: Path, board: Path, tmp_path: Path) -> None:
+def test_runs_become_a_row_that_was_re_executed(
+    data: Path, board: Path, season: Path, tmp_path: Path
+) -> None:
     shared = ("--encoder", "conv", "--steps", 15)
     run(data, tmp_path / "a", *shared, "--seeds", "0,2")
     run(data, tmp_path / "b", *shared, "--seeds", "1")
@@ -112,14 +117,12 @@ def test_runs_become_a_row_that_was_re_executed(data: Path, board: Path, tmp_pat
         kept = np.load(tmp_path / path / "representations" / f"seed-{seed}.npy")
         assert np.array_equal(codes, kept)
     done_at_once("leaderboard", "check", folder, "--board", board)
-    shown = done_at_once(
-        *("leaderboard", "verify", folder, "--seed", SECRET, "--n", 32, "--board", board)
-    )
+    shown = done_at_once(*verify(folder, board, season))
     assert "re-executed" in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "board", "out"]
     done_at_once("leaderboard", "build", "--board", board, "--out", tmp_path / "page.html")
     assert "Small net" in (tmp_path / "page.html").read_text()
-    [standing] = standings(read_board(board).rows)["3dident-draft-32px-60 / pairs"]
+    [standing] = standings(read_board(board))["3dident-draft-32px-60 / pairs"]
     assert (standing.row.level, standing.rank) == ("re-executed", 1)
     assert "all sound" in done_at_once("leaderboard", "entries", "--board", board)
 
@@ -175,18 +178,53 @@ def test_images_of_another_renderer(linear: Path, board: Path, season: Path) -> 
     assert "renderer: expected the fingerprint 0000000000000000" in line
 
 
+def again_of(
+    tmp_path: Path, images: np.ndarray, record: dict[str, Any], seen: int, **changes: Any
+) -> Path:
+    """A second training: encoders of another corner, whose scores are near where it is large."""
+    return make_submission(
+        tmp_path / "again",
+        lambda seed: encode(images, seed, seen),
+        seeds=(0, 1, 2),
+        data=record,
+        seen=seen,
+        **changes,
+    )
+
+
 def test_a_second_training_raises_the_level(
-    linear: Path, board: Path, season: Path, tmp_path: Path
+    linear: Path,
+    board: Path,
+    season: Path,
+    tmp_path: Path,
+    images: np.ndarray,
+    record: dict[str, Any],
 ) -> None:
-    again = copy_of(linear, tmp_path / "again")
-    assert verified(linear, board, season).level == "re-executed"
+    first = verified(linear, board, season)
+    again = again_of(tmp_path, images, record, EDGE - 1)
     row = verified(linear, board, season, "--retrained", again)
-    assert row.level == "retrained"
+    assert (first.level, row.level) == ("re-executed", "retrained")
     assert row.verification is not None
-    assert row.verification.retrained == row.verification.fresh
-    changed = read_record(again)
-    changed["supervision"] = "augmentations"
-    write_record(again, changed)
+    assert row.verification.retrained is not None
+    assert row.verification.fresh != row.verification.retrained.fresh
+    digests = [entry["digests"]["encoder"] for entry in read_record(again)["seeds"]]
+    assert list(row.verification.retrained.encoders) == digests
+    assert "it is not lowered to re-executed" in refused_at_once(*verify(linear, board, season))
+
+
+def test_what_is_no_second_training(
+    linear: Path,
+    board: Path,
+    season: Path,
+    tmp_path: Path,
+    images: np.ndarray,
+    record: dict[str, Any],
+) -> None:
+    copied = copy_of(linear, tmp_path / "again")
+    line = refused_at_once(*verify(linear, board, season, "--retrained", copied))
+    assert "expected encoders of a training of our own, found those of 2026-11-30" in line
+    shutil.rmtree(tmp_path / "again")
+    again = again_of(tmp_path, images, record, EDGE - 1, supervision="augmentations")
     line = refused_at_once(*verify(linear, board, season, "--retrained", again))
     assert "expected a training with the supervision of 2026-11-30_by-hand" in line
 
@@ -199,13 +237,7 @@ def test_a_training_that_falls_short_does_not_raise_it(
     images: np.ndarray,
     record: dict[str, Any],
 ) -> None:
-    again = make_submission(
-        tmp_path / "again",
-        lambda seed: encode(images, seed, 1),
-        seeds=(0, 1, 2),
-        data=record,
-        seen=1,
-    )
+    again = again_of(tmp_path, images, record, 1)
     line = refused_at_once(*verify(linear, board, season, "--retrained", again))
     assert "--retrained: expected the fresh" in line
     assert "it stays re-executed" in line
@@ -225,11 +257,26 @@ def test_a_supervised_encoder_that_claims_none_passes_and_the_page_says_so(
     assert leaves in text
 
 
-def test_a_submission_is_verified_again_in_place(linear: Path, board: Path, season: Path) -> None:
-    first = verified(linear, board, season)
-    second = verified(linear, board, season)
-    assert first == second
-    assert len(read_board(board).rows) == 1
+def test_no_other_number_of_rows_than_the_seasons(linear: Path, board: Path) -> None:
+    line = refused_at_once(
+        *("leaderboard", "verify", linear, "--seed", SECRET, "--n", 64, "--board", board)
+    )
+    assert f"--n: expected {FRESH}, as season 2026-autumn has for all, found 64" in line
+
+
+def test_what_lies_in_the_working_folder_is_not_run(
+    linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever unpacks a submission and stands beside it."""
+    canary = tmp_path / "executed"
+    for name in ("benchmark", "threedident", "render", "onnx", "numpy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"open({str(canary)!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    done_at_once("leaderboard", "check", linear.name, "--board", tmp_path / "board")
+    shared = ("--seed", "of a trial that nobody knows", "--n", 32, "--board", "board")
+    done_at_once("leaderboard", "verify", linear.name, *shared)
+    assert not canary.exists()
 
 
 def test_the_readmes_submission_without_our_code(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmark.leaderboard.board import OWN, Board, read_board
 from benchmark.leaderboard.check import check
 from benchmark.leaderboard.entry import Change, Entry, Reported, Row
-from benchmark.leaderboard.findings import GapRecord, SeedScores
+from benchmark.leaderboard.findings import GapRecord
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.seasons import Season, Secret
 from tests.submissions import make_submission
 from tests.test_board import SECRET, TODAY, signed
 
@@ -39,25 +39,38 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     return check(SubmissionFolder(folder), Limits()).entry()
 
 
+def dressed(
+    made: Entry, name: str, method: str, mcc: Sequence[float], r2: Sequence[float], **facts: Any
+) -> Entry:
+    """A recomputed row of these scores by seed, the same for all factors, which fits itself."""
+    scores = tuple(
+        each.model_copy(
+            update={"mcc": m, "r2": r, "mcc_per_factor": (m,) * 10, "r2_per_factor": (r,) * 10}
+        )
+        for each, m, r in zip(made.scores, mcc, r2, strict=True)
+    )
+    seeds = tuple(
+        record.model_copy(
+            update={"claim": record.claim.model_copy(update={"mcc": found.mcc, "r2": found.r2})}
+        )
+        for record, found in zip(made.submission.seeds, scores, strict=True)
+    )
+    said = {"id": f"2026-11-30_{name}", "method": method, "seeds": seeds, **facts}
+    return made.model_copy(
+        update={
+            "scores": scores,
+            "submission": made.submission.model_copy(update=said),
+            "correlation": tuple(map(tuple, (mcc[0] * np.eye(10)).tolist())),
+        }
+    )
+
+
 def variant(made: Entry, number: int, level: str, **facts: Any) -> Entry:
     """A row of its own scores."""
     rng = np.random.default_rng(number)
-    centre = rng.uniform(0.3, 0.95)
-    scores = tuple(
-        SeedScores.model_validate(
-            {
-                **each.model_dump(),
-                "mcc": round(centre + 0.01 * rng.normal(), 6),
-                "r2": round(centre - 0.05 + 0.01 * rng.normal(), 6),
-            }
-        )
-        for each in made.scores
-    )
-    name = f"2026-11-30_method-{number}"
-    record = {"method": f"Method {number}", **facts, "id": name}
-    row = made.model_copy(
-        update={"scores": scores, "submission": made.submission.model_copy(update=record)}
-    )
+    centre = rng.uniform(0.3, 0.9)
+    mcc, r2 = (np.round(centre + 0.01 * rng.normal(size=3), 6).tolist() for _ in range(2))
+    row = dressed(made, f"method-{number}", f"Method {number}", mcc, r2, **facts)
     return row if level == "recomputed" else signed(row)
 
 
@@ -65,7 +78,14 @@ def board_of(rows: list[Row]) -> Board:
     change = Change(
         date=TODAY, entry="2026-01-01_gone", change="removed", reason="It copied codes."
     )
-    return replace(read_board(OWN), rows=tuple(rows), changes=(change,))
+    season = Season(
+        name="2026-autumn",
+        opened=TODAY,
+        commitment=SECRET.commitment,
+        public_key=SECRET.public_key,
+        rows=512,
+    )
+    return Board(OWN, tuple(rows), (season,), (change,))
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +211,10 @@ def test_details_show_heat_maps_facts_and_the_command(opened: Page) -> None:
         cell.evaluate("e => getComputedStyle(e).backgroundColor")
         for cell in shown.locator(".heat").nth(1).locator("tbody td").all()[:20]
     }
-    assert len(colours) > 3
+    assert len(colours) == 2  # of codes that match, and those that do not
     expect(shown.locator("pre")).to_have_text("python train.py")
     expect(shown).to_contain_text("3dident-draft-16px-60: 60 train and 40 test images")
-    expect(shown).to_contain_text("on 512 images, a trial")
+    expect(shown).to_contain_text("on 512 images, season 2026-autumn")
     button.click()
     assert opened.locator(".detail").count() == 0
 
@@ -232,6 +252,7 @@ def test_exports_hold_what_is_shown(opened: Page, tmp_path: Path) -> None:
     lines = list(csv.DictReader((tmp_path / "rows.csv").read_text().splitlines()))
     found = json.loads((tmp_path / "rows.json").read_text())
     assert len(lines) == len(found) == 7
+    assert [line["rank"] for line in lines] == ["1", "2", "3", "4", "5", "6", ""]
     for line, row in zip(lines, found, strict=True):
         assert line["method"] == row["method"]
         assert line["track"] == TRACK
@@ -239,6 +260,25 @@ def test_exports_hold_what_is_shown(opened: Page, tmp_path: Path) -> None:
         assert (line["fresh_mcc"] == "") == (row["fresh"]["mcc"] is None)
     for name in ("rows.csv", "rows.json"):
         (tmp_path / name).unlink()
+
+
+def test_exports_follow_the_order_of_the_page(opened: Page, tmp_path: Path) -> None:
+    opened.locator(f'section[data-track="{TRACK}"] thead button').nth(1).click()
+    opened.get_by_label("Track").select_option(TRACK)
+    with opened.expect_download() as file:
+        opened.get_by_role("button", name="CSV").click()
+    file.value.save_as(tmp_path / "rows.csv")
+    lines = csv.DictReader((tmp_path / "rows.csv").read_text().splitlines())
+    assert [line["method"] for line in lines] == [f"Method {number}" for number in range(7)]
+
+
+def test_rows_of_a_trial_are_marked_and_not_ranked(
+    browser: Browser, made: Entry, tmp_path: Path
+) -> None:
+    row = signed(made, Secret("nobody is committed to this"), season="trial")
+    for opened in visit(browser, [row], tmp_path):
+        expect(opened.locator(".flag").first).to_have_text("trial")
+        expect(opened.locator("td.rank")).to_contain_text("not ranked: a trial")
 
 
 def test_the_change_log_tells_of_removals(opened: Page) -> None:
@@ -321,8 +361,7 @@ def test_names_that_slipped_through_stay_text(
 ) -> None:
     """Were a name not refused, the page would still show it and not run it."""
     name = "</script><img src=x onerror=alert(1)>'\"&amp;"
-    submission = made.submission.model_copy(update={"method": name})
-    row = made.model_copy(update={"submission": submission})
+    row = dressed(made, "row", name, (0.5,) * 3, (0.5,) * 3)
     for opened in visit(browser, [row], tmp_path):
         assert opened.locator(".method").inner_text() == name
         assert opened.locator("img").count() == 0
@@ -352,14 +391,8 @@ def test_a_suspicious_fall_is_marked(browser: Browser, made: Entry, tmp_path: Pa
 def test_rows_level_with_the_best_are_marked(
     browser: Browser, made: Entry, tmp_path: Path
 ) -> None:
-    def shifted(number: int, values: tuple[float, float, float]) -> Entry:
-        scores = tuple(
-            each.model_copy(update={"mcc": value})
-            for each, value in zip(made.scores, values, strict=True)
-        )
-        name = {"id": f"2026-11-30_row-{number}", "method": f"Row {number}"}
-        submission = made.submission.model_copy(update=name)
-        return signed(made.model_copy(update={"submission": submission, "scores": scores}))
+    def shifted(number: int, mcc: tuple[float, float, float]) -> Entry:
+        return signed(dressed(made, f"row-{number}", f"Row {number}", mcc, mcc))
 
     shown: list[Row] = [
         shifted(0, (0.80, 0.82, 0.84)),

@@ -8,12 +8,13 @@ BOARD/changes.json      removals and corrections, with reasons
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.leaderboard.data_record import DataRecord
-from benchmark.leaderboard.entry import Change, Entry, Row, read_row, row_bytes, same_submission
+from benchmark.leaderboard.entry import LEVELS, Change, Entry, Row, read_row, row_bytes
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
 from benchmark.leaderboard.texts import explained
@@ -50,33 +51,40 @@ class Board:
 
         Raises:
             ValueError: the id is taken or was removed, its data set differs from that of the
-                board's rows, or its representations are another row's.
+                board's verified rows, or its representations are another row's.
         """
-        for change in self.changes:
-            if change.change == "removed" and change.entry == submission.id:
+        name = submission.id
+        if name in self.removed:
+            raise ValueError(
+                f"{name}: expected a new id, found one that was removed: {self.removed[name]}"
+            )
+        there = self._by_id.get(name)
+        if there is not None and not (isinstance(there, Entry) and there.submission == submission):
+            raise ValueError(
+                f"{name}: expected a new id, found one that the board has for another submission; "
+                "rename the folder and its id"
+            )
+        _require_same_data(self._data.get(submission.data.id), submission.data, name)
+        for record in submission.seeds:
+            owner = self._by_codes.get(record.digests.representations, name)
+            if owner != name:
                 raise ValueError(
-                    f"{submission.id}: expected a new id, found one that was removed: "
-                    f"{change.reason}"
+                    f"{name}: expected representations of its own, found those of {owner}"
                 )
-        for row in self.rows:
-            if same_submission(row, submission):
-                continue
-            if row.id == submission.id:
-                raise ValueError(
-                    f"{submission.id}: expected a new id, found one that the board has for "
-                    "another submission; rename the folder and its id"
-                )
-            if isinstance(row, Entry):
-                _require_same_data(row, submission.data, submission.id)
-                _require_own_codes(row, submission)
 
     def put(self, row: Entry) -> Path:
         """Write a row, in place of an earlier one of the same submission.
 
         Raises:
-            ValueError: it is not new.
+            ValueError: it is not new, or was checked further before.
         """
         self.require_new(row.submission)
+        there = self._by_id.get(row.id)
+        if there is not None and LEVELS.index(there.level) > LEVELS.index(row.level):
+            raise ValueError(
+                f"{row.id}: expected no row that was checked further, found it {there.level}; it "
+                f"is not lowered to {row.level}"
+            )
         folder = self.path / "entries"
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
@@ -84,13 +92,47 @@ class Board:
         write_bytes(path, row_bytes(row))
         return path
 
+    @cached_property
+    def _by_id(self) -> dict[str, Row]:
+        return {row.id: row for row in self.rows}
 
-def read_board(path: Path) -> Board:
-    """The board in a folder; one without any rows is a board, too.
+    @cached_property
+    def _by_codes(self) -> dict[str, str]:
+        """The first row that has representations of a digest."""
+        found: dict[str, str] = {}
+        for row in self.rows:
+            for record in row.submission.seeds if isinstance(row, Entry) else ():
+                found.setdefault(record.digests.representations, row.id)
+        return found
+
+    @cached_property
+    def _data(self) -> dict[str, DataRecord]:
+        """Data sets as the first verified row of each has them: others anybody could invent."""
+        found: dict[str, DataRecord] = {}
+        for row in self.rows:
+            if isinstance(row, Entry) and row.verification is not None:
+                found.setdefault(row.submission.data.id, row.submission.data)
+        return found
+
+    @cached_property
+    def removed(self) -> dict[str, str]:
+        """The reasons of removals, by id."""
+        return {c.entry: c.reason for c in self.changes if c.change == "removed"}
+
+
+def read_board(path: Path, new: bool = False) -> Board:
+    """The board in a folder.
+
+    Arguments:
+        path: of the folder.
+        new: whether there may be none yet.
 
     Raises:
-        ValueError: an entry is damaged, forged or misnamed, or does not fit the others.
+        ValueError: there is none, or an entry is damaged, forged or misnamed, or does not fit the
+            others.
     """
+    if not new and not any((path / name).exists() for name in ("entries", "seasons.json")):
+        raise ValueError(f"{path}: expected the folder of a board, found none; check the path")
     rows = []
     for file in sorted((path / "entries").glob("*.json")):
         row = read_row(file.read_bytes(), str(file))
@@ -99,14 +141,21 @@ def read_board(path: Path) -> Board:
         rows.append(row)
     board = Board(path, tuple(rows), read_seasons(path / "seasons.json"), _read_changes(path))
     for row in rows:
+        if row.id in board.removed:
+            raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
         if isinstance(row, Entry):
             board.require_new(row.submission)
-            _require_key(board, row)
-        elif any(
-            change.entry == row.id and change.change == "removed" for change in board.changes
-        ):
-            raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
+            _require_season(board, row)
     return board
+
+
+def season_signatures(board: Board, name: str) -> dict[str, str]:
+    """The signatures of all rows of a season, by id."""
+    return {
+        row.id: row.signature or ""
+        for row in board.rows
+        if isinstance(row, Entry) and row.verification and row.verification.season == name
+    }
 
 
 def require_published_seasons(board: Board) -> None:
@@ -131,21 +180,30 @@ def _read_changes(path: Path) -> tuple[Change, ...]:
         raise ValueError(f"{file}: expected a list of changes, but {explained(error)}") from None
 
 
-def _require_key(board: Board, row: Entry) -> None:
-    season = board.season(row)
-    if season is not None:
-        assert row.verification is not None
-        found = row.verification
-        if (found.public_key, found.season) != (season.public_key, season.name):
-            raise ValueError(
-                f"{row.id}: expected the signature of season {season.name}, found that of another "
-                "key; verify it again"
-            )
+def _require_season(board: Board, row: Entry) -> None:
+    """Refuse a row that is not what its published season signed."""
+    season, found = board.season(row), row.verification
+    if season is None or found is None:
+        return
+    if (found.public_key, found.season) != (season.public_key, season.name):
+        raise ValueError(
+            f"{row.id}: expected the name and key of season {season.name}, found others; verify "
+            "it again"
+        )
+    if found.rows != season.rows or found.date < season.opened:
+        raise ValueError(
+            f"{row.id}: expected {season.rows} fresh rows after {season.opened}, as season "
+            f"{season.name} has, found {found.rows} on {found.date}; verify it again"
+        )
+    if season.signatures is not None and season.signatures.get(row.id) != row.signature:
+        raise ValueError(
+            f"{row.id}: expected a row that was there when season {season.name} ended, found "
+            "another, which anybody could sign; verify it in a season that goes on"
+        )
 
 
-def _require_same_data(row: Entry, data: DataRecord, name: str) -> None:
-    there = row.submission.data
-    if there.id != data.id or there == data:
+def _require_same_data(there: DataRecord | None, data: DataRecord, name: str) -> None:
+    if there is None or there == data:
         return
     was, found = there.model_dump(), data.model_dump()
     field = next(field for field in was if was[field] != found[field])
@@ -159,11 +217,3 @@ def _spell(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {str(part)[:12]}" for name, part in value.items())
     return str(value)
-
-
-def _require_own_codes(row: Entry, submission: Submission) -> None:
-    theirs = {record.digests.representations for record in row.submission.seeds}
-    if theirs & {record.digests.representations for record in submission.seeds}:
-        raise ValueError(
-            f"{submission.id}: expected representations of its own, found those of {row.id}"
-        )

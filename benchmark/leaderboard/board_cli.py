@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.leaderboard.sandbox import require_packages
+
 if TYPE_CHECKING:
     from benchmark.leaderboard.seasons import Secret
 
@@ -16,7 +18,15 @@ BOARD = click.option(
     type=click.Path(path_type=Path),
     help="Folder of entries and seasons [default: the project's own].",
 )
-SECRET = click.option("--seed", "secret", required=True, metavar="SECRET", help="Of the season.")
+SECRET = click.option(
+    "--seed",
+    "secret",
+    required=True,
+    envvar="THREEDIDENT_SEASON",
+    show_envvar=True,
+    metavar="SECRET",
+    help="Of the season.",
+)
 
 
 @click.command()
@@ -29,6 +39,7 @@ def build(board: Path | None, out: Path) -> None:
     Example:
         threedident leaderboard build --out leaderboard.html
     """
+    _require_package()
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.page import page
     from threedident.storage import write_bytes
@@ -48,6 +59,7 @@ def entries(board: Path | None) -> None:
     Example:
         threedident leaderboard entries
     """
+    _require_package()
     from benchmark.leaderboard.board import read_board, require_published_seasons
 
     found = read_board(board_folder(board))
@@ -58,28 +70,38 @@ def entries(board: Path | None) -> None:
 @click.command()
 @click.argument("name")
 @SECRET
+@click.option("--n", type=click.IntRange(256), default=512, help="Rows of its fresh splits.")
 @click.option("--reveal", is_flag=True, help="End the season: publish its seed.")
 @BOARD
-def season(name: str, secret: str, reveal: bool, board: Path | None) -> None:
+def season(name: str, secret: str, n: int, reveal: bool, board: Path | None) -> None:
     """Open a season by publishing the hash of its seed, or end it by publishing the seed.
 
     \b
     Examples:
-        threedident leaderboard season 2027-spring --seed "$(openssl rand -hex 32)"
-        threedident leaderboard season 2027-spring --seed SECRET --reveal
+        (umask 077 && openssl rand -hex 32 > 2027-spring.secret)
+        threedident leaderboard season 2027-spring --seed "$(cat 2027-spring.secret)"
+        threedident leaderboard season 2027-spring --seed "$(cat 2027-spring.secret)" --reveal
     """
+    _require_package()
+    from benchmark.leaderboard.board import read_board, season_signatures
     from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
 
-    path = board_folder(board, writes=True) / "seasons.json"
+    home = board_folder(board, writes=True)
+    path = home / "seasons.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if reveal:
-        reveal_season(path, name, secret)
+        reveal_season(path, name, secret, season_signatures(read_board(home), name))
         click.echo(f"{path}: season {name} has ended, its seed is published")
         return
     key = Secret(secret)
     remark(key)
-    opened = open_season(path, name, key, datetime.datetime.now(datetime.UTC).date())
+    opened = open_season(path, name, key, n, datetime.datetime.now(datetime.UTC).date())
     click.echo(f"{path}: season {name} is open, commitment {opened.commitment}")
+
+
+def _require_package() -> None:
+    """Signatures need one package."""
+    require_packages("cryptography")
 
 
 def board_folder(board: Path | None, writes: bool = False) -> Path:

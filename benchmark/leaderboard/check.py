@@ -6,13 +6,15 @@ of the data set need be at hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from benchmark.leaderboard.data_record import DataRecord
+from benchmark.config import Config, ImageSettings
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.findings import SeedScores, rounded
 from benchmark.leaderboard.folder import (
@@ -22,14 +24,16 @@ from benchmark.leaderboard.folder import (
     encoder_name,
     representations_name,
 )
-from benchmark.leaderboard.sandbox import Limits, agreeing_codes
+from benchmark.leaderboard.gather import supervision_of
+from benchmark.leaderboard.sandbox import TOLERANCE, Limits, agreeing_codes
 from benchmark.leaderboard.submission import Claim, SeedRecord
-from benchmark.metrics import Scores, score
+from benchmark.leaderboard.texts import shown
+from benchmark.metrics import Scores, linear_r2, score
 from threedident.factors import LABELS
 from threedident.latents import sample_raw
 
-TOLERANCE = 1e-4
 _NOISE_IMAGES = 6
+_SAME = 1.0 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def check(
     latents = sample_raw(submission.data.seed, "test", submission.data.n_test)
     codes, scores = [], []
     for record in submission.seeds:
-        _check_config(folder, record, submission.data)
+        _check_config(folder, record)
         codes.append(folder.representations(record))
         scores.append(_scored(folder, record, latents, codes[-1]))
         agreeing_codes(
@@ -89,7 +93,22 @@ def check(
             limits,
         )
         between()
+    _require_different(folder, codes)
     return Checked(folder, latents, codes, scores)
+
+
+def _require_different(folder: SubmissionFolder, codes: Sequence[NDArray[np.float32]]) -> None:
+    """Refuse one training handed in as several: codes that are a linear map of another seed's."""
+    for (i, one), (j, other) in combinations(enumerate(codes), 2):
+        try:
+            same = float(linear_r2(one, other).min())
+        except ValueError:  # a code that does not vary
+            same = float(np.array_equal(one, other))
+        if same > _SAME:
+            raise ValueError(
+                f"{folder.path}: expected a training for each seed, found the codes of seeds {i} "
+                f"and {j} to be the same up to a linear map; train each"
+            )
 
 
 def _scored(
@@ -113,20 +132,29 @@ def _scored(
     return found
 
 
-def _check_config(folder: SubmissionFolder, record: SeedRecord, data: DataRecord) -> None:
-    """A configuration of ours names its data; those of others may say what they like."""
-    name = config_name(record.seed)
-    config = folder.read_config(record)
-    source = config.get("source") if isinstance(config, dict) else None
-    digests = source.get("data") if isinstance(source, dict) else None
-    if not isinstance(digests, dict):
+def _check_config(folder: SubmissionFolder, record: SeedRecord) -> None:
+    """A configuration of ours must say what the record says; those of others may be anything."""
+    submission, place = folder.submission, folder.path / config_name(record.seed)
+    try:
+        config = Config.model_validate(folder.read_config(record))
+    except ValidationError:
         return
-    for split, digest in data.digests.model_dump().items():
-        if digests.get(split, digest) != digest:
+    if not isinstance(config.source, ImageSettings):
+        raise ValueError(f"{place}: expected a training on images, found {config.source.kind}")
+    data = config.source.data
+    found = {
+        "digest of train images": (data.get("train"), submission.data.digests.train),
+        "digest of test images": (data.get("test"), submission.data.digests.test),
+        "supervision": (supervision_of(config), submission.supervision),
+        "seeds": (config.seeds, (record.seed,)),
+        "steps": (config.steps, record.steps),
+        "resolution": (config.source.resolution, submission.input_resolution),
+    }
+    for name, (here, said) in found.items():
+        if here != said:
             raise ValueError(
-                f"{folder.path / name}: expected a training on the {split} split of digest "
-                f"{digest[:12]}, found {str(digests[split])[:12]}; name the data set that it was "
-                "trained on"
+                f"{place}: expected the {name} {shown(said)} that the submission names, found "
+                f"{shown(here)}; correct one of them"
             )
 
 

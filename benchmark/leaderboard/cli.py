@@ -26,19 +26,22 @@ from threedident.progress import progress
 if TYPE_CHECKING:
     from benchmark.leaderboard.check import Checked
     from benchmark.leaderboard.findings import SeedScores
+    from benchmark.leaderboard.seasons import Season
 
+_TRIAL_ROWS = 512
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_PACKAGES = ("cryptography", "onnx", "onnxruntime")
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path))
 _TIME = click.option(
-    "--time-limit", type=click.IntRange(1), default=600, help="Seconds for each encoder."
+    "--time-limit", type=click.IntRange(1, 86_400), default=600, help="Seconds for each encoder."
 )
 _MEMORY = click.option(
-    "--memory-limit", type=click.FloatRange(0.1), default=4.0, help="GiB for each encoder."
+    "--memory-limit", type=click.IntRange(1, 1024), default=4, help="GiB for each encoder."
 )
 
 
-def _limits(seconds: int, gibibytes: float) -> Limits:
-    return Limits(seconds, int(gibibytes * 2**30))
+def _limits(seconds: int, gibibytes: int) -> Limits:
+    return Limits(seconds, gibibytes * 2**30)
 
 
 @click.group(context_settings={"show_default": True})
@@ -50,7 +53,6 @@ def leaderboard() -> None:
         threedident leaderboard submit runs/mine --method "My method"
         threedident leaderboard check submissions/2027-01-31_my-method
     """
-    require_packages("onnx", "onnxruntime", "cryptography")
 
 
 for _command in (build, entries, season):
@@ -77,7 +79,7 @@ def submit(
     data: Path | None,
     out: Path,
     time_limit: int,
-    memory_limit: float,
+    memory_limit: int,
     **facts: Any,
 ) -> None:
     """Make the folder of a submission from finished runs of the seeds 0, 1 and 2.
@@ -91,7 +93,7 @@ def submit(
     from benchmark.leaderboard.submission import read_facts
     from benchmark.leaderboard.submit import submit as write
 
-    require_packages("onnxscript")
+    require_packages(*_PACKAGES, "onnxscript")
     known = read_facts(date=datetime.datetime.now(datetime.UTC).date(), **facts)
     trained = gather(runs)
     place = data or trained_on(trained)
@@ -105,28 +107,29 @@ def submit(
 @click.option("--add", is_flag=True, help="Put the row on the board, as recomputed.")
 @_TIME
 @_MEMORY
-def check(
-    folder: Path, board: Path | None, add: bool, time_limit: int, memory_limit: float
-) -> None:
+def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_limit: int) -> None:
     """Recompute every score of a submission and try its encoders; nothing of it is unpickled.
 
     \b
     Example:
         threedident leaderboard check submissions/2027-01-31_my-method
     """
+    require_packages(*_PACKAGES)
     from benchmark.leaderboard.board import read_board
 
     home = board_folder(board, writes=add)
     checked = _checked(folder, home, _limits(time_limit, memory_limit))
     _show(checked)
     if add:
-        click.echo(f"entry: {read_board(home).put(checked.entry())}, recomputed")
+        click.echo(f"entry: {read_board(home, new=True).put(checked.entry())}, recomputed")
 
 
 @leaderboard.command()
 @_FOLDER
 @SECRET
-@click.option("--n", type=click.IntRange(32), default=512, help="Rows of the fresh split.")
+@click.option(
+    "--n", type=click.IntRange(32), help="Rows of the fresh split [default: the season's, or 512]."
+)
 @click.option(
     "--fresh",
     type=click.Path(path_type=Path),
@@ -143,12 +146,12 @@ def check(
 def verify(
     folder: Path,
     secret: str,
-    n: int,
+    n: int | None,
     fresh: Path | None,
     retrained: Path | None,
     board: Path | None,
     time_limit: int,
-    memory_limit: float,
+    memory_limit: int,
 ) -> None:
     """Render a fresh test split, score the encoders on it, and put the signed row on the board.
 
@@ -156,6 +159,7 @@ def verify(
     Example:
         threedident leaderboard verify submissions/2027-01-31_my-method --seed SECRET --n 512
     """
+    require_packages(*_PACKAGES)
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.fresh import fresh_images
     from benchmark.leaderboard.seasons import TRIAL, Secret, find_season
@@ -163,11 +167,12 @@ def verify(
 
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     key = Secret(secret)
-    published = find_season(read_board(home).seasons, key.commitment)
+    published = find_season(read_board(home, new=True).seasons, key.commitment)
+    rows = _rows(published, n)
     remark(key, published is None)
     checked = _checked(folder, home, limits)
     again = None if retrained is None else _checked(retrained, None, limits)
-    with fresh_images(checked.folder.submission.data, key, n, fresh) as images:
+    with fresh_images(checked.folder.submission.data, key, rows, fresh) as images:
         name = TRIAL if published is None else published.name
         found = examine(checked, images, key, name, limits, again)
     row = checked.entry().verified(found, key)
@@ -178,7 +183,24 @@ def verify(
             f"{name}: public minus fresh {gap.difference:+.4f}, standard error "
             f"{gap.standard_error:.4f}{flag}"
         )
-    click.echo(f"entry: {read_board(home).put(row)}, {row.level}")
+    click.echo(f"entry: {read_board(home, new=True).put(row)}, {row.level}")
+
+
+def _rows(season: Season | None, n: int | None) -> int:
+    """Rows of the fresh split: those of the season, or for a trial as asked."""
+    if season is None:
+        return n or _TRIAL_ROWS
+    if season.ended:
+        raise ValueError(
+            f"--seed: expected that of a season that goes on, found season {season.name}, which "
+            "has ended, and whose seed everybody knows; open another"
+        )
+    if n not in (None, season.rows):
+        raise ValueError(
+            f"--n: expected {season.rows}, as season {season.name} has for all, found {n}; leave "
+            "it out"
+        )
+    return season.rows
 
 
 def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:
@@ -189,7 +211,7 @@ def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:
 
     opened = SubmissionFolder(folder)
     if board is not None:
-        read_board(board).require_new(opened.submission)
+        read_board(board, new=True).require_new(opened.submission)
     with progress(f"check {folder.name}", len(opened.submission.seeds), "seeds") as advance:
         return examine(opened, limits, lambda: advance(1))
 

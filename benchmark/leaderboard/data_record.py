@@ -8,8 +8,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.leaderboard.record import Digest, Record
 from benchmark.leaderboard.texts import explained, shown
-from threedident.manifest import MOST_PIXELS, Manifest
+from threedident.manifest import Manifest
 from threedident.storage import MOST_ROWS
+
+MOST_EDGE = 512  # of images that are drawn again for every season
 
 
 class SplitDigests(Record):
@@ -42,10 +44,10 @@ class DataRecord(Record):
     hue_mode: Literal["wrapped", "published"]
     space: Literal["box"]
     material: Literal["rubber", "metal"]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     n_train: Annotated[int, Field(gt=0, le=MOST_ROWS)]
     n_test: Annotated[int, Field(ge=6, le=MOST_ROWS)]
-    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    resolution: Annotated[int, Field(gt=0, le=MOST_EDGE)]
     quality: Literal["paper", "standard", "draft"]
     device: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
     blender: Annotated[str, Field(pattern=r"^[0-9.]{1,20}$")]

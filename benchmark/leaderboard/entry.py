@@ -6,21 +6,24 @@ import datetime
 import json
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from scipy.optimize import linear_sum_assignment
 
 from benchmark.leaderboard.data_record import track_name
 from benchmark.leaderboard.findings import N_FACTORS, Number, SeedScores, Verification
 from benchmark.leaderboard.record import Record
+from benchmark.leaderboard.sandbox import TOLERANCE
 from benchmark.leaderboard.seasons import Secret, is_signed
 from benchmark.leaderboard.submission import (
     SCHEMA_VERSION,
+    Claim,
     EntryId,
     Submission,
     Supervision,
     check_version,
 )
 from benchmark.leaderboard.texts import Link, LongText, Text, explained
-from threedident.storage import sha256
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]
 LEVELS: tuple[Level, ...] = ("reported", "recomputed", "re-executed", "retrained")
@@ -55,6 +58,14 @@ class Entry(Record):
         for scores in (self.scores, *fresh):
             if [each.seed for each in scores] != seeds:
                 raise ValueError(f"expected scores of the seeds {seeds} in order")
+        for record, found in zip(self.submission.seeds, self.scores, strict=True):
+            for name in Claim.model_fields:
+                if abs(getattr(found, name) - getattr(record.claim, name)) > 2 * TOLERANCE:
+                    raise ValueError(f"expected the {name} that was claimed and checked")
+        matches = np.abs(self.correlation)
+        best = matches[linear_sum_assignment(-matches)]
+        if np.abs(best - self.scores[0].mcc_per_factor).max() > 2 * TOLERANCE:
+            raise ValueError("expected the correlations that give the first seed's mcc")
         if (self.verification is None) != (self.signature is None):
             raise ValueError("expected a signature with a verification, and none without")
         if self.verification is not None and not is_signed(
@@ -181,13 +192,3 @@ def read_row(content: bytes, place: str) -> Row:
 def row_bytes(row: Row) -> bytes:
     """The content of a row's file."""
     return (row.model_dump_json(indent=2, exclude_none=True) + "\n").encode()
-
-
-def same_submission(row: Row, submission: Submission) -> bool:
-    """Whether a row is of this very submission."""
-    return isinstance(row, Entry) and digest(row.submission) == digest(submission)
-
-
-def digest(submission: Submission) -> str:
-    """Identifies all that was submitted: the record names every file by its digest."""
-    return sha256(submission.model_dump_json().encode())

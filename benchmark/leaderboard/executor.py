@@ -1,7 +1,7 @@
 """The process in which encoders of strangers are parsed and run: no files, no network, limits.
 
 ``python -m benchmark.leaderboard.executor`` reads one request from standard input and answers on
-standard output. A request is a line of JSON, see :class:`benchmark.leaderboard.sandbox.Request`,
+standard output. A request is a line of JSON, see :func:`benchmark.leaderboard.sandbox.execute`,
 then the model's bytes, then the images'. The answer is a line of JSON: ``{"refused": reason}``,
 or ``{"shape": [N, n]}`` and the codes of every pass in float32.
 
@@ -42,7 +42,7 @@ def answer(request: dict[str, Any], model: bytes, images: NDArray[np.uint8]) -> 
     require_encoder(graph.graph, request["resolution"], request["codes"])
     try:
         checker.check_model(graph)
-        session = _session(model)
+        session = _session(graph.SerializeToString())  # what was checked, and nothing beside it
         return [
             _run(session, images, p["batch"], p["order"], request["codes"])
             for p in request["passes"]
@@ -89,6 +89,7 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never its own
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -31,6 +31,13 @@ class SeedScores(Record):
     r2_per_factor: _PerFactor
     mcc_per_factor: _PerFactor
 
+    @model_validator(mode="after")
+    def _check_means(self) -> SeedScores:
+        for mean, parts in ((self.r2, self.r2_per_factor), (self.mcc, self.mcc_per_factor)):
+            if abs(mean - float(np.mean(parts))) > 10.0**-_DIGITS:
+                raise ValueError(f"expected the mean of the factors' scores, found {mean:g}")
+        return self
+
     @classmethod
     def of(cls, seed: int, scores: Scores) -> Self:
         """The part of ``scores`` that an entry keeps, to six digits."""
@@ -51,6 +58,18 @@ class GapRecord(Record):
         return self.difference > SUSPICIOUS * self.standard_error
 
 
+class Retrained(Record):
+    """Encoders that we trained with the code of a submission.
+
+    Arguments:
+        encoders: SHA-256 of each.
+        fresh: their scores on the fresh split.
+    """
+
+    encoders: tuple[Digest, ...]
+    fresh: tuple[SeedScores, ...]
+
+
 class Verification(Record):
     """What was found on images that did not exist when the encoder was trained.
 
@@ -65,7 +84,7 @@ class Verification(Record):
         tolerance: between batches, and of recomputed scores.
         fresh: scores of every seed on the fresh split.
         gap: public minus fresh.
-        retrained: scores on the fresh split of encoders trained again, where they were.
+        retrained: what its code gave when we trained it again, where we did.
     """
 
     level: Literal["re-executed", "retrained"]
@@ -78,7 +97,7 @@ class Verification(Record):
     tolerance: float
     fresh: tuple[SeedScores, ...]
     gap: dict[Literal["r2", "mcc"], GapRecord]
-    retrained: tuple[SeedScores, ...] | None = None
+    retrained: Retrained | None = None
 
     @model_validator(mode="after")
     def _check_level(self) -> Verification:
@@ -90,5 +109,9 @@ class Verification(Record):
 
 
 def rounded(values: ArrayLike) -> Any:
-    """Scores as entries keep them, six digits after the point, as numbers and lists."""
-    return np.round(np.asarray(values, np.float64), _DIGITS).tolist()
+    """Scores as entries keep them, six digits after the point, as numbers and tuples."""
+    return _frozen(np.round(np.asarray(values, np.float64), _DIGITS).tolist())
+
+
+def _frozen(values: Any) -> Any:
+    return tuple(map(_frozen, values)) if isinstance(values, list) else values

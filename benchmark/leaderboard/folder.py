@@ -12,6 +12,7 @@ import io
 import json
 import os
 import stat
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,7 +23,7 @@ from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
 from threedident.disk import spell_bytes
 from threedident.factors import FACTORS
-from threedident.storage import is_leftover, sha256
+from threedident.storage import sha256
 
 SUBMISSION = "submission.json"
 CODES = len(FACTORS)
@@ -118,7 +119,7 @@ class SubmissionFolder:
         for record in self.submission.seeds:
             seed = record.seed
             expected |= {representations_name(seed), config_name(seed), encoder_name(seed)}
-        found = {entry.name for entry in self.path.iterdir() if not is_leftover(entry)}
+        found = {entry.name for entry in self.path.iterdir()}
         for name in sorted(found - expected):
             raise ValueError(
                 f"{self.path}: expected {', '.join(sorted(expected))} alone, found "
@@ -173,9 +174,9 @@ def _require_plain(folder: Path) -> None:
 def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether by columns, and type of an npy file."""
     layout: Any = np.lib.format  # untyped
-    if layout.read_magic(stream) == (1, 0):
-        return layout.read_array_header_1_0(stream)  # type: ignore[no-any-return]
-    return layout.read_array_header_2_0(stream)  # type: ignore[no-any-return]
+    readers = {(1, 0): layout.read_array_header_1_0, (2, 0): layout.read_array_header_2_0}
+    with warnings.catch_warnings(action="error"):
+        return readers[layout.read_magic(stream)](stream)  # type: ignore[no-any-return]
 
 
 def _float32(content: bytes, shape: tuple[int, int], place: str) -> NDArray[np.float32]:

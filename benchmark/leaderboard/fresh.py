@@ -1,12 +1,13 @@
 """Images that did not exist when an encoder was trained, drawn as its data set was.
 
-One call of the renderer makes both: a test split of a season's own seed, on which encoders are
+The renderer makes both: a test split of a season's own seed, on which encoders are
 scored, and some rows of the public test split, which the season's secret picks, and for which an
 encoder must give the codes that were submitted.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.data_record import DataRecord
+from benchmark.leaderboard.sandbox import module_command, module_path
 from benchmark.leaderboard.seasons import Secret
 from threedident.dataset import ThreeDIdent
 from threedident.latents import sample_raw
@@ -43,6 +45,13 @@ class FreshImages:
     def latents(self) -> NDArray[np.float32]:
         """Of the fresh split, shape (N, 10)."""
         return ThreeDIdent(self.root, "test").latents
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the renderer that drew them."""
+        manifest = ThreeDIdent(self.root, "test").manifest
+        assert manifest is not None
+        return manifest.rendering.fingerprint
 
     def images(self, resolution: int) -> NDArray[np.uint8]:
         """The fresh split, shape (N, H, H, 3)."""
@@ -82,16 +91,23 @@ def fresh_images(
 
 
 def _drawn(data: DataRecord, secret: Secret, n: int, root: Path) -> FreshImages:
-    rows = _public_rows(data, secret)
+    root, rows = root.resolve(), _public_rows(data, secret)
     root.mkdir(parents=True, exist_ok=True)
     latents = root / "public_rows.npy"
     write_bytes(latents, npy_bytes(sample_raw(data.seed, "test", data.n_test)[rows]))
-    _render(
-        *("--latents", latents, "--n-test", n, "--seed", secret.number("fresh split")),
-        *("--resolution", data.resolution, "--quality", data.quality, "--hue", data.hue_mode),
-        *("--material", data.material, "--device", data.device, "--out", root),
+    settings = (
+        *("--latents", latents, "--resolution", data.resolution, "--quality", data.quality),
+        *("--hue", data.hue_mode, "--material", data.material, "--device", data.device),
+        *("--out", root),
     )
-    manifest = ThreeDIdent(root, "test").manifest
+    _render(*settings)
+    _require_same_renderer(root, data)  # before the larger part is drawn
+    _render(*settings, "--n-test", n, "--seed", secret.number("fresh split"))
+    return FreshImages(root, rows)
+
+
+def _require_same_renderer(root: Path, data: DataRecord) -> None:
+    manifest = ThreeDIdent(root, "train").manifest
     assert manifest is not None
     if manifest.rendering.fingerprint != data.fingerprint:
         raise ValueError(
@@ -99,7 +115,6 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path) -> FreshImages:
             f"{data.blender}), found {manifest.rendering.fingerprint} (Blender "
             f"{manifest.rendering.blender}); verify with the renderer of the data set"
         )
-    return FreshImages(root, rows)
 
 
 def _public_rows(data: DataRecord, secret: Secret) -> NDArray[np.int64]:
@@ -113,10 +128,15 @@ def _render(*arguments: object) -> None:
     Raises:
         ValueError: it fails; with its own reason.
     """
-    command = [sys.executable, "-m", "threedident", "render", *map(str, arguments)]
+    command = [*module_command("threedident"), "render", *map(str, arguments)]
     reason = "it says above why"
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env={**os.environ, **module_path()},
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

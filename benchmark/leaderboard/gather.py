@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config import Config, ImageSettings, differences
-from benchmark.leaderboard.submission import SEEDS
+from benchmark.leaderboard.submission import SEEDS, Supervision
+from benchmark.objective import SUPERVISED
 from benchmark.run import RunFolder
 from benchmark.work_log import read_work
 
@@ -69,6 +70,22 @@ def gather(paths: Sequence[Path]) -> list[Trained]:
             f"{', '.join(map(str, sorted(found)))}; train those that are missing with --seeds"
         )
     return [found[seed] for seed in taken]
+
+
+def supervision_of(config: Config) -> Supervision:
+    """What training knew beside images."""
+    assert isinstance(config.source, ImageSettings)
+    if config.steps == 0:
+        return "none"
+    if config.loss == SUPERVISED:
+        return "full"
+    return "augmentations" if config.source.pairs == "augmented" else "pairs"
+
+
+def uses_train_latents(config: Config) -> bool:
+    """Whether training read latents, as targets or to find pairs."""
+    assert isinstance(config.source, ImageSettings)
+    return config.steps > 0 and (config.loss == SUPERVISED or config.source.pairs == "nearest")
 
 
 def _finished(path: Path) -> Config:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import onnx
+from google.protobuf.message import Message
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from benchmark.leaderboard.texts import shown
+
 _DOMAINS = ("", "ai.onnx")
+_SHOWN = 8  # dimensions
 _OPERATORS = frozenset(
     """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp
@@ -31,6 +35,12 @@ _OPERATORS = frozenset(
     Trilu Unsqueeze
     """.split()  # noqa: SIM905
 )
+_NESTED = (
+    AttributeProto.GRAPH,
+    AttributeProto.GRAPHS,
+    AttributeProto.SPARSE_TENSOR,
+    AttributeProto.SPARSE_TENSORS,
+)
 _RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")  # and those ...Like
 _BRANCHING = ("If", "Loop", "Scan", "SequenceMap")
 
@@ -44,21 +54,22 @@ def require_plain_graph(model: ModelProto) -> None:
     for opset in model.opset_import:
         if opset.domain not in _DOMAINS:
             raise ValueError(
-                f"expected operators of ONNX alone, found the custom domain {opset.domain!r}"
+                f"expected operators of ONNX alone, found the custom domain {shown(opset.domain)}"
             )
     if model.functions:
         raise ValueError(
             f"expected a graph of operators, found the local function "
-            f"{model.functions[0].name!r}; inline it"
+            f"{shown(model.functions[0].name)}; inline it"
         )
     if model.training_info:
         raise ValueError("expected a graph to run, found training information")
     if model.graph.sparse_initializer:
         raise ValueError("expected dense weights, found sparse ones")
-    for tensor in _tensors(model.graph):
+    for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise ValueError(
-                f"expected all weights within the file, found external data for {tensor.name!r}"
+                "expected all weights within the file, found external data for "
+                f"{shown(tensor.name)}"
             )
     for node in model.graph.node:
         _check_node(node)
@@ -94,7 +105,7 @@ def _require_value(
         known = TensorProto.DataType.values()
         kind_found = tensor.elem_type if tensor.elem_type in known else TensorProto.UNDEFINED
         found = TensorProto.DataType.Name(kind_found).lower()
-        there = ", ".join("batch" if edge is None else str(edge) for edge in edges)
+        there = ", ".join("batch" if edge is None else str(edge) for edge in edges[:_SHOWN])
         raise ValueError(
             f"expected the {kind} {name} ({spelled}) with any number in a batch, found {found} "
             f"({there})"
@@ -102,9 +113,9 @@ def _require_value(
 
 
 def _check_node(node: NodeProto) -> None:
-    name = node.op_type
+    name = node.op_type if node.op_type.isidentifier() else shown(node.op_type)
     if node.domain not in _DOMAINS:
-        raise ValueError(f"expected operators of ONNX alone, found {node.domain}.{name}")
+        raise ValueError(f"expected operators of ONNX alone, found {shown(node.domain)}")
     if name.removesuffix("Like") in _RANDOM:
         raise ValueError(f"expected the same codes every time, found the random operator {name}")
     if name in _BRANCHING:
@@ -113,7 +124,7 @@ def _check_node(node: NodeProto) -> None:
         raise ValueError(
             f"expected operators of the list in benchmark/leaderboard/graph.py, found {name}"
         )
-    if any(attribute.g.node or attribute.graphs for attribute in node.attribute):
+    if any(attribute.type in _NESTED for attribute in node.attribute):
         raise ValueError(f"expected operators without graphs inside, found one in {name}")
     if name == "BatchNormalization" and (_integer(node, "training_mode") or len(node.output) > 1):
         raise ValueError(
@@ -128,26 +139,29 @@ def _integer(node: NodeProto, name: str) -> int:
     return next((int(a.i) for a in node.attribute if a.name == name), 0)
 
 
-def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type in (AttributeProto.TENSOR, AttributeProto.UNDEFINED):
-                yield attribute.t
-            yield from attribute.tensors
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield sparse.values
+def _tensors(message: Message) -> Iterator[TensorProto]:
+    """Every tensor anywhere below a message."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in value if field.is_repeated else [value]:
+            if isinstance(part, TensorProto):
+                yield part
+            yield from _tensors(part)
 
 
 def parse(content: bytes) -> ModelProto:
-    """The model in the content of an ONNX file.
+    """The model in the content of an ONNX file, and nothing that may lie beside it there.
 
     Raises:
         ValueError: there is none.
     """
     try:
-        return onnx.load_model_from_string(content)
+        model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own kinds, which differ between its versions
         raise ValueError(
             f"expected an ONNX model, found none ({type(error).__name__}); export it again"
         ) from None
+    model.DiscardUnknownFields()  # in which other formats could hide
+    model.ClearField("producer_name")  # by which onnxruntime could take it for one of them
+    return model

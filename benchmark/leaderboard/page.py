@@ -1,4 +1,4 @@
-"""The leaderboard as one HTML page that needs no network and runs without JavaScript, too."""
+"""The leaderboard as one HTML page without network; without JavaScript it shows the tables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def page(board: Board) -> str:
     Arguments:
         board: as :func:`benchmark.leaderboard.board.read_board` gives it.
     """
-    tracks = standings(board.rows)
+    tracks = standings(board)
     views = {track: [_view(board, s) for s in members] for track, members in tracks.items()}
     texts = {name: _read(f"leaderboard.{name}") for name in ("html.j2", "css", "js")}
     environment = jinja2.Environment(
@@ -118,6 +118,7 @@ def _view(board: Board, standing: Standing) -> dict[str, Any]:
         "supervision": row.supervision,
         "level": row.level,
         "rank": standing.rank,
+        "why": standing.why and f"not ranked: {standing.why}",
         "public": {name: _spread(standing.public(name)) for name in ("r2", "mcc")},
         "fresh": {name: _spread(standing.fresh(name)) for name in ("r2", "mcc")},
         "best": standing.rank == 1,
@@ -136,8 +137,11 @@ def _view(board: Board, standing: Standing) -> dict[str, Any]:
             "gap": None,
             "suspicious": False,
             "flags": [],
+            "licence": None,
+            "season": None,
+            "rows": None,
+            "protocol": None,
             "detail": None,
-            "why": "not ranked: reported, not checked",
         }
     found = row.submission
     gaps = {} if row.verification is None else row.verification.gap
@@ -149,10 +153,13 @@ def _view(board: Board, standing: Standing) -> dict[str, Any]:
         "seeds": str(len(row.scores))
         if is_complete(row)
         else f"{len(row.scores)} of {len(SEEDS)}",
-        "why": _why_unranked(standing),
         "gap": {name: gap.model_dump() for name, gap in gaps.items()} or None,
         "suspicious": any(gap.suspicious for gap in gaps.values()),
-        "flags": _flags(row),
+        "flags": _flags(board, row),
+        "licence": found.licence,
+        "season": None if row.verification is None else row.verification.season,
+        "rows": None if row.verification is None else row.verification.rows,
+        "protocol": found.protocol_version,
         "detail": _detail(board, row),
     }
 
@@ -161,17 +168,10 @@ def _spread(found: Spread | None) -> dict[str, float | None] | None:
     return None if found is None else found._asdict()
 
 
-def _why_unranked(standing: Standing) -> str:
-    if standing.rank is not None:
-        return ""
-    if standing.row.level == "recomputed":
-        return "not ranked: recomputed, not run on fresh images"
-    return f"not ranked: seeds {', '.join(map(str, SEEDS))} are not all there"
-
-
-def _flags(row: Entry) -> list[str]:
+def _flags(board: Board, row: Entry) -> list[str]:
     submission = row.submission
     named = {
+        "trial": row.verification is not None and board.season(row) is None,
         "train latents": submission.uses_train_latents,
         "external data": submission.external_data,
         "pretrained": submission.pretrained,
@@ -208,7 +208,7 @@ def _facts(board: Board, row: Entry) -> dict[str, str]:
     submission = row.submission
     data = submission.data
     hardware = dict.fromkeys(r.hardware for r in submission.seeds if r.hardware is not None)
-    hours = [record.wall_time_s for record in submission.seeds if record.wall_time_s is not None]
+    seconds = [record.wall_time_s for record in submission.seeds if record.wall_time_s is not None]
     facts = {
         "submitted": f"{submission.date} by {submission.submitter or 'unnamed'}",
         "licence": submission.licence or "not stated",
@@ -220,8 +220,8 @@ def _facts(board: Board, row: Entry) -> dict[str, str]:
         "protocol": f"version {submission.protocol_version}, schema {row.schema_version}",
         "steps": f"{submission.seeds[0].steps}, on {' and '.join(hardware) or 'unknown hardware'}",
     }
-    if hours:
-        facts["wall time"] = f"{np.mean(hours) / 60:.1f} min a seed"
+    if seconds:
+        facts["wall time"] = f"{np.mean(seconds) / 60:.1f} min a seed"
     if row.verification is not None:
         name = f"season {row.verification.season}"
         if not board.season(row):

@@ -10,6 +10,6 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
 
 
 class Record(BaseModel):
-    """A frozen record without other fields and without NaN or infinity."""
+    """A frozen record without other fields, conversions, NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)

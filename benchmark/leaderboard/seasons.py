@@ -3,7 +3,8 @@
 From the secret follow the latents of the fresh split, and the key that signs rows. Its SHA-256
 and the public key are published in ``seasons.json`` when the season opens: so the split was not
 chosen to suit anybody, and every row can be checked at once. When the season ends the secret is
-published, too, and everybody can draw the split and score all encoders again.
+published, too, and everybody can draw the split and score all encoders again. Since everybody
+could then sign as well, the signatures of all its rows are published with it, and no other counts.
 
 References:
     Edwards-Curve Digital Signature Algorithm, RFC 8032, https://www.rfc-editor.org/rfc/rfc8032
@@ -13,12 +14,13 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from benchmark.leaderboard.record import Digest, Record
 from benchmark.leaderboard.texts import Text, explained
@@ -36,14 +38,23 @@ class Season(Record):
         opened: when its commitment was published.
         commitment: SHA-256 of the secret, in hexadecimal.
         public_key: of Ed25519, which checks the season's signatures.
+        rows: of its fresh splits, the same for all.
         secret: published when the season has ended.
+        signatures: of its rows, by id, published with the secret.
     """
 
     name: Text
     opened: datetime.date
     commitment: Digest
     public_key: Digest
+    rows: Annotated[int, Field(ge=64)]
     secret: str | None = None
+    signatures: dict[str, str] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the secret is out."""
+        return self.secret is not None
 
 
 class Secret:
@@ -127,8 +138,15 @@ def find_season(seasons: Sequence[Season], commitment: str) -> Season | None:
     return next((season for season in seasons if season.commitment == commitment), None)
 
 
-def open_season(path: Path, name: str, secret: Secret, date: datetime.date) -> Season:
+def open_season(path: Path, name: str, secret: Secret, rows: int, date: datetime.date) -> Season:
     """Publish the commitment of a new season.
+
+    Arguments:
+        path: of ``seasons.json``.
+        name: of the season.
+        secret: of the season.
+        rows: of its fresh splits.
+        date: of the opening.
 
     Raises:
         ValueError: there is one of that name or secret.
@@ -141,7 +159,11 @@ def open_season(path: Path, name: str, secret: Secret, date: datetime.date) -> S
         )
     try:
         season = Season(
-            name=name, opened=date, commitment=secret.commitment, public_key=secret.public_key
+            name=name,
+            opened=date,
+            commitment=secret.commitment,
+            public_key=secret.public_key,
+            rows=rows,
         )
     except ValidationError as error:
         raise ValueError(f"season: {explained(error)}") from None
@@ -155,16 +177,25 @@ def open_season(path: Path, name: str, secret: Secret, date: datetime.date) -> S
     return season
 
 
-def reveal_season(path: Path, name: str, text: str) -> Season:
-    """Publish the secret of a season that has ended.
+def reveal_season(path: Path, name: str, text: str, signatures: Mapping[str, str]) -> Season:
+    """Publish the secret of a season that has ended, and which rows are its own.
+
+    Arguments:
+        path: of ``seasons.json``.
+        name: of the season.
+        text: the secret.
+        signatures: of all its rows, by id.
 
     Raises:
-        ValueError: there is none of that name, or its secret is another.
+        ValueError: there is none of that name, its secret is another, or it is out already.
     """
     seasons = read_seasons(path)
     for i, season in enumerate(seasons):
         if season.name == name:
-            revealed = season.model_copy(update={"secret": text})
+            if season.ended:
+                raise ValueError(f"season: expected one that goes on, found {name} ended")
+            update = {"secret": text, "signatures": dict(sorted(signatures.items()))}
+            revealed = season.model_copy(update=update)
             if not _is_kept(revealed):
                 raise ValueError(f"--seed: expected the secret of season {name}, found another")
             _write(path, (*seasons[:i], revealed, *seasons[i + 1 :]))

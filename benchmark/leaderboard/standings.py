@@ -1,7 +1,8 @@
 """Who stands where: rows by track, ranked within it, and set against the best.
 
-Rows are ranked by the mean over seeds of MCC on the fresh split, where they were re-executed and
-have all seeds; the rest is shown, but not ranked. Tracks never mix.
+Rows are ranked by the mean over seeds of MCC on the fresh split, where they have all seeds and
+were re-executed in the latest published season of their track: so all were scored on the same
+images. The rest is shown, but not ranked. Tracks never mix.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.entry import Entry, Row
 from benchmark.leaderboard.findings import SeedScores
+from benchmark.leaderboard.seasons import Season
 from benchmark.leaderboard.statistics import Spread, difference_interval, spread
 from benchmark.leaderboard.submission import SEEDS
 
@@ -24,12 +27,14 @@ class Standing:
     Arguments:
         row: of the board.
         rank: from 1; None for rows that are not ranked.
+        why: they are not.
         interval: the 95 % confidence interval of its fresh MCC minus that of the best row; None
             for the best itself and for rows that are not ranked.
     """
 
     row: Row
     rank: int | None = None
+    why: str = ""
     interval: tuple[float, float] | None = None
 
     @property
@@ -50,15 +55,15 @@ class Standing:
         return _spread(scores, name) if scores else None
 
 
-def standings(rows: Sequence[Row]) -> dict[str, list[Standing]]:
+def standings(board: Board) -> dict[str, list[Standing]]:
     """Every track's rows: ranked ones in order, then the others by their public score.
 
     Tracks come by name, those with ranked rows first.
     """
     tracks: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.track, row.id)):
+    for row in sorted(board.rows, key=lambda row: (row.track, row.id)):
         tracks.setdefault(row.track, []).append(row)
-    found = {track: _ranked(members) for track, members in tracks.items()}
+    found = {track: _ranked(board, members) for track, members in tracks.items()}
     return dict(sorted(found.items(), key=_track_order))
 
 
@@ -74,15 +79,40 @@ def is_complete(row: Row) -> bool:
     return isinstance(row, Entry) and len(row.scores) == len(SEEDS)
 
 
-def _ranked(rows: Sequence[Row]) -> list[Standing]:
-    ranked = [row for row in rows if is_complete(row) and fresh_scores(row)]
+def _ranked(board: Board, rows: Sequence[Row]) -> list[Standing]:
+    latest = _latest(board, rows)
+    reasons = {row.id: _unranked(board, row, latest) for row in rows}
+    ranked = [row for row in rows if not reasons[row.id]]
     ranked.sort(key=_rank_score, reverse=True)
     found = []
     for i, row in enumerate(ranked):
         interval = None if i == 0 else difference_interval(_values(row), _values(ranked[0]))
-        found.append(Standing(row, i + 1, interval))
-    others = [Standing(row) for row in rows if row not in ranked]
+        found.append(Standing(row, i + 1, interval=interval))
+    others = [Standing(row, why=reasons[row.id]) for row in rows if reasons[row.id]]
     return found + sorted(others, key=_public_order)
+
+
+def _latest(board: Board, rows: Sequence[Row]) -> Season | None:
+    """The last of the published seasons in which any of the rows was verified."""
+    seasons = [board.season(row) for row in rows if isinstance(row, Entry)]
+    return next((season for season in reversed(board.seasons) if season in seasons), None)
+
+
+def _unranked(board: Board, row: Row, latest: Season | None) -> str:
+    """Why a row is not ranked; empty where it is."""
+    if not isinstance(row, Entry):
+        return "reported, not checked"
+    if row.verification is None:
+        return "recomputed, not run on fresh images"
+    season = board.season(row)
+    if season is None:
+        return "a trial: nobody was committed to its seed"
+    if season != latest:
+        assert latest is not None
+        return f"verified in season {season.name}, not yet in {latest.name}"
+    if not is_complete(row):
+        return f"seeds {', '.join(map(str, SEEDS))} are not all there"
+    return ""
 
 
 def _track_order(track: tuple[str, list[Standing]]) -> tuple[bool, bool]:

@@ -3,8 +3,9 @@
 - Spread over seeds: mean and sample standard deviation.
 - Difference of two rows: Welch's t interval over seeds, which takes their variances as unequal.
 - Public minus fresh: the public score is that of random subsets of the public rows as large as
-  the fresh split, since R^2 fitted on fewer rows is lower. Its standard error is the spread of
-  such subsets, which say how a score varies with the images that happen to be drawn.
+  the fresh split, since R^2 fitted on fewer rows is lower. Its standard error follows from the
+  spread of such subsets, which says how a score varies with the images that happen to be drawn.
+  Where the fresh split is more than half as large as the public one, it is cut up likewise.
 
 References:
     The generalization of "Student's" problem when several different population variances are
@@ -94,10 +95,13 @@ def public_minus_fresh(
     size = max(LEAST_ROWS, min(len(fresh_z), len(z) // 2))
     rng = np.random.default_rng(0)
     here = np.array([_means(z, codes, rng, size) for _ in range(_SUBSETS)])
-    count = _SUBSETS if len(fresh_z) > size else 1
-    there = np.array([_means(fresh_z, fresh_codes, rng, size) for _ in range(count)])
+    if len(fresh_z) > size:
+        there = np.array([_means(fresh_z, fresh_codes, rng, size) for _ in range(_SUBSETS)])
+    else:
+        there = np.array([_mean_scores(fresh_z, fresh_codes)])  # as they are reported
     within = 1.0 - size / len(z)  # subsets share rows, and vary less for it
-    error = here.std(axis=0, ddof=1) * math.sqrt((1.0 + size / len(z)) / within)
+    one = here.std(axis=0, ddof=1) / math.sqrt(within)
+    error = one * math.sqrt(size / len(z) + size / len(fresh_z))
     apart = here.mean(axis=0) - there.mean(axis=0)
     return {name: Gap(float(apart[i]), float(error[i])) for i, name in enumerate(SCORES)}
 
@@ -107,5 +111,9 @@ def _means(
 ) -> list[float]:
     """Scores of a random subset of rows, mean over seeds."""
     rows = rng.permutation(len(z))[:size]
-    found: list[Scores] = [score(z[rows], each[rows]) for each in codes]
+    return _mean_scores(z[rows], [each[rows] for each in codes])
+
+
+def _mean_scores(z: NDArray[np.float32], codes: Codes) -> list[float]:
+    found: list[Scores] = [score(z, each) for each in codes]
     return [float(np.mean([getattr(scores, name) for scores in found])) for name in SCORES]

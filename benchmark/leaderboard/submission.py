@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import from_json
 
 from benchmark.leaderboard.data_record import DataRecord, track_name
 from benchmark.leaderboard.record import Digest, Record
-from benchmark.leaderboard.texts import Link, LongText, Text, explained, slug
+from benchmark.leaderboard.texts import Link, LongText, Text, explained, printable, shown, slug
 from threedident.manifest import MOST_PIXELS
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -59,11 +59,11 @@ class SeedRecord(Record):
     """
 
     seed: Annotated[int, Field(ge=0)]
-    steps: Annotated[int, Field(ge=0)]
+    steps: Annotated[int, Field(ge=0, le=10**12)]
     digests: FileDigests
     claim: Claim
     hardware: LongText | None = None
-    wall_time_s: Annotated[float, Field(ge=0)] | None = None
+    wall_time_s: Annotated[float, Field(ge=0, le=1e10)] | None = None
 
 
 class Facts(Record):
@@ -133,6 +133,10 @@ class Submission(Facts):
                 f"expected the seeds {', '.join(map(str, SEEDS))} from the first on, found "
                 f"{', '.join(map(str, found))}; train those that are missing"
             )
+        for name in ("encoder", "representations"):
+            digests = [getattr(record.digests, name) for record in self.seeds]
+            if len(set(digests)) < len(digests):
+                raise ValueError(f"expected an {name} of its own for each seed, found one twice")
         if self.input_resolution > self.data.resolution:
             raise ValueError(
                 f"expected an input_resolution of at most {self.data.resolution}, that of the "
@@ -195,12 +199,26 @@ def check_version(content: bytes, place: str) -> None:
         ValueError: it is.
     """
     try:
-        values = from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise ValueError(f"{place}: expected JSON, found none ({error}); write it again") from None
+        values = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{place}: expected JSON, found none ({printable(str(error))}); write it again"
+        ) from None
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise ValueError(
-            f"{place}: expected schema version {SCHEMA_VERSION}, found {version}, which is newer; "
-            "upgrade threedident"
+            f"{place}: expected schema version {SCHEMA_VERSION}, found {shown(version)}, which is "
+            "newer; upgrade threedident"
         )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose names is there twice."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")

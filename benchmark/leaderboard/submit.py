@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import Config, ImageSettings
+from benchmark.config import ImageSettings
 from benchmark.image_source import ImageSource
 from benchmark.leaderboard.data_record import DataRecord, describe_data
 from benchmark.leaderboard.folder import (
@@ -21,7 +21,7 @@ from benchmark.leaderboard.folder import (
     encoder_name,
     representations_name,
 )
-from benchmark.leaderboard.gather import Trained
+from benchmark.leaderboard.gather import Trained, supervision_of, uses_train_latents
 from benchmark.leaderboard.onnx_export import onnx_bytes
 from benchmark.leaderboard.reproduce import reproduce_command
 from benchmark.leaderboard.sandbox import Limits, agreeing_codes
@@ -33,10 +33,9 @@ from benchmark.leaderboard.submission import (
     FileDigests,
     SeedRecord,
     Submission,
-    Supervision,
 )
 from benchmark.metrics import score
-from benchmark.objective import SUPERVISED, Objective
+from benchmark.objective import Objective
 from benchmark.ranks import Ranks
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
@@ -85,8 +84,8 @@ def submit(
             protocol_version=PROTOCOL_VERSION,
             id=name,
             **facts.model_dump(),
-            supervision=_supervision(config),
-            uses_train_latents=config.loss == SUPERVISED or settings.pairs == "nearest",
+            supervision=supervision_of(config),
+            uses_train_latents=uses_train_latents(config),
             command=reproduce_command(config, record),
             data=record,
             input_resolution=settings.resolution,
@@ -117,15 +116,6 @@ def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]
                 f"digest {expected[:12]}, found {found[:12]}; give their --data"
             )
     return ImageSource(splits, None), describe_data(train, test)
-
-
-def _supervision(config: Config) -> Supervision:
-    assert isinstance(config.source, ImageSettings)
-    if config.steps == 0:
-        return "none"
-    if config.loss == SUPERVISED:
-        return "full"
-    return "augmentations" if config.source.pairs == "augmented" else "pairs"
 
 
 def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) -> SeedRecord:

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, StringConstraints, ValidationError
 _MARKUP = re.compile(r"[<>]")
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")
 _SHOWN = 60
+_QUOTED = 300
+_BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that show nothing
+_MOST_MARKS = 2
 
 
 def _plain(text: str) -> str:
@@ -22,9 +25,19 @@ def _plain(text: str) -> str:
                 f"expected plain text in one line, found the invisible character "
                 f"U+{ord(character):04X}; leave it out"
             )
+    if _stacked(text):
+        raise ValueError("expected plain text, found a pile of accents; leave them out")
+    if not any(c.isalnum() and ord(c) not in _BLANK for c in text):
+        raise ValueError("expected plain text, found no visible letter; write some")
     if text != text.strip():
         raise ValueError("expected text without space at its ends; leave the space out")
     return text
+
+
+def _stacked(text: str) -> bool:
+    """Whether more accents are piled on one letter than any language has."""
+    marks = "".join("m" if unicodedata.category(c).startswith("M") else "-" for c in text)
+    return "m" * (_MOST_MARKS + 1) in marks
 
 
 def _link(text: str) -> str:
@@ -52,6 +65,12 @@ def shown(value: object) -> str:
     """A value as messages quote it: in one line, and cut where it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def printable(text: str) -> str:
+    """What a stranger's file made a program say: in one line, bounded, nothing for terminals."""
+    kept = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return kept if len(kept) <= _QUOTED else f"{kept[:_QUOTED]}..."
 
 
 def explained(error: ValidationError) -> str:

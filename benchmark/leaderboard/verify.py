@@ -17,17 +17,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.check import TOLERANCE, Checked
-from benchmark.leaderboard.findings import GapRecord, SeedScores, Verification, rounded
+from benchmark.leaderboard.check import Checked
+from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification, rounded
 from benchmark.leaderboard.folder import CODES, encoder_name, representations_name
 from benchmark.leaderboard.fresh import FreshImages
-from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute
+from benchmark.leaderboard.sandbox import TOLERANCE, Limits, Pass, agreeing_codes, execute
 from benchmark.leaderboard.seasons import Secret
-from benchmark.leaderboard.statistics import difference_interval, public_minus_fresh
+from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
+from benchmark.leaderboard.submission import SEEDS
 from benchmark.metrics import score
 from threedident.factors import LABELS
 
-_UNEXPLAINED = 0.01
+_UNEXPLAINED = 1e-4
+_MARGIN = 0.05
+_RECIPE = (
+    "data",
+    "input_resolution",
+    "supervision",
+    "uses_train_latents",
+    "external_data",
+    "pretrained",
+)
 
 Codes = list[NDArray[np.float32]]
 
@@ -62,8 +72,11 @@ def verify(
     scores = _scores(checked, latents, codes)
     again = None
     if retrained is not None:
-        again = _scores(retrained, latents, _fresh_codes(retrained, fresh, limits, between))
-        _require_same_training(checked, retrained, scores, again)
+        _require_same_recipe(checked, retrained)
+        found = _scores(retrained, latents, _fresh_codes(retrained, fresh, limits, between))
+        _require_same_scores(scores, found)
+        encoders = tuple(r.digests.encoder for r in retrained.folder.submission.seeds)
+        again = Retrained(encoders=encoders, fresh=found)
     return Verification(
         level="re-executed" if again is None else "retrained",
         date=datetime.datetime.now(datetime.UTC).date(),
@@ -71,7 +84,7 @@ def verify(
         commitment=secret.commitment,
         public_key=secret.public_key,
         rows=len(latents),
-        fingerprint=checked.folder.submission.data.fingerprint,
+        fingerprint=fresh.fingerprint,
         tolerance=TOLERANCE,
         fresh=scores,
         gap={
@@ -118,8 +131,8 @@ def _require_own(
     if unexplained > _UNEXPLAINED:
         raise ValueError(
             f"{name}: expected the codes of {submitted} for {len(rows)} rows of the public test "
-            f"split, drawn anew, found others (they miss {min(unexplained, 1.0):.0%} or more of a "
-            "code's variance); submit the representations that this encoder gives, in order"
+            f"split, drawn anew, found others (they miss {min(unexplained, 1.0):.2%} or more of "
+            "a code's variance); submit the representations that this encoder gives, in order"
         )
 
 
@@ -133,30 +146,44 @@ def _scores(
     )
 
 
-def _require_same_training(
-    checked: Checked,
-    retrained: Checked,
-    submitted: Sequence[SeedScores],
-    again: Sequence[SeedScores],
-) -> None:
-    """Refuse a submission that its own code, trained by us, does not reach."""
+def _require_same_recipe(checked: Checked, retrained: Checked) -> None:
+    """Refuse what is no training of its own of the same code, with all seeds."""
     asked, given = checked.folder.submission, retrained.folder.submission
-    for field in ("data", "supervision", "uses_train_latents", "external_data", "pretrained"):
+    for field in _RECIPE:
         if getattr(asked, field) != getattr(given, field):
             raise ValueError(
                 f"--retrained: expected a training with the {field} of {asked.id}, found another; "
                 "train its code as it is described"
             )
-    for name in ("r2", "mcc"):
+    if [r.steps for r in asked.seeds] != [r.steps for r in given.seeds] or (
+        len(asked.seeds) < len(SEEDS)
+    ):
+        raise ValueError(
+            f"--retrained: expected the seeds {', '.join(map(str, SEEDS))} of both, of as many "
+            "steps, found others; train all of them"
+        )
+    theirs = {record.digests.encoder for record in asked.seeds}
+    if theirs & {record.digests.encoder for record in given.seeds}:
+        raise ValueError(
+            f"--retrained: expected encoders of a training of our own, found those of {asked.id}; "
+            "train its code"
+        )
+
+
+def _require_same_scores(submitted: Sequence[SeedScores], again: Sequence[SeedScores]) -> None:
+    """Refuse a submission that its own code, trained by us, does not reach.
+
+    It must be neither significantly lower nor lower by more than a margin, since a wide interval
+    would excuse anything.
+    """
+    for name in SCORES:
         ours, theirs = ([getattr(s, name) for s in scores] for scores in (again, submitted))
         interval = difference_interval(ours, theirs)
-        if interval is None:
+        assert interval is not None
+        short = float(np.mean(theirs) - np.mean(ours))
+        if interval[1] < -TOLERANCE or short > _MARGIN:
             raise ValueError(
-                "--retrained: expected two seeds at least of both, found one; train more"
-            )
-        if interval[1] < -TOLERANCE:
-            raise ValueError(
-                f"--retrained: expected the fresh {name} of {asked.id}, {np.mean(theirs):.4f}, "
-                f"found {np.mean(ours):.4f} from its code, significantly less; it stays "
-                "re-executed"
+                f"--retrained: expected the fresh {name} that was submitted, "
+                f"{np.mean(theirs):.4f}, found {np.mean(ours):.4f} from its code, which is less; "
+                "it stays re-executed"
             )

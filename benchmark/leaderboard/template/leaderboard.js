@@ -56,13 +56,16 @@
         const first = rising.has(key) ? 1 : -1;
         const now = { ascending: 1, descending: -1 }[head.getAttribute("aria-sort")];
         sort(table, key, now === undefined ? first : -now);
+        filters.elements.sort.value = "";
       });
       head.replaceChildren(button);
       head.setAttribute("aria-sort", key === "rank" ? "ascending" : "none");
     }
   }
 
-  const shown = () => bodies.filter((body) => !body.hidden).map((body) => rows.get(body.dataset.id));
+  // Rows that fit the filters, as they stand on the page.
+  const shown = () => [...document.querySelectorAll("tbody[data-id]")]
+    .filter((body) => !body.hidden).map((body) => rows.get(body.dataset.id));
 
   const filter = () => {
     const asked = Object.fromEntries(new FormData(filters));
@@ -78,7 +81,7 @@
     for (const section of sections) {
       section.hidden = ![...section.querySelectorAll("tbody[data-id]")].some((body) => !body.hidden);
     }
-    document.getElementById("nothing").hidden = count > 0;
+    document.getElementById("nothing").hidden = count > 0 || bodies.length === 0;
     document.getElementById("count").textContent = `${count} of ${bodies.length} rows`;
   };
   filters.addEventListener("input", filter);
@@ -94,7 +97,7 @@
     cell.style.backgroundColor = `hsl(${value < 0 ? 14 : 214} 65% ${97 - 40 * strength}%)`;
   };
 
-  const heat = (caption, heads, labels, lines, digits) => {
+  const heat = (caption, heads, labels, lines) => {
     const table = make("table", undefined, { class: "heat" });
     table.append(make("caption", caption));
     const top = table.createTHead().insertRow();
@@ -109,7 +112,7 @@
       const row = body.insertRow();
       row.append(make("th", labels[index], { scope: "row" }));
       for (const value of line) {
-        const cell = make("td", value.toFixed(digits));
+        const cell = make("td", value.toFixed(2));
         tint(cell, value);
         row.append(cell);
       }
@@ -127,9 +130,9 @@
     const names = Object.keys(per_factor);
     const lines = board.factors.map((_, index) => names.map((name) => per_factor[name][index]));
     left.append(make("h3", "Factor by factor"));
-    left.append(heat("Mean over seeds, at best 1", names, board.factors, lines, 2));
+    left.append(heat("Mean over seeds, at best 1", names, board.factors, lines));
     right.append(make("h3", "Correlation of factors and codes"));
-    right.append(heat("Pearson, first seed, public test split, codes as assigned", codes, board.factors, correlation, 2));
+    right.append(heat("Pearson, first seed, public test split, codes as assigned", codes, board.factors, correlation));
     grid.append(left, right);
     const list = make("dl", undefined, { class: "facts" });
     for (const [name, value] of Object.entries(facts)) list.append(make("dt", name), make("dd", value));
@@ -143,7 +146,7 @@
     const row = rows.get(body.dataset.id);
     if (!row.detail) continue;
     const button = make("button", "details", {
-      type: "button", class: "more", "aria-expanded": "false", "aria-label": `details of ${row.method}`,
+      type: "button", class: "more", "aria-expanded": "false", "aria-controls": `detail-${row.id}`, "aria-label": `details of ${row.method}`,
     });
     button.addEventListener("click", () => {
       const open = body.querySelector(".detail");
@@ -159,7 +162,7 @@
     document.body.append(link);
     link.click();
     link.remove();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   };
 
   // A cell that a spreadsheet would take for a formula is given as text.
@@ -177,7 +180,9 @@
     public_r2: (r) => r.public.r2?.mean, public_r2_sd: (r) => r.public.r2?.sd,
     gap_mcc: (r) => r.gap?.mcc.difference, gap_mcc_se: (r) => r.gap?.mcc.standard_error,
     gap_r2: (r) => r.gap?.r2.difference, gap_r2_se: (r) => r.gap?.r2.standard_error,
-    paper: (r) => r.paper, code: (r) => r.code,
+    best_from: (r) => r.interval?.[0], best_to: (r) => r.interval?.[1], suspicious: (r) => r.suspicious,
+    season: (r) => r.season, fresh_rows: (r) => r.rows, protocol: (r) => r.protocol, date: (r) => r.id.slice(0, 10),
+    licence: (r) => r.licence, paper: (r) => r.paper, code: (r) => r.code,
   };
   document.getElementById("csv").addEventListener("click", () => {
     const lines = shown().map((row) => Object.values(columns).map((read) => cell(read(row))).join(","));
