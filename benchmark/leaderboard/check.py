@@ -28,7 +28,7 @@ from benchmark.leaderboard.gather import supervision_of
 from benchmark.leaderboard.sandbox import TOLERANCE, Limits, agreeing_codes
 from benchmark.leaderboard.submission import Claim, SeedRecord
 from benchmark.leaderboard.texts import shown
-from benchmark.metrics import Scores, linear_r2, score
+from benchmark.metrics import Scores, score
 from threedident.factors import LABELS
 from threedident.latents import sample_raw
 
@@ -98,16 +98,16 @@ def check(
 
 
 def _require_different(folder: SubmissionFolder, codes: Sequence[NDArray[np.float32]]) -> None:
-    """Refuse one training handed in as several: codes that are a linear map of another seed's."""
+    """Refuse one training handed in as several: codes alike up to order, sign and scale."""
     for (i, one), (j, other) in combinations(enumerate(codes), 2):
         try:
-            same = float(linear_r2(one, other).min())
+            same = score(one, other).mcc
         except ValueError:  # a code that does not vary
             same = float(np.array_equal(one, other))
         if same > _SAME:
             raise ValueError(
                 f"{folder.path}: expected a training for each seed, found the codes of seeds {i} "
-                f"and {j} to be the same up to a linear map; train each"
+                f"and {j} to be the same up to order, sign and scale; train each"
             )
 
 
