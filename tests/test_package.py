@@ -48,6 +48,12 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     for name in ("scene.json", "teapot.json", "SOURCES.md"):
         assert f"threedident/_assets/{name}" in names
     assert "benchmark/report.html.j2" in names
+    board = {name for name in names if name.startswith("benchmark/leaderboard/")}
+    for kind in ("html.j2", "css", "js"):
+        assert f"benchmark/leaderboard/template/leaderboard.{kind}" in board
+    assert "benchmark/leaderboard/submission.schema.json" in board
+    rows = {path.name for path in (ROOT / "benchmark/leaderboard/board/entries").glob("*.json")}
+    assert {name.split("/")[-1] for name in board if "/board/entries/" in name} == rows
     assert not [name for name in names if name.endswith(".png")]
 
 
@@ -65,6 +71,15 @@ try:
           "--device", "cpu", "--out", "data"])
 except SystemExit as end:
     assert end.code == 0, end
+try:
+    main(["leaderboard", "build"])
+except SystemExit as end:
+    assert end.code == 0, end
+assert "zimmermann" in open("leaderboard.html").read()
+try:
+    main(["leaderboard", "season", "mine", "--seed", "a secret"])
+except SystemExit as end:
+    assert end.code == 2, end
 image, latents = threedident.ThreeDIdent("data")[1]
 assert image.shape == (3, 16, 16) and latents.shape == (10,)
 """
@@ -76,3 +91,4 @@ assert image.shape == (3, 16, 16) and latents.shape == (10,)
         text=True,
     )
     assert result.returncode == 0, result.stderr
+    assert "--board: expected a folder to write to" in result.stderr

@@ -40,7 +40,7 @@ LEVEL_MEANINGS = {
     ),
     "retrained": (
         "We trained the submitted code again, with the supervision that it claims, and its scores "
-        "on the fresh images are not significantly lower.",
+        "on the fresh images are not significantly lower, nor lower by more than 0.05.",
         "It does not prove that the code is right in everything that its paper says of it.",
     ),
 }
