@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.leaderboard.data_record import DataRecord
-from benchmark.leaderboard.entry import LEVELS, Change, Entry, Row, read_row, row_bytes
+from benchmark.leaderboard.entry import LEVELS, Change, Entry, Level, Row, read_row, row_bytes
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
 from benchmark.leaderboard.texts import explained
@@ -72,6 +72,19 @@ class Board:
                     f"{name}: expected representations of its own, found those of {owner}"
                 )
 
+    def require_not_lowered(self, name: str, level: Level) -> None:
+        """Refuse a level below that which a row has.
+
+        Raises:
+            ValueError: it is.
+        """
+        there = self._by_id.get(name)
+        if there is not None and LEVELS.index(there.level) > LEVELS.index(level):
+            raise ValueError(
+                f"{name}: expected no row that was checked further, found it {there.level}; it is "
+                f"not lowered to {level}"
+            )
+
     def put(self, row: Entry) -> Path:
         """Write a row, in place of an earlier one of the same submission.
 
@@ -79,12 +92,7 @@ class Board:
             ValueError: it is not new, or was checked further before.
         """
         self.require_new(row.submission)
-        there = self._by_id.get(row.id)
-        if there is not None and LEVELS.index(there.level) > LEVELS.index(row.level):
-            raise ValueError(
-                f"{row.id}: expected no row that was checked further, found it {there.level}; it "
-                f"is not lowered to {row.level}"
-            )
+        self.require_not_lowered(row.id, row.level)
         folder = self.path / "entries"
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)

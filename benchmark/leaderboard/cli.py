@@ -25,6 +25,7 @@ from threedident.progress import progress
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.check import Checked
+    from benchmark.leaderboard.entry import Level
     from benchmark.leaderboard.findings import SeedScores
     from benchmark.leaderboard.seasons import Season
 
@@ -172,9 +173,16 @@ def verify(
     remark(key, published is None)
     checked = _checked(folder, home, limits)
     again = None if retrained is None else _checked(retrained, None, limits)
-    with fresh_images(checked.folder.submission.data, key, rows, fresh) as images:
+    submission = checked.folder.submission
+    level: Level = "re-executed" if again is None else "retrained"
+    read_board(home, new=True).require_not_lowered(submission.id, level)
+    encoders = len(submission.seeds) * (1 if again is None else 2)
+    with (
+        fresh_images(submission.data, key, rows, fresh) as images,
+        progress("run encoders", encoders, "encoders") as advance,
+    ):
         name = TRIAL if published is None else published.name
-        found = examine(checked, images, key, name, limits, again)
+        found = examine(checked, images, key, name, limits, again, lambda: advance(1))
     row = checked.entry().verified(found, key)
     _show(checked, found.fresh)
     for name, gap in found.gap.items():

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
 from benchmark.leaderboard.record import Digest, Record
-from benchmark.leaderboard.statistics import SUSPICIOUS
+from benchmark.leaderboard.statistics import SUSPICIOUS, Gap
 from benchmark.leaderboard.texts import Text
 from benchmark.metrics import Scores
 from threedident.factors import FACTORS
@@ -51,6 +51,11 @@ class GapRecord(Record):
 
     difference: float
     standard_error: Annotated[float, Field(ge=0)]
+
+    @classmethod
+    def of(cls, gap: Gap) -> Self:
+        """A gap as entries keep it."""
+        return cls(difference=rounded(gap.difference), standard_error=rounded(gap.standard_error))
 
     @property
     def suspicious(self) -> bool:

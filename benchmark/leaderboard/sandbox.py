@@ -19,7 +19,7 @@ from benchmark.leaderboard.texts import printable
 from threedident.disk import spell_bytes
 
 _STARTUP_SECONDS = 60
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 TOLERANCE = 1e-4
 
 
@@ -116,7 +116,7 @@ def agreeing_codes(
     ways = {"64 shuffled": Pass(64, shuffled), "1": Pass(1)}
     whole, *others = execute(model, images, codes, [Pass(64), *ways.values()], name, limits)
     exact = whole.astype(np.float64)
-    allowed = np.maximum(TOLERANCE * exact.std(axis=0), _ROUNDING * np.abs(exact).max(axis=0))
+    allowed = np.maximum(TOLERANCE * exact.std(axis=0), ROUNDING * np.abs(exact).max(axis=0))
     for way, other in zip(ways, others, strict=True):
         distance = np.abs(other - exact)
         if not (distance <= allowed).all():

@@ -18,10 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.check import Checked
-from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification, rounded
+from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification
 from benchmark.leaderboard.folder import CODES, encoder_name, representations_name
 from benchmark.leaderboard.fresh import FreshImages
-from benchmark.leaderboard.sandbox import TOLERANCE, Limits, Pass, agreeing_codes, execute
+from benchmark.leaderboard.sandbox import (
+    ROUNDING,
+    TOLERANCE,
+    Limits,
+    Pass,
+    agreeing_codes,
+    execute,
+)
 from benchmark.leaderboard.seasons import Secret
 from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
 from benchmark.leaderboard.submission import SEEDS
@@ -87,17 +94,9 @@ def verify(
         fingerprint=fresh.fingerprint,
         tolerance=TOLERANCE,
         fresh=scores,
-        gap={
-            "r2": GapRecord.model_validate(_rounded_gap(*gaps["r2"])),
-            "mcc": GapRecord.model_validate(_rounded_gap(*gaps["mcc"])),
-        },
+        gap={"r2": GapRecord.of(gaps["r2"]), "mcc": GapRecord.of(gaps["mcc"])},
         retrained=again,
     )
-
-
-def _rounded_gap(difference: float, standard_error: float) -> dict[str, float]:
-    """A gap as entries keep it."""
-    return {"difference": rounded(difference), "standard_error": rounded(standard_error)}
 
 
 def _fresh_codes(
@@ -126,9 +125,12 @@ def _require_own(
     submitted: str,
 ) -> None:
     """Refuse representations that the encoder does not give."""
-    apart = ((given.astype(np.float64) - codes[rows]) ** 2).mean(axis=0)
-    unexplained = float((apart / np.maximum(codes.var(axis=0, dtype=np.float64), 1e-12)).max())
-    if unexplained > _UNEXPLAINED:
+    exact = codes.astype(np.float64)
+    apart = ((given.astype(np.float64) - exact[rows]) ** 2).mean(axis=0)
+    rounding = (ROUNDING * np.abs(exact).max(axis=0)) ** 2  # of codes that do not vary
+    scale = np.maximum(exact.var(axis=0), rounding)
+    unexplained = float((apart / np.where(scale > 0, scale, np.finfo(float).tiny)).max())
+    if not unexplained <= _UNEXPLAINED:
         raise ValueError(
             f"{name}: expected the codes of {submitted} for {len(rows)} rows of the public test "
             f"split, drawn anew, found others (they miss {min(unexplained, 1.0):.2%} or more of "
