@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmark.encoders import build_encoder
 from benchmark.leaderboard.onnx_export import onnx_bytes
-from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute
+from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute, require_packages
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
 from tests.test_hostile_submissions import hog
@@ -160,3 +160,10 @@ def _is_executor(pid: int) -> bool:
         return b"benchmark.leaderboard.executor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_packages("onnx", "onnxruntime", "cryptography")
+    monkeypatch.setattr("benchmark.leaderboard.sandbox.find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"expected the package onnx.*threedident\[leaderboard\]"):
+        require_packages("onnx")
