@@ -112,20 +112,24 @@ def leave_network() -> None:
 
 def lock_down(memory: int, seconds: int) -> None:
     """Give up files, sockets, and all but the memory and processor time that were granted."""
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        memory += pages * resource.getpagesize()
     spent = resource.getrusage(resource.RUSAGE_SELF)
     processor = int(spent.ru_utime + spent.ru_stime) + 1 + seconds * (os.cpu_count() or 1)
-    limits = {
-        resource.RLIMIT_NOFILE: 0,  # for new ones: those that are open stay so
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_AS: memory,
-    }
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
-    resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 1))  # a signal, then the end
+    if sys.platform == "linux":  # other systems do not hold processes to it
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        _limit(resource.RLIMIT_AS, memory + pages * resource.getpagesize())
+    _limit(resource.RLIMIT_NOFILE, 0)  # of new ones: those that are open stay so
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, processor, grace=1)  # a signal, then the end
+
+
+def _limit(kind: int, value: int, grace: int = 0) -> None:
+    """Lower a limit of this process for good, below what it was started with."""
+    _, hard = resource.getrlimit(kind)
+    most = value + grace
+    if hard != resource.RLIM_INFINITY:
+        value, most = min(value, hard), min(most, hard)
+    resource.setrlimit(kind, (value, most))
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:
