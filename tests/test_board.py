@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -325,6 +326,20 @@ def test_the_papers_rows_are_those_of_its_table() -> None:
 
 def test_every_entry_of_the_repository_is_sound() -> None:
     require_published_seasons(read_board(OWN))
+
+
+def test_rows_that_left_the_repository_have_their_reason() -> None:
+    """Whoever deletes an entry says why, for everybody to read."""
+    folder = (OWN / "entries").relative_to(OWN.parents[2])
+    command = ["git", "log", "--diff-filter=D", "--no-renames", "--name-only", "--format="]
+    history = subprocess.run(
+        [*command, "--", str(folder)], cwd=OWN.parents[2], capture_output=True, text=True
+    )
+    if history.returncode:
+        pytest.skip("needs the project's history")
+    gone = {Path(line).stem for line in history.stdout.split()}
+    board = read_board(OWN)
+    assert gone - {row.id for row in board.rows} <= set(board.removed)
 
 
 def test_scores_are_kept_to_six_digits(checked: Entry) -> None:
