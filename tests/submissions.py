@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from benchmark.metrics import score
+from tests.conftest import contents, refused_at_once
 from threedident.latents import sample_raw
 from threedident.storage import npy_bytes, sha256
 
 NAME = "2026-11-30_by-hand"
 EDGE = 16
+QUICK = ("--time-limit", 2, "--memory-limit", 1)
 ROWS = 40
 CODES = 10
 DATA = {
@@ -201,3 +203,13 @@ def change_encoder(folder: Path, made: ModelProto) -> None:
 def copy_of(folder: Path, parent: Path) -> Path:
     """The same folder elsewhere."""
     return shutil.copytree(folder, parent / folder.name, symlinks=True)
+
+
+def refusal(folder: Path, board: Path) -> str:
+    """The line with which a submission is refused, which changes nothing anywhere."""
+    before = contents(board.parent) if folder.is_dir() else {}
+    line = refused_at_once("leaderboard", "check", folder, "--add", "--board", board, *QUICK)
+    assert not folder.is_dir() or contents(board.parent) == before
+    assert len(line) < 700
+    assert line.isprintable()
+    return line

@@ -18,7 +18,7 @@ from benchmark.leaderboard.onnx_export import onnx_bytes
 from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute, require_packages
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
-from tests.test_hostile_submissions import hog
+from tests.test_hostile_encoders import hog
 from threedident.machine import started_at
 
 
@@ -142,7 +142,7 @@ def test_the_limit_of_time_holds(images: np.ndarray) -> None:
 
 def test_the_process_dies_with_the_one_that_asked() -> None:
     code = (
-        "import sys, numpy as np\nfrom tests.test_hostile_submissions import hog\n"
+        "import sys, numpy as np\nfrom tests.test_hostile_encoders import hog\n"
         "from benchmark.leaderboard.sandbox import Pass, execute\n"
         "images = np.zeros((1, 16, 16, 3), np.uint8)\n"
         "execute(hog(12000).SerializeToString(), images, 10, [Pass(1)] * 99, 'slow')"
