@@ -131,7 +131,8 @@ def test_fresh_scores_are_those_of_images_that_did_not_exist(
     linear: Path, board: Path, season: Path, record: dict[str, Any], data: Path
 ) -> None:
     row = verified(linear, board, season)
-    fresh = ThreeDIdent(season / record["id"], "test")
+    [drawn] = season.iterdir()
+    fresh = ThreeDIdent(drawn, "test")
     assert fresh.manifest is not None
     assert fresh.manifest.rendering.fingerprint == record["fingerprint"]
     assert len(fresh) == FRESH
@@ -142,7 +143,7 @@ def test_fresh_scores_are_those_of_images_that_did_not_exist(
     assert not any(gap.suspicious for gap in row.verification.gap.values())
     seen = {tuple(latents) for latents in ThreeDIdent(data, "test").latents}
     assert not seen & {tuple(latents) for latents in fresh.latents}
-    assert seen == {tuple(z) for z in ThreeDIdent(season / record["id"], "train").latents}
+    assert seen == {tuple(z) for z in ThreeDIdent(drawn, "train").latents}
 
 
 def test_labels_in_place_of_codes_pass_the_check_and_not_the_verification(
