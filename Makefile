@@ -65,4 +65,4 @@ entries: setup
 	$(BIN)/threedident leaderboard entries
 
 test: lint entries
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
