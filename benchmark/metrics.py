@@ -105,7 +105,7 @@ def score(
     _require_a_code_each(z, codes, spare_codes)
     per_factor = linear_r2(z, codes, labels=labels)
     linear, monotone = pearson(z, codes), spearman(z, codes)
-    (assigned, values), (by_rank, rank_values) = _assigned(linear), _assigned(monotone)
+    (assigned, values), (by_rank, rank_values) = assign_codes(linear), assign_codes(monotone)
     return Scores(
         r2=float(per_factor.mean()),
         mcc=float(values.mean()),
@@ -185,7 +185,7 @@ def paired_rows(
     return z, codes
 
 
-def _assigned(correlation: Array) -> tuple[NDArray[np.int64], Array]:
+def assign_codes(correlation: Array) -> tuple[NDArray[np.int64], Array]:
     """The best code of each factor, no code twice, and the absolute correlations with them."""
     factors, codes = linear_sum_assignment(np.abs(correlation), maximize=True)
     return codes, np.abs(correlation[factors, codes])

@@ -168,14 +168,15 @@ def verify(
 
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     key = Secret(secret)
-    published = find_season(read_board(home, new=True).seasons, key.commitment)
+    there = read_board(home, new=True)
+    published = find_season(there.seasons, key.commitment)
     rows = _rows(published, n)
     remark(key, published is None)
     checked = _checked(folder, home, limits)
     again = None if retrained is None else _checked(retrained, None, limits)
     submission = checked.folder.submission
     level: Level = "re-executed" if again is None else "retrained"
-    read_board(home, new=True).require_not_lowered(submission.id, level)
+    there.require_not_lowered(submission.id, level)
     encoders = len(submission.seeds) * (1 if again is None else 2)
     with (
         fresh_images(submission.data, key, rows, fresh) as images,

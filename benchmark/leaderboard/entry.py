@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
-from scipy.optimize import linear_sum_assignment
 
 from benchmark.leaderboard.data_record import track_name
 from benchmark.leaderboard.findings import N_FACTORS, Number, SeedScores, Verification
@@ -24,6 +23,7 @@ from benchmark.leaderboard.submission import (
     check_version,
 )
 from benchmark.leaderboard.texts import Link, LongText, Text, explained
+from benchmark.metrics import assign_codes
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]
 LEVELS: tuple[Level, ...] = ("reported", "recomputed", "re-executed", "retrained")
@@ -62,8 +62,7 @@ class Entry(Record):
             for name in Claim.model_fields:
                 if abs(getattr(found, name) - getattr(record.claim, name)) > 2 * TOLERANCE:
                     raise ValueError(f"expected the {name} that was claimed and checked")
-        matches = np.abs(self.correlation)
-        best = matches[linear_sum_assignment(-matches)]
+        _, best = assign_codes(np.array(self.correlation))
         if np.abs(best - self.scores[0].mcc_per_factor).max() > 2 * TOLERANCE:
             raise ValueError("expected the correlations that give the first seed's mcc")
         if (self.verification is None) != (self.signature is None):

@@ -10,13 +10,13 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
 from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
 from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS
+from benchmark.metrics import assign_codes
 from threedident.factors import LABELS
 
 LEVEL_MEANINGS = {
@@ -189,7 +189,7 @@ def _detail(board: Board, row: Entry) -> dict[str, Any]:
         if scores
     }
     matrix = np.array(row.correlation)
-    order = linear_sum_assignment(-np.abs(matrix))[1]
+    order, _ = assign_codes(matrix)
     return {
         "per_factor": per_factor,
         "correlation": matrix[:, order].round(2).tolist(),
