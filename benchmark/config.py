@@ -38,6 +38,8 @@ class ImageSettings(_Frozen):
             serves all factors.
         data: digests of both splits' images, as the manifests record them.
         resolution: edge of the images in pixels.
+        numbering: of the pairs, see :data:`threedident.epochs.NUMBERING`; 1 in runs made before
+            there was this field.
     """
 
     kind: Literal["images"] = "images"
@@ -46,6 +48,7 @@ class ImageSettings(_Frozen):
     conditional: Law | None
     data: dict[str, str]
     resolution: int
+    numbering: int = 1
 
 
 class MixingSettings(_Frozen):
@@ -72,12 +75,14 @@ class MaskSettings(_Frozen):
         data: digest of the file.
         max_distance: frames between the two of a pair, at most.
         paired: whether there are pairs, or supervised training.
+        numbering: of the pairs, as for images.
     """
 
     kind: Literal["kitti"] = "kitti"
     data: str
     max_distance: Annotated[int, Field(gt=0)]
     paired: bool
+    numbering: int = 1
 
 
 class Config(_Frozen):
@@ -120,6 +125,11 @@ class Config(_Frozen):
     eval_every: Annotated[int, Field(gt=0)]
     protocol: Literal["held-out", "published"]
     seeds: tuple[int, ...]
+
+
+def numbering(config: Config) -> int | None:
+    """How the pairs of a run are numbered; None where latents are drawn without end."""
+    return getattr(config.source, "numbering", None)
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+
+from threedident.durations import spell_time
 
 _AFTER = 20
 _LONG_S = 12 * 3600.0
@@ -37,13 +38,8 @@ class Forecast:
         each = (time.perf_counter() - self._start) / _AFTER
         left = each * (self._steps - self._taken + self._later)
         say(
-            f"{each:.3g} s a step: {spell_time(left)} for the {self._steps - self._taken} steps "
-            f"left{', and those of the other seeds' if self._later else ''}"
+            f"{each:.3g} s a step: about {spell_time(left)} for the "
+            f"{self._steps - self._taken} steps left{', and those of the other seeds' if self._later else ''}"
         )
         if self._slow and left > _LONG_S:
             say(f"that is long for a CPU; choose {self._small}")
-
-
-def spell_time(seconds: float) -> str:
-    """A duration for people, such as ``2:05:00`` or ``3 days, 1:00:00``."""
-    return f"about {timedelta(seconds=round(seconds))}"

@@ -21,10 +21,10 @@ from benchmark.config import ImageSettings, Law
 from benchmark.laws import build_conditional
 from benchmark.sources import Batch, Machine, Picture, Source
 from benchmark.splits import identity
-from threedident.counter import uniforms
 from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.density import Conditional
+from threedident.epochs import NUMBERING, Epochs
 from threedident.factors import LABELS
 from threedident.index import NearestLatents
 from threedident.loading import load, slices
@@ -33,7 +33,6 @@ from threedident.pairs import Pair, Pairs
 from threedident.rendered_pairs import RenderedPairs
 from threedident.resident import ResidentImages, ResidentPairs, fits
 
-_ROW_STREAM = 2
 _EVALUATED = 256
 _PUBLISHED_ROWS = 250_000, 25_000  # the published archive has no manifest
 
@@ -73,6 +72,7 @@ class ImageSource(Source):
             conditional=law,
             data=_identities(splits, pairs),
             resolution=self.train.resolution,
+            numbering=NUMBERING,
         )
         self.shape = (3, self.train.resolution, self.train.resolution)
         self._index: NearestLatents | None = None
@@ -148,26 +148,34 @@ class ImageSource(Source):
     ) -> Iterator[Batch]:
         """See :class:`Source`."""
         pairs, device, ranks = self.pairs(seed), machine.device, machine.ranks
-        numbers = slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count)
+        rows = Epochs(seed, len(self.train))
+        numbers = slices(
+            batch_size,
+            steps.start,
+            steps.stop,
+            ranks.rank,
+            ranks.count,
+            epoch=len(self.train),
+        )
         if fits(self.train if pairs is None else pairs, device):
-            fetch = self._resident(seed, pairs, device)
+            fetch = self._resident(rows, pairs, device)
             yield from (fetch(items) for items in numbers)
         else:
             workers = machine.workers
-            fetch = partial(self._load, seed, pairs, workers > 0)
+            fetch = partial(self._load, rows, pairs, workers > 0)
             loaded = load(fetch, numbers, workers, pin=device.type == "cuda")
             yield from (batch.to(device) for batch in loaded)
 
-    def _load(self, seed: int, pairs: Pairs | None, shared: bool, items: range) -> Batch:
+    def _load(self, epochs: Epochs, pairs: Pairs | None, shared: bool, items: range) -> Batch:
         """One batch on the CPU."""
         if pairs is not None:
             return _batch(pairs.batch(items, shared=shared))
-        rows = self._rows(seed, items)
+        rows = epochs.rows(items)
         latents = torch.from_numpy(self.train.latents[rows])
         return Batch(self.train.images(rows, shared=shared), None, latents)
 
     def _resident(
-        self, seed: int, pairs: Pairs | None, device: torch.device
+        self, epochs: Epochs, pairs: Pairs | None, device: torch.device
     ) -> Callable[[range], Batch]:
         """Makes the same batches where the encoder is."""
         if pairs is not None:
@@ -176,15 +184,10 @@ class ImageSource(Source):
         images = ResidentImages(self.train, device)
 
         def fetch(items: range) -> Batch:
-            rows = torch.from_numpy(self._rows(seed, items)).to(device)
+            rows = torch.from_numpy(epochs.rows(items)).to(device)
             return Batch(images.images(rows), None, images.latents(rows))
 
         return fetch
-
-    def _rows(self, seed: int, items: range) -> NDArray[np.int64]:
-        """Rows of the data set, uniform and independent, addressed by number."""
-        u = uniforms(seed, (_ROW_STREAM,), items, 1)[:, 0]
-        return (u * len(self.train)).astype(np.int64)
 
     def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
         """See :class:`Source`; the same for every seed."""

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.unpickling import load_pickle
 from threedident.counter import uniforms
+from threedident.epochs import Epochs
 from threedident.pairs import Pair
 
 LABELS = ("vertical centre", "horizontal centre", "area")
@@ -104,12 +105,15 @@ class KittiMasks:
 
 
 class MaskPairs:
-    """Two frames of one track; see the module for the law. Pair k depends on (seed, k) alone.
+    """Two frames of one track; see the module for the law.
+
+    Pairs are numbered over epochs, each of which holds every anchor once; item k of epoch e
+    depends on (seed, e, k) alone.
 
     Arguments:
         masks: where frames come from.
         max_distance: most frames from an anchor to its positive; published: 1 and 5.
-        seed: with the pair's number, all that a pair depends on.
+        seed: with epoch and item, all that a pair depends on.
 
     Raises:
         ValueError: the distance or the seed is none, or no track has two frames.
@@ -127,16 +131,22 @@ class MaskPairs:
         self._anchors, self._lasts = rows[rows < lasts], lasts
         if not len(self._anchors):
             raise ValueError("masks: expected a track of 2 frames or more, found none; take more")
+        self._epochs = Epochs(self.seed, len(self._anchors))
+
+    def __len__(self) -> int:
+        """Pairs of an epoch: the frames that others of their track follow."""
+        return len(self._anchors)
 
     def draw(self, items: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Frames of the anchors and of the positives, each of shape (B,).
 
         Arguments:
-            items: non-negative numbers of pairs, shape (B,).
+            items: non-negative numbers of pairs over all epochs, shape (B,).
         """
-        u = uniforms(self.seed, (_PAIR_STREAM,), np.asarray(items, np.int64), 2)
-        first, distance = (u * (len(self._anchors), self.max_distance)).astype(np.int64).T
-        anchors = self._anchors[first]
+        epochs, places = self._epochs.address(items)
+        u = uniforms(self.seed, (_PAIR_STREAM,), places, 1, epochs=epochs)[:, 0]
+        distance = (u * self.max_distance).astype(np.int64)
+        anchors = self._anchors[self._epochs.rows(items)]
         return anchors, np.minimum(anchors + 1 + distance, self._lasts[anchors])
 
     def batch(self, items: ArrayLike, *, shared: bool = False) -> Pair:

@@ -118,7 +118,9 @@ class Loop:
         forecast = Forecast(left, later, machine.device.type == "cpu", instead)
         quiet = not machine.ranks.leads
         seen, began = 0, time.perf_counter()
-        with progress(f"train seed {self.seed}", left, "steps", quiet=quiet) as advance:
+        title = f"train seed {self.seed}"
+        with progress(title, config.steps, "steps", quiet=quiet) as advance:
+            advance.skip(self.step)
             for batch in batches:
                 values = self._take_step(batch)
                 if values.pop("stop"):

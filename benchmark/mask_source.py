@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from benchmark.config import MaskSettings
 from benchmark.kitti import LABELS, MaskPairs, load_masks
 from benchmark.sources import Batch, Machine, Source
-from threedident.counter import uniforms
+from threedident.epochs import NUMBERING, Epochs
 from threedident.loading import slices
 
-_ROW_STREAM = 10
 _CODES = 10
 _EVALUATED = 1024
 
@@ -44,7 +43,9 @@ class MaskSource(Source):
     def __init__(self, path: Path, max_distance: int, paired: bool = True) -> None:
         masks = load_masks(path)
         self.train, self.test = masks.split()
-        self.settings = MaskSettings(data=masks.digest, max_distance=max_distance, paired=paired)
+        self.settings = MaskSettings(
+            data=masks.digest, max_distance=max_distance, paired=paired, numbering=NUMBERING
+        )
         self.shape = (1, *masks.frames.shape[1:])
         # in units of their own, since areas are hundreds and would be all that counts
         factors = self.train.latents
@@ -65,8 +66,8 @@ class MaskSource(Source):
 
     @property
     def size(self) -> int:
-        """See :class:`Source`."""
-        return len(self.train)
+        """See :class:`Source`; pairs, where there are any."""
+        return len(self._pairs(0)) if self.settings.paired else len(self.train)
 
     def summary(self) -> str:
         """See :class:`Source`."""
@@ -85,15 +86,19 @@ class MaskSource(Source):
     ) -> Iterator[Batch]:
         """See :class:`Source`."""
         ranks = machine.ranks
-        pairs = MaskPairs(self.train, self.settings.max_distance, seed)
-        make = partial(_paired, pairs) if self.settings.paired else partial(self._alone, seed)
-        for items in slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count):
+        pairs, alone = self._pairs(seed), Epochs(seed, len(self.train))
+        make = partial(_paired, pairs) if self.settings.paired else partial(self._alone, alone)
+        for items in slices(
+            batch_size, steps.start, steps.stop, ranks.rank, ranks.count, epoch=self.size
+        ):
             yield make(np.arange(items.start, items.stop)).to(machine.device)
 
-    def _alone(self, seed: int, items: NDArray[np.int64]) -> Batch:
-        """Rows of the data set, uniform and independent, addressed by number."""
-        u = uniforms(seed, (_ROW_STREAM,), items, 1)[:, 0]
-        rows = (u * len(self.train)).astype(np.int64)
+    def _pairs(self, seed: int) -> MaskPairs:
+        return MaskPairs(self.train, self.settings.max_distance, seed)
+
+    def _alone(self, epochs: Epochs, items: NDArray[np.int64]) -> Batch:
+        """Rows of the data set by number."""
+        rows = epochs.rows(items)
         return Batch(self.train.images(rows), None, torch.from_numpy(self._targets[rows]))
 
     def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 import torch
 from pydantic import ValidationError
 
-from benchmark.config import Config, differences
+from benchmark.config import Config, differences, numbering
 from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
 
 
@@ -94,7 +94,14 @@ class RunFolder:
                     f"{self.path}: expected no run there, found one; add --resume to go on with "
                     "it, or give another --out"
                 )
-            changed = differences(self.read_config(), config)
+            there = self.read_config()
+            if numbering(there) != numbering(config) and there.source.kind == config.source.kind:
+                raise ValueError(
+                    f"{self.path}: expected a run whose pairs are numbered as version "
+                    f"{numbering(config)} does, found version {numbering(there)}, which can be "
+                    "read and compared and not resumed; give another --out to train it anew"
+                )
+            changed = differences(there, config)
             if changed:
                 raise ValueError(
                     f"{self.path}: it holds a run with {', '.join(changed)}; give its settings, "

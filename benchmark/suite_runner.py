@@ -76,7 +76,7 @@ class Runner:
         """
         failed = []
         with deferred_stop() as stop, progress("suite", count, "rows") as advance:
-            advance(count - len(left))
+            advance.skip(count - len(left))
             with ExitStack() as stack:
                 stack.callback(self._end)
                 while left or self._running:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from render.executors import Local, crew
-from render.forecast import folder_bytes, spell_time
+from render.forecast import folder_bytes
 from render.jobs import Outcome, Request, render_dataset
 from render.options import (
     DEVICE,
@@ -24,6 +24,7 @@ from render.options import (
 )
 from render.settings import rendering, require_blender
 from threedident.disk import spell_bytes
+from threedident.durations import spell_time
 from threedident.errors import Interrupted
 from threedident.latents import check_raw
 from threedident.machine import peak_bytes

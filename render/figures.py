@@ -59,9 +59,8 @@ def traversal(out: Path, rendering: Rendering, start: Callable[[SplitFolder], Ex
         folder = SplitFolder(Path(scratch), "train")
         origin = Origin(split="train", rows=rows_digest(rows))
         try:
-            render_dataset(
-                Path(scratch), [Request(folder, len(rows), origin, rows)], rendering, start
-            )
+            request = Request(folder, len(rows), origin, rows)
+            render_dataset(Path(scratch), [request], rendering, start, name="traversal")
         except Interrupted:
             raise Interrupted(f"interrupted: {out} was not written") from None
         images = np.stack([_read(folder.image(i)) for i in range(len(rows))])

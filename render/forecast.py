@@ -8,6 +8,7 @@ from pathlib import Path
 
 from render.journal import Record
 from threedident.disk import BLOCK, free_bytes, on_disk, require_room, spell_bytes
+from threedident.durations import spell_time
 from threedident.manifest import Rendering
 
 _BYTES = (2.5, 0.87)  # a PNG of p pixels takes about 2.5 p^0.87 bytes, measured from 32 to 512 px
@@ -16,10 +17,20 @@ _LONG_S = 120.0
 
 
 class Forecast:
-    """What it takes to render ``count`` rows of a data set, over all its splits."""
+    """What it takes to render ``count`` rows of a data set, over all its splits.
 
-    def __init__(self, root: Path, rendering: Rendering, count: int) -> None:
+    Arguments:
+        root: folder of the data set.
+        rendering: settings.
+        count: rows to render.
+        name: what messages call the data set; by default its folder.
+    """
+
+    def __init__(
+        self, root: Path, rendering: Rendering, count: int, name: str | None = None
+    ) -> None:
         self._root, self._rendering, self._total = root, rendering, count
+        self._name = name or str(root)
         self._start, self._done, self._bytes = time.monotonic(), 0, 0
         self._said = False
 
@@ -53,7 +64,7 @@ class Forecast:
         beside = f" with {' and '.join(pictures)}" if pictures else ""
         free = spell_bytes(free_bytes(self._root))
         return (
-            f"{self._root}: {self._total} images of {edge} x {edge} pixels{beside} to "
+            f"{self._name}: {self._total} images of {edge} x {edge} pixels{beside} to "
             f"render, about {spell_bytes(self._needed())} of {free} free"
         )
 
@@ -77,21 +88,10 @@ class Forecast:
         left_s = (self._total - self._done) / pace
         if left_s > _LONG_S:
             say(
-                f"{self._root}: at {pace:.3g} images/s the other "
+                f"{self._name}: at {pace:.3g} images/s the other "
                 f"{self._total - self._done} take about {spell_time(left_s)} and "
                 f"{spell_bytes(needed)}"
             )
-
-
-def spell_time(seconds: float) -> str:
-    """A duration for people, such as ``2 h 5 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    days, hours = minutes // 1440, minutes // 60
-    if days >= 2:
-        return f"{days} days {hours % 24} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
 def folder_bytes(folder: Path) -> int:

@@ -79,6 +79,7 @@ def render_dataset(
     requests: list[Request],
     rendering: Rendering,
     start: Callable[[SplitFolder], Executor],
+    name: str | None = None,
 ) -> list[Outcome]:
     """Bring the splits below ``root`` to what is requested.
 
@@ -89,6 +90,7 @@ def render_dataset(
         requests: its splits.
         rendering: settings of all of them.
         start: makes the executor that renders a split.
+        name: what messages call a data set that is not kept; None for one that is.
 
     Raises:
         ValueError: ``root`` holds other settings, another run is at work there, the disk cannot
@@ -104,11 +106,11 @@ def render_dataset(
             for request, manifest in zip(requests, manifests, strict=True)
         ]
         work = [_todo(job) for job in jobs]
-        forecast = Forecast(root, rendering, sum(map(len, work)))
+        forecast = Forecast(root, rendering, sum(map(len, work)), name)
         forecast.check_disk()
         if any(work):
             say(forecast.opening())
-        run = _Run(lease, forecast, start)
+        run = _Run(lease, forecast, start, name)
         return [run.bring(job, todo) for job, todo in zip(jobs, work, strict=True)]
 
 
@@ -183,6 +185,7 @@ class _Run:
     lease: Lease
     forecast: Forecast
     start: Callable[[SplitFolder], Executor]
+    name: str | None
 
     def bring(self, job: _Job, todo: list[int]) -> Outcome:
         """Render ``todo``, the rows that a split lacks, and finish it."""
@@ -199,7 +202,9 @@ class _Run:
 
     def _render(self, job: _Job, todo: list[int]) -> list[Report]:
         done, failures = 0, 0
-        with progress(f"render {job.name}", len(todo), "images") as advance:
+        count = len(job.raw)
+        with progress(f"render {self.name or job.name}", count, "images") as advance:
+            advance.skip(count - len(todo))
 
             def finished(record: Record) -> None:
                 nonlocal done
@@ -224,6 +229,10 @@ class _Run:
                     f"{job.name} images are safe; the same command again goes on from there"
                 ) from None
             except ValueError as error:
+                if self.name is not None:
+                    raise ValueError(
+                        f"{self.name}: {error}; give the same command again"
+                    ) from None
                 raise ValueError(
                     f"{job.folder.path}: {error}; {len(todo) - done} images are left, and the "
                     "same command again goes on from there"

@@ -86,7 +86,8 @@ class _Studio:
         request = Request(folder, len(rows), Origin(split="train", rows=rows_digest(rows)), rows)
         settings = rendering(self.resolution, quality, self.device)
         alone = Local(crew(1, self.gpus))
-        outcomes = render_dataset(root, [request], settings, lambda _: alone)
+        name = f"quality {quality}"
+        outcomes = render_dataset(root, [request], settings, lambda _: alone, name)
         images = [np.asarray(Image.open(folder.image(i))) for i in range(len(self.rows))]
         return images, [report for outcome in outcomes for report in outcome.reports]
 

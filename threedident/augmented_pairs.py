@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch.utils.data import Subset
 from torchvision.transforms import v2
 
 from threedident.dataset import ThreeDIdent
@@ -44,15 +45,16 @@ def simclr(resolution: int) -> Augmentation:
 
 
 class AugmentedPairs(Pairs):
-    """Two augmentations of each image; anchors are rows, uniform.
+    """Two augmentations of each image, once an epoch.
 
     Arguments:
-        dataset: images and latents, without a transform.
+        dataset: images and latents, or a torch ``Subset`` of them, without a transform.
         augment: from an image (3, H, W), uint8, to another of one common shape; it draws from
             torch's global generator, which is seeded for it and put back. By default
             :func:`simclr`.
-        seed: with the item's number, all that an item depends on.
-        length: number of pairs, by default one for each image. Item k does not depend on it.
+        seed: with the epoch and the item's number, all that an item depends on.
+        length: number of pairs of an epoch, by default one for each image. Item k does not depend
+            on it.
 
     Raises:
         ValueError: the data set has a transform of its own.
@@ -65,29 +67,34 @@ class AugmentedPairs(Pairs):
 
     def __init__(
         self,
-        dataset: ThreeDIdent,
+        dataset: ThreeDIdent | Subset[Any],
         augment: Augmentation | None = None,
         *,
         seed: int = 0,
         length: int | None = None,
     ) -> None:
         super().__init__(dataset, seed, length)
-        if dataset.transform is not None:
+        if self.dataset.transform is not None:
             raise ValueError(
                 "dataset: expected one without a transform, found one; give it as augment"
             )
-        self.augment = simclr(dataset.resolution) if augment is None else augment
+        self.augment = simclr(self.dataset.resolution) if augment is None else augment
+
+    def law(self) -> dict[str, str]:
+        """See :class:`threedident.pairs.Pairs`."""
+        augment = " ".join(repr(self.augment).split())
+        return {"anchors": "rows, each once an epoch", "two views by": augment}
 
     def draw(self, items: Any) -> Draw:
         """See :class:`threedident.pairs.Pairs`; the latents of both images are the same."""
-        anchors = self._rows(self._uniforms(items, 1)[:, 0])
+        anchors = self._epochs.rows(items)
         z = self._latents_of(anchors)
         return Draw(anchors, anchors, z, z)
 
     def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
         """See :class:`threedident.pairs.Pairs`."""
         images = self.dataset.images(draw.anchors)
-        seeds = (self._uniforms(items, 3)[:, 1:] * 2.0**52).astype(np.int64)
+        seeds = (self._uniforms(items, 2) * 2.0**52).astype(np.int64)
         with torch.random.fork_rng(devices=[]):
             first, second = (
                 torch.stack([self._view(*pair) for pair in zip(images, column, strict=True)])

@@ -6,6 +6,12 @@ from abc import ABC, abstractmethod
 from html import escape
 
 
+def in_line(card: Card) -> str:
+    """A card in one line: ``Normal(scale 0.1, space box)``."""
+    facts = ", ".join(f"{name} {value}" for name, value in card.card().items())
+    return f"{card.card_title()}({facts})"
+
+
 class Card(ABC):
     """An object that prints as a title and a few named facts, as torchvision's data sets do."""
 

@@ -142,7 +142,7 @@ def pack(data: Path, resolution: int | None) -> None:
     for work in works:
         title = f"pack {work.folder.path.relative_to(data)}"
         with progress(title, work.n, "images") as advance:
-            work.run(advance)
+            work.run(advance, advance.skip)
         click.echo(f"{work.files.pixels}: {work.n} images of {work.files.resolution} pixels")
 
 

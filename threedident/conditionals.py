@@ -47,7 +47,7 @@ _NEGLIGIBLE = 2.0**-53  # of 1; smaller powers may underflow
 _MOST_KAPPA = 1e100  # beyond, setting up the inversion takes minutes or fails
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Normal(Steps):
     """Normal steps of standard deviation ``scale``, before any truncation.
 
@@ -56,33 +56,39 @@ class Normal(Steps):
         positives = Normal((0.1, 0.5), space="real").sample(anchors, torch.Generator("cuda"))
     """
 
-    def _cdf(self, step: Any) -> Any:
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
         return erf(step / math.sqrt(2.0))
 
-    def _quantile(self, probability: Any) -> Any:
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
         return math.sqrt(2.0) * erfinv(probability)
 
-    def _fall(self, scale: float) -> Fall:
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
         return Power(math.sqrt(2.0) * scale, 2.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Laplace(Steps):
     """Laplace steps of density exp(-|x| / scale), before any truncation."""
 
-    def _cdf(self, step: Any) -> Any:
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
         xp = namespace(step)
         return xp.copysign(xp.expm1(-abs(step)), step)
 
-    def _quantile(self, probability: Any) -> Any:
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
         xp = namespace(probability)
         return xp.copysign(xp.log1p(-abs(probability)), probability)
 
-    def _fall(self, scale: float) -> Fall:
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
         return Power(scale, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GeneralizedNormal(Steps):
     """Steps of density exp(-(|x| / scale)^beta), before any truncation.
 
@@ -100,19 +106,22 @@ class GeneralizedNormal(Steps):
         super().__post_init__()
         object.__setattr__(self, "beta", as_positive("beta", self.beta, 1.0))
 
-    def _cdf(self, step: Any) -> Any:
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
         xp, ratio = namespace(step), abs(step)
         power = ratio**self.beta
         mass = gammainc(1.0 / self.beta, power)
         return xp.copysign(xp.where(power < _NEGLIGIBLE, ratio / self._half_area, mass), step)
 
-    def _quantile(self, probability: Any) -> Any:
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
         xp, mass = namespace(probability), abs(probability)
         near = mass * self._half_area
         far = gammaincinv(1.0 / self.beta, mass) ** (1.0 / self.beta)
         return xp.copysign(xp.where(near**self.beta < _NEGLIGIBLE, near, far), probability)
 
-    def _fall(self, scale: float) -> Fall:
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
         return Power(scale, self.beta)
 
     @property
@@ -121,21 +130,24 @@ class GeneralizedNormal(Steps):
         return float(gamma(1.0 + 1.0 / self.beta))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Uniform(Steps):
     """Steps uniform on [-scale, scale], before any truncation."""
 
-    def _cdf(self, step: Any) -> Any:
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
         return namespace(step).clip(step, -1.0, 1.0)
 
-    def _quantile(self, probability: Any) -> Any:
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
         return probability
 
-    def _fall(self, scale: float) -> Fall:
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
         return Cap(scale)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VonMisesFisher(Conditional):
     """Density exp(kappa z . z~) on the unit sphere.
 
@@ -161,8 +173,10 @@ class VonMisesFisher(Conditional):
         check_sphere(dimension, type(self).__name__)
         return 1 + dimension
 
-    def _place(self, rows: Any) -> Any:
+    def place(self, rows: Any) -> Any:
+        """See :class:`Conditional`."""
         return unit_rows(rows, type(self).__name__)
 
-    def _draw(self, anchors: Any, uniforms: Any) -> Any:
+    def draw(self, anchors: Any, uniforms: Any) -> Any:
+        """See :class:`Conditional`."""
         return turn(anchors, uniforms, Cosine(self.kappa))

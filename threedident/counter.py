@@ -1,4 +1,4 @@
-"""Randomness by address: uniform numbers that depend only on (seed, stream, row).
+"""Randomness by address: uniform numbers that depend only on (seed, stream, epoch, row).
 
 Philox-4x64-10 turns a counter and a key into four random words without any state, so row i
 is the same whether it is drawn alone, in a batch, in another process or on a GPU. The words are
@@ -76,13 +76,13 @@ def philox(key: tuple[int, int], counters: Any) -> Any:
 
 @overload
 def uniforms(
-    seed: int, stream: tuple[int, ...], rows: torch.Tensor, count: int
+    seed: int, stream: tuple[int, ...], rows: torch.Tensor, count: int, *, epochs: Any = 0
 ) -> torch.Tensor: ...
 @overload
 def uniforms(
-    seed: int, stream: tuple[int, ...], rows: ArrayLike, count: int
+    seed: int, stream: tuple[int, ...], rows: ArrayLike, count: int, *, epochs: Any = 0
 ) -> NDArray[np.float64]: ...
-def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int) -> Any:
+def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epochs: Any = 0) -> Any:
     """Uniform numbers in the open interval (0, 1), addressed by row.
 
     Arguments:
@@ -90,6 +90,8 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int) -> Any:
         stream: separates uses of one seed, such as the train and the test split.
         rows: non-negative integers, shape (N,).
         count: numbers per row.
+        epochs: separates what is drawn again and again for one row: a non-negative integer, or
+            one for each row, shape (N,), of the rows' kind.
 
     Returns:
         Shape (N, count), float64; of a tensor of rows, a tensor on their device with the same
@@ -103,6 +105,7 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int) -> Any:
     xp, blocks = namespace(index), -(-count // 4)
     counters = xp.tile(_first_counters(blocks, index), (len(index), 1, 1))
     counters[:, :, 1] = index[:, None]
+    counters[:, :, 2] = _epoch_words(epochs)
     words = philox((int(key[0]), int(key[1])), counters.reshape(-1, 4))
     mantissas = ((words >> 12) & _MANTISSA).reshape(len(index), 4 * blocks)[:, :count]
     return (xp.asarray(mantissas, dtype=xp.float64) + 0.5) * 2.0**-52
@@ -115,6 +118,13 @@ def _first_counters(blocks: int, like: Any) -> Any:
     if is_tensor(like):
         return namespace(like).tensor(counters.view(np.int64), device=like.device)
     return counters
+
+
+def _epoch_words(epochs: Any) -> Any:
+    """Epochs as words that spread over the blocks of each row."""
+    if isinstance(epochs, int):
+        return epochs
+    return epochs[:, None] if is_tensor(epochs) else np.asarray(epochs, np.uint64)[:, None]
 
 
 def _row_words(rows: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from threedident.annotations import read_depth, read_mask
+from threedident.cards import Card
 from threedident.channels import Channels
+from threedident.choices import unknown
+from threedident.factors import NAMES
 from threedident.images import ImageFiles, require_shrinking, shrink
 from threedident.latents import SPLITS, check_raw
 from threedident.manifest import open_manifest
@@ -22,7 +26,7 @@ from threedident.pack import find_pack
 from threedident.storage import SplitFolder, load_npy
 
 
-class ThreeDIdent(Dataset[tuple[Any, torch.Tensor]]):
+class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
     """Rendered images and the raw latents behind them.
 
     An item is ``(image, latents)``: the image as uint8 tensor of shape (3, H, W), or whatever
@@ -39,12 +43,15 @@ class ThreeDIdent(Dataset[tuple[Any, torch.Tensor]]):
             Images are made smaller as torchvision's ``Resize`` does.
 
     Attributes:
+        split: name of the split.
+        factors: names of the ten factors, in order.
         latents: all raw latents, shape (N, 10), float32, read-only; 11 columns in the periodic
             space.
         manifest: how the split was rendered; None for the published archive.
         resolution: edge of the images in pixels.
         pack: the images in one file, where ``threedident pack`` made one of this resolution; the
             images are the same with and without.
+        rows: rows of the split that are held, shape (N,); None for all, see :meth:`take`.
 
     Raises:
         ValueError: the folder is no finished data set, or images are missing.
@@ -67,6 +74,9 @@ found no folder no/such/folder; render one with threedident render --out
         resolution: int | None = None,
     ) -> None:
         self.folder = _find_split(Path(root), split)
+        self.split = split
+        self.factors = NAMES
+        self.rows: NDArray[np.int64] | None = None
         self.transform = transform
         self.manifest = open_manifest(self.folder)
         path = self.folder.raw_latents
@@ -91,12 +101,42 @@ found no folder no/such/folder; render one with threedident render --out
             return self.transform(self.picture(row)), latents
         return self.images([row])[0].contiguous(), latents
 
+    def take(self, rows: ArrayLike) -> ThreeDIdent:
+        """The same data set with some rows alone.
+
+        Arguments:
+            rows: from 0 to N - 1, in any order, shape (M,) with M >= 1.
+
+        Raises:
+            ValueError: there are no rows, or one that the data set has not.
+        """
+        picked = np.asarray(rows)
+        if picked.ndim != 1 or not picked.size or picked.dtype.kind not in "iu":
+            raise ValueError(
+                f"rows: expected integers of shape (M,) with M >= 1, found {picked.dtype} of "
+                f"shape {picked.shape}; name rows of the data set"
+            )
+        if picked.min() < 0 or picked.max() >= len(self):
+            raise ValueError(
+                f"rows: expected 0 to {len(self) - 1}, found {picked.min()} to {picked.max()}; "
+                "name rows of the data set"
+            )
+        taken = copy.copy(self)
+        taken.rows = self._rows_of_split(picked.astype(np.int64))
+        taken.latents = self.latents[picked]
+        taken.latents.setflags(write=False)
+        return taken
+
+    def _rows_of_split(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows if self.rows is None else self.rows[rows]
+
     def picture(self, row: int) -> Image.Image:
         """The image of row 0, 1, ..., N - 1 as an RGB picture."""
+        [place] = self._rows_of_split(np.array([row])).tolist()
         if self.pack is None:
-            return shrink(self._files.read(row), self.resolution)
+            return shrink(self._files.read(place), self.resolution)
         pixels = np.empty((1, self.resolution, self.resolution, 3), np.uint8)
-        self.pack.read(np.array([row]), pixels)
+        self.pack.read(np.array([place]), pixels)
         return Image.fromarray(pixels[0])
 
     def images(self, rows: ArrayLike, *, shared: bool = False) -> torch.Tensor:
@@ -121,7 +161,7 @@ found no folder no/such/folder; render one with threedident render --out
             images.share_memory_()  # type: ignore[no-untyped-call]
         pixels = images.numpy()
         if self.pack is not None:
-            self.pack.read(wanted, pixels)
+            self.pack.read(self._rows_of_split(wanted), pixels)
         else:
             for place, row in enumerate(wanted.tolist()):
                 pixels[place] = np.asarray(self.picture(row))
@@ -142,21 +182,49 @@ found no folder no/such/folder; render one with threedident render --out
                 f"{self.folder.path}: expected a data set rendered with --annotate {name}, found "
                 f"{','.join(given) or 'no annotations'}"
             )
-        return self.folder.annotation(name, range(len(self))[operator.index(index)])
+        row = np.array([range(len(self))[operator.index(index)]])
+        return self.folder.annotation(name, int(self._rows_of_split(row)[0]))
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        edge, manifest = self.resolution, self.manifest
+        space = "box" if manifest is None else manifest.origin.space
+        chosen = "" if self.rows is None else " chosen"
+        facts = {
+            "folder": f"{self.folder.root}, {self.split} split",
+            "images": f"{len(self)}{chosen}, {edge} x {edge} pixels"
+            + (", packed" if self.pack is not None else ""),
+            "latents": f"{self.latents.shape[1]} columns, {space} space",
+            "factors": ", ".join(self.factors),
+        }
+        if manifest is None:
+            return {**facts, "rendering": "published archive"}
+        rendering, origin = manifest.rendering, manifest.origin
+        facts["rendering"] = (
+            f"{rendering.quality}, {rendering.material}, {rendering.hue_mode} hues, Blender "
+            f"{rendering.blender}"
+        )
+        if origin.fixed:
+            facts["fixed"] = ", ".join(f"{name} = {v:g}" for name, v in origin.fixed.items())
+        if origin.conditional is not None:
+            facts["positives from"] = origin.conditional
+        if self.transform is not None:
+            facts["transform"] = repr(self.transform)
+        return facts
 
     def channel_statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of each channel over all pixels, in [0, 1], shape (3,).
 
-        They stand in the manifest or with the pack; otherwise they are measured, which reads every
-        image.
+        They stand in the manifest or with the pack; otherwise, and for some rows alone, they are
+        measured, which reads every image.
         """
         mean, std = self._channels().moments(len(self) * self.resolution**2)
         return np.array(mean), np.array(std)
 
     def _channels(self) -> Channels:
-        if self.pack is not None:
+        if self.rows is None and self.pack is not None:
             return self.pack.record.channels
-        if self.manifest is not None and self.resolution == self._files.edge:
+        if self.rows is None and self.manifest is not None and self.resolution == self._files.edge:
             return self.manifest.channels
         pictures = (np.asarray(self.picture(row)) for row in range(len(self)))
         return sum((Channels.of(pixels) for pixels in pictures), Channels())
@@ -174,5 +242,24 @@ def _find_split(root: Path, split: str) -> SplitFolder:
     places = {str(f.path.relative_to(root)): f for f in folders}
     places |= {str(f.positives.path.relative_to(root)): f.positives for f in folders}
     if split not in places:
-        raise ValueError(f"split: expected one of {', '.join(places)}, found {split!r}")
+        raise ValueError(unknown("split", split, places))
     return places[split]
+
+
+def as_images(dataset: object) -> ThreeDIdent:
+    """A data set, or a torch ``Subset`` of one, as a data set.
+
+    Raises:
+        ValueError: it is neither; the message names the fix.
+    """
+    if isinstance(dataset, ThreeDIdent):
+        return dataset
+    if isinstance(dataset, Subset):
+        indices = list(dataset.indices)
+        if not indices:
+            raise ValueError("dataset: expected rows in the Subset, found none; take some")
+        return as_images(dataset.dataset).take(np.array(indices))
+    found, fix = type(dataset).__name__, "give a ThreeDIdent, or a Subset of one"
+    if isinstance(dataset, str | Path):
+        found, fix = f"the path {str(dataset)!r}", f"give ThreeDIdent({str(dataset)!r})"
+    raise ValueError(f"dataset: expected a ThreeDIdent or a Subset of one, found {found}; {fix}")

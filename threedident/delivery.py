@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from threedident.cards import Card
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,8 +24,8 @@ Array = NDArray[np.float64]
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-@dataclass(frozen=True)
-class Delivered:
+@dataclass(frozen=True, repr=False)
+class Delivered(Card):
     """Requested against delivered steps.
 
     Arguments:
@@ -48,6 +50,17 @@ class Delivered:
             "delivered": dict(zip(self.columns, self.delivered.tolist(), strict=True)),
             "anchor_snaps": _quantiles(self.anchor_snaps),
             "positive_snaps": _quantiles(self.positive_snaps),
+        }
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        steps = zip(self.columns, self.requested, self.delivered, strict=True)
+        snaps = [float(np.median(s)) for s in (self.anchor_snaps, self.positive_snaps)]
+        return {
+            "pairs": str(len(self.anchor_snaps)),
+            "steps": "root mean square of z~ - z, delivered for requested",
+            **{name: f"{got:.3f} for {asked:.3f}" for name, asked, got in steps},
+            "snap distances": f"median {snaps[0]:.3f} of anchors, {snaps[1]:.3f} of positives",
         }
 
     def figure(self) -> Figure:

@@ -2,17 +2,23 @@
 
 A positive is a function of its anchor and of a fixed number of uniform numbers, so whoever owns
 the uniform numbers owns the randomness: a counter, a numpy generator or a torch generator.
+
+A conditional of one's own derives from :class:`Conditional` and says how many uniform numbers a
+positive takes (``count``) and what they make of an anchor (``draw``); where its anchors lie in a
+space of their own, it checks them (``place``). It then works wherever a conditional does.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from threedident.arrays import as_float64, as_float64_like, is_torch_generator
+from threedident.cards import Card
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +28,27 @@ Array = NDArray[np.float64]
 _TINY = float(np.finfo(np.float64).tiny)
 
 
-class Conditional(ABC):
-    """A density over positives given anchors."""
+class Conditional(Card):
+    """A density over positives given anchors.
+
+    Example:
+        A positive with one factor drawn anew, uniform on [-1, 1], and all others kept::
+
+            import numpy as np
+            from threedident import Conditional
+
+
+            class OneFactor(Conditional):
+                def count(self, dimension):
+                    return 2  # which factor, and its value
+
+                def draw(self, anchors, uniforms):
+                    rows = np.arange(len(anchors))
+                    columns = (uniforms[:, 0] * anchors.shape[1]).astype(int)
+                    positives = anchors.copy()
+                    positives[rows, columns] = 2 * uniforms[:, 1] - 1
+                    return positives
+    """
 
     @abstractmethod
     def count(self, dimension: int) -> int:
@@ -44,7 +69,7 @@ class Conditional(ABC):
         """
         rows = as_float64(latents)
         self.count(_shape(rows)[1])
-        self._place(rows)
+        self.place(rows)
 
     @overload
     def transform(self, latents: ArrayLike, uniforms: torch.Tensor) -> torch.Tensor: ...
@@ -73,7 +98,13 @@ class Conditional(ABC):
                 f"uniforms: expected shape {expected}, found {tuple(u.shape)}; draw count(d) "
                 "numbers for each anchor"
             )
-        return self._draw(self._place(z), u)
+        positives = self.draw(self.place(z), u)
+        if tuple(np.shape(positives)) != tuple(z.shape):
+            raise ValueError(
+                f"{type(self).__name__}.draw: expected positives of shape {tuple(z.shape)} as the "
+                f"anchors have, found {tuple(np.shape(positives))}; return one for each anchor"
+            )
+        return positives
 
     @overload
     def sample(self, latents: ArrayLike, rng: torch.Generator) -> torch.Tensor: ...
@@ -96,13 +127,41 @@ class Conditional(ABC):
         rows, columns = _shape(latents)
         return self.transform(latents, _uniforms((rows, self.count(columns)), rng))
 
-    @abstractmethod
-    def _place(self, rows: Any) -> Any:
-        """The rows, checked to lie in the space, and of norm 1 to the last digit on a sphere."""
+    def place(self, rows: Any) -> Any:
+        """Check that anchors lie in the conditional's space: here, that they are finite.
+
+        Arguments:
+            rows: shape (N, d), float64, an array or a tensor.
+
+        Returns:
+            The rows, in a sphere's space scaled to norm 1 to the last digit.
+
+        Raises:
+            ValueError: they do not lie in the space.
+        """
+        if not (abs(rows) < math.inf).all():
+            raise ValueError(
+                f"latents: expected finite anchors for {type(self).__name__}, found NaN or "
+                "infinity; pass raw latents of its space"
+            )
+        return rows
 
     @abstractmethod
-    def _draw(self, anchors: Any, uniforms: Any) -> Any:
-        """Positives of anchors that lie in the space."""
+    def draw(self, anchors: Any, uniforms: Any) -> Any:
+        """Positives of anchors that lie in the space.
+
+        Arguments:
+            anchors: as :meth:`place` returns them, shape (N, d), float64.
+            uniforms: numbers in the open interval (0, 1), shape (N, count(d)), float64; a tensor
+                where the anchors are one.
+
+        Returns:
+            Shape (N, d), of the same kind.
+        """
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`: the public attributes, here."""
+        return {name: f"{v}" for name, v in vars(self).items() if not name.startswith("_")}
 
 
 def _shape(latents: Any) -> tuple[int, int]:

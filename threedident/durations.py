@@ -4,23 +4,15 @@ from __future__ import annotations
 
 
 def spell_time(seconds: float) -> str:
-    """A duration for people: ``45 s``, ``12 min 5 s``, ``3 h 20 min`` or ``2 days 4 h``.
+    """A duration for people: ``0.2 s``, ``45 s``, ``12 min``, ``2 h 5 min`` or ``3 days 4 h``.
 
     Arguments:
         seconds: not negative, finite.
     """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return _joined(f"{minutes} min", rest, "s")
-    hours, rest = divmod(round(whole / 60), 60)
-    if hours < 24:
-        return _joined(f"{hours} h", rest, "min")
-    days, rest = divmod(round(whole / 3600), 24)
-    return _joined(f"{days} day{'s' * (days > 1)}", rest, "h")
-
-
-def _joined(whole: str, rest: int, unit: str) -> str:
-    return f"{whole} {rest} {unit}" if rest else whole
+    if seconds < 59.5:
+        return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    days, hours = minutes // 1440, minutes // 60
+    if days >= 2:
+        return f"{days} days {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"

@@ -85,6 +85,16 @@ class NearestLatents(Lookup):
             if self.recall >= RECALL:
                 break
 
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        factors = "all columns" if self.factors is None else ", ".join(self.factors)
+        return {
+            "latents": f"{len(self)} rows of {self.dimension} columns",
+            "kind": f"{self.kind} on {self.device}",
+            "distance over": factors,
+            "recall": f"{self.recall:.4f}",
+        }
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_index": None}  # a copy opens it for itself
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
+from threedident.epochs import Clock, checked_epoch
 from threedident.machine import die_with
 
 T = TypeVar("T")
@@ -83,15 +84,34 @@ def is_death(error: Exception) -> bool:
 
 
 def slices(
-    batch_size: int, first: int, last: int, rank: int = 0, world_size: int = 1
+    batch_size: int,
+    first: int,
+    last: int,
+    rank: int = 0,
+    world_size: int = 1,
+    *,
+    epoch: int | None = None,
+    drop_last: bool = True,
 ) -> list[range]:
     """The numbers of each batch from step ``first`` to ``last - 1``.
 
-    Step t takes the numbers from t B to (t + 1) B - 1. Of several ranks each takes its equal
-    share of every step, so that together they hold what one alone would.
+    Without epochs, step t takes the numbers from t B to (t + 1) B - 1. With epochs of L numbers,
+    it does so within its epoch, and the next epoch begins with a step of its own. Of several
+    ranks each takes its equal share of every step, so that together they hold what one alone
+    would.
+
+    Arguments:
+        batch_size: numbers B of a step, over all ranks.
+        first: the first step.
+        last: the step after the last.
+        rank: of this process among those that share each step.
+        world_size: number of such processes.
+        epoch: numbers L of an epoch; None for a sequence that never ends.
+        drop_last: whether an epoch ends with its last whole batch, or with a smaller one.
 
     Raises:
-        ValueError: the steps or the rank are impossible, or the ranks cannot share a batch.
+        ValueError: the steps or the rank are impossible, the ranks cannot share a batch, or an
+            epoch holds no whole batch.
     """
     if not 0 <= first <= last:
         raise ValueError(f"first: expected a step from 0 to {last}, found {first}")
@@ -103,8 +123,107 @@ def slices(
             f"{batch_size}"
         )
     share = batch_size // world_size
-    starts = (step * batch_size + rank * share for step in range(first, last))
-    return [range(start, start + share) for start in starts]
+    if epoch is None:
+        starts = (step * batch_size + rank * share for step in range(first, last))
+        return [range(start, start + share) for start in starts]
+    found, each = [], steps_of(epoch, batch_size, world_size, drop_last)
+    for step in range(first, last):
+        number, place = divmod(step, each)
+        begin = place * batch_size
+        share = min(batch_size, epoch - begin) // world_size
+        start = number * epoch + begin + rank * share
+        found.append(range(start, start + share))
+    return found
+
+
+def steps_of(epoch: int, batch_size: int, world_size: int = 1, drop_last: bool = True) -> int:
+    """How many steps an epoch has.
+
+    Arguments:
+        epoch: numbers of an epoch.
+        batch_size: numbers of a step, over all ranks.
+        world_size: ranks that share each step; what is left over for less than all is left out.
+        drop_last: whether an epoch ends with its last whole batch, or with a smaller one.
+
+    Raises:
+        ValueError: there is no whole batch.
+    """
+    if batch_size > epoch:
+        raise ValueError(
+            f"batch_size: expected at most {epoch}, the pairs of an epoch, found {batch_size}; "
+            "lower it, or take more images or a larger length"
+        )
+    whole, rest = divmod(epoch, batch_size)
+    return whole if drop_last or rest < world_size else whole + 1
+
+
+class Loader(Generic[T]):
+    """Batches, epoch after epoch: each iteration is one epoch, and the next one goes on.
+
+    An iteration with a given number of steps is that long instead, whatever epochs it touches.
+
+    Arguments:
+        load: makes batches of the numbers of each.
+        cut: makes the numbers of each batch from a first step to that before a last.
+        each: steps of an epoch.
+        clock: of the pairs; when their epoch is set, the next iteration is that epoch.
+        first: step with which the first iteration begins, counted from the current epoch.
+        steps: of each iteration; None for an epoch.
+
+    Raises:
+        ValueError: the first step is negative, or there are no steps.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[list[range]], Iterator[T]],
+        cut: Callable[[int, int], list[range]],
+        each: int,
+        clock: Clock,
+        first: int,
+        steps: int | None,
+    ) -> None:
+        if first < 0:
+            raise ValueError(f"first: expected a step from 0 on, found {first}; count from 0")
+        if steps is not None and steps < 1:
+            raise ValueError(f"steps: expected at least 1, found {steps}; leave it out for epochs")
+        self._load, self._cut, self._each, self._clock = load, cut, each, clock
+        self._late, self._steps = first, steps  # the first iteration may begin late in its epoch
+        self._next, self._settings = clock.epoch * each + first, clock.settings
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in which the next iteration begins."""
+        self._heed_clock()
+        return self._next // self._each
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iteration that epoch.
+
+        Before the first iteration, it still begins with the step that was asked for.
+
+        Raises:
+            ValueError: the epoch is negative or too large.
+        """
+        self._next = checked_epoch(epoch) * self._each + self._late % self._each
+        self._settings = self._clock.settings
+
+    def __len__(self) -> int:
+        """Steps of the next iteration."""
+        if self._steps is not None:
+            return self._steps
+        self._heed_clock()
+        return self._each - self._next % self._each
+
+    def __iter__(self) -> Iterator[T]:
+        self._heed_clock()
+        first, last = self._next, self._next + len(self)
+        self._next, self._late = last, 0
+        return self._load(self._cut(first, last))
+
+    def _heed_clock(self) -> None:
+        if self._clock.settings != self._settings:
+            self.set_epoch(self._clock.epoch)
 
 
 class _Fetch(Dataset[T], Generic[T]):

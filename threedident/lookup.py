@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from threedident.cards import Card
 from threedident.neighbors import Neighbors, Points, Rows, finite_rows, rank
 from threedident.projection import Projection
 
 _BLOCK = 1 << 14  # queries at once, which bounds the memory
 
 
-class Lookup(ABC):
+class Lookup(Card):
     """Latents to be searched; see :class:`threedident.index.NearestLatents`."""
 
     def __init__(self, latents: ArrayLike, factors: Sequence[str] | None) -> None:

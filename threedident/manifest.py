@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from threedident.cards import Card
 from threedident.channels import Channels, Moments
 from threedident.factors import FACTORS
 from threedident.origin import Origin
@@ -66,7 +67,7 @@ class Digests(_Model):
     sizes: str
 
 
-class Manifest(_Model):
+class Manifest(Card, _Model):
     """``dataset.json`` of one split.
 
     Arguments:
@@ -95,9 +96,33 @@ class Manifest(_Model):
             raise ValueError(f"factors are not those of the {self.origin.space} space")
         return self
 
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        rendering, origin = self.rendering, self.origin
+        held = ", ".join(f"{name} fixed at {value:g}" for name, value in origin.fixed.items())
+        drawn = f"seed {origin.seed}" if origin.rows is None else f"given rows {origin.rows[:12]}"
+        law = "" if origin.conditional is None else f", positives from {origin.conditional}"
+        return {
+            "images": f"{self.n}, {rendering.resolution} x {rendering.resolution} pixels",
+            "latents": f"{origin.space} space, {drawn}{law}{held and ', '}{held}",
+            "rendering": f"{rendering.quality}, {rendering.material}, {rendering.hue_mode} hues",
+            "renderer": f"Blender {rendering.blender} on {rendering.device}, fingerprint "
+            f"{rendering.fingerprint}",
+            "channels": f"mean {_spell_channels(self.channel_mean)}, standard deviation "
+            f"{_spell_channels(self.channel_std)}",
+        }
+
+    def card_title(self) -> str:
+        """See :class:`threedident.cards.Card`."""
+        return f"Manifest of the {self.split} split"
+
     def to_bytes(self) -> bytes:
         """The file's content."""
         return (self.model_dump_json(indent=2) + "\n").encode()
+
+
+def _spell_channels(values: Moments) -> str:
+    return " ".join(f"{value:.4f}" for value in values)
 
 
 def factor_records(space: str) -> tuple[FactorRecord, ...]:

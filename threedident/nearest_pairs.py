@@ -1,6 +1,6 @@
 """Positive pairs by nearest-latent lookup.
 
-With ``anchor="row"``, z is a row of the data set, uniform, and z~ ~ p(. | z). With
+With ``anchor="row"``, z is a row of the data set, each once an epoch, and z~ ~ p(. | z). With
 ``anchor="marginal"``, as published, z is drawn from the marginal and shown by the image nearest
 to it, which adds the error of a second lookup. The positive is the image whose latents lie
 nearest to z~, or the second nearest where the nearest is the anchor itself.
@@ -17,7 +17,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from torch.utils.data import Subset
 
+from threedident.cards import in_line
 from threedident.conditionals import Conditional
 from threedident.dataset import ThreeDIdent
 from threedident.index import NearestLatents
@@ -30,13 +32,14 @@ class PositivePairs(Pairs):
     """Positive pairs from rendered images.
 
     Arguments:
-        dataset: images and latents.
+        dataset: images and latents, or a torch ``Subset`` of them, paired among its rows.
         conditional: density p(z~ | z) of the latents' space.
         anchor: ``row`` or ``marginal``.
         index: kind of index to look latents up with, as :class:`NearestLatents` takes it, or an
             index over the data set's latents.
-        seed: with the item's number, all that an item depends on.
-        length: number of pairs, by default one for each image. Item k does not depend on it.
+        seed: with the epoch and the item's number, all that an item depends on.
+        length: number of pairs of an epoch, by default one for each image. Item k does not depend
+            on it.
 
     Raises:
         ValueError: the conditional does not fit the latents, the index holds others, there are
@@ -49,7 +52,7 @@ class PositivePairs(Pairs):
 
     def __init__(
         self,
-        dataset: ThreeDIdent,
+        dataset: ThreeDIdent | Subset[Any],
         conditional: Conditional,
         *,
         anchor: Anchor = "row",
@@ -58,6 +61,7 @@ class PositivePairs(Pairs):
         length: int | None = None,
     ) -> None:
         super().__init__(dataset, seed, length)
+        dataset = self.dataset
         if not isinstance(conditional, Conditional):
             raise ValueError(
                 f"conditional: expected one such as Normal(0.1), found {conditional!r}"
@@ -75,8 +79,8 @@ class PositivePairs(Pairs):
     def draw(self, items: Any) -> Draw:
         """See :class:`threedident.pairs.Pairs`."""
         if self.anchor == "row":
-            u = self._uniforms(items, 1 + self._count)
-            anchors = self._rows(u[:, 0])
+            u = self._uniforms(items, self._count)
+            anchors = self._epochs.rows(items)
             z = self._latents_of(anchors)
         else:
             u = self._uniforms(items, self.space.count + self._count)
@@ -98,6 +102,15 @@ class PositivePairs(Pairs):
         there.index = NearestLatents(self.dataset.latents, "exact", "cuda", self.index.factors)
         return there
 
+    def law(self) -> dict[str, str]:
+        """See :class:`threedident.pairs.Pairs`."""
+        recall = "" if self.index.kind == "exact" else f", recall {self.index.recall:.4f}"
+        return {
+            "anchors": "rows, each once an epoch" if self.anchor == "row" else "the marginal",
+            "positives": f"nearest latent ({self.index.kind} index{recall}) to a draw from "
+            f"{in_line(self.conditional)}",
+        }
+
     def _marginal(self, u: Any) -> Any:
         """Anchors from the marginal; where sampled on a device, they are made on the host."""
         host = u.cpu().numpy() if isinstance(u, torch.Tensor) else u
@@ -109,8 +122,13 @@ def _known_marginal(dataset: ThreeDIdent) -> dict[str, float]:
     """The factors that are fixed in the marginal of a data set.
 
     Raises:
-        ValueError: the latents were given by the user, and their marginal is not known.
+        ValueError: the latents were given or chosen by the user, and their marginal is not known.
     """
+    if dataset.rows is not None:
+        raise ValueError(
+            "anchor: expected row for a Subset, whose latents may follow any marginal, found "
+            "marginal; give anchor='row'"
+        )
     if dataset.manifest is None:
         return {}
     origin = dataset.manifest.origin

@@ -80,30 +80,34 @@ class Packing:
             return 0
         return self._bytes() - len(self._header) - self._rows_kept() * self._row_bytes
 
-    def run(self, advance: Callable[[int], None]) -> None:
+    def run(
+        self, advance: Callable[[int], None], skip: Callable[[int], None] | None = None
+    ) -> None:
         """Write the pack, from where an earlier run stopped.
 
         Arguments:
             advance: called with the number of images that came in.
+            skip: called with the number of those that were there; by default, ``advance``.
 
         Raises:
             ValueError: an image is missing, damaged, or not the one that was rendered.
         """
+        skip = skip or advance
         if self.done:
-            advance(self.n)
+            skip(self.n)
             return
         with locked(self._work):
-            self._write(advance)
+            self._write(advance, skip)
         with suppress(OSError):  # another resolution may still have work there
             self._work.rmdir()
 
-    def _write(self, advance: Callable[[int], None]) -> None:
+    def _write(self, advance: Callable[[int], None], skip: Callable[[int], None]) -> None:
         kept = self._rows_kept()
         digests = self._digests()
         with self._pixels.open("r+b" if kept else "w+b") as file:
             tally = _Tally(file, self._header)
             tally.keep(kept, self._row_bytes)
-            advance(kept)
+            skip(kept)
             with ThreadPoolExecutor(processors()) as pool:
                 for rows in self._blocks(kept):
                     tally.add(np.stack(list(pool.map(lambda row: self._read(row, digests), rows))))

@@ -1,27 +1,33 @@
-"""Positive pairs, addressed: item k depends on (seed, k) alone.
+"""Positive pairs, addressed: item k of epoch e depends on (seed, e, k) alone.
 
 - :class:`threedident.nearest_pairs.PositivePairs`: by nearest-latent lookup.
 - :class:`threedident.rendered_pairs.RenderedPairs`: positives that were rendered exactly.
 - :class:`threedident.augmented_pairs.AugmentedPairs`: two augmentations of one image.
+
+Where anchors are rows of the data set, each epoch holds every row once. Its positives are drawn
+anew. Pairs are numbered over all epochs: with L pairs an epoch, number n is item n mod L of epoch
+n div L.
 """
 
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, Subset, default_collate
 
+from threedident.cards import Card
 from threedident.counter import uniforms
-from threedident.dataset import ThreeDIdent
+from threedident.dataset import ThreeDIdent, as_images
 from threedident.delivery import Delivered, measure
-from threedident.loading import load, slices
+from threedident.epochs import Clock, Epochs
+from threedident.loading import Loader, load, slices, steps_of
 from threedident.spaces import Space, find_space
 
 _PAIR_STREAM = 1
@@ -56,32 +62,36 @@ class Draw(NamedTuple):
     z_positive: Any
 
 
-class Pairs(Dataset[Pair], ABC):
+class Pairs(Card, Dataset[Pair]):
     """Pairs of images of one split.
 
     Arguments:
-        dataset: images and latents of the anchors.
-        seed: with the item's number, all that an item depends on.
-        length: number of pairs, by default one for each image. Item k does not depend on it.
+        dataset: images and latents of the anchors: a :class:`ThreeDIdent`, or a torch ``Subset``
+            of one, whose rows are then paired among themselves.
+        seed: with the epoch and the item's number, all that an item depends on.
+        length: number of pairs of an epoch, by default one for each image. Item k does not depend
+            on it.
 
     Attributes:
         changes_images: whether the images of a pair differ from those in the data set.
         positives: images and latents of the positives; the same split unless they were rendered.
 
     Raises:
-        ValueError: the seed or the length is none.
+        ValueError: the data set is no ThreeDIdent, the seed is negative, or the length is below 1.
     """
 
     changes_images: ClassVar[bool] = False
 
-    def __init__(self, dataset: ThreeDIdent, seed: int, length: int | None) -> None:
+    def __init__(self, dataset: ThreeDIdent | Subset[Any], seed: int, length: int | None) -> None:
         if operator.index(seed) < 0:
             raise ValueError(f"seed: expected a non-negative integer, found {seed}")
         if length is not None and length < 1:
             raise ValueError(f"length: expected at least 1 pair, found {length}")
-        self.dataset = self.positives = dataset
+        self.dataset = self.positives = as_images(dataset)
         self.seed = operator.index(seed)
-        self._length = len(dataset) if length is None else length
+        self._length = len(self.dataset) if length is None else operator.index(length)
+        self._epochs = Epochs(self.seed, len(self.dataset), self._length)
+        self._clock = Clock()
         self._tables: dict[torch.device, torch.Tensor] = {}  # the latents, by device
 
     @abstractmethod
@@ -89,7 +99,8 @@ class Pairs(Dataset[Pair], ABC):
         """Pairs by number, without their images.
 
         Arguments:
-            items: numbers of pairs, shape (B,), as an array, or as a tensor on any device.
+            items: numbers of pairs over all epochs, shape (B,), as an array, or as a tensor on any
+                device.
 
         Returns:
             Arrays, or tensors on the same device, of the same values.
@@ -109,7 +120,8 @@ class Pairs(Dataset[Pair], ABC):
 
     def __getitems__(self, items: Sequence[int]) -> list[Pair]:
         """A whole batch, as torch's DataLoader asks for it: one draw, one search, one read."""
-        batch = self.batch([range(self._length)[operator.index(item)] for item in items])
+        first = self.epoch * self._length
+        batch = self.batch([first + range(self._length)[operator.index(i)] for i in items])
         fields = [_each(field) for field in batch]
         return [Pair(*pair) for pair in zip(*fields, strict=True)]
 
@@ -117,7 +129,7 @@ class Pairs(Dataset[Pair], ABC):
         """Pairs by number, as one batch.
 
         Arguments:
-            items: non-negative numbers of pairs, shape (B,), beyond the length, too.
+            items: non-negative numbers of pairs over all epochs, shape (B,).
             latents: whether the batch holds the latents, or None in their place.
             shared: put images into shared memory, to leave a loader process without a copy.
 
@@ -133,6 +145,22 @@ class Pairs(Dataset[Pair], ABC):
         z = torch.from_numpy(self.dataset.latents[draw.anchors])
         return Pair(image, positive, z, torch.from_numpy(self.positives.latents[draw.positives]))
 
+    @property
+    def epoch(self) -> int:
+        """The current epoch: that of the items, and of loaders when it is set."""
+        return self._clock.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw all pairs anew, as those of an epoch, as torch's samplers do.
+
+        Call it before each epoch of a torch ``DataLoader``; loader processes that it keeps take
+        part. Each iteration of :meth:`loader` goes on to the next epoch by itself.
+
+        Raises:
+            ValueError: the epoch is negative or too large.
+        """
+        self._clock.set(epoch)
+
     def loader(
         self,
         batch_size: int,
@@ -144,8 +172,9 @@ class Pairs(Dataset[Pair], ABC):
         world_size: int = 1,
         latents: bool = True,
         pin: bool = False,
-    ) -> Iterator[Pair]:
-        """Batches in order: step t holds the pairs t B to (t + 1) B - 1.
+        drop_last: bool = False,
+    ) -> Loader[Pair]:
+        """Batches of an epoch in order, and of the next epoch when iterated again.
 
         They do not depend on the number of loader processes, and the shares of all ranks
         together are the batches that one rank alone would get.
@@ -153,20 +182,52 @@ class Pairs(Dataset[Pair], ABC):
         Arguments:
             batch_size: pairs of a step, over all ranks.
             workers: loader processes; 0 to make batches in this one.
-            first: the first step.
-            steps: how many; by default, as many as the pairs fill.
+            first: the first step, counted on over epochs; later iterations go on from there.
+            steps: of each iteration; by default, to the end of the epoch.
             rank: of this process among those that share each step.
             world_size: number of such processes.
             latents: False keeps the latents from whoever gets the batches.
             pin: put tensors into page-locked memory, from which GPUs copy faster.
+            drop_last: leave out the last batch of an epoch where it is smaller, as InfoNCE
+                depends on the number of negatives.
 
         Raises:
-            ValueError: the numbers do not fit each other, or a loader process was killed.
+            ValueError: the numbers do not fit each other, an epoch has fewer pairs than a batch,
+                or a loader process was killed.
         """
-        last = self.last_step(batch_size, first, steps)
-        batches = slices(batch_size, first, last, rank, world_size)
         fetch = partial(self.batch, latents=latents, shared=workers > 0)
-        return load(fetch, batches, workers, pin=pin)
+        return self.loader_of(
+            partial(load, fetch, workers=workers, pin=pin),
+            batch_size,
+            first=first,
+            steps=steps,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+        )
+
+    def loader_of(
+        self,
+        load: Callable[[list[range]], Iterator[Pair]],
+        batch_size: int,
+        *,
+        first: int,
+        steps: int | None,
+        rank: int,
+        world_size: int,
+        drop_last: bool,
+    ) -> Loader[Pair]:
+        """As :meth:`loader`, with batches made by ``load`` of the numbers of each."""
+
+        def cut(start: int, end: int) -> list[range]:
+            count = len(self)
+            return slices(
+                batch_size, start, end, rank, world_size, epoch=count, drop_last=drop_last
+            )
+
+        cut(0, 0)  # refuses what does not fit before any work
+        each = steps_of(len(self), batch_size, world_size, drop_last)
+        return Loader(load, cut, each, self._clock, first, steps)
 
     def delivered(self, count: int = _MEASURED) -> Delivered:
         """What the first ``count`` pairs deliver of what the conditional asks for."""
@@ -175,9 +236,19 @@ class Pairs(Dataset[Pair], ABC):
         exact = self.positives is not self.dataset
         return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns)
 
-    def last_step(self, batch_size: int, first: int, steps: int | None) -> int:
-        """The step after the last: ``steps`` from the first, or when the pairs are used up."""
-        return max(first, len(self) // batch_size) if steps is None else first + steps
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        data = self.dataset
+        return {
+            "images": f"{data.folder.root}, {data.split} split, {len(data)} images of "
+            f"{data.resolution} pixels",
+            **self.law(),
+            "pairs": f"{len(self)} an epoch, seed {self.seed}, epoch {self.epoch}",
+        }
+
+    def law(self) -> dict[str, str]:
+        """How positives are found, as facts of the card."""
+        return {}
 
     def on(self, device: torch.device) -> Pairs:  # noqa: ARG002
         """The same pairs, with all that is needed to draw them on a device."""
@@ -189,13 +260,9 @@ class Pairs(Dataset[Pair], ABC):
         manifest = self.dataset.manifest
         return find_space("box" if manifest is None else manifest.origin.space)
 
-    def _uniforms(self, items: Any, count: int) -> Any:
-        return uniforms(self.seed, (_PAIR_STREAM,), items, count)
-
-    def _rows(self, u: Any) -> Any:
-        """Rows of the data set, uniform, of uniform numbers."""
-        rows = u * len(self.dataset)
-        return rows.long() if isinstance(rows, torch.Tensor) else rows.astype(np.int64)
+    def _uniforms(self, numbers: Any, count: int) -> Any:
+        epochs, items = self._epochs.address(numbers)
+        return uniforms(self.seed, (_PAIR_STREAM,), items, count, epochs=epochs)
 
     def _latents_of(self, rows: Any) -> Any:
         """Latents of the anchors' rows, float64, as an array or on the rows' device."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from threedident.arrays import is_tensor
+from threedident.cards import in_line
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
 from threedident.spaces import find_space
@@ -30,7 +31,7 @@ class Part(NamedTuple):
     conditional: Conditional
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Product(Conditional):
     """Independent conditionals over disjoint columns; all other columns are copied.
 
@@ -68,23 +69,34 @@ class Product(Conditional):
             )
         return sum(part.conditional.count(len(part.columns)) for part in self.parts)
 
-    def _place(self, rows: Any) -> Any:
+    def place(self, rows: Any) -> Any:
+        """See :class:`Conditional`; each part checks its own columns."""
         placed = _copy(rows)
         for part in self.parts:
             columns = list(part.columns)
-            placed[:, columns] = part.conditional._place(rows[:, columns])
+            placed[:, columns] = part.conditional.place(rows[:, columns])
         return placed
 
-    def _draw(self, anchors: Any, uniforms: Any) -> Any:
+    def draw(self, anchors: Any, uniforms: Any) -> Any:
+        """See :class:`Conditional`."""
         positives, first = _copy(anchors), 0
         for part in self.parts:
             columns = list(part.columns)
             end = first + part.conditional.count(len(columns))
-            positives[:, columns] = part.conditional._draw(
+            positives[:, columns] = part.conditional.draw(
                 anchors[:, columns], uniforms[:, first:end]
             )
             first = end
         return positives
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        return {f"columns {_span(part.columns)}": in_line(part.conditional) for part in self.parts}
+
+
+def _span(columns: Sequence[int]) -> str:
+    whole = len(columns) > 2 and list(columns) == list(range(columns[0], columns[-1] + 1))
+    return f"{columns[0]} to {columns[-1]}" if whole else ", ".join(map(str, columns))
 
 
 def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Product:

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from threedident.durations import spell_time
 
 PERIOD_S = 30.0
+_MEASURED_S = 0.5  # what is over sooner has no rate worth telling
 
 
 class Advance(Protocol):
@@ -18,6 +21,10 @@ class Advance(Protocol):
 
     def __call__(self, count: int = 1, note: str = "") -> None:
         """Report progress."""
+        ...
+
+    def skip(self, count: int) -> None:
+        """Report units that an earlier run had done; they take no part in the rate."""
         ...
 
     def say(self, line: str) -> None:
@@ -38,7 +45,30 @@ def progress(title: str, total: int, unit: str, quiet: bool = False) -> Iterator
         with _bar(console, title, total, unit) as advance:
             yield advance
     else:
-        yield _Lines(console, title, total, unit)
+        yield _Lines(console, title, _Pace(total, unit), unit)
+
+
+class _Pace:
+    """Units done of a total, and how fast the new ones are made."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        self.total, self._unit = total, unit
+        self.done = self._new = 0
+        self._start = time.monotonic()
+
+    def add(self, count: int, new: bool) -> None:
+        self.done += count
+        self._new += count * new
+
+    def words(self) -> str:
+        """Rate and time left, as far as they are known."""
+        seconds, left = time.monotonic() - self._start, self.total - self.done
+        if not self._new:
+            return "" if left else "nothing to do"
+        rate = self._new / max(seconds, 1e-9)
+        measured = seconds >= _MEASURED_S or left > 0
+        pace = f"{rate:.3g} {self._unit}/s, " if measured else ""
+        return f"{pace}{spell_time(left / rate)} left"
 
 
 @contextmanager
@@ -47,46 +77,52 @@ def _bar(console: Console, title: str, total: int, unit: str) -> Iterator[Advanc
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bar:
-        yield _Bar(bar, title, total, unit)
+        yield _Bar(bar, title, _Pace(total, unit))
 
 
 class _Bar:
-    def __init__(self, bar: Progress, title: str, total: int, unit: str) -> None:
-        self._bar, self._unit = bar, unit
-        self._task = bar.add_task(title, total=total, rate="", note="")
+    def __init__(self, bar: Progress, title: str, pace: _Pace) -> None:
+        self._bar, self._pace = bar, pace
+        self._task = bar.add_task(title, total=pace.total, pace="", note="")
 
     def __call__(self, count: int = 1, note: str = "") -> None:
-        speed = self._bar.tasks[self._task].speed
-        rate = f"{speed:.3g} {self._unit}/s" if speed else ""
-        self._bar.update(self._task, advance=count, rate=rate, note=note)
+        self._pace.add(count, new=True)
+        self._bar.update(self._task, advance=count, pace=self._pace.words(), note=note)
+
+    def skip(self, count: int) -> None:
+        self._pace.add(count, new=False)
+        self._bar.update(self._task, advance=count, pace=self._pace.words())
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 class _Lines:
-    def __init__(self, console: Console, title: str, total: int, unit: str) -> None:
-        self._console, self._title, self._total, self._unit = console, title, total, unit
-        self._done = 0
-        self._start = self._said = time.monotonic()
+    def __init__(self, console: Console, title: str, pace: _Pace, unit: str) -> None:
+        self._console, self._title, self._pace, self._unit = console, title, pace, unit
+        self._said = time.monotonic()
 
     def __call__(self, count: int = 1, note: str = "") -> None:
-        self._done += count
-        now = time.monotonic()
-        if now - self._said < PERIOD_S and self._done != self._total:
+        self._pace.add(count, new=True)
+        self._tell(note)
+
+    def skip(self, count: int) -> None:
+        self._pace.add(count, new=False)
+        if self._pace.done == self._pace.total:
+            self._tell("")
+
+    def _tell(self, note: str) -> None:
+        """A line, where one is due."""
+        now, pace = time.monotonic(), self._pace
+        if now - self._said < PERIOD_S and pace.done != pace.total:
             return
         self._said = now
-        rate = self._done / max(now - self._start, 1e-9)
-        left = (self._total - self._done) / rate if rate else float("inf")
-        self.say(
-            f"{self._title}: {self._done}/{self._total} {self._unit}, {rate:.3g} {self._unit}/s, "
-            f"{left:.0f} s left{', ' + note if note else ''}"
-        )
+        parts = (f"{pace.done}/{pace.total} {self._unit}", pace.words(), note)
+        self.say(f"{self._title}: {', '.join(part for part in parts if part)}")
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch.utils.data import Subset
+
 from threedident.dataset import ThreeDIdent
 from threedident.pairs import Draw, Pairs
 from threedident.products import parse_conditional
 
 
 class RenderedPairs(Pairs):
-    """Each image with the positive rendered for it; anchors are rows, uniform.
+    """Each image with the positive rendered for it, once an epoch.
 
     Arguments:
-        dataset: ``train`` or ``test`` split of a data set rendered with ``--pairs``.
-        seed: with the item's number, all that an item depends on.
-        length: number of pairs, by default one for each image. Item k does not depend on it.
+        dataset: ``train`` or ``test`` split of a data set rendered with ``--pairs``, or a torch
+            ``Subset`` of one.
+        seed: with the epoch and the item's number, all that an item depends on.
+        length: number of pairs of an epoch, by default one for each image. Item k does not depend
+            on it.
 
     Attributes:
         conditional: what the positives were drawn from.
@@ -27,34 +31,47 @@ class RenderedPairs(Pairs):
         pairs = RenderedPairs(ThreeDIdent("data/pairs"))
     """
 
-    def __init__(self, dataset: ThreeDIdent, *, seed: int = 0, length: int | None = None) -> None:
+    def __init__(
+        self, dataset: ThreeDIdent | Subset[Any], *, seed: int = 0, length: int | None = None
+    ) -> None:
         super().__init__(dataset, seed, length)
+        dataset = self.dataset
         folder = dataset.folder
         if not folder.positives.path.is_dir():
             raise ValueError(
                 f"{folder.positives.path}: expected positives rendered beside the images, found "
                 "none; render with --pairs, or take pairs by nearest latent"
             )
-        self.positives = ThreeDIdent(
+        positives = ThreeDIdent(
             folder.root,
             f"{folder.split}/{folder.positives.split}",
             dataset.transform,
             resolution=dataset.resolution,
         )
-        if len(self.positives) != len(dataset):
+        count = len(dataset) if dataset.manifest is None else dataset.manifest.n
+        if len(positives) != count:
             raise ValueError(
-                f"{folder.positives.path}: expected {len(dataset)} positives, one for each image, "
-                f"found {len(self.positives)}; give the same render command again"
+                f"{folder.positives.path}: expected {count} positives, one for each image, found "
+                f"{len(positives)}; give the same render command again"
             )
-        assert self.positives.manifest is not None
-        origin = self.positives.manifest.origin
+        assert positives.manifest is not None
+        origin = positives.manifest.origin
         ours = None if dataset.manifest is None else dataset.manifest.origin
         if origin.conditional is None or origin.model_copy(update={"conditional": None}) != ours:
             raise ValueError(
                 f"{folder.positives.path}: expected positives of the images in {folder.path}, "
                 "found those of others; give the same render command again"
             )
+        self.positives = positives if dataset.rows is None else positives.take(dataset.rows)
         self.conditional = parse_conditional(origin.conditional, origin.space, origin.fixed)
+
+    def law(self) -> dict[str, str]:
+        """See :class:`threedident.pairs.Pairs`."""
+        assert self.positives.manifest is not None
+        return {
+            "anchors": "rows, each once an epoch",
+            "positives": f"rendered exactly, from {self.positives.manifest.origin.conditional}",
+        }
 
     def draw(self, items: Any) -> Draw:
         """See :class:`threedident.pairs.Pairs`.
@@ -62,7 +79,7 @@ class RenderedPairs(Pairs):
         What the conditional draws here is independent of the positives that were rendered, so
         that the two can be compared.
         """
-        u = self._uniforms(items, 1 + self.conditional.count(self.dataset.latents.shape[1]))
-        anchors = self._rows(u[:, 0])
+        u = self._uniforms(items, self.conditional.count(self.dataset.latents.shape[1]))
+        anchors = self._epochs.rows(items)
         z = self._latents_of(anchors)
-        return Draw(anchors, anchors, z, self.conditional.transform(z, u[:, 1:]))
+        return Draw(anchors, anchors, z, self.conditional.transform(z, u))

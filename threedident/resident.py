@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from threedident.cards import Card
 from threedident.dataset import ThreeDIdent
 from threedident.disk import spell_bytes
-from threedident.loading import slices
+from threedident.loading import Loader
 from threedident.pairs import Pair, Pairs
 
 _SPARED = 0.5  # of a GPU's free memory: the rest is the encoder's
@@ -36,19 +37,25 @@ class ResidentImages:
         with warnings.catch_warnings():  # torch warns of memory that is read-only, as it should be
             warnings.simplefilter("ignore", UserWarning)
             pixels = torch.from_numpy(dataset.pack.mapped())
+        self._rows: torch.Tensor | None = None
+        if dataset.rows is not None and device.type == "cpu":
+            self._rows = torch.from_numpy(dataset.rows)
+        elif dataset.rows is not None:
+            pixels = pixels[torch.from_numpy(dataset.rows)]  # the GPU holds no others
         self._pixels = pixels.to(device)
         self._latents = torch.from_numpy(dataset.latents.copy()).to(device)
 
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         """Images of rows (B,) on the device: (B, 3, H, W), uint8, channels-last in memory."""
-        return self._pixels.index_select(0, rows).permute(0, 3, 1, 2)
+        places = rows if self._rows is None else self._rows[rows]
+        return self._pixels.index_select(0, places).permute(0, 3, 1, 2)
 
     def latents(self, rows: torch.Tensor) -> torch.Tensor:
         """Latents of rows (B,) on the device: (B, d), float32."""
         return self._latents.index_select(0, rows)
 
 
-class ResidentPairs:
+class ResidentPairs(Card):
     """Pairs drawn, looked up and gathered as tensors on one device.
 
     They are those that the pairs' own loader gives.
@@ -70,6 +77,10 @@ class ResidentPairs:
         sides = [ResidentImages(split, device) for split in splits]
         self._anchors, self._positives = sides[0], sides[-1]
 
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        return {"device": str(self._device), **self._pairs.card()}
+
     def batch(self, items: range, *, latents: bool = True) -> Pair:
         """As :meth:`threedident.pairs.Pairs.batch`, of tensors on the device."""
         draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
@@ -88,11 +99,22 @@ class ResidentPairs:
         rank: int = 0,
         world_size: int = 1,
         latents: bool = True,
-    ) -> Iterator[Pair]:
+        drop_last: bool = False,
+    ) -> Loader[Pair]:
         """As :meth:`threedident.pairs.Pairs.loader`, of tensors on the device."""
-        last = self._pairs.last_step(batch_size, first, steps)
-        for items in slices(batch_size, first, last, rank, world_size):
-            yield self.batch(items, latents=latents)
+
+        def load(numbers: list[range]) -> Iterator[Pair]:
+            return (self.batch(items, latents=latents) for items in numbers)
+
+        return self._pairs.loader_of(
+            load,
+            batch_size,
+            first=first,
+            steps=steps,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+        )
 
 
 def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:

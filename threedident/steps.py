@@ -33,9 +33,12 @@ _LEAST_ANGLE = 1e-50  # below, setting up the inversion takes seconds and more
 _MOST_SCALE = 1e100  # beyond, sums and norms of steps may overflow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Steps(Conditional):
     """Coordinates that move by independent steps, or an angle that is one such step.
+
+    A law of one's own says how its step is distributed at scale 1 (``cdf``), the inverse of that
+    (``quantile``), and how the density of the angle falls on the sphere (``fall``).
 
     Arguments:
         scale: width of the steps, in units of the latents, or of the angle in rad; positive and
@@ -75,7 +78,8 @@ class Steps(Conditional):
             )
         return dimension + 1 if self.space == "sphere" else dimension
 
-    def _place(self, rows: Any) -> Any:
+    def place(self, rows: Any) -> Any:
+        """See :class:`Conditional`."""
         name = type(self).__name__
         if self.space in ("sphere", "projected"):
             return unit_rows(rows, name)
@@ -85,39 +89,40 @@ class Steps(Conditional):
             _check(rows, abs(rows) < math.inf, f"finite anchors for {name}")
         return rows
 
-    def _draw(self, anchors: Any, uniforms: Any) -> Any:
+    def draw(self, anchors: Any, uniforms: Any) -> Any:
+        """See :class:`Conditional`."""
         scale: Any = self.scale
         if self.space == "sphere":
-            return turn(anchors, uniforms, self._fall(scale))
+            return turn(anchors, uniforms, self.fall(scale))
         if isinstance(scale, tuple):
             scale = as_float64_like(scale, anchors)
         if self.space == "box":
             return self._truncated(anchors, uniforms, scale)
         mass = namespace(uniforms).clip(2.0 * uniforms - 1.0, -_MOST_MASS, _MOST_MASS)
-        positives = anchors + scale * self._quantile(mass)
+        positives = anchors + scale * self.quantile(mass)
         return positives if self.space == "real" else positives / norms(positives)
 
     def _truncated(self, z: Any, u: Any, scale: Any) -> Any:
         xp = namespace(z)
         with np.errstate(over="ignore"):  # tiny scales: a step of infinitely many scales is fine
-            low, high = self._cdf((-1.0 - z) / scale), self._cdf((1.0 - z) / scale)
+            low, high = self.cdf((-1.0 - z) / scale), self.cdf((1.0 - z) / scale)
             between = low + u * (high - low)
             inside = xp.clip(between, xp.nextafter(low, high), xp.nextafter(high, low))
-            return xp.clip(z + scale * self._quantile(inside), -1.0, 1.0)
+            return xp.clip(z + scale * self.quantile(inside), -1.0, 1.0)
 
     @abstractmethod
-    def _cdf(self, step: Any) -> Any:
+    def cdf(self, step: Any) -> Any:
         """P(|X| <= |step|) with the sign of ``step``, X being the step at scale 1.
 
         Unlike the distribution function, it loses no digits around 0, where large scales lie.
         """
 
     @abstractmethod
-    def _quantile(self, probability: Any) -> Any:
-        """Inverse of :meth:`_cdf`."""
+    def quantile(self, probability: Any) -> Any:
+        """Inverse of :meth:`cdf`."""
 
     @abstractmethod
-    def _fall(self, scale: float) -> Fall:
+    def fall(self, scale: float) -> Fall:
         """The law of the angle on the sphere."""
 
 

@@ -85,13 +85,13 @@ def fresh_images(
     """
     name = f"{data.id}-{secret.commitment[:12]}"
     if keep is not None:
-        yield _drawn(data, secret, n, keep / name)
+        yield _drawn(data, secret, n, keep / name, kept=True)
         return
     with tempfile.TemporaryDirectory(prefix="threedident-") as scratch:
-        yield _drawn(data, secret, n, Path(scratch) / name)
+        yield _drawn(data, secret, n, Path(scratch) / name, kept=False)
 
 
-def _drawn(data: DataRecord, secret: Secret, n: int, root: Path) -> FreshImages:
+def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> FreshImages:
     root, rows = root.resolve(), _public_rows(data, secret)
     public, seed = sample_raw(data.seed, "test", data.n_test)[rows], secret.number("fresh split")
     found = FreshImages(root, rows)
@@ -106,9 +106,10 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path) -> FreshImages:
         *("--hue", data.hue_mode, "--material", data.material, "--device", data.device),
         *("--out", root),
     )
-    _render(*settings)
+    shown = str(root) if kept else "fresh split"
+    _render(root, shown, *settings)
     _require_same_renderer(root, data)  # before the larger part is drawn
-    _render(*settings, "--n-test", n, "--seed", seed)
+    _render(root, shown, *settings, "--n-test", n, "--seed", seed)
     return found
 
 
@@ -139,8 +140,13 @@ def _public_rows(data: DataRecord, secret: Secret) -> NDArray[np.int64]:
     return np.sort(rng.permutation(data.n_test)[:_PUBLIC_ROWS])
 
 
-def _render(*arguments: object) -> None:
+def _render(root: Path, shown: str, *arguments: object) -> None:
     """Run the renderer, whose progress goes on to standard error.
+
+    Arguments:
+        root: folder that it renders to.
+        shown: what its lines call this folder.
+        arguments: of ``threedident render``.
 
     Raises:
         ValueError: it fails; with its own reason.
@@ -156,7 +162,8 @@ def _render(*arguments: object) -> None:
         env={**os.environ, **module_path()},
     ) as process:
         assert process.stderr is not None
-        for line in process.stderr:
+        for said in process.stderr:
+            line = said.replace(str(root), shown)
             if line.startswith("threedident: "):
                 reason = line.removeprefix("threedident: ").strip()
             else:

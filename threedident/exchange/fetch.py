@@ -159,7 +159,8 @@ def _take(response: http.client.HTTPResponse, part: Part, reply: Reply) -> None:
     title = f"fetch {part.name}"
     if reply.start:
         title += f" from {spell_bytes(reply.start)} on"
-    with part.appending() as file, megabytes(title, reply.left) as count:
+    total = None if reply.left is None else reply.start + reply.left
+    with part.appending() as file, megabytes(title, total, reply.start) as count:
         while chunk := read(response, _CHUNK):
             file.write(chunk)
             count(len(chunk))

@@ -12,25 +12,31 @@ _MB = 10**6
 
 
 @contextmanager
-def megabytes(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def megabytes(title: str, total: int | None, there: int = 0) -> Iterator[Callable[[int], None]]:
     """Show the progress of ``total`` bytes; yields what is to be called with each further count.
 
     Without a total there is neither a share nor a time left: a line now and then says how much
     it has been.
+
+    Arguments:
+        title: of the work.
+        total: bytes; None where nobody knows.
+        there: how many of them an earlier run had got.
     """
     if total is None:
         yield _Open(title)
         return
     with progress(title, max(1, -(-total // _MB)), "MB") as advance:
-        yield _Closed(total, advance)
+        advance.skip(there // _MB)
+        yield _Closed(total, advance, there)
 
 
 class _Closed:
     """Counts up to a total; what remains of the last MB counts as a whole one."""
 
-    def __init__(self, total: int, advance: Callable[[int], None]) -> None:
+    def __init__(self, total: int, advance: Callable[[int], None], there: int) -> None:
         self._total, self._advance = total, advance
-        self._bytes = self._shown = 0
+        self._bytes, self._shown = there, there // _MB
 
     def __call__(self, count: int) -> None:
         self._bytes = min(self._bytes + count, self._total)

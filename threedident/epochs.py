@@ -1,0 +1,137 @@
+"""Epochs: every row once in each, in an order of its own, addressed by number.
+
+Number n of a sequence whose epochs have L items is item k = n mod L of epoch e = n div L. The rows
+of an epoch are a permutation of all N rows: the order of N uniform numbers addressed by
+(seed, e, row). So the row of an item depends on (seed, e, k) alone, and any process finds it
+without those before it. Where L exceeds N, item N begins a second permutation of the epoch.
+
+Sorting the numbers of 250,000 rows takes 64 ms, once an epoch, so 0.13 ms for each batch of 512.
+A Feistel network with the same cipher needs no memory but 3.6 ms a batch, and an affine map modulo
+N, though cheaper, keeps neighbours together.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from threedident.arrays import is_tensor
+from threedident.counter import uniforms
+
+NUMBERING = 2  # of pairs: 1 drew anchors with replacement, and knew no epochs
+_STREAM = 11
+_MOST_EPOCHS = 2**31
+_KEPT = 2  # orders, since a batch may lie in two epochs
+
+
+class Epochs:
+    """The epochs of a sequence of rows.
+
+    Arguments:
+        seed: with epoch and item, all that a row depends on.
+        rows: number N of rows.
+        length: items L of an epoch; by default N.
+    """
+
+    def __init__(self, seed: int, rows: int, length: int | None = None) -> None:
+        self._seed, self._rows = seed, rows
+        self.length = rows if length is None else length
+        self._orders: dict[tuple[int, int, str], Any] = {}
+
+    def address(self, numbers: Any) -> tuple[Any, Any]:
+        """Epoch and item of each number.
+
+        Arguments:
+            numbers: non-negative integers, shape (B,), as an array, or as a tensor on any device.
+
+        Returns:
+            Two of the same kind, each of shape (B,).
+
+        Raises:
+            ValueError: a number is negative.
+        """
+        found = numbers if is_tensor(numbers) else np.asarray(numbers, np.int64)
+        if len(found) and found.min() < 0:
+            raise ValueError(
+                f"items: expected non-negative numbers of pairs, found {int(found.min())}; count "
+                "from 0"
+            )
+        return found // self.length, found % self.length
+
+    def rows(self, numbers: Any) -> Any:
+        """The row of each number, shape (B,), as an array, or as a tensor on the same device."""
+        epochs, items = self.address(numbers)
+        rounds, places = items // self._rows, items % self._rows
+        found = places + 0
+        for epoch, around in _distinct(epochs, rounds):
+            mine = (epochs == epoch) & (rounds == around)
+            found[mine] = self._order(epoch, around, found)[places[mine]]
+        return found
+
+    def _order(self, epoch: int, around: int, like: Any) -> Any:
+        """The rows in the order of one round of an epoch, shape (N,), where ``like`` is."""
+        device = str(like.device) if is_tensor(like) else ""
+        key = (epoch, around, device)
+        if key not in self._orders:
+            rows = np.arange(self._rows)
+            keys = uniforms(self._seed, (_STREAM, around), rows, 1, epochs=epoch)[:, 0]
+            order: NDArray[np.int64] = np.argsort(keys, kind="stable")
+            while len(self._orders) >= _KEPT:
+                del self._orders[next(iter(self._orders))]
+            self._orders[key] = torch.from_numpy(order).to(device) if device else order
+        return self._orders[key]
+
+
+def _distinct(epochs: Any, rounds: Any) -> list[tuple[int, int]]:
+    pairs = zip(epochs.tolist(), rounds.tolist(), strict=True)
+    return sorted(set(pairs))
+
+
+class Clock:
+    """The current epoch of a data set, also for loader processes that are at work already.
+
+    Attributes:
+        epoch: the current one.
+        settings: how often it was set.
+    """
+
+    def __init__(self) -> None:
+        self._shared = torch.zeros(2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch."""
+        return int(self._shared[0])
+
+    @property
+    def settings(self) -> int:
+        """How often the epoch was set."""
+        return int(self._shared[1])
+
+    def set(self, epoch: int) -> None:
+        """Set the epoch.
+
+        Raises:
+            ValueError: it is negative or too large.
+        """
+        self._shared[0] = checked_epoch(epoch)
+        self._shared[1] += 1
+
+
+def checked_epoch(epoch: int) -> int:
+    """An epoch as an integer.
+
+    Raises:
+        ValueError: it is negative or too large.
+    """
+    number = operator.index(epoch)
+    if not 0 <= number < _MOST_EPOCHS:
+        raise ValueError(
+            f"epoch: expected an integer from 0 to {_MOST_EPOCHS - 1}, found {number}; count from "
+            "0"
+        )
+    return number
