@@ -37,9 +37,10 @@ class Forecast:
             return
         each = (time.perf_counter() - self._start) / _AFTER
         left = each * (self._steps - self._taken + self._later)
+        others = ", and those of the other seeds" if self._later else ""
         say(
             f"{each:.3g} s a step: about {spell_time(left)} for the "
-            f"{self._steps - self._taken} steps left{', and those of the other seeds' if self._later else ''}"
+            f"{self._steps - self._taken} steps left{others}"
         )
         if self._slow and left > _LONG_S:
             say(f"that is long for a CPU; choose {self._small}")

@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
 
 from torch import Tensor
+
+_METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
+_NAMED = {"dot": "DotSimilarity()", "cosine": "CosineSimilarity()"}
+_POWER = re.compile(r"l(\d+(?:\.\d+)?)")
+
+
+def check_similarity(similarity: object) -> None:
+    """Refuse what is no similarity, such as the name of one.
+
+    Raises:
+        ValueError: it is none; the message names the fix.
+    """
+    is_class = isinstance(similarity, type)
+    if not is_class and all(callable(getattr(similarity, name, None)) for name in _METHODS):
+        return
+    name = str(similarity).lower()
+    power = _POWER.fullmatch(name)
+    found = f"the class {similarity.__name__}" if is_class else repr(similarity)  # type: ignore[attr-defined]
+    if is_class:
+        fix = "an instance"
+    elif power is not None:
+        fix = f"LpSimilarity({power[1]})"
+    else:
+        fix = _NAMED.get(name, "one such as LpSimilarity(2) or DotSimilarity()")
+    raise ValueError(f"similarity: expected a Similarity, found {found}; give {fix}")
 
 
 def check_temperature(temperature: float) -> None:

@@ -34,7 +34,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from benchmark.loss_inputs import check_codes, check_first, check_temperature
+from benchmark.loss_inputs import (
+    check_codes,
+    check_first,
+    check_similarity,
+    check_temperature,
+)
 from benchmark.pairwise import Similarity, log_sum_exp
 from benchmark.similarities import CosineSimilarity, DotSimilarity, LpSimilarity
 
@@ -110,8 +115,8 @@ def info_nce_terms(
         Means over the batch, float32, or float64 where anchors or positives are.
 
     Raises:
-        ValueError: shapes or types that do not fit, a temperature that is not positive, or
-            ``first`` without negatives or out of their range.
+        ValueError: shapes or types that do not fit, no similarity, a temperature that is not
+            positive, or ``first`` without negatives or out of their range.
     """
     if not (negatives is None or isinstance(negatives, Tensor)):
         raise ValueError(
@@ -185,6 +190,7 @@ def _terms(
     first: int | None,
 ) -> Terms:
     """InfoNCE with the first, or both, of two views as anchors, and as negatives of each other."""
+    check_similarity(similarity)
     check_temperature(temperature)
     check_codes(*views, negatives or ())
     check_first(first, len(views[0]), negatives)

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
-from benchmark.forecast import Forecast, spell_time
+from benchmark.forecast import Forecast
 
 
 def said(steps: int, later: int = 0, slow: bool = False, each: float = 0.0) -> list[str]:
@@ -32,10 +30,3 @@ def test_paper_scale_on_a_cpu_is_told_what_to_choose() -> None:
     assert lines[1] == "that is long for a CPU; choose less"
     assert len(said(10**8, slow=False, each=0.001)) == 1
     assert len(said(100, slow=True)) == 1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(3.4, "0:00:03"), (7500, "2:05:00"), (260_000, "3 days")]
-)
-def test_times_are_spelled_for_people(seconds: float, words: str) -> None:
-    assert words in spell_time(seconds)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from render.forecast import spell_time
 from render.settings import QUALITIES
 from tests.conftest import pixels
 from threedident.disk import spell_bytes
@@ -45,14 +44,6 @@ def test_every_quality_is_measured_against_references_made_once(tmp_path: Path) 
     assert {path: path.stat().st_mtime_ns for path in reference.rglob("*.png")} == stamps
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.25, "0.2 s"), (119, "2 min"), (7500, "2 h 5 min"), (47 * 3600, "47 h 0 min")],
-)
-def test_times_are_spelled_for_people(seconds: float, words: str) -> None:
-    assert spell_time(seconds) == words
-
-
 def test_sizes_are_spelled_for_people() -> None:
     assert [spell_bytes(n) for n in (12, 1234, 7.6e6, 3e9, 2e12)] == [
         "0.012 kB",
@@ -61,4 +52,3 @@ def test_sizes_are_spelled_for_people() -> None:
         "3 GB",
         "2 TB",
     ]
-    assert spell_time(60 * 3600 * 1.5) == "3 days 18 h"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threedident.augmented_pairs import AugmentedPairs
     from threedident.conditionals import (
+        Conditional,
         GeneralizedNormal,
         Laplace,
         Normal,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AugmentedPairs",
+    "Conditional",
     "GeneralizedNormal",
     "Laplace",
     "NearestLatents",
@@ -43,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "AugmentedPairs": "augmented_pairs",
+    "Conditional": "conditionals",
     "GeneralizedNormal": "conditionals",
     "Laplace": "conditionals",
     "NearestLatents": "index",

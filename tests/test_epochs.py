@@ -1,0 +1,363 @@
+"""Epochs hold every anchor once; item k of epoch e depends on (seed, e, k) alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.utils.data import DataLoader, Subset
+
+from benchmark.config import Law
+from benchmark.image_source import ImageSource
+from benchmark.kitti import MaskPairs, load_masks
+from benchmark.losses import CosineSimilarity, info_nce
+from benchmark.sources import Machine
+from tests.conftest import cli, make_images
+from tests.pedestrians import make_pickle
+from threedident import (
+    AugmentedPairs,
+    Normal,
+    PositivePairs,
+    RenderedPairs,
+    ResidentPairs,
+    ThreeDIdent,
+)
+from threedident.epochs import Epochs
+from threedident.loading import slices
+from threedident.pairs import Pair, Pairs
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> ThreeDIdent:
+    root = make_images(tmp_path_factory.mktemp("epochs"), n=N)
+    assert cli("pack", root).returncode == 0
+    return ThreeDIdent(root)
+
+
+@pytest.fixture(params=["row", "augmented", "rendered"])
+def pairs(request: pytest.FixtureRequest, data: ThreeDIdent, paired: Path) -> Pairs:
+    """Pairs whose anchors are rows."""
+    if request.param == "row":
+        return PositivePairs(data, Normal(0.2), seed=5)
+    if request.param == "augmented":
+        return AugmentedPairs(data, seed=5)
+    return RenderedPairs(ThreeDIdent(paired), seed=5)
+
+
+def same(a: Pair, b: Pair) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def anchors(batches: object) -> Counter[tuple[float, ...]]:
+    """How often each anchor is there, by its latents."""
+    rows = torch.cat([batch.latents for batch in batches])  # type: ignore[attr-defined]
+    return Counter(map(tuple, rows.tolist()))
+
+
+# the law of the order
+
+
+def test_an_epoch_is_a_permutation_and_each_another() -> None:
+    orders = Epochs(3, N).rows(np.arange(5 * N)).reshape(5, N)
+    assert (np.sort(orders) == np.arange(N)).all()
+    assert len({tuple(order) for order in orders.tolist()}) == 5
+    other = Epochs(4, N).rows(np.arange(N))
+    assert (other != orders[0]).any()
+
+
+def test_every_place_holds_every_row_alike() -> None:
+    orders = Epochs(0, 8).rows(np.arange(8 * 4000)).reshape(4000, 8)
+    for column in orders.T:
+        assert stats.chisquare(np.bincount(column, minlength=8)).pvalue > 1e-6
+    neighbours = (orders[:, 1:] - orders[:, :-1] == 1).mean()  # 1/8 for a uniform permutation
+    assert neighbours == pytest.approx(1 / 8, abs=0.01)
+
+
+def test_rows_are_found_without_those_before() -> None:
+    whole = Epochs(1, N).rows(np.arange(10 * N))
+    scattered = np.array([1199, 0, 640, 7, 640])
+    assert (Epochs(1, N).rows(scattered) == whole[scattered]).all()
+    tensors = Epochs(1, N).rows(torch.from_numpy(scattered))
+    assert (tensors.numpy() == whole[scattered]).all()
+
+
+def test_a_longer_epoch_goes_round_again() -> None:
+    rows = Epochs(2, 10, length=25).rows(np.arange(50)).reshape(2, 25)
+    for epoch in rows:
+        assert sorted(epoch[:10]) == sorted(epoch[10:20]) == list(range(10))
+        assert len(set(epoch[20:])) == 5
+        assert (epoch[:10] != epoch[10:20]).any()
+    short = Epochs(2, 10, length=4).rows(np.arange(4))
+    assert (short == rows[0, :4]).all()  # item k does not depend on the length
+
+
+# loaders
+
+
+def test_two_epochs_of_one_loader_hold_every_anchor_twice(pairs: Pairs) -> None:
+    loader = pairs.loader(5)
+    first, second = list(loader), list(loader)
+    assert len(first) == len(second) == len(pairs) // 5
+    for epoch in (first, second):
+        assert set(anchors(epoch).values()) == {1}
+    assert set(anchors(first + second).values()) == {2}
+    assert len(anchors(first + second)) == len(pairs)
+
+
+def test_each_epoch_draws_other_positives(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.5), seed=1)
+    loader, found = pairs.loader(40), []
+    for _ in range(3):
+        epoch = [pairs for batch in loader for pairs in zip(*batch[2:], strict=True)]
+        found.append({tuple(z.tolist()): tuple(p.tolist()) for z, p in epoch})
+    moved = [sum(found[0][z] != other[z] for z in found[0]) for other in found[1:]]
+    assert min(moved) > N / 2
+
+
+def test_lengths_are_those_of_the_iterations(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.2))
+    for size, kept, dropped in ((50, 3, 2), (40, 3, 3), (120, 1, 1), (119, 2, 1)):
+        whole, full = pairs.loader(size), pairs.loader(size, drop_last=True)
+        assert (len(whole), len(full)) == (kept, dropped)
+        assert [len(batch.latents) for batch in whole] == [size] * (N // size) + [N % size] * (
+            N % size > 0
+        )
+        assert [len(batch.latents) for batch in full] == [size] * dropped
+
+
+@pytest.mark.parametrize("size", [121, 5000])
+def test_a_loader_that_would_hold_no_batch_is_refused(data: ThreeDIdent, size: int) -> None:
+    pairs = PositivePairs(data, Normal(0.2))
+    words = f"batch_size: expected at most 120, the pairs of an epoch, found {size}"
+    with pytest.raises(ValueError, match=words):
+        pairs.loader(size)
+    with pytest.raises(ValueError, match=words):
+        ResidentPairs(pairs, "cpu").batches(size)
+    with pytest.raises(ValueError, match="steps: expected at least 1, found 0"):
+        pairs.loader(4, steps=0)
+    with pytest.raises(ValueError, match="first: expected a step from 0 on, found -2"):
+        pairs.loader(4, first=-2)
+
+
+def test_resuming_within_an_epoch_equals_going_through(pairs: Pairs) -> None:
+    loader = pairs.loader(3, drop_last=True)
+    each = len(loader)
+    whole = [batch for _ in range(3) for batch in loader]
+    for first in (0, 2, each, each + 1, 2 * each + 1):
+        late = pairs.loader(3, first=first, drop_last=True)
+        assert len(late) == each - first % each
+        assert all(map(same, list(late), whole[first : first - first % each + each]))
+        if first < 2 * each:  # the next iteration is the whole next epoch
+            begin = first - first % each + each
+            assert all(map(same, list(late), whole[begin : begin + each]))
+
+
+def test_an_epoch_that_is_set_is_the_next(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.3), seed=2)
+    through = pairs.loader(30)
+    epochs = [list(through) for _ in range(4)]
+    loader = pairs.loader(30)
+    for epoch in (2, 0, 3, 3):
+        loader.set_epoch(epoch)
+        assert loader.epoch == epoch
+        assert all(map(same, loader, epochs[epoch]))
+    watching = pairs.loader(30)
+    for epoch in (1, 1, 0):
+        pairs.set_epoch(epoch)
+        assert all(map(same, watching, epochs[epoch]))
+        assert all(map(same, pairs.loader(30), epochs[epoch]))
+    late = pairs.loader(30, first=3)
+    late.set_epoch(2)
+    assert all(map(same, late, epochs[2][3:]))
+    assert all(map(same, late, epochs[3]))
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**31])
+def test_epochs_that_are_none(data: ThreeDIdent, epoch: int) -> None:
+    pairs = PositivePairs(data, Normal(0.2))
+    for each in (pairs, pairs.loader(4)):
+        with pytest.raises(ValueError, match="epoch: expected an integer from 0 to"):
+            each.set_epoch(epoch)
+
+
+def test_given_steps_go_on_over_epochs(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.2))
+    stream = pairs.loader(50, steps=4, drop_last=True)
+    taken = [*stream, *stream]
+    epochs = pairs.loader(50, drop_last=True)
+    through = [batch for _ in range(4) for batch in epochs]
+    assert len(stream) == 4
+    assert all(map(same, taken, through))
+
+
+def test_resident_batches_are_epochs_too(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.2), seed=9)
+    here, there = ResidentPairs(pairs, "cpu").batches(35), pairs.loader(35)
+    assert len(here) == len(there) == 4
+    for _ in range(2):
+        assert all(map(same, here, there))
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_share_the_last_batch_as_well(data: ThreeDIdent, world_size: int) -> None:
+    pairs = PositivePairs(data, Normal(0.2))
+    alone = list(pairs.loader(36))
+    shares = [
+        list(pairs.loader(36, rank=rank, world_size=world_size)) for rank in range(world_size)
+    ]
+    for step, batch in enumerate(alone):
+        parts = [share[step] for share in shares]
+        assert len({len(part.latents) for part in parts}) == 1
+        assert torch.equal(torch.cat([part.latents for part in parts]), batch.latents)
+
+
+# torch's own loader
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_torchs_loader_draws_anew_when_the_epoch_is_set(data: ThreeDIdent, workers: int) -> None:
+    pairs = PositivePairs(data, Normal(0.5), seed=1)
+    generator = torch.Generator().manual_seed(0)
+    kept = {"persistent_workers": True} if workers else {}
+    loader = DataLoader(pairs, 30, shuffle=True, num_workers=workers, generator=generator, **kept)
+    found = []
+    for epoch in range(2):
+        pairs.set_epoch(epoch)
+        batches = list(loader)
+        assert len(anchors(batches)) == N
+        rows = zip(
+            torch.cat([b.latents for b in batches]).tolist(),
+            torch.cat([b.positive_latents for b in batches]).tolist(),
+            strict=True,
+        )
+        found.append({tuple(z): tuple(p) for z, p in rows})
+    assert sum(found[0][z] != found[1][z] for z in found[0]) > N / 2
+    assert same(pairs[7], Pair(*(field[0] for field in pairs.batch([N + 7]))))
+
+
+# training
+
+
+def test_training_covers_every_anchor_once_an_epoch(data: ThreeDIdent) -> None:
+    splits = data, ThreeDIdent(data.folder.root, "test")
+    for pairs, law in (("nearest", Law(name="normal", sigma=0.1)), (None, None)):
+        source = ImageSource(splits, pairs, law)  # type: ignore[arg-type]
+        batches = list(source.batches(0, range(6), 40, Machine(torch.device("cpu"))))
+        for epoch in (batches[:3], batches[3:]):
+            assert set(anchors(epoch).values()) == {1}
+            assert len(anchors(epoch)) == N
+
+
+def test_no_batch_of_an_epoch_holds_an_anchor_twice() -> None:
+    epochs = Epochs(0, 50)
+    for numbers in slices(16, 0, 30, epoch=50):
+        assert len(set(epochs.rows(np.array(numbers)).tolist())) == 16
+
+
+def test_frames_are_anchors_once_an_epoch(tmp_path: Path) -> None:
+    masks = load_masks(make_pickle(tmp_path / "masks.pickle", [7, 4, 9]))
+    pairs = MaskPairs(masks, 5, seed=1)
+    first, second = pairs.draw(np.arange(2 * len(pairs)))[0].reshape(2, -1)
+    assert len(set(first.tolist())) == len(pairs)
+    assert sorted(first) == sorted(second)
+    assert (first != second).any()
+    moved = pairs.draw(np.arange(2 * len(pairs)))[1].reshape(2, -1)
+    assert (moved[0][np.argsort(first)] != moved[1][np.argsort(second)]).any()
+
+
+# what can be paired
+
+
+def test_a_subset_is_paired_among_its_rows(data: ThreeDIdent, paired: Path) -> None:
+    rows = [5, 90, 17, 33, 60, 2, 88]
+    subset = Subset(data, rows)
+    allowed = {tuple(z) for z in data.latents[rows].tolist()}
+    for pairs in (PositivePairs(subset, Normal(0.5)), AugmentedPairs(subset)):
+        assert len(pairs) == len(rows)
+        batch = next(iter(pairs.loader(len(rows))))
+        assert set(map(tuple, batch.latents.tolist())) == allowed
+        assert set(map(tuple, batch.positive_latents.tolist())) <= allowed
+    nested = PositivePairs(Subset(Subset(data, rows), [1, 3, 4]), Normal(0.5))
+    assert set(map(tuple, nested.dataset.latents.tolist())) == {
+        tuple(z) for z in data.latents[[90, 33, 60]].tolist()
+    }
+    resident = ResidentPairs(nested, "cpu")
+    assert same(resident.batch(range(3)), nested.batch(range(3)))
+    whole = ThreeDIdent(paired)
+    rendered = RenderedPairs(Subset(whole, [7, 2]))
+    positives = ThreeDIdent(paired, "train/positives")
+    for pair in (rendered[0], rendered[1]):
+        row = int(np.flatnonzero((whole.latents == pair.latents.numpy()).all(axis=1))[0])
+        assert row in (7, 2)
+        assert torch.equal(pair.positive_image, positives[row][0])
+
+
+def test_some_rows_of_a_data_set(data: ThreeDIdent) -> None:
+    some = data.take([4, 9, 4])
+    assert len(some) == 3
+    assert torch.equal(some[1][0], data[9][0])
+    assert torch.equal(some.images([2, 0]), data.images([4, 4]))
+    mean, _ = some.channel_statistics()
+    shown = data.images([4, 9, 4]).double().mean(dim=(0, 2, 3)) / 255
+    assert mean == pytest.approx(shown.numpy())
+    with pytest.raises(ValueError, match="read-only"):
+        some.latents[0] = 0
+    for rows, words in (
+        ([], r"rows: expected integers of shape \(M,\)"),
+        ([1.5], r"rows: expected integers of shape \(M,\)"),
+        ([0, 120], "rows: expected 0 to 119, found 0 to 120"),
+        ([-1], "rows: expected 0 to 119, found -1 to -1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            data.take(rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("data/demo", r"found the path 'data/demo'; give ThreeDIdent\('data/demo'\)"),
+        (Path("x"), r"found the path 'x'; give ThreeDIdent\('x'\)"),
+        (None, "found NoneType; give a ThreeDIdent, or a Subset of one"),
+        (np.zeros((3, 10)), "found ndarray"),
+        (Subset([1, 2], [0]), "found list; give a ThreeDIdent"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_data_set_is_refused_in_a_line(given: object, words: str) -> None:
+    expected = f"dataset: expected a ThreeDIdent or a Subset of one, {words}"
+    for build in (
+        lambda: PositivePairs(given, Normal(0.1)),  # type: ignore[arg-type]
+        lambda: AugmentedPairs(given),  # type: ignore[arg-type]
+        lambda: RenderedPairs(given),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ValueError, match=expected) as error:
+            build()
+        assert "\n" not in str(error.value)
+
+
+def test_an_empty_subset_and_an_unknown_marginal_are_refused(data: ThreeDIdent) -> None:
+    with pytest.raises(ValueError, match="dataset: expected rows in the Subset, found none"):
+        PositivePairs(Subset(data, []), Normal(0.1))
+    with pytest.raises(ValueError, match="anchor: expected row for a Subset"):
+        PositivePairs(Subset(data, range(9)), Normal(0.1), anchor="marginal")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("cosine", r"found 'cosine'; give CosineSimilarity\(\)"),
+        ("l2", r"found 'l2'; give LpSimilarity\(2\)"),
+        (2, "found 2; give one such as LpSimilarity"),
+        (CosineSimilarity, "found the class CosineSimilarity; give an instance"),
+    ],
+)
+def test_what_is_no_similarity_is_refused_in_a_line(given: object, words: str) -> None:
+    codes = torch.rand(8, 3)
+    with pytest.raises(ValueError, match=f"similarity: expected a Similarity, {words}") as error:
+        info_nce(codes, codes, given)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
