@@ -94,7 +94,7 @@ class OneFactor(Conditional):
 
 class Wrong(OneFactor):
     def draw(self, anchors: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        return anchors[:, :3]
+        return super().draw(anchors, uniforms)[:, :3]
 
 
 def test_a_conditional_of_ones_own_works_wherever_one_does(data: ThreeDIdent) -> None:

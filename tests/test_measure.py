@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from render.settings import QUALITIES
 from tests.conftest import pixels
 from threedident.disk import spell_bytes
