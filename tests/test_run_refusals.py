@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.run import RunFolder
 from tests.conftest import (
     can_mount,
     command,
@@ -245,3 +247,21 @@ def test_bad_data_is_refused_before_training(rendered: Path, tmp_path: Path) -> 
     (data / "train" / "dataset.json").unlink()
     assert "train/dataset.json" in refused("benchmark", "--data", data, *out)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_numbering_is_read_and_not_resumed(
+    coloured: Path, finished: Path, tmp_path: Path
+) -> None:
+    old = shutil.copytree(finished, tmp_path / "run")
+    config = json.loads((old / "config.json").read_text())
+    assert config["source"].pop("numbering") == 2  # as runs were before they had it
+    (old / "config.json").write_text(json.dumps(config))
+    before = contents(old)
+    arguments = ("--data", coloured, "--out", old, *SMALL, "--steps", 40, "--seeds", "0,3")
+    line = refused("benchmark", *arguments, "--resume")
+    assert "expected a run whose pairs are numbered as version 2 does, found version 1" in line
+    assert "give another --out" in line
+    assert contents(old) == before
+    found = RunFolder(old).read_config()
+    assert found.source.numbering == 1  # type: ignore[union-attr]
+    assert len(RunFolder(old).scored(0)) == len(RunFolder(finished).scored(0))
