@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _SCORES = (
-    "R² is fitted on one half of the rows and scored on the other, also with --protocol published, "
-    "which takes 4,096 rows and BatchNorm's batch statistics as the published code did."
+    "R² is fitted on one half of the rows and scored on the other, also with --protocol "
+    "published, which takes 4,096 rows and BatchNorm's batch statistics as the published code did."
 )
 _VIEWS = (
     "Both views of a batch go through the encoder in one pass, so BatchNorm normalises them "

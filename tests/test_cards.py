@@ -83,7 +83,7 @@ class OneFactor(Conditional):
     """One factor drawn anew, all others kept."""
 
     def count(self, dimension: int) -> int:
-        return 2
+        return min(2, dimension)
 
     def draw(self, anchors: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         columns = (uniforms[:, 0] * anchors.shape[1]).astype(int)
