@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from threedident.annotations import read_depth, read_mask
 from threedident.channels import Channels
+from threedident.choices import unknown
 from threedident.images import ImageFiles, require_shrinking, shrink
 from threedident.latents import SPLITS, check_raw
 from threedident.manifest import open_manifest
@@ -174,5 +175,5 @@ def _find_split(root: Path, split: str) -> SplitFolder:
     places = {str(f.path.relative_to(root)): f for f in folders}
     places |= {str(f.positives.path.relative_to(root)): f.positives for f in folders}
     if split not in places:
-        raise ValueError(f"split: expected one of {', '.join(places)}, found {split!r}")
+        raise ValueError(unknown("split", split, places))
     return places[split]
