@@ -60,8 +60,8 @@ def _remarks(submission: Submission) -> list[str]:
     lines, missing = [], _missing(submission)
     if missing:
         lines.append(
-            f"not ranked: seeds {_spell(missing)} are missing; the board ranks rows that have "
-            f"the seeds {_spell(SEEDS)}"
+            f"not ranked: the board ranks rows of the seeds {_spell(SEEDS)}; missing here: "
+            f"{_spell(missing)}"
         )
     if submission.licence is None:
         lines.append(
