@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.leaderboard.board import Board
+from benchmark.leaderboard.board import OWN, Board
 from benchmark.leaderboard.gather import Trained
 from benchmark.leaderboard.reproduce import training_command
 from benchmark.leaderboard.standings import standings
@@ -44,6 +44,14 @@ def after_check(folder: Path, submission: Submission) -> list[str]:
         f"next: {verify}, as maintainers run it with the secret of a season; without it the row "
         "is shown and not ranked",
     ]
+
+
+def after_verify(board: Board, name: str) -> list[str]:
+    """Lines for whoever has put a row on a board."""
+    build = "threedident leaderboard build"
+    if board.path != OWN:
+        build = shlex.join([*build.split(), "--board", str(board.path)])
+    return [place_of(board, name), f"next: {build}"]
 
 
 def place_of(board: Board, name: str) -> str:

@@ -179,7 +179,7 @@ def verify(
     """
     require_packages(*_PACKAGES)
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
-    from benchmark.leaderboard.advice import place_of
+    from benchmark.leaderboard.advice import after_verify
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.fresh import fresh_images
     from benchmark.leaderboard.seasons import TRIAL, Secret, find_season
@@ -211,8 +211,7 @@ def verify(
             f"{gap.standard_error:.4f}{flag}"
         )
     click.echo(f"entry: {read_board(home, new=True).put(row)}, {row.level}")
-    click.echo(place_of(read_board(home), row.id))
-    click.echo("next: threedident leaderboard build")
+    click.echo("\n".join(after_verify(read_board(home), row.id)))
 
 
 def _rows(season: Season | None, n: int | None) -> int:
