@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.custom_encoders import imported
 from render.chunk import Chunk
 from render.on_slurm import Call
 from tests.conftest import DRAFT, make_images
@@ -189,6 +190,15 @@ def test_own_gives_what_is_imported_already() -> None:
     assert own("render.chunk") is sys.modules["render.chunk"]
     assert call("render.chunk:Chunk", Path("split"), (1,), 2) == Chunk(Path("split"), (1,), 2)
     assert sys.path == path
+
+
+def test_an_encoder_in_a_file_of_our_packages_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmark.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="rename the file, since benchmark is a package of three"):
+        imported("benchmark:Net")
 
 
 def test_pickles_for_other_machines_find_our_packages(beside: Path) -> None:
