@@ -28,6 +28,7 @@ import numpy as np
 
 from benchmark.metrics import Array, Record
 from threedident.assets import asset_path
+from threedident.choices import unknown
 from threedident.factors import FACTORS
 
 HUE_MODES = ("wrapped", "published")
@@ -60,7 +61,7 @@ def ceiling(hue_mode: Literal["wrapped", "published"]) -> Ceiling:
         ValueError: there is no such hue mode.
     """
     if hue_mode not in HUE_MODES:
-        raise ValueError(f"hue_mode: expected one of {', '.join(HUE_MODES)}, found {hue_mode!r}")
+        raise ValueError(unknown("hue_mode", hue_mode, HUE_MODES))
     lost = constant_hues() if hue_mode == "published" else {}
     ends = np.array([lost.get(factor.name, (0.0, 0.0)) for factor in FACTORS])
     r2 = 1.0 - (ends[:, 1] - ends[:, 0]) ** 3 / 8.0

@@ -19,12 +19,14 @@ from benchmark.laws import CONDITIONALS, MARGINALS
 from benchmark.mixing import MOST_LATENTS
 from benchmark.objective import LOSSES
 from benchmark.options import SOURCES, Options, complete
+from benchmark.paper_tables import TABLES
 from benchmark.ranks import joined, local_device
 from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
 from benchmark.spaces import OUTPUT_SPACES
 from benchmark.suites import SCALES, SUITES, run_suite
 from threedident.machine import processors
+from threedident.options import Choice, HeadedCommand, completed
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SUITE_TAKES = frozenset(
@@ -67,14 +69,40 @@ def _count(
     return click.option(name, type=click.IntRange(least, most), help=text)
 
 
+def _complete_rows(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:  # noqa: ARG001
+    """Rows of the suite that stands before on the line, the last of a list by commas."""
+    table = TABLES.get(ctx.params.get("suite") or "")
+    before, comma, last = begun.rpartition(",")
+    names = () if table is None else (row.name for row in table.rows)
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+
 _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
+_HEADINGS = {
+    "Data": ("source", "data", "resolution", "factors", "space", "marginal"),
+    "Pairs": ("conditional", "sigma", "anchor", "max_distance"),
+    "Model": ("encoder", "output_space", "extent"),
+    "Training": (
+        *("loss", "temperature", "symmetric", "learned_scales", "steps", "batch_size"),
+        *("learning_rate", "schedule", "warmup", "precision", "compiled"),
+    ),
+    "Scoring": ("protocol",),
+    "Suite": ("suite", "scale", "rows", "jobs"),
+    "Run": ("seeds", "out", "resume", "tensorboard", "device", "workers"),
+}
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--encoder", metavar="NAME", help=f"{', '.join(ENCODERS)}, or my_pkg.nets:MyNet.")
+@click.command(cls=HeadedCommand, headings=_HEADINGS, context_settings={"show_default": True})
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    shell_complete=completed(ENCODERS),
+    help=f"Network: {', '.join(ENCODERS)}, or one of your own as my_pkg.nets:MyNet [default: "
+    "resnet18; mixing mlp; kitti conv].",
+)
 @click.option(
     "--source",
-    type=click.Choice(SOURCES),
+    type=Choice(SOURCES),
     default="nearest",
     help="Where positive pairs come from: images by nearest latent, rendered exactly or "
     "augmented; mixed latents; KITTI Masks.",
@@ -84,66 +112,125 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
 @click.option(
     "--conditional",
     metavar="NAME",
+    shell_complete=completed(CONDITIONALS),
     help=f"p(z~ | z) of positives: {', '.join(CONDITIONALS)} [default: normal].",
 )
-@_positive("--sigma", "Its scale; of vmf 1 / kappa [default: 0.1; mixing 0.05].")
+@_positive("--sigma", "Scale of the conditional; for vmf 1 / kappa [default: 0.1; mixing 0.05].")
 @click.option(
     "--anchor",
-    type=click.Choice(["row", "marginal"]),
+    type=Choice(["row", "marginal"]),
     help="Nearest pairs: around a row of the data, or as published [default: row].",
 )
 @_count("--factors", "Mixing: number of latents n [default: 10].", least=2, most=MOST_LATENTS)
 @click.option(
-    "--space", type=click.Choice(list(MARGINALS)), help="Mixing: latents' [default: box]."
+    "--space", type=Choice(list(MARGINALS)), help="Mixing: space of the latents [default: box]."
 )
-@click.option("--marginal", type=click.Choice(_MARGINALS), help="Mixing: p(z) [default: uniform].")
+@click.option(
+    "--marginal",
+    type=Choice(_MARGINALS),
+    help="Mixing: marginal p(z) [default: uniform; real space normal].",
+)
 @_count("--max-distance", "KITTI: most frames between the two of a pair [default: 1].")
 @click.option(
-    "--loss", metavar="NAME", help=f"{', '.join(LOSSES)}, or l1.5 and so on [default: l2]."
+    "--loss",
+    metavar="NAME",
+    shell_complete=completed(LOSSES),
+    help=f"{', '.join(LOSSES)}, or lP with an exponent such as l1.5 [default: l2; augmented dot; "
+    "kitti l1].",
 )
 @click.option(
     "--output-space",
-    type=click.Choice(list(OUTPUT_SPACES)),
-    help="Where codes lie [default: what fits the loss].",
+    type=Choice(list(OUTPUT_SPACES)),
+    help="Space in which codes lie [default: what fits the loss].",
 )
 @_positive(
     "--extent",
-    "Side of the box or radius of the sphere, to begin with where learned [default: box 10, else "
-    "1].",
+    "Side of the box or radius of the sphere; the first value where it is learned [default: box "
+    "10, else 1].",
 )
-@_positive("--temperature", "Divides similarities [default: 1].")
-@click.option("--symmetric", is_flag=True, help="Positives are anchors, too, as in SimCLR.")
-@click.option("--learned-scales", is_flag=True, help="Weigh coordinates by learned numbers.")
-@_count("--steps", "0 scores the untrained encoder [default: the paper's].", least=0)
+@_positive("--temperature", "Temperature, which divides similarities [default: 1].")
+@click.option("--symmetric", is_flag=True, help="Take positives as anchors, too, as in SimCLR.")
+@click.option(
+    "--learned-scales", is_flag=True, help="Learn a weight for each coordinate in the loss."
+)
+@_count(
+    "--steps", "Training steps; 0 scores the untrained encoder [default: the paper's].", least=0
+)
 @_count("--batch-size", "Pairs a step, over all ranks [default: the paper's].", least=2)
-@_positive("--learning-rate", "Of Adam [default: 1e-4].")
-@click.option("--schedule", type=click.Choice(SCHEDULES), default="constant")
-@click.option("--warmup", type=click.IntRange(0), default=0, help="Steps of a linear rise.")
-@click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32")
+@_positive("--learning-rate", "Learning rate of Adam [default: 1e-4].")
+@click.option(
+    "--schedule",
+    type=Choice(SCHEDULES),
+    default="constant",
+    help="Learning rate over the steps after the warm-up.",
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(0),
+    default=0,
+    help="Steps in which the learning rate rises linearly.",
+)
+@click.option(
+    "--precision",
+    type=Choice(["float32", "bf16"]),
+    default="float32",
+    help="Precision of the encoder's layers in training; bf16 is autocast.",
+)
 @click.option("--compile", "compiled", is_flag=True, help="Let torch compile the encoder.")
 @click.option(
     "--protocol",
-    type=click.Choice(["held-out", "published"]),
+    type=Choice(["held-out", "published"]),
     default="held-out",
-    help="How to score; published: 4096 rows, statistics of the batch.",
+    help="Scores on the whole test split, or as published: 4096 rows, statistics of the batch.",
 )
 @click.option(
     "--seeds",
     callback=_seeds,
     metavar="LIST",
-    help="One training each, such as 0,1,2 [default: 0].",
+    help="Seeds by commas, one training each, such as 0,1,2 [default: 0].",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder [default: named in runs/]."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard, too.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--workers", type=click.IntRange(0), default=None, help="Loader processes.")
-@click.option("--suite", metavar="NAME", help=f"A table of the paper: {', '.join(SUITES)}.")
-@click.option("--scale", type=click.Choice(SCALES), default="small", help="Of a suite.")
-@click.option("--rows", metavar="LIST", help="Rows of a suite, such as identity [default: all].")
-@click.option("--jobs", type=click.IntRange(1), default=None, help="Rows of a suite at once.")
+@click.option(
+    "--device",
+    type=Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="What to compute on; auto takes a GPU where there is one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=None,
+    help="Loader processes [default: one per 2 cores, at most 8].",
+)
+@click.option(
+    "--suite",
+    metavar="NAME",
+    shell_complete=completed(SUITES),
+    help=f"A table of the paper: {', '.join(SUITES)}.",
+)
+@click.option(
+    "--scale",
+    type=Choice(SCALES),
+    default="small",
+    help="Size of a suite's runs: as in the paper, or small for a CPU.",
+)
+@click.option(
+    "--rows",
+    metavar="LIST",
+    shell_complete=_complete_rows,
+    help="Rows of a suite by commas, such as box-identity [default: all].",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    help="Rows of a suite at once [default: one per GPU; without one 1, or for mixing one per "
+    "core].",
+)
 @click.pass_context
 def benchmark(
     ctx: click.Context,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from benchmark.custom_encoders import Checked, imported, is_custom, made, require_gradient
 from benchmark.spaces import OUTPUT_SPACES, find_extent
+from threedident.choices import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 ENCODERS = (*RESNETS, "conv", "mlp", "identity")
@@ -99,10 +100,8 @@ def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
         return lambda shape, codes: _resnet(name, shape, codes)
     known = {"conv": _conv, "mlp": _mlp, "identity": _identity}
     if name not in known:
-        raise ValueError(
-            f"encoder: expected one of {', '.join(ENCODERS)}, or an import path such as "
-            f"my_package.nets:MyNet, found {name!r}; take one of these"
-        )
+        advice = "take one of these, or an import path such as my_package.nets:MyNet"
+        raise ValueError(unknown("encoder", name, ENCODERS, advice))
     return known[name]
 
 

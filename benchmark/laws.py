@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from threedident.arrays import is_tensor, namespace
+from threedident.choices import unknown
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
 from threedident.steps import Space as StepSpace
@@ -41,10 +42,8 @@ def build_conditional(name: str, sigma: float, space: str) -> Conditional:
     """
     general = _GENERAL.fullmatch(name)
     if name not in CONDITIONALS and general is None:
-        raise ValueError(
-            f"conditional: expected one of {', '.join(CONDITIONALS)}, found {name!r}; after "
-            "gennorm stands its exponent"
-        )
+        advice = "after gennorm stands its exponent"
+        raise ValueError(unknown("conditional", name, CONDITIONALS, advice))
     if name == "vmf":
         if space != "sphere":
             fitting = ", ".join(law for law in CONDITIONALS if law != "vmf")
@@ -86,9 +85,7 @@ class Marginal:
 
     def __post_init__(self) -> None:
         if self.space not in MARGINALS:
-            raise ValueError(
-                f"space: expected one of {', '.join(MARGINALS)}, found {self.space!r}"
-            )
+            raise ValueError(unknown("space", self.space, MARGINALS))
         known = MARGINALS[self.space]
         if self.name not in known:
             raise ValueError(

@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmark.losses import DotSimilarity, LpSimilarity, Similarity, info_nce
 from threedident.cli import run
 from threedident.disk import spell_bytes
+from threedident.options import Choice
 
 SIMILARITIES: dict[str, Similarity] = {
     "dot": DotSimilarity(),
@@ -62,7 +63,7 @@ WAYS: dict[str, Way] = {"blocks": info_nce, "broadcasting": broadcast_info_nce}
 @click.command(context_settings={"show_default": True})
 @click.option("--batch", type=click.IntRange(2), default=6144, help="Positive pairs.")
 @click.option("--codes", type=click.IntRange(1), default=10, help="Coordinates of a code.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu")
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", help="What to compute on.")
 def loss_speed(batch: int, codes: int, device: str) -> None:
     """Measure time and memory of InfoNCE, forward and backward.
 

@@ -20,6 +20,7 @@ from benchmark.losses import (
 from benchmark.model import build_model
 from benchmark.ranks import Ranks
 from benchmark.sources import Batch, Source
+from threedident.choices import unknown
 
 SUPERVISED = "supervised"
 LOSSES = ("l1", "l2", "l3", "dot", "cosine", SUPERVISED)
@@ -52,10 +53,8 @@ def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
     if name == "cosine":
         return CosineSimilarity()
     if name != SUPERVISED:
-        raise ValueError(
-            f"--loss: expected one of {', '.join(LOSSES)}, or l with an exponent of at least 1 "
-            f"such as l1.5, found {name!r}; take one of these"
-        )
+        advice = "take one of these, or l with an exponent of at least 1, such as l1.5"
+        raise ValueError(unknown("--loss", name, LOSSES, advice))
     return None
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from threedident.choices import unknown
+
 
 class Unbounded(nn.Module):
     """All of R^n."""
@@ -90,9 +92,7 @@ def find_extent(name: str, extent: float | None) -> float | None:
         ValueError: there is no such space, or it has no extent and one was given.
     """
     if name not in OUTPUT_SPACES:
-        raise ValueError(
-            f"output space: expected one of {', '.join(OUTPUT_SPACES)}, found {name!r}"
-        )
+        raise ValueError(unknown("output space", name, OUTPUT_SPACES))
     own = OUTPUT_SPACES[name].extent
     if own is None and extent is not None:
         raise ValueError(

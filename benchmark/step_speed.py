@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from benchmark.encoders import build_encoder
 from benchmark.model import can_compile
 from threedident.cli import run
+from threedident.options import Choice
 from threedident.progress import progress
 
 _CODES = 10
@@ -33,7 +34,7 @@ Way = Callable[[Tensor], Tensor]
 @click.option("--resolution", type=click.IntRange(8), default=64, help="Edge in pixels.")
 @click.option("--images", type=click.IntRange(2), default=128, help="At once.")
 @click.option("--rounds", type=click.IntRange(1), default=7, help="Of which to take the median.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu")
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", help="What to compute on.")
 def step_speed(encoder: str, resolution: int, images: int, rounds: int, device: str) -> None:
     """Measure memory formats, precisions and the compiler on this device.
 

@@ -19,6 +19,7 @@ from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome, write_suite
 from benchmark.suite_runner import Planned, Runner
 from benchmark.tables import Row, Table
+from threedident.choices import unknown
 from threedident.locking import locked
 from threedident.machine import processors
 from threedident.progress import say
@@ -82,9 +83,7 @@ def run_suite(
 
 def _find_table(name: str) -> Table:
     if name not in TABLES:
-        raise ValueError(
-            f"--suite: expected one of {', '.join(TABLES)}, found {name!r}; name one of these"
-        )
+        raise ValueError(unknown("--suite", name, TABLES, "name one of these"))
     return TABLES[name]
 
 
@@ -94,10 +93,8 @@ def _find_rows(table: Table, names: str | None) -> Sequence[Row]:
         return table.rows
     for name in names.split(","):
         if name not in known:
-            raise ValueError(
-                f"--rows: expected rows of {table.name} ({', '.join(known)}), found {name!r}; "
-                "name some of these, or leave it out for all"
-            )
+            advice = f"name rows of {table.name}, or leave it out for all"
+            raise ValueError(unknown("--rows", name, known, advice))
     return [known[name] for name in dict.fromkeys(names.split(","))]
 
 

@@ -23,12 +23,14 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
+from threedident.choices import unknown
 from threedident.disk import spell_bytes
 from threedident.durations import spell_time
 from threedident.errors import Interrupted
 from threedident.latents import check_raw
 from threedident.machine import peak_bytes
 from threedident.manifest import Annotation, Rendering
+from threedident.options import Choice
 from threedident.origin import Origin, rows_digest
 from threedident.products import parse_conditional
 from threedident.spaces import SPACES, parse_fixed
@@ -48,13 +50,18 @@ from threedident.storage import ANNOTATIONS, MOST_ROWS, SplitFolder, load_npy
 @click.option(
     "--latents", type=click.Path(path_type=Path), help="Train rows to render (npy, raw latents)."
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/3dident"))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data/3dident"),
+    help="Folder of the data set.",
+)
 @click.option(
     "--seed", type=click.IntRange(0), default=None, help="Seed of all draws [default: 0]."
 )
 @click.option(
     "--space",
-    type=click.Choice(list(SPACES)),
+    type=Choice(list(SPACES)),
     default="box",
     help="Latent space; periodic has angles without ends.",
 )
@@ -121,7 +128,7 @@ def _annotations(text: str | None) -> tuple[Annotation, ...]:
     asked = [] if text is None else text.split(",")
     for name in asked:
         if name not in ANNOTATIONS:
-            raise ValueError(f"--annotate: expected {' or '.join(ANNOTATIONS)}, found {name!r}")
+            raise ValueError(unknown("--annotate", name, ANNOTATIONS))
     order: tuple[Annotation, ...] = ("mask", "depth")
     return tuple(name for name in order if name in asked)
 

@@ -146,7 +146,12 @@ def table(found: Iterable[Measurement]) -> Table:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/measure"))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data/measure"),
+    help="Folder of references and results.",
+)
 @click.option("--count", type=click.IntRange(1, 1000), default=6, help="Latents to render.")
 @click.option("--latents", type=click.Path(path_type=Path), help="Rows to render (npy, N x 10).")
 @click.option("--again/--no-again", default=False, help="Render paper with two seeds, too.")

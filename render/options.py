@@ -14,6 +14,7 @@ from render.on_slurm import Queue, Slurm
 from render.probe import devices
 from render.settings import DEVICES, QUALITIES
 from threedident.manifest import MOST_PIXELS
+from threedident.options import Choice
 from threedident.storage import SplitFolder
 
 _CLUSTER_THREADS = 2
@@ -28,24 +29,24 @@ RESOLUTION = click.option(
 )
 QUALITY = click.option(
     "--quality",
-    type=click.Choice(list(QUALITIES)),
+    type=Choice(list(QUALITIES)),
     default="standard",
     help="paper as published, standard to train on, draft for previews.",
 )
 HUE = click.option(
     "--hue",
-    type=click.Choice(["wrapped", "published"]),
+    type=Choice(["wrapped", "published"]),
     default="wrapped",
     help="How negative hue angles become colours; published is not injective.",
 )
 MATERIAL = click.option(
     "--material",
-    type=click.Choice(["rubber", "metal"]),
+    type=Choice(["rubber", "metal"]),
     default="rubber",
     help="What object and ground are made of.",
 )
 DEVICE = click.option(
-    "--device", type=click.Choice(DEVICES), default="auto", help="What Cycles computes on."
+    "--device", type=Choice(DEVICES), default="auto", help="What Cycles computes on."
 )
 WORKERS = click.option(
     "--workers",
@@ -98,7 +99,7 @@ class Machines:
 _EXECUTOR_OPTIONS = (
     click.option(
         "--executor",
-        type=click.Choice(["local", "ray", "slurm"]),
+        type=Choice(["local", "ray", "slurm"]),
         default="local",
         help="What runs the workers.",
     ),
@@ -127,7 +128,7 @@ _EXECUTOR_OPTIONS = (
     ),
     click.option(
         "--slurm-cluster",
-        type=click.Choice(["slurm", "local"]),
+        type=Choice(["slurm", "local"]),
         default=None,
         help="local tries the same on this machine, without SLURM.",
     ),

@@ -135,8 +135,8 @@ def _explain(error: Exception) -> str:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="render.worker", description=__doc__)
     parser.add_argument("split", type=Path, help="folder of the split, or the word devices")
-    parser.add_argument("--indices", type=parse_indices, default=())
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--indices", type=parse_indices, default=(), help="rows, as 0-63,70")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads; by default 1")
     parser.add_argument("--gpu", type=int, help="which of the GPUs, by number; by default all")
     parser.add_argument("--lease", type=Path, help="lease without which to end")
     parser.add_argument("--parent", type=int, help="process without which to end")

@@ -21,6 +21,7 @@ COMMANDS = (
     "download",
     "traverse",
     "benchmark",
+    "leaderboard",
 )
 
 
@@ -46,7 +47,7 @@ def test_version() -> None:
 
 def test_mistakes_take_one_line() -> None:
     assert "expected one of render, verify" in refused("paint")
-    assert "No such option" in refused("render", "--colour", "red")
+    assert "--colour: expected an option of threedident render" in refused("render", "--colour")
     assert "--frame" in refused("--frame")
     assert "Missing argument" in refused("verify")
 

@@ -261,7 +261,7 @@ def test_no_batch_of_an_epoch_holds_an_anchor_twice() -> None:
 
 
 def test_frames_are_anchors_once_an_epoch(tmp_path: Path) -> None:
-    masks = load_masks(make_pickle(tmp_path / "masks.pickle", [7, 4, 9]))
+    masks = load_masks(make_pickle(tmp_path, [7, 4, 9]))
     pairs = MaskPairs(masks, 5, seed=1)
     first, second = pairs.draw(np.arange(2 * len(pairs)))[0].reshape(2, -1)
     assert len(set(first.tolist())) == len(pairs)

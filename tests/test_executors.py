@@ -140,7 +140,7 @@ def test_a_slurm_queue_that_loses_jobs_renders_every_image(
         (("--slurm-partition", "main"), "--slurm-partition: expected --executor slurm"),
         (("--ray-address", "host:1"), "--ray-address: expected --executor ray"),
         (("--executor", "ray", "--workers", "2"), "--workers: expected --executor local"),
-        (("--executor", "dask"), "'local', 'ray', 'slurm'"),
+        (("--executor", "dask"), "--executor: expected one of local, ray, slurm, found 'dask'"),
         (("--executor", "slurm", "--slurm-array", "0"), "--slurm-array"),
     ],
 )

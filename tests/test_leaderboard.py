@@ -119,6 +119,8 @@ def test_runs_become_a_row_that_was_re_executed(
     done_at_once("leaderboard", "check", folder, "--board", board)
     shown = done_at_once(*verify(folder, board, season))
     assert "re-executed" in shown
+    assert "rank 1 in 3dident-draft-32px-60 / pairs" in shown
+    assert f"next: threedident leaderboard build --board {board}" in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "board", "out"]
     done_at_once("leaderboard", "build", "--board", board, "--out", tmp_path / "page.html")
     assert "Small net" in (tmp_path / "page.html").read_text()

@@ -47,6 +47,7 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     assert tops == {"threedident", "render", "benchmark"}
     for name in ("scene.json", "teapot.json", "SOURCES.md"):
         assert f"threedident/_assets/{name}" in names
+    assert {f"{top}/py.typed" for top in tops} <= set(names)
     assert "benchmark/report.html.j2" in names
     board = {name for name in names if name.startswith("benchmark/leaderboard/")}
     for kind in ("html.j2", "css", "js"):
@@ -77,9 +78,18 @@ except SystemExit as end:
     assert end.code == 0, end
 assert "zimmermann" in open("leaderboard.html").read()
 try:
-    main(["leaderboard", "season", "mine", "--seed", "a secret"])
+    main(["leaderboard", "entries"])
 except SystemExit as end:
-    assert end.code == 2, end
+    assert end.code == 0, end
+for writes in (
+    ["season", "mine", "--seed", "a secret"],
+    ["verify", "nowhere", "--seed", "a secret"],
+    ["check", "nowhere", "--add"],
+):
+    try:
+        main(["leaderboard", *writes])
+    except SystemExit as end:
+        assert end.code == 2, end
 image, latents = threedident.ThreeDIdent("data")[1]
 assert image.shape == (3, 16, 16) and latents.shape == (10,)
 """
@@ -91,4 +101,15 @@ assert image.shape == (3, 16, 16) and latents.shape == (10,)
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert "--board: expected a folder to write to" in result.stderr
+    assert result.stderr.count("--board: expected a folder to write to") == 3
+    (away / "benchmark.py").write_text("raise RuntimeError('of the working directory')")
+    (away / "render").mkdir()
+    for name in ("render", "benchmark", "leaderboard"):
+        shown = subprocess.run(
+            [sys.executable, "-m", "threedident", name, "--help"],
+            cwd=away,
+            env={**os.environ, "PYTHONPATH": str(site)},
+            capture_output=True,
+            text=True,
+        )
+        assert shown.returncode == 0, shown.stderr

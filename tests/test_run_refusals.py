@@ -196,7 +196,7 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--encoder", "no_such:Net"), "ModuleNotFoundError"),
         (("--encoder", "mlp", "--loss", "l0.5"), "exponent of at least 1"),
         (("--loss", "hinge"), "l1, l2, l3, dot, cosine, supervised"),
-        (("--output-space", "torus"), "'unbounded', 'sphere'"),
+        (("--output-space", "torus"), "expected one of unbounded, sphere"),
         (("--loss", "dot", "--output-space", "box"), "fits the loss dot (sphere, learned-sphere)"),
         (("--conditional", "cauchy"), "normal, laplace, gennorm3"),
         (("--conditional", "vmf", "--loss", "dot"), "normal, laplace, gennorm3, uniform"),

@@ -14,12 +14,13 @@ import torch
 from benchmark.cli import benchmark
 from benchmark.config import Config, ImageSettings, Law
 from benchmark.leaderboard.data_record import DataRecord
+from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.gather import gather
 from benchmark.leaderboard.reproduce import reproduce_command
 from benchmark.options import Options, complete, open_source, resolve
-from tests.conftest import contents, make_images, refused_at_once
+from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.runs import run
-from tests.submissions import DATA
+from tests.submissions import DATA, make_submission
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,50 @@ def test_a_checkpoint_of_something_else(runs: Path, rendered: Path, tmp_path: Pa
         *("--out", tmp_path / "out"),
     )
     assert "expected the last checkpoint of a finished run" in line
+
+
+def advice(*arguments: object) -> dict[str, str]:
+    """What a command of the leaderboard prints, by the words before the colon."""
+    lines = done_at_once("leaderboard", *arguments).splitlines()
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+
+def test_a_submission_of_one_seed_says_what_to_train_and_what_comes_next(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands that it prints lead to a submission that can be ranked."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs / "zero", "zero")
+    named = ("--method", "My net", "--code", "https://example.org/net")
+    found = advice("submit", "zero", *named)
+    folder = Path(found["submission"])
+    assert found["not ranked"].endswith("missing here: 1, 2")
+    assert "--licence" in found["licence"]
+    assert "code" not in found
+    assert found["next"] == f"threedident leaderboard check {folder}"
+    shutil.move(folder, "earlier")
+    train = shlex.split(found["train them"])
+    assert train[:2] == ["threedident", "benchmark"]
+    assert {"--seeds=1,2", "--out=zero-seeds-1-2"} <= set(train)
+    done_at_once(*train[1:], "--device", "cpu", "--workers", 0)
+    again = shlex.split(found[f"then, with {folder} moved away"])
+    assert again[:3] == ["threedident", "leaderboard", "submit"]
+    whole = advice(*again[2:], "--licence", "MIT")
+    assert set(whole) == {"submission", "next"}
+    seeds = SubmissionFolder(folder).submission.seeds
+    assert [record.seed for record in seeds] == [0, 1, 2]
+    assert SubmissionFolder(folder).submission.code == "https://example.org/net"
+
+
+def test_checks_say_what_keeps_a_row_from_being_ranked(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path, seeds=(0, 1))
+    board = tmp_path / "board"
+    found = advice("check", folder, "--board", board)
+    assert found["not ranked"].endswith("missing here: 2")
+    assert {"licence", "code"} <= set(found)
+    assert found["next"].startswith(f"threedident leaderboard verify {folder} --seed SECRET")
+    shown = done_at_once("leaderboard", "check", folder, "--add", "--board", board)
+    assert "not ranked: recomputed, not run on fresh images" in shown
 
 
 BASE: dict[str, Any] = {

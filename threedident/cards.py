@@ -27,6 +27,9 @@ class Card(ABC):
         lines = (f"    {name}: {value}" for name, value in self.card().items())
         return "\n".join([self.card_title(), *lines])
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def _repr_html_(self) -> str:
         """The same as a table, for a notebook."""
         rows = "".join(

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import click
 
 from threedident.errors import Interrupted, explain
+from threedident.options import Group, no_such_option
+from threedident.rooms import claim
 
 USER_ERROR = 2
 
@@ -36,7 +38,7 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """A group that imports a command's module only to run it or to show its own help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -46,18 +48,13 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, attribute = _COMMANDS[cmd_name].place.split(":")
+        try:
+            claim()
+        except ImportError as error:
+            raise click.ClickException(str(error)) from None
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS:
-            raise click.UsageError(
-                f"command: expected one of {', '.join(_COMMANDS)}, found {args[0]!r}"
-            )
-        return super().resolve_command(ctx, args)
 
     def format_commands(
         self,
@@ -92,6 +89,8 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         status = USER_ERROR
+    except click.NoSuchOption as error:
+        status = _fail(no_such_option(error))
     except click.ClickException as error:
         status = _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):

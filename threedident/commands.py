@@ -18,6 +18,7 @@ from threedident.manifest import (
     require_alike,
     require_manifest,
 )
+from threedident.options import Choice
 from threedident.pack import pack_states
 from threedident.progress import progress
 from threedident.storage import SplitFolder
@@ -99,7 +100,9 @@ def info(data: Path) -> None:
     default=None,
     help="The PNG to write [default: DATA/preview.png].",
 )
-@click.option("--split", type=click.Choice(list(SPLITS)), default="train")
+@click.option(
+    "--split", type=Choice(list(SPLITS)), default="train", help="Split to draw samples of."
+)
 @click.option("--count", type=click.IntRange(1, 400), default=24, help="Samples to draw.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Picks the samples.")
 def preview(data: Path, out: Path | None, split: str, count: int, seed: int) -> None:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from threedident.choices import unknown
 from threedident.index_cache import Built, Setting, Source, load, store
 from threedident.neighbors import Points, Rows
 from threedident.progress import say
@@ -66,7 +67,7 @@ def kinds_to_try(kind: str, device: str, gpus: int, shape: tuple[int, ...]) -> t
     """
     for name, value, known in (("kind", kind, KINDS), ("device", device, DEVICES)):
         if value not in known:
-            raise ValueError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
+            raise ValueError(unknown(name, value, known))
     if device == "cuda" and not gpus:
         raise ValueError("device: expected cpu here, found cuda, but faiss sees no GPU; take cpu")
     if device == "cuda" and kind == "hnsw":

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from threedident.arrays import as_float64
+from threedident.choices import unknown
 from threedident.counter import uniforms
 from threedident.spaces import find_space
 
@@ -92,5 +93,5 @@ def check_raw(raw: NDArray[np.generic], name: str, space: str = "box") -> NDArra
 
 def _stream(use: int, split: str) -> tuple[int, int]:
     if split not in SPLITS:
-        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
+        raise ValueError(unknown("split", split, SPLITS))
     return use, SPLITS.index(split)

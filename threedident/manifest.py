@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from threedident.cards import Card
 from threedident.channels import Channels, Moments
 from threedident.factors import FACTORS
+from threedident.nearby import nearest_data
 from threedident.origin import Origin
 from threedident.spaces import SPACES
 from threedident.storage import MOST_ROWS, SplitFolder
@@ -194,7 +195,10 @@ def missing_manifest(folder: SplitFolder) -> str:
     if (folder.root / folder.manifest.name).is_file():
         return f"{expected} that of one split in {folder.root}; give {folder.root.parent}"
     if not folder.root.is_dir():
-        return f"{expected} no folder {folder.root}; render one with threedident render --out"
+        near = nearest_data(folder.root)
+        advice = "render one with threedident render --out"
+        advice = advice if near is None else f"did you mean {near}?"
+        return f"{expected} no folder {folder.root}; {advice}"
     if folder.scratch.is_dir():
         return f"{expected} a run that was interrupted; give the same render command again"
     if folder.sums.exists():

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from threedident.arrays import is_tensor
 from threedident.cards import in_line
+from threedident.choices import nearest
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
 from threedident.spaces import find_space
@@ -142,7 +143,9 @@ def _parse_law(text: str) -> tuple[_Kind, tuple[float, ...]]:
     name, _, numbers = text.partition(":")
     exponent = name.removeprefix(_GENERAL)
     if exponent == name and name not in _LAWS:
-        raise ValueError("name one of these, such as normal:0.1")
+        near = nearest(name, (*_LAWS, f"{_GENERAL}3"))
+        advice = "name one of these, such as normal:0.1"
+        raise ValueError(advice if near is None else f"did you mean {near!r}?")
     scales = tuple(_number(number, "scale S") for number in numbers.split(","))
     if exponent == name:
         return _LAWS[name], scales

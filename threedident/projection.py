@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from threedident.choices import unknown
 from threedident.factors import NAMES
 from threedident.spaces import SPACES, Space
 
@@ -87,9 +88,9 @@ def _space_of(columns: int) -> Space:
 
 
 def _check_names(factors: tuple[str, ...]) -> None:
-    unknown = [name for name in factors if name not in NAMES]
-    if unknown:
-        raise ValueError(f"factors: expected some of {', '.join(NAMES)}, found {unknown[0]!r}")
+    for name in factors:
+        if name not in NAMES:
+            raise ValueError(unknown("factors", name, NAMES))
     if not factors or len(set(factors)) < len(factors):
         raise ValueError(
             f"factors: expected different names, found {', '.join(factors) or 'none'}; give each "

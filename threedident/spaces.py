@@ -24,6 +24,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from threedident.choices import unknown
 from threedident.factors import FACTORS, NAMES
 from threedident.sphere import sphere_angles, sphere_points, tail_norms
 
@@ -118,7 +119,7 @@ class Space(ABC):
         """
         for factor, value in fixed.items():
             if factor not in NAMES:
-                raise ValueError(f"{name}: expected one of {', '.join(NAMES)}, found {factor!r}")
+                raise ValueError(unknown(name, factor, NAMES))
             if not -1.0 <= value <= 1.0:
                 raise ValueError(
                     f"{name}: expected {factor} in [-1, 1], found {value}; give a raw value"
@@ -176,7 +177,7 @@ SPACES: dict[str, Space] = {space.name: space for space in (Box(), Periodic())}
 def find_space(name: str) -> Space:
     """The latent space of that name, or ValueError."""
     if name not in SPACES:
-        raise ValueError(f"space: expected one of {', '.join(SPACES)}, found {name!r}")
+        raise ValueError(unknown("space", name, SPACES))
     return SPACES[name]
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from threedident.arrays import as_float64, as_float64_like, namespace
+from threedident.choices import unknown
 from threedident.density import Conditional
 from threedident.directional import Fall, check_sphere, norms, turn, unit_rows
 from threedident.scales import as_scale
@@ -55,10 +56,7 @@ class Steps(Conditional):
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", as_scale(self.scale))
         if self.space not in get_args(Space):
-            raise ValueError(
-                f"space: expected one of {', '.join(get_args(Space))}, found {self.space!r}; name "
-                "one of these"
-            )
+            raise ValueError(unknown("space", self.space, get_args(Space), "name one of these"))
         if self.space == "sphere":
             _check_angle(self.scale)
         elif self.space != "box" and np.max(self.scale) > _MOST_SCALE:

@@ -25,13 +25,18 @@ SECRET = click.option(
     envvar="THREEDIDENT_SEASON",
     show_envvar=True,
     metavar="SECRET",
-    help="Of the season.",
+    help="Secret of the season.",
 )
 
 
 @click.command()
 @BOARD
-@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboard.html"))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard.html"),
+    help="The page to write.",
+)
 def build(board: Path | None, out: Path) -> None:
     """Write the leaderboard as one page that needs no network.
 
@@ -83,10 +88,10 @@ def season(name: str, secret: str, n: int, reveal: bool, board: Path | None) -> 
         threedident leaderboard season 2027-spring --seed "$(cat 2027-spring.secret)" --reveal
     """
     _require_package()
+    home = board_folder(board, writes=True)
     from benchmark.leaderboard.board import read_board, season_signatures
     from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
 
-    home = board_folder(board, writes=True)
     path = home / "seasons.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if reveal:
@@ -112,8 +117,8 @@ def board_folder(board: Path | None, writes: bool = False) -> Path:
         return board
     if writes and not (OWN.parents[2] / "pyproject.toml").is_file():
         raise ValueError(
-            "--board: expected a folder to write to, since this is no checkout of the project, "
-            "found none; give one"
+            "--board: expected a folder to write to, found none given, and the board of an "
+            "installed package stays as it is; give --board FOLDER"
         )
     return OWN
 

@@ -21,6 +21,7 @@ from benchmark.leaderboard.board_cli import (
     season,
 )
 from benchmark.leaderboard.sandbox import Limits, require_packages
+from threedident.options import Group
 from threedident.progress import progress
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _limits(seconds: int, gibibytes: int) -> Limits:
     return Limits(seconds, gibibytes * 2**30)
 
 
-@click.group(context_settings={"show_default": True})
+@click.group(cls=Group, context_settings={"show_default": True})
 def leaderboard() -> None:
     """Keep a leaderboard whose encoders are scored again on images nobody has seen.
 
@@ -62,17 +63,24 @@ for _command in (build, entries, season):
 
 @leaderboard.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--method", required=True, help="Its name on the page.")
+@click.option("--method", required=True, help="Name of the method on the page.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Data set [default: where it was trained on]."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data set of the runs [default: where it lay when they began].",
 )
-@click.option("--paper", metavar="URL", help="Where it is described.")
-@click.option("--code", metavar="URL", help="Where it can be had.")
-@click.option("--licence", metavar="SPDX", help="Of encoder and representations, such as MIT.")
-@click.option("--submitter", metavar="NAME", help="Who answers for it.")
+@click.option("--paper", metavar="URL", help="Page or paper that describes the method.")
+@click.option("--code", metavar="URL", help="Page from which others get the code.")
+@click.option("--licence", metavar="SPDX", help="Licence of encoder and codes, such as MIT.")
+@click.option("--submitter", metavar="NAME", help="Person or group who submits it.")
 @click.option("--external-data", is_flag=True, help="Training saw other images, too.")
-@click.option("--pretrained", is_flag=True, help="It began with weights from elsewhere.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("submissions"))
+@click.option("--pretrained", is_flag=True, help="Training began with weights from elsewhere.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("submissions"),
+    help="Folder in which that of the submission is made.",
+)
 @_TIME
 @_MEMORY
 def submit(
@@ -85,11 +93,15 @@ def submit(
 ) -> None:
     """Make the folder of a submission from finished runs of the seeds 0, 1 and 2.
 
+    Rows that lack one of these seeds are shown and not ranked.
+
     \b
     Examples:
         threedident leaderboard submit runs/mine --method "My method" --licence MIT
         threedident leaderboard submit runs/a runs/b --method "My method"
     """
+    from benchmark.leaderboard.advice import after_submit
+    from benchmark.leaderboard.folder import SubmissionFolder
     from benchmark.leaderboard.gather import gather, trained_on
     from benchmark.leaderboard.submission import read_facts
     from benchmark.leaderboard.submit import submit as write
@@ -100,6 +112,8 @@ def submit(
     place = data or trained_on(trained)
     folder = write(trained, place, out, known, _limits(time_limit, memory_limit))
     click.echo(f"submission: {folder}")
+    submission = SubmissionFolder(folder).submission
+    click.echo("\n".join(after_submit(folder, submission, trained, place)))
 
 
 @leaderboard.command()
@@ -116,13 +130,16 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
         threedident leaderboard check submissions/2027-01-31_my-method
     """
     require_packages(*_PACKAGES)
+    home = board_folder(board, writes=add)
+    from benchmark.leaderboard.advice import after_check, place_of
     from benchmark.leaderboard.board import read_board
 
-    home = board_folder(board, writes=add)
     checked = _checked(folder, home, _limits(time_limit, memory_limit))
     _show(checked)
     if add:
         click.echo(f"entry: {read_board(home, new=True).put(checked.entry())}, recomputed")
+        click.echo(place_of(read_board(home), checked.folder.submission.id))
+    click.echo("\n".join(after_check(folder, checked.folder.submission)))
 
 
 @leaderboard.command()
@@ -161,12 +178,13 @@ def verify(
         threedident leaderboard verify submissions/2027-01-31_my-method --seed SECRET --n 512
     """
     require_packages(*_PACKAGES)
+    home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
+    from benchmark.leaderboard.advice import after_verify
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.fresh import fresh_images
     from benchmark.leaderboard.seasons import TRIAL, Secret, find_season
     from benchmark.leaderboard.verify import verify as examine
 
-    home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     key = Secret(secret)
     there = read_board(home, new=True)
     published = find_season(there.seasons, key.commitment)
@@ -193,6 +211,7 @@ def verify(
             f"{gap.standard_error:.4f}{flag}"
         )
     click.echo(f"entry: {read_board(home, new=True).put(row)}, {row.level}")
+    click.echo("\n".join(after_verify(read_board(home), row.id)))
 
 
 def _rows(season: Season | None, n: int | None) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.config import Config, ImageSettings
@@ -23,6 +25,22 @@ def reproduce_command(config: Config, data: DataRecord) -> str:
     """
     train = shlex.join(["threedident", "benchmark", *_options(config, data).arguments()])
     return f"{render_command(data, _positives(config))} && {train}"
+
+
+def training_command(
+    config: Config, data: DataRecord, place: Path, seeds: Sequence[int], out: Path
+) -> str:
+    """What trains other seeds of a configuration.
+
+    Arguments:
+        config: of the runs that there are.
+        data: what they were trained on.
+        place: where that lies.
+        seeds: to train.
+        out: folder of the new run.
+    """
+    options = replace(_options(config, data), data=place, seeds=tuple(seeds), out=out)
+    return shlex.join(["threedident", "benchmark", *options.arguments()])
 
 
 def render_command(data: DataRecord, positives: str | None = None) -> str:

@@ -24,6 +24,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from benchmark.leaderboard.record import Digest, Record
 from benchmark.leaderboard.texts import Text, explained
+from threedident.choices import nearest
 from threedident.storage import sha256, write_bytes
 
 TRIAL = "trial"  # what a season is called whose commitment was not published
@@ -200,7 +201,9 @@ def reveal_season(path: Path, name: str, text: str, signatures: Mapping[str, str
                 raise ValueError(f"--seed: expected the secret of season {name}, found another")
             _write(path, (*seasons[:i], revealed, *seasons[i + 1 :]))
             return revealed
-    raise ValueError(f"season: expected one of {path}, found {name!r}; open it first")
+    near = nearest(name, (season.name for season in seasons))
+    advice = "open it first" if near is None else f"did you mean {near!r}?"
+    raise ValueError(f"season: expected one of {path}, found {name!r}; {advice}")
 
 
 def _is_kept(season: Season) -> bool:

@@ -9,6 +9,7 @@ import click
 from threedident.errors import Interrupted
 from threedident.exchange import published
 from threedident.latents import SPLITS
+from threedident.options import Choice
 from threedident.storage import MOST_ROWS
 
 _FOLDER = click.Path(path_type=Path)
@@ -19,7 +20,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("out", type=_FOLDER)
 @click.option(
     "--layout",
-    type=click.Choice(["published", "webdataset"]),
+    type=Choice(["published", "webdataset"]),
     required=True,
     help="published: files as in the published archive. webdataset: tar files to stream.",
 )
@@ -65,7 +66,7 @@ def _export(data: Path, out: Path, layout: str, shard_size: int | None) -> list[
 @click.option(
     "--split",
     "splits",
-    type=click.Choice(list(SPLITS)),
+    type=Choice(list(SPLITS)),
     multiple=True,
     default=SPLITS,
     help="What to fetch; may be given again.",

@@ -1,0 +1,108 @@
+"""What keeps a submission from being ranked, and which command comes next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.leaderboard.board import OWN, Board
+from benchmark.leaderboard.gather import Trained
+from benchmark.leaderboard.reproduce import training_command
+from benchmark.leaderboard.standings import standings
+from benchmark.leaderboard.submission import SEEDS, Facts, Submission
+
+
+def after_submit(
+    folder: Path, submission: Submission, trained: Sequence[Trained], data: Path
+) -> list[str]:
+    """Lines for the submitter.
+
+    Arguments:
+        folder: of the submission.
+        submission: what it holds.
+        trained: the seeds that it was made of.
+        data: the data set that they were trained on.
+    """
+    lines = _remarks(submission)
+    missing = _missing(submission)
+    if missing:
+        runs = list(dict.fromkeys(each.folder.path for each in trained))
+        rest = runs[0].with_name(f"{runs[0].name}-seeds-{'-'.join(map(str, missing))}")
+        command = training_command(trained[0].config, submission.data, data, missing, rest)
+        lines.append(f"train them: {command}")
+        again = _submit_command([*runs, rest], submission, data, folder.parent)
+        lines.append(f"then, with {folder} moved away: {again}")
+    return [*lines, f"next: {_command('check', folder)}"]
+
+
+def after_check(folder: Path, submission: Submission) -> list[str]:
+    """Lines for whoever has recomputed the scores of a submission."""
+    verify = f"{_command('verify', folder)} --seed SECRET"
+    return [
+        *_remarks(submission),
+        f"next: {verify}, as maintainers run it with the secret of a season; without it the row "
+        "is shown and not ranked",
+    ]
+
+
+def after_verify(board: Board, name: str) -> list[str]:
+    """Lines for whoever has put a row on a board."""
+    build = "threedident leaderboard build"
+    if board.path != OWN:
+        build = shlex.join([*build.split(), "--board", str(board.path)])
+    return [place_of(board, name), f"next: {build}"]
+
+
+def place_of(board: Board, name: str) -> str:
+    """One line on where a row of the board stands in its track."""
+    for track, members in standings(board).items():
+        for standing in members:
+            if standing.row.id == name:
+                rank = standing.rank
+                return f"not ranked: {standing.why}" if rank is None else f"rank {rank} in {track}"
+    raise ValueError(f"{name}: expected a row of {board.path}, found none; check the id")
+
+
+def _remarks(submission: Submission) -> list[str]:
+    lines, missing = [], _missing(submission)
+    if missing:
+        lines.append(
+            f"not ranked: the board ranks rows of the seeds {_spell(SEEDS)}; missing here: "
+            f"{_spell(missing)}"
+        )
+    if submission.licence is None:
+        lines.append(
+            "licence: none given, and the page says so; ranking does not need one, others need it "
+            "to use the encoder; give --licence with an SPDX identifier such as MIT"
+        )
+    if submission.code is None:
+        lines.append(
+            "code: no address given; ranking does not need one, the level retrained needs code "
+            "that others can run; give --code URL"
+        )
+    return lines
+
+
+def _missing(submission: Submission) -> tuple[int, ...]:
+    there = {record.seed for record in submission.seeds}
+    return tuple(seed for seed in SEEDS if seed not in there)
+
+
+def _submit_command(runs: Sequence[Path], submission: Submission, data: Path, out: Path) -> str:
+    words = ["threedident", "leaderboard", "submit", *map(str, runs), "--data", str(data)]
+    for name in Facts.model_fields:
+        value = getattr(submission, name)
+        if name == "date" or value in (None, False):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        words += [option] if value is True else [option, str(value)]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def _command(name: str, folder: Path) -> str:
+    return shlex.join(["threedident", "leaderboard", name, str(folder)])
+
+
+def _spell(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

@@ -1,0 +1,72 @@
+"""What commands take: names from lists, their completion in shells, options under headings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from threedident.choices import nearest, unknown
+
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
+    """A name from a closed list; another is refused with the nearest one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name, checked."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            option = "value" if param is None else param.opts[0]
+            raise click.UsageError(unknown(option, value, self.choices), ctx) from None
+
+
+def completed(names: Iterable[str]) -> Completion:
+    """Complete an option from names, where the option itself takes other values, too."""
+    known = tuple(names)
+    return lambda ctx, param, begun: [name for name in known if name.startswith(begun)]  # noqa: ARG005
+
+
+class Group(click.Group):
+    """A command with commands of its own; an unknown one is refused with the nearest one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names, and the arguments that are left."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not ctx.resilient_parsing:
+            raise click.UsageError(unknown("command", args[0], known), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class HeadedCommand(click.Command):
+    """A command whose help shows its options under headings.
+
+    Arguments:
+        headings: names of the options under each; the rest follow under ``Other``.
+    """
+
+    def __init__(self, *args: Any, headings: Mapping[str, Sequence[str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.headings = headings
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write every option under its heading."""
+        records = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        headed = {name for names in self.headings.values() for name in names}
+        other = [name for name in records if name not in headed]
+        for heading, names in {**self.headings, "Other": other}.items():
+            with formatter.section(heading):
+                formatter.write_dl([record for name in names if (record := records[name])])
+
+
+def no_such_option(error: click.NoSuchOption) -> str:
+    """One line on an option that a command does not have."""
+    command = "the command" if error.ctx is None else error.ctx.command_path
+    near = nearest(error.option_name, error.possibilities or ())
+    advice = f"{command} --help lists them" if near is None else f"did you mean {near!r}?"
+    return f"{error.option_name}: expected an option of {command}, found another; {advice}"
