@@ -50,7 +50,7 @@ class MaskSource(Source):
         factors = self.train.latents
         spread = factors.std(axis=0)
         self._targets = (factors - factors.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        self._path = path
+        self.root = path
         MaskPairs(self.train, max_distance)
 
     @property
@@ -72,7 +72,7 @@ class MaskSource(Source):
         """See :class:`Source`."""
         tracks = len(self.train.starts) - 1, len(self.test.starts) - 1
         return (
-            f"{self._path}: {len(self.train)} train and {len(self.test)} test masks, of "
+            f"{self.root}: {len(self.train)} train and {len(self.test)} test masks, of "
             f"{tracks[0]} and {tracks[1]} tracks"
         )
 

@@ -5,7 +5,7 @@ OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), b
 OUT/checkpoints/seed-K.pt    the last checkpoint
 OUT/representations/seed-K.npy  codes of the test split, N x n
 OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
-OUT/work.jsonl               how long each seed was trained, and on what
+OUT/work.jsonl               how long each seed was trained, on what, and where the data lay
 OUT/scores.json              scores of each seed, untrained and trained, mean and SD
 OUT/figures/*.png, OUT/report.html
 OUT/tensorboard/seed-K/      where asked for
@@ -24,7 +24,13 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.config import Config, differences
+from benchmark.json_lines import read_lines
 from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The runs right below a folder, such as the rows of a suite, by name."""
+    return sorted(config.parent for config in path.glob("*/config.json"))
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,14 @@ class RunFolder:
     def representations(self, seed: int) -> Path:
         """Codes of the test split."""
         return self.path / "representations" / f"seed-{seed}.npy"
+
+    def holds(self, config: Config) -> bool:
+        """Whether there is a run of just this configuration.
+
+        Raises:
+            ValueError: there is one whose configuration is damaged.
+        """
+        return self.config.is_file() and not differences(self.read_config(), config)
 
     def check(self, config: Config, resume: bool) -> None:
         """Check that ``config`` can be run here; nothing is changed.
@@ -159,16 +173,7 @@ class RunFolder:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The lines of ``metrics.jsonl``; lines that are damaged or cut short are passed over."""
-        if not self.metrics.is_file():
-            return
-        with self.metrics.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(record, dict) and {"seed", "step"} <= record.keys():
-                    yield record
+        return read_lines(self.metrics, {"seed", "step"})
 
     def scored(self, seed: int | None = None) -> list[dict[str, Any]]:
         """The scores among :meth:`records`, in order, of one seed or of all."""
