@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from benchmark.tables import Row
 from threedident.errors import Interrupted
 from threedident.machine import die_with, processors
 from threedident.progress import progress
+from threedident.rooms import module_command
 
 _POLL_S = 0.2
 
@@ -106,7 +106,7 @@ class Runner:
                 environment["CUDA_VISIBLE_DEVICES"] = _visible(slot)
         log = _log(plan)
         log.parent.mkdir(parents=True, exist_ok=True)
-        line = [sys.executable, "-m", "threedident", "benchmark", *plan.options.arguments()]
+        line = [*module_command("threedident"), "benchmark", *plan.options.arguments()]
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [*line, "--device", self._device, "--resume"],

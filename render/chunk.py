@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from render.leases import EXPIRY_S, acquire
 from threedident.errors import explain
+from threedident.rooms import call, module_command
 from threedident.storage import SplitFolder
 
 _LAST_LINES, _LINE = 2, 100
@@ -35,6 +35,9 @@ class Chunk:
     split: Path
     indices: tuple[int, ...]
     threads: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return call, ("render.chunk:Chunk", self.split, self.indices, self.threads)
 
     @property
     def name(self) -> str:
@@ -156,8 +159,8 @@ def run(chunk: Chunk) -> Report:
 
 
 def worker_command() -> list[str]:
-    """The worker's command line, which no module of the current folder can shadow."""
-    return [sys.executable, "-P", "-m", "render.worker", "--parent", str(os.getpid())]
+    """The start of the worker's command line."""
+    return [*module_command("render.worker"), "--parent", str(os.getpid())]
 
 
 def _report(status: int, out: bytes, errors: bytes) -> Report:

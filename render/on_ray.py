@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from render.chunk import Chunk, Report, run
+from render.chunk import Chunk, Report
 from render.executors import Crew, Executor, require_package
+from threedident.rooms import call
 
 _PATIENCE_S = 10.0
 
@@ -52,7 +53,7 @@ class Ray(Executor):
         found = int(resources.get("GPU" if crew.gpus else "CPU", 1))
         self.workers = max(1, found if crew.gpus else found // crew.threads)
         share = {"num_cpus": min(crew.threads, found), "num_gpus": 1 if crew.gpus else 0}
-        self._run = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **share)(run)
+        self._run = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **share)(call)
         self._references: list[Any] = []
         self._ended: set[Any] = set()
         self._asked = 0.0
@@ -65,7 +66,7 @@ class Ray(Executor):
 
     def submit(self, chunks: Sequence[Chunk]) -> list[_RayJob]:
         """Make a task of each chunk."""
-        references = [self._run.remote(chunk) for chunk in chunks]
+        references = [self._run.remote("render.chunk:run", chunk) for chunk in chunks]
         self._references += references
         return [_RayJob(self, self._ray, reference) for reference in references]
 

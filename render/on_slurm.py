@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from render.chunk import Chunk, Report, run
 from render.executors import Crew, Executor, require_package
+from threedident.rooms import call
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 
@@ -42,6 +43,9 @@ class Queue:
 
 class Call:
     """A chunk as submitit runs it; one that is preempted begins again where it stopped."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return call, ("render.on_slurm:Call",)
 
     def __call__(self, chunk: Chunk) -> Report:
         """Render the chunk."""

@@ -47,6 +47,7 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     assert tops == {"threedident", "render", "benchmark"}
     for name in ("scene.json", "teapot.json", "SOURCES.md"):
         assert f"threedident/_assets/{name}" in names
+    assert {f"{top}/py.typed" for top in tops} <= set(names)
     assert "benchmark/report.html.j2" in names
     board = {name for name in names if name.startswith("benchmark/leaderboard/")}
     for kind in ("html.j2", "css", "js"):

@@ -8,8 +8,10 @@ References:
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+from threedident.rooms import watch as _watch
+
+TYPE_CHECKING = False  # as in threedident.rooms
 if TYPE_CHECKING:
     from threedident.augmented_pairs import AugmentedPairs
     from threedident.conditionals import (
@@ -54,6 +56,8 @@ _HOMES = {
     "Uniform": "conditionals",
     "VonMisesFisher": "conditionals",
 }
+
+_watch()
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,9 @@
 """``python -m threedident``."""
 
-from threedident.cli import main
+from threedident.rooms import stand_back
+
+stand_back()
+
+from threedident.cli import main  # noqa: E402, imports what the working directory could shadow
 
 main()

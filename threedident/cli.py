@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 
 from threedident.errors import Interrupted, explain
+from threedident.rooms import claim
 
 USER_ERROR = 2
 
@@ -46,6 +47,10 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, attribute = _COMMANDS[cmd_name].place.split(":")
+        try:
+            claim()
+        except ImportError as error:
+            raise click.ClickException(str(error)) from None
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command

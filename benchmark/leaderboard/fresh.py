@@ -7,7 +7,6 @@ encoder must give the codes that were submitted.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.data_record import DataRecord
-from benchmark.leaderboard.sandbox import module_command, module_path
 from benchmark.leaderboard.seasons import Secret
 from threedident.dataset import ThreeDIdent
 from threedident.latents import sample_raw
+from threedident.rooms import module_command
 from threedident.storage import npy_bytes, write_bytes
 
 _PUBLIC_ROWS = 64
@@ -153,7 +152,6 @@ def _render(*arguments: object) -> None:
         stderr=subprocess.PIPE,
         text=True,
         cwd="/",
-        env={**os.environ, **module_path()},
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

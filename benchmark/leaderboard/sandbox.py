@@ -6,17 +6,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.texts import printable
 from threedident.disk import spell_bytes
+from threedident.rooms import module_command
 
 _STARTUP_SECONDS = 60
 ROUNDING = 1e-6
@@ -143,19 +142,6 @@ def require_packages(*names: str) -> None:
             )
 
 
-def module_command(name: str) -> list[str]:
-    """The start of a command that runs a module of ours, and none that lies in the working folder.
-
-    Whoever unpacks a submission and stands in its folder must not run what lies there.
-    """
-    return [sys.executable, "-P", "-m", name]
-
-
-def module_path() -> dict[str, str]:
-    """What :func:`module_command` needs in its environment to find this package in a checkout."""
-    return {"PYTHONPATH": str(Path(__file__).parents[2])}
-
-
 def _answer(content: bytes, name: str, limits: Limits) -> bytes:
     command = [*module_command("benchmark.leaderboard.executor"), str(os.getpid())]
     child = subprocess.Popen(
@@ -165,7 +151,7 @@ def _answer(content: bytes, name: str, limits: Limits) -> bytes:
         stderr=subprocess.PIPE,
         start_new_session=True,
         cwd="/",
-        env={**module_path(), "OPENBLAS_NUM_THREADS": "1"},
+        env={"OPENBLAS_NUM_THREADS": "1"},
     )
     try:
         found, said = child.communicate(content, timeout=_STARTUP_SECONDS + limits.seconds)
