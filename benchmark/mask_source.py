@@ -22,7 +22,7 @@ from threedident.counter import uniforms
 from threedident.loading import slices
 
 _ROW_STREAM = 10
-_CODES = 10
+CODES = 10
 _EVALUATED = 1024
 
 
@@ -61,7 +61,7 @@ class MaskSource(Source):
     @property
     def codes(self) -> int:
         """See :class:`Source`."""
-        return _CODES if self.settings.paired else len(LABELS)
+        return CODES if self.settings.paired else len(LABELS)
 
     @property
     def size(self) -> int:
@@ -78,7 +78,7 @@ class MaskSource(Source):
 
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""
-        return _Unit()
+        return Unit()
 
     def batches(
         self, seed: int, steps: range, batch_size: int, machine: Machine
@@ -113,7 +113,9 @@ def _paired(pairs: MaskPairs, items: NDArray[np.int64]) -> Batch:
     return Batch(pair.image, pair.positive_image, pair.latents)
 
 
-class _Unit(nn.Module):
+class Unit(nn.Module):
+    """Masks of 0 and 255 as 0 and 1."""
+
     def forward(self, images: Tensor) -> Tensor:
-        """Masks of 0 and 255 as 0 and 1."""
+        """The same masks, float32."""
         return images.float() / 255.0

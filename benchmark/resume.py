@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
 from benchmark.objective import SUPERVISED
 from benchmark.options import Options
-from benchmark.run import RunFolder, runs_in
+from benchmark.run import RunFolder, runs_in, what_is
 from benchmark.work_log import last_data
 
 _FREE = ("data", "out")
@@ -106,15 +106,13 @@ def _require_new(path: Path, required: bool) -> None:
     Raises:
         ValueError: ``path`` is the folder of a suite, or a run is required there.
     """
-    rows = runs_in(path)
-    if rows:
-        raise ValueError(
-            f"{path}: expected the folder of a run, found one of {len(rows)} runs; add --suite "
-            f"with its name to go on with a suite, or give one run, such as {rows[0]}"
+    several = runs_in(path)
+    if several or required:
+        advice = (
+            "give one of them, or add --suite with its name to go on with a suite"
+            if several
+            else f"check the name, or give --out {path} and all options to start one"
         )
-    if required:
-        what = "other files" if path.is_dir() else "a file" if path.exists() else "nothing"
         raise ValueError(
-            f"{path}: expected the folder of a run to go on with, found {what}; check the name, "
-            f"or give --out {path} and all options to start one"
+            f"{path}: expected the folder of a run to go on with, found {what_is(path)}; {advice}"
         )

@@ -33,6 +33,20 @@ def runs_in(path: Path) -> list[Path]:
     return sorted(config.parent for config in path.glob("*/config.json"))
 
 
+def what_is(path: Path) -> str:
+    """What is there in place of a run, in words."""
+    rows = runs_in(path)
+    if rows:
+        return f"a folder of {len(rows)} run{'s' * (len(rows) > 1)}, such as {rows[0].name}"
+    return (
+        "a folder without config.json"
+        if path.is_dir()
+        else "a file"
+        if path.exists()
+        else "nothing"
+    )
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths of one run."""
@@ -143,8 +157,8 @@ class RunFolder:
             return Config.model_validate_json(self.config.read_bytes())
         except ValidationError:
             raise ValueError(
-                f"{self.config}: expected the configuration of a run, found a damaged file; give "
-                "another --out"
+                f"{self.config}: expected the configuration of a run, found a damaged file; "
+                "restore it, or take another folder"
             ) from None
 
     def save_checkpoint(self, seed: int, state: dict[str, Any]) -> None:
@@ -163,12 +177,17 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(
                 f"{path}: expected a checkpoint, found a damaged file "
                 f"({type(error).__name__}); delete it to train this seed again"
             ) from None
+        if not isinstance(state, dict):
+            raise ValueError(
+                f"{path}: expected a checkpoint, found {type(state).__name__}; delete it to train "
+                "this seed again"
+            )
         return state
 
     def records(self) -> Iterator[dict[str, Any]]:

@@ -122,14 +122,18 @@ def test_the_place_of_the_data_is_known_from_the_first_step_on(tmp_path: Path) -
 def test_what_is_no_run_takes_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "letters").mkdir()
-    for name, found in (("nothing", "nothing"), ("file", "a file"), ("letters", "other files")):
+    for name, found in (
+        ("nothing", "nothing"),
+        ("file", "a file"),
+        ("letters", "a folder"),
+    ):
         line = refused_at_once("benchmark", "--resume", tmp_path / name)
-        assert f"expected the folder of a run to go on with, found {found}; check" in line
+        assert f"expected the folder of a run to go on with, found {found}" in line
+        assert f"check the name, or give --out {tmp_path / name} and all options" in line
     early_run(tmp_path / "suite" / "row")
     for place in (("--resume", tmp_path / "suite"), ("--out", tmp_path / "suite", "--resume")):
         line = refused_at_once("benchmark", *place)
-        assert "found one of 1 runs; add --suite with its name to go on with a suite" in line
-        assert f"such as {tmp_path / 'suite' / 'row'}" in line
+        assert "found a folder of 1 run, such as row; give one of them, or add --suite" in line
     line = refused_at_once("benchmark", "--suite", "table2", "--resume", tmp_path / "letters")
     assert "expected the folder of a suite to go on with, found no rows" in line
     damaged = early_run(tmp_path / "damaged")
