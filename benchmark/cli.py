@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from benchmark.objective import LOSSES
 from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import joined, local_device
+from benchmark.resume import require_suite, take_up
 from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
 from benchmark.spaces import OUTPUT_SPACES
@@ -48,6 +50,23 @@ def _seeds(
             param=param,
         )
     return tuple(numbers)
+
+
+def _run_to_resume(
+    ctx: click.Context, param: click.Parameter, value: str | bool | None
+) -> Path | bool:
+    """A run, True where none is named, or False without the option."""
+    if value == "":
+        raise click.BadParameter("expected a run's folder, found no name", ctx=ctx, param=param)
+    return Path(value) if isinstance(value, str) else bool(value)
+
+
+def _one_folder(out: Path | None, resume: Path) -> Path:
+    if out is not None and out.resolve() != resume.resolve():
+        raise ValueError(
+            f"--resume: expected the run of --out, {out}, found {resume}; give one of them"
+        )
+    return resume
 
 
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -192,7 +211,15 @@ _HEADINGS = {
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder [default: named in runs/]."
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=True,
+    type=click.UNPROCESSED,
+    callback=_run_to_resume,
+    metavar="[RUN]",
+    help="Go on with this run, or else that in --out; its folder says the other options.",
+)
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard, too.")
 @click.option(
     "--device",
@@ -239,7 +266,7 @@ def benchmark(
     scale: str,
     rows: str | None,
     jobs: int | None,
-    resume: bool,
+    resume: Path | bool,
     tensorboard: bool,
     device: str,
     workers: int | None,
@@ -257,19 +284,26 @@ def benchmark(
         threedident benchmark --loss supervised --seeds 0,1,2
         threedident benchmark --source mixing --conditional laplace --loss l1 --output-space box
         threedident benchmark --suite table2
+        threedident benchmark --resume runs/demo
     """
     options = Options(**asked)
+    if isinstance(resume, Path):
+        options = replace(options, out=_one_folder(options.out, resume))
     if suite is not None:
         _refuse_beside_suite(ctx)
-        run_suite(suite, scale, rows, options, device, jobs, resume)
+        if isinstance(resume, Path):
+            require_suite(resume)
+        run_suite(suite, scale, rows, options, device, jobs, bool(resume))
         return
     _refuse_without_suite(ctx)
     chosen = _device(device)
     with joined(chosen) as ranks:
         machine = Machine(chosen, _workers(workers), ranks, compiled)
         with ranks.together():
+            if resume:
+                options = take_up(options, _given(ctx), required=isinstance(resume, Path))
             completed = complete(options)
-        carry_out(completed, machine, resume, tensorboard)
+        carry_out(completed, machine, bool(resume), tensorboard)
 
 
 def _given(ctx: click.Context) -> list[str]:

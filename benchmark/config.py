@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.mixing import MOST_LATENTS
+from threedident.storage import sha256
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -134,7 +136,11 @@ def numbering(config: Config) -> int | None:
 
 def differences(old: Config, new: Config) -> list[str]:
     """The fields in which two configurations differ, as ``name old where new is asked for``."""
-    was, is_now = (dict(_flat(config.model_dump())) for config in (old, new))
+    return changes(flat(old), flat(new))
+
+
+def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
+    """The values in which two sets of settings differ, in the same words."""
     return [
         f"{name} {was.get(name)} where {is_now.get(name)} is asked for"
         for name in {**was, **is_now}
@@ -142,9 +148,23 @@ def differences(old: Config, new: Config) -> list[str]:
     ]
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(config: Config) -> dict[str, Any]:
+    """All settings by name, those of the source as ``source.conditional.sigma``."""
+    return dict(_flattened(config.model_dump()))
+
+
+def short_digest(config: Config) -> str:
+    """Six hex digits that tell configurations apart, the same on every machine.
+
+    A field at its default does not count, so a field that is added later changes none of them.
+    """
+    values = config.model_dump(mode="json", exclude_defaults=True)
+    return sha256(json.dumps(values, sort_keys=True).encode())[:6]
+
+
+def _flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flattened(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

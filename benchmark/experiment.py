@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmark.config import Config
+from benchmark.config import Config, short_digest
 from benchmark.evaluation import scored_latents
 from benchmark.interrupts import interruptible
 from benchmark.metrics import paired_rows
@@ -42,7 +42,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
     ranks = machine.ranks
     with ranks.together():  # what is unfit is refused before any file is made
         source, config = _prepare(options, machine, tensorboard)
-        folder = RunFolder(options.out or Path("runs") / _run_name(config))
+        folder = RunFolder(options.out or _usual_folder(config, resume))
         if ranks.leads:
             folder.check(config, resume)
     if not ranks.leads:
@@ -117,6 +117,15 @@ def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
     )
     click.echo(f"report: {folder.report}")
+
+
+def _usual_folder(config: Config, resume: bool) -> Path:
+    """Where a run lies that was given no folder: runs of other settings have other names."""
+    place = Path("runs") / f"{_run_name(config)}-{short_digest(config)}"
+    early = RunFolder(Path("runs") / _run_name(config))  # before names told settings apart
+    if resume and not place.exists() and early.holds(config):
+        return early.path
+    return place
 
 
 def _run_name(config: Config) -> str:

@@ -91,7 +91,7 @@ class ImageSource(Source):
 
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""
-        return Normalise(self.train)
+        return Normalise(*self.train.channel_statistics())
 
     def pairs(self, seed: int) -> Pairs | None:
         """The pairs of one seed; None for supervised training."""
@@ -243,14 +243,18 @@ def _batch(pair: Pair) -> Batch:
 
 
 class Normalise(nn.Module):
-    """Images from uint8 to channels of mean 0 and standard deviation 1 over the train split."""
+    """Images from uint8 to channels of mean 0 and standard deviation 1 over the train split.
+
+    Arguments:
+        mean: of each channel over the train split, of values in [0, 1], shape (3,).
+        std: the standard deviations, likewise.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, dataset: ThreeDIdent) -> None:
+    def __init__(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
         super().__init__()
-        mean, std = dataset.channel_statistics()
         for name, values in (("mean", mean), ("std", std)):
             tensor = torch.tensor(255.0 * values, dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, tensor)

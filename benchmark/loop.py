@@ -244,6 +244,7 @@ class Loop:
             "config": self.config.model_dump(mode="json"),
             "seed": self.seed,
             "step": self.step,
+            "shape": list(self.source.shape),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }

@@ -21,7 +21,7 @@ from benchmark.sources import Batch, Machine, Source
 from threedident.epochs import NUMBERING, Epochs
 from threedident.loading import slices
 
-_CODES = 10
+CODES = 10
 _EVALUATED = 1024
 
 
@@ -51,7 +51,7 @@ class MaskSource(Source):
         factors = self.train.latents
         spread = factors.std(axis=0)
         self._targets = (factors - factors.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        self._path = path
+        self.root = path
         MaskPairs(self.train, max_distance)
 
     @property
@@ -62,7 +62,7 @@ class MaskSource(Source):
     @property
     def codes(self) -> int:
         """See :class:`Source`."""
-        return _CODES if self.settings.paired else len(LABELS)
+        return CODES if self.settings.paired else len(LABELS)
 
     @property
     def size(self) -> int:
@@ -73,13 +73,13 @@ class MaskSource(Source):
         """See :class:`Source`."""
         tracks = len(self.train.starts) - 1, len(self.test.starts) - 1
         return (
-            f"{self._path}: {len(self.train)} train and {len(self.test)} test masks, of "
+            f"{self.root}: {len(self.train)} train and {len(self.test)} test masks, of "
             f"{tracks[0]} and {tracks[1]} tracks"
         )
 
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""
-        return _Unit()
+        return Unit()
 
     def batches(
         self, seed: int, steps: range, batch_size: int, machine: Machine
@@ -118,7 +118,9 @@ def _paired(pairs: MaskPairs, items: NDArray[np.int64]) -> Batch:
     return Batch(pair.image, pair.positive_image, pair.latents)
 
 
-class _Unit(nn.Module):
+class Unit(nn.Module):
+    """Masks of 0 and 255 as 0 and 1."""
+
     def forward(self, images: Tensor) -> Tensor:
-        """Masks of 0 and 255 as 0 and 1."""
+        """The same masks, float32."""
         return images.float() / 255.0

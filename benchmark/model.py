@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from benchmark.config import Config
 from benchmark.encoders import build_encoder, require_trainable
-from benchmark.sources import Source
 
 
-def build_model(config: Config, source: Source, seed: int) -> nn.Sequential:
+class Observed(Protocol):
+    """What a model must know of its observations."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one observation."""
+
+    @property
+    def codes(self) -> int:
+        """How many codes an encoder gives."""
+
+    def preprocess(self) -> nn.Module:
+        """From observations as they are to what an encoder takes."""
+
+
+def build_model(config: Config, source: Observed, seed: int) -> nn.Sequential:
     """From observations (B, ...) to codes (B, n), preprocessing included.
 
     Arguments:

@@ -5,7 +5,7 @@ OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), b
 OUT/checkpoints/seed-K.pt    the last checkpoint
 OUT/representations/seed-K.npy  codes of the test split, N x n
 OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
-OUT/work.jsonl               how long each seed was trained, and on what
+OUT/work.jsonl               how long each seed was trained, on what, and where the data lay
 OUT/scores.json              scores of each seed, untrained and trained, mean and SD
 OUT/figures/*.png, OUT/report.html
 OUT/tensorboard/seed-K/      where asked for
@@ -24,7 +24,27 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.config import Config, differences, numbering
+from benchmark.json_lines import read_lines
 from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The runs right below a folder, such as the rows of a suite, by name."""
+    return sorted(config.parent for config in path.glob("*/config.json"))
+
+
+def what_is(path: Path) -> str:
+    """What is there in place of a run, in words."""
+    rows = runs_in(path)
+    if rows:
+        return f"a folder of {len(rows)} run{'s' * (len(rows) > 1)}, such as {rows[0].name}"
+    return (
+        "a folder without config.json"
+        if path.is_dir()
+        else "a file"
+        if path.exists()
+        else "nothing"
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,14 @@ class RunFolder:
         """Codes of the test split."""
         return self.path / "representations" / f"seed-{seed}.npy"
 
+    def holds(self, config: Config) -> bool:
+        """Whether there is a run of just this configuration.
+
+        Raises:
+            ValueError: there is one whose configuration is damaged.
+        """
+        return self.config.is_file() and not differences(self.read_config(), config)
+
     def check(self, config: Config, resume: bool) -> None:
         """Check that ``config`` can be run here; nothing is changed.
 
@@ -136,8 +164,8 @@ class RunFolder:
             return Config.model_validate_json(self.config.read_bytes())
         except ValidationError:
             raise ValueError(
-                f"{self.config}: expected the configuration of a run, found a damaged file; give "
-                "another --out"
+                f"{self.config}: expected the configuration of a run, found a damaged file; "
+                "restore it, or take another folder"
             ) from None
 
     def save_checkpoint(self, seed: int, state: dict[str, Any]) -> None:
@@ -156,26 +184,22 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(
                 f"{path}: expected a checkpoint, found a damaged file "
                 f"({type(error).__name__}); delete it to train this seed again"
             ) from None
+        if not isinstance(state, dict):
+            raise ValueError(
+                f"{path}: expected a checkpoint, found {type(state).__name__}; delete it to train "
+                "this seed again"
+            )
         return state
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The lines of ``metrics.jsonl``; lines that are damaged or cut short are passed over."""
-        if not self.metrics.is_file():
-            return
-        with self.metrics.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(record, dict) and {"seed", "step"} <= record.keys():
-                    yield record
+        return read_lines(self.metrics, {"seed", "step"})
 
     def scored(self, seed: int | None = None) -> list[dict[str, Any]]:
         """The scores among :meth:`records`, in order, of one seed or of all."""

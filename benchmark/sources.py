@@ -91,7 +91,7 @@ class Source(ABC):
         shape: of one observation.
         codes: how many codes an encoder gives, by default as many as there are factors.
         spare_codes: whether there are more codes than factors.
-        root: folder of the data set; None where there is none.
+        root: where the data set lies; None where there is none.
     """
 
     spare_codes: ClassVar[bool] = False

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
-from benchmark.config import Config, differences
+from benchmark.checkpoint import own_checkpoint
+from benchmark.config import Config
 from benchmark.loop import Loop
 from benchmark.metrics import Scores
 from benchmark.objective import Objective
@@ -91,9 +91,8 @@ class Training:
         """Load the last checkpoint where there is one; returns the steps taken until it."""
         step = 0
         with self.machine.ranks.together():
-            state = self.folder.load_checkpoint(self.seed)
+            state = own_checkpoint(self.folder, self.config, self.seed)
             if state is not None:
-                self._require_same(state)
                 step = self._load(state, objective, optimizer)
         return step
 
@@ -109,20 +108,6 @@ class Training:
                 f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "
                 f"another ({type(error).__name__}); delete it to train this seed again"
             ) from None
-
-    def _require_same(self, state: dict[str, Any]) -> None:
-        """Refuse a checkpoint that another run or seed has left here."""
-        try:
-            changed = differences(Config.model_validate(state.get("config")), self.config)
-        except ValidationError:
-            changed = ["no configuration"]
-        if state.get("seed") != self.seed:
-            changed.append(f"seed {state.get('seed')} where {self.seed} is asked for")
-        if changed:
-            raise ValueError(
-                f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "
-                f"one with {', '.join(changed)}; delete it to train this seed again"
-            )
 
     def result(self) -> Result:
         """First and last scores in the log."""

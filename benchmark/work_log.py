@@ -1,7 +1,7 @@
-"""How long the seeds of a run were worked on, with which data and on what: one line each time.
+"""How long the seeds of a run were worked on, with which data and on what.
 
-Kept apart from the results, which are the same on every machine. Time that a killed process had
-spent is not in it.
+Each time has a line at its start, of no seconds, and one at its end. They are kept apart from the
+results, which are the same on every machine. Time that a killed process had spent is not in them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
+from benchmark.json_lines import read_lines
 from benchmark.ranks import Ranks
 from threedident.machine import processor_name, processors
 
@@ -37,37 +38,35 @@ class Work(NamedTuple):
 def logged(
     path: Path, seed: int, data: Path | None, device: torch.device, ranks: Ranks
 ) -> Iterator[None]:
-    """Add a line on the work within to ``path``, also where it is cut short by an exception.
+    """Log the work within to ``path``, also where it is cut short by an exception.
 
     Arguments:
         path: of the log.
         seed: that is worked on.
-        data: folder of the data set, where there is one.
+        data: where the data set lies, where there is one.
         device: of the model.
         ranks: that work together; the first one writes.
     """
+    place = None if data is None else str(data.resolve())
+
+    def note(seconds: float) -> None:
+        if ranks.leads:
+            line = {"seed": seed, "seconds": seconds, "hardware": hardware, "data": place}
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    hardware = _hardware(device, ranks)
     start = time.monotonic()
+    note(0.0)
     try:
         yield
     finally:
-        if ranks.leads:
-            spent = round(time.monotonic() - start, 3)
-            line = {
-                "seed": seed,
-                "seconds": spent,
-                "hardware": _hardware(device, ranks),
-                "data": None if data is None else str(data.resolve()),
-            }
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        note(round(time.monotonic() - start, 3))
 
 
 def read_work(path: Path, seed: int) -> Work | None:
     """What went into a seed over all its lines, or None where there are none."""
-    if not path.is_file():
-        return None
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    mine = [line for line in lines if line["seed"] == seed]
+    mine = [line for line in _lines(path) if line["seed"] == seed]
     if not mine:
         return None
     hardware = dict.fromkeys(line["hardware"] for line in mine)
@@ -77,6 +76,17 @@ def read_work(path: Path, seed: int) -> Work | None:
         sum(line["seconds"] for line in mine),
         None if place is None else Path(place),
     )
+
+
+def last_data(path: Path) -> Path | None:
+    """Where the data lay when any seed was worked on last; None where that is not known."""
+    places = [line["data"] for line in _lines(path) if line.get("data") is not None]
+    return Path(places[-1]) if places else None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; those that are damaged or cut short are passed over."""
+    return list(read_lines(path, {"seed", "seconds", "hardware"}))
 
 
 def _hardware(device: torch.device, ranks: Ranks) -> str:

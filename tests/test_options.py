@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.config import differences
+from benchmark.config import differences, short_digest
 from benchmark.options import Options, complete, open_source, resolve
+from benchmark.resume import options_of
 from tests.conftest import make_images
+from tests.pedestrians import make_pickle
 
 
 def config(**asked: Any) -> Any:
@@ -92,6 +96,54 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
     data = make_images(tmp_path / "images", n=30, n_test=10)
     with pytest.raises(ValueError, match="--batch-size: expected at most 30"):
         config(source="nearest", data=data, batch_size=31)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"factors": 4, "space": "sphere", "conditional": "vmf", "loss": "dot", "sigma": 0.2},
+        {"space": "real", "marginal": "laplace", "symmetric": True, "learned_scales": True},
+        {"loss": "supervised", "seeds": (3, 0), "schedule": "linear", "warmup": 7},
+        {"source": "nearest", "anchor": "marginal", "precision": "bf16", "resolution": 8},
+        {"source": "nearest", "loss": "supervised", "protocol": "held-out", "steps": 0},
+        {"source": "augmented", "temperature": 0.5, "extent": 2.0},
+        {"source": "kitti", "max_distance": 5, "output_space": "unbounded"},
+        {"source": "kitti", "loss": "supervised"},
+    ],
+    ids=str,
+)
+def test_a_configuration_gives_back_the_options_that_it_came_from(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    source = asked.get("source", "mixing")
+    place = {}
+    if source == "kitti":
+        place = {"data": make_pickle(tmp_path, [12] * 40, edge=16)}
+    elif source != "mixing":
+        place = {"data": make_images(tmp_path, n=30), "batch_size": 8}
+    found = config(**{**asked, **place})
+    held = complete(replace(options_of(found), data=place.get("data")))
+    assert resolve(held, open_source(held)) == found
+
+
+def test_names_of_configurations_differ_where_settings_do_not_where_data_lie(
+    tmp_path: Path,
+) -> None:
+    here, there = (make_images(tmp_path / name, n=30) for name in ("here", "there"))
+    found = [config(source="nearest", data=data, batch_size=8) for data in (here, there)]
+    assert short_digest(found[0]) == short_digest(found[1])
+    other = make_images(tmp_path / "other", n=31)
+    others = [
+        config(source="nearest", data=other, batch_size=8),
+        config(source="nearest", data=here, batch_size=9),
+        config(source="nearest", data=here, batch_size=8, learning_rate=1e-3),
+        config(),
+    ]
+    digests = [short_digest(each) for each in (found[0], *others)]
+    assert len(set(digests)) == 5
+    assert all(re.fullmatch("[0-9a-f]{6}", digest) for digest in digests)
+    assert short_digest(config(factors=3)) == "f45512"  # on every machine
 
 
 def test_differences_name_what_changed_at_any_depth() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmark.config import Config, ImageSettings
 from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.submission import SEEDS
-from benchmark.objective import SUPERVISED
 from benchmark.options import Options
+from benchmark.resume import options_of
 
 _HOME = Path("data")
 
@@ -78,19 +78,7 @@ def _positives(config: Config) -> str | None:
 
 
 def _options(config: Config, data: DataRecord) -> Options:
-    """The options that resolve to a configuration."""
-    source = config.source
-    assert isinstance(source, ImageSettings)
-    law = source.conditional if source.pairs == "nearest" else None
-    shared = ("encoder", "loss", "output_space", "extent", "temperature", "symmetric")
-    others = ("learned_scales", "steps", "batch_size", "learning_rate", "schedule", "warmup")
-    return Options(
-        **{name: getattr(config, name) for name in (*shared, *others, "precision")},
-        source="nearest" if config.loss == SUPERVISED else source.pairs or "nearest",
-        data=_HOME / data.id,
-        resolution=None if source.resolution == data.resolution else source.resolution,
-        anchor=source.anchor,
-        conditional=None if law is None else law.name,
-        sigma=None if law is None else law.sigma,
-        seeds=SEEDS,
-    )
+    """The options that resolve to a configuration, on the data set that is rendered."""
+    found = options_of(config)
+    resolution = None if found.resolution == data.resolution else found.resolution
+    return replace(found, data=_HOME / data.id, resolution=resolution, seeds=SEEDS)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.checkpoint import own_checkpoint, restored_model
 from benchmark.config import ImageSettings
 from benchmark.image_source import ImageSource
 from benchmark.leaderboard.data_record import DataRecord, describe_data
@@ -35,8 +36,6 @@ from benchmark.leaderboard.submission import (
     Submission,
 )
 from benchmark.metrics import score
-from benchmark.objective import Objective
-from benchmark.ranks import Ranks
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.factors import LABELS
@@ -123,7 +122,7 @@ def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) 
     seed, config = trained.seed, trained.config
     codes = np.ascontiguousarray(load_npy(trained.folder.representations(seed)), np.float32)
     found = score(source.test.latents, codes, labels=LABELS)
-    encoder = onnx_bytes(_model(trained, source), source.test.resolution)
+    encoder = onnx_bytes(_model(trained), source.test.resolution)
     _require_same(encoder, codes, source, f"{trained.folder.path}, seed {seed}", limits)
     alone = config.model_copy(update={"seeds": (seed,)})
     files = {
@@ -145,23 +144,16 @@ def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) 
     )
 
 
-def _model(trained: Trained, source: ImageSource) -> Any:
+def _model(trained: Trained) -> Any:
     """The trained encoder, with what comes before it."""
     place = trained.folder.checkpoint(trained.seed)
-    state = trained.folder.load_checkpoint(trained.seed)
+    state = own_checkpoint(trained.folder, trained.config, trained.seed)
     if state is None or state.get("step") != trained.config.steps:
         raise ValueError(
             f"{place}: expected the last checkpoint of a finished run, found none; let "
             "threedident benchmark end there"
         )
-    objective = Objective(trained.config, source, trained.seed, Ranks())
-    try:
-        objective.load_state_dict(state["objective"])
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"{place}: expected a checkpoint of this run, found another ({type(error).__name__})"
-        ) from None
-    return objective.model
+    return restored_model(trained.folder, trained.config, trained.seed, state)
 
 
 def _require_same(

@@ -1,0 +1,53 @@
+"""The command ``compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmark.comparison import on_one_split, ranked
+from benchmark.comparison_figure import NAMES, dots
+from benchmark.comparison_table import as_csv, show
+from benchmark.finished import find_runs
+from threedident.storage import write_bytes
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--by", type=click.Choice(list(NAMES)), default="mcc", help="Rank by this score.")
+@click.option("--on", "split", metavar="NAME", help="Compare the runs of this test split alone.")
+@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write the table here, too.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw the scores here, as a PNG file."
+)
+def compare(
+    runs: tuple[Path, ...], by: str, split: str | None, table: Path | None, picture: Path | None
+) -> None:
+    """Rank finished runs: the settings in which they differ, and their scores, best first.
+
+    RUN is the folder of a run, of a suite, or one that holds several of either.
+
+    \b
+    Example:
+        threedident compare runs/*
+        threedident compare runs/a runs/b --by r2 --csv runs.csv --picture runs.png
+    """
+    if picture is not None and picture.suffix != ".png":
+        raise ValueError(
+            f"--picture: expected a name that ends in .png, found {picture}; change it"
+        )
+    found, remarks = find_runs(runs)
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
+    if not found:
+        raise ValueError(
+            "runs: expected a finished run, found none; let threedident benchmark end"
+        )
+    chosen = on_one_split(found, split)
+    places = ranked(chosen, by)
+    show(places, by)
+    if table is not None:
+        write_bytes(table, as_csv(places).encode())
+    if picture is not None:
+        write_bytes(picture, dots(places))

@@ -1,0 +1,122 @@
+"""Finished runs, found in folders and read back without their data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import Config
+from benchmark.run import RunFolder, what_is
+
+_DEPTH = 2  # a folder of runs, some of which are the rows of a suite
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A run that has its scores.
+
+    Arguments:
+        path: of its folder.
+        config: of the run.
+        scores: content of its ``scores.json``.
+    """
+
+    path: Path
+    config: Config
+    scores: dict[str, Any]
+
+    def mean(self, score: str) -> float | None:
+        """The mean of a score over the seeds; None where it is not recorded."""
+        return _number(self.scores.get(score))
+
+    def sd(self, score: str) -> float | None:
+        """The sample standard deviation over the seeds; None for one seed."""
+        return _number(self.scores.get(f"{score}_sd"))
+
+    def untrained(self, score: str) -> float | None:
+        """The mean of a score before training."""
+        return _number(_entry(self.scores.get("untrained"), score))
+
+    def by_seed(self, score: str) -> list[float]:
+        """The score of each seed."""
+        seeds = self.scores.get("seeds")
+        records = seeds if isinstance(seeds, list) else []
+        found = [_number(_entry(_entry(record, "trained"), score)) for record in records]
+        return [value for value in found if value is not None]
+
+
+def find_runs(paths: Sequence[Path]) -> tuple[list[Finished], list[str]]:
+    """The finished runs among some folders, each once, and what was passed over.
+
+    Arguments:
+        paths: of runs, of suites, whose rows are runs, or of folders that hold either.
+
+    Returns:
+        Runs in the order given, and one line on each folder or file that is no finished run.
+
+    Raises:
+        ValueError: a path does not exist.
+    """
+    found: dict[Path, Finished] = {}
+    remarks: list[str] = []
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path}: expected a run's folder, found nothing; check the name")
+        for place in _expand(path, _DEPTH) or [path]:
+            try:
+                run = _read(place)
+            except ValueError as error:
+                remarks.append(str(error))
+            else:
+                found.setdefault(place.resolve(), run)
+    return list(found.values()), list(dict.fromkeys(remarks))
+
+
+def _expand(path: Path, depth: int) -> list[Path]:
+    """The runs in a folder that is none itself."""
+    if RunFolder(path).config.is_file() or not path.is_dir():
+        return [path] if RunFolder(path).config.is_file() else []
+    if not depth:
+        return []
+    return [run for child in sorted(path.iterdir()) for run in _expand(child, depth - 1)]
+
+
+def _read(path: Path) -> Finished:
+    """A finished run.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise ValueError(f"{path}: no run, but {what_is(path)}")
+    config = folder.read_config()
+    if not folder.scores.is_file():
+        raise ValueError(
+            f"{path}: a run that has not ended; threedident benchmark --resume {path} goes on"
+        )
+    try:
+        scores = json.loads(folder.scores.read_bytes())
+    except ValueError:
+        scores = None
+    if _number(_entry(scores, "mcc")) is None and _number(_entry(scores, "r2")) is None:
+        raise ValueError(
+            f"{folder.scores}: no scores, but a damaged file; threedident benchmark --resume "
+            f"{path} writes it again"
+        )
+    return Finished(path, config, scores)
+
+
+def _entry(record: object, name: str) -> object:
+    return record.get(name) if isinstance(record, dict) else None
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

@@ -1,0 +1,216 @@
+"""Trained encoders, loaded from the folders of their runs; the data set need not be there."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.checkpoint import Labelled, observed, own_checkpoint, restored_model
+from benchmark.config import Config, MixingSettings
+from benchmark.metrics import Scores
+from benchmark.run import RunFolder, what_is
+from threedident.cards import Card
+
+
+class LoadedEncoder(Card, nn.Module):
+    """A trained encoder, frozen, with its normalisation inside.
+
+    It stays in eval mode inside other modules, whatever their mode. To train it further, take
+    :attr:`model`.
+
+    Attributes:
+        config: of the run.
+        seed: of the training.
+        step: how many steps it was trained.
+        labels: names of the n factors, in the order of the latents. Codes have an order of their
+            own: ``scores.assignment[i]`` is the code of factor i.
+        resolution: edge of its images in pixels; None for mixed latents.
+        scores: on the test split at this step; None where the log of the run is not there.
+        model: the network, from observations to codes.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: Config,
+        seed: int,
+        step: int,
+        source: Labelled,
+        model: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.folder, self.config = folder, config
+        self.seed, self.step = seed, step
+        self.labels, self.codes, self.shape = tuple(source.labels), source.codes, source.shape
+        self.resolution = self.shape[-1] if len(self.shape) == 3 else None
+        self.scores = _scores(folder, seed, step)
+        mixed = isinstance(config.source, MixingSettings)
+        self._dtype = torch.float32 if mixed else torch.uint8
+        self.model = model
+        self.requires_grad_(False).eval()
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """The codes of a batch.
+
+        Arguments:
+            observations: on the encoder's device, shape (B, ...). Of a run on images: uint8
+                (B, 3, H, W), RGB, channels first, as the items of ``ThreeDIdent`` are, stacked,
+                with H = W = :attr:`resolution`. On KITTI Masks: uint8 (B, 1, H, W), 0 or 255. On
+                mixed latents: float32 (B, n).
+
+        Returns:
+            Shape (B, n), float32.
+
+        Raises:
+            ValueError: observations of another type, shape or device.
+        """
+        self._check(observations)
+        codes: Tensor = self.model(observations)
+        return codes.float()
+
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002
+        """Stay in eval mode."""
+        return super().train(False)
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        config, scores = self.config, self.scores
+        facts = {
+            "run": str(self.folder.path),
+            "encoder": f"{config.encoder}, trained with {config.loss}",
+            "seed": f"{self.seed}, step {self.step} of {config.steps}",
+            "from": f"{_name(self._dtype)} {self._spell_shape('B')}",
+            "to": f"float32 (B, {self.codes}), {config.output_space}",
+        }
+        if scores is not None:
+            facts["test split"] = f"R2 {scores.r2:.3f}, MCC {scores.mcc:.3f}"
+        return facts
+
+    def _check(self, given: Tensor) -> None:
+        if not isinstance(given, Tensor):
+            raise ValueError(
+                f"observations: expected a torch.Tensor, found {type(given).__name__}; give "
+                "torch.from_numpy of an array, torch.stack of a list"
+            )
+        if tuple(given.shape[1:]) != self.shape or given.ndim != len(self.shape) + 1:
+            raise ValueError(
+                f"observations: expected shape {self._spell_shape('B')}, found "
+                f"{tuple(given.shape)}; {self._advice(tuple(given.shape))}"
+            )
+        if given.dtype != self._dtype:
+            numbers = "as they are, 0 to 255" if self._dtype == torch.uint8 else "as float32"
+            raise ValueError(
+                f"observations: expected {_name(self._dtype)}, found {_name(given.dtype)}; give "
+                f"them {numbers}"
+            )
+        home = next((tensor.device for tensor in self.state_dict().values()), given.device)
+        if given.device != home:
+            raise ValueError(
+                f"observations: expected them on {home}, where the encoder is, found them on "
+                f"{given.device}; move them there"
+            )
+
+    def _advice(self, found: tuple[int, ...]) -> str:
+        """What to do about a shape."""
+        if found == self.shape:
+            return "add the axis of the batch, as in x[None]"
+        if len(self.shape) == 3 and found[1:] == (*self.shape[1:], self.shape[0]):
+            return "put channels first, as in x.permute(0, 3, 1, 2)"
+        if self.resolution is not None and len(found) == 4 and found[1] == self.shape[0]:
+            return f"open the data set with resolution={self.resolution}"
+        return "give those of the data set"
+
+    def _spell_shape(self, batch: str) -> str:
+        return f"({batch}, {', '.join(map(str, self.shape))})"
+
+
+def load_encoder(
+    run: str | Path, seed: int | None = None, device: str | torch.device = "cpu"
+) -> LoadedEncoder:
+    """The trained encoder of a run.
+
+    The data set of the run need not be there: all that the encoder needs is in its checkpoint.
+    An encoder of one's own is imported again, from the same import path. Codes are those of eval
+    mode, also of a run that was scored with ``--protocol published``.
+
+    Arguments:
+        run: folder of the run, as ``threedident benchmark`` wrote it.
+        seed: which training; by default the first of the run's.
+        device: where the encoder is put.
+
+    Returns:
+        A module from uint8 images (B, 3, H, W) to codes (B, n), frozen and in eval mode; see
+        :class:`LoadedEncoder`.
+
+    Raises:
+        ValueError: there is no such run, seed, checkpoint or device, or one is damaged.
+
+    Warns:
+        UserWarning: the training has not ended; the encoder is that of its last checkpoint.
+
+    Example::
+
+        test = threedident.ThreeDIdent("data/demo", "test")
+        images = torch.stack([test[row][0] for row in range(64)])
+        codes = threedident.load_encoder("runs/demo")(images)
+    """
+    folder = RunFolder(Path(run))
+    if not folder.config.is_file():
+        raise ValueError(
+            f"{folder.path}: expected the folder of a run, found {what_is(folder.path)}; name "
+            "one that threedident benchmark wrote"
+        )
+    config = folder.read_config()
+    chosen = config.seeds[0] if seed is None else seed
+    if chosen not in config.seeds:
+        raise ValueError(
+            f"seed: expected one of {', '.join(map(str, config.seeds))}, which {folder.path} "
+            f"has, found {chosen}; name one of these"
+        )
+    place = _device(device)
+    state = own_checkpoint(folder, config, chosen)
+    if state is None:
+        raise ValueError(
+            f"{folder.checkpoint(chosen)}: expected a checkpoint, found none; threedident "
+            f"benchmark --resume {folder.path} trains this seed"
+        )
+    model = restored_model(folder, config, chosen, state)
+    step = int(state["step"])
+    if step < config.steps:
+        warnings.warn(
+            f"{folder.path}: seed {chosen} was trained for {step} of {config.steps} steps; "
+            f"threedident benchmark --resume {folder.path} goes on",
+            stacklevel=2,
+        )
+    found = LoadedEncoder(folder, config, chosen, step, observed(config, state), model)
+    return found.to(place)
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """A device that is there.
+
+    Raises:
+        ValueError: torch knows no such device, or does not find it.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except (AssertionError, RuntimeError) as error:
+        words = shorten(str(error).partition(".")[0], 80)
+        raise ValueError(
+            f"device: expected one that torch finds here, such as cpu, found {name} ({words}); "
+            "name another"
+        ) from None
+
+
+def _scores(folder: RunFolder, seed: int, step: int) -> Scores | None:
+    records: list[dict[str, Any]] = [r for r in folder.scored(seed) if r["step"] == step]
+    return Scores.from_json(records[-1]) if records else None
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

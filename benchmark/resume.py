@@ -1,0 +1,118 @@
+"""A run that goes on: its folder says what was asked for, and where the data lay.
+
+The numbers of a run depend neither on the device, nor on loader processes, TensorBoard or the
+compiler, nor on where the data lie, so these are free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
+from benchmark.objective import SUPERVISED
+from benchmark.options import Options
+from benchmark.run import RunFolder, runs_in, what_is
+from benchmark.work_log import last_data
+
+_FREE = ("data", "out")
+
+
+def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
+    """The options of the run in ``asked.out``; where there is no run yet, those asked for.
+
+    Arguments:
+        asked: on the command line.
+        given: names of the options that were given there; the others do not count.
+        required: refuse a folder that holds no run.
+
+    Raises:
+        ValueError: the folder holds no run, but other things, or a run of other options than
+            those given, or the data are no longer where they were.
+    """
+    if asked.out is None:
+        return asked
+    folder = RunFolder(asked.out)
+    if not folder.config.is_file():
+        _require_new(folder.path, required)
+        return asked
+    held = options_of(folder.read_config())
+    names = [f.name for f in fields(Options) if f.name in given and f.name not in _FREE]
+    changed = changes(*({name: getattr(each, name) for name in names} for each in (held, asked)))
+    if changed:
+        raise ValueError(
+            f"{folder.path}: it holds a run with {', '.join(changed)}; leave that out to go on "
+            "with it, or give another --out for a new run"
+        )
+    return replace(held, out=asked.out, data=asked.data or _recorded_data(folder))
+
+
+def require_suite(path: Path) -> None:
+    """Refuse a folder that holds no row of a suite.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not runs_in(path):
+        raise ValueError(
+            f"{path}: expected the folder of a suite to go on with, found no rows; check the "
+            f"name, or give --out {path} to start one"
+        )
+
+
+def options_of(config: Config) -> Options:
+    """The options that resolve to a configuration, but for the place of the data."""
+    names = {f.name for f in fields(Options)} & set(Config.model_fields) - {"source"}
+    values: dict[str, Any] = {name: getattr(config, name) for name in names}
+    source = config.source
+    match source:
+        case ImageSettings():
+            law = source.conditional if source.pairs == "nearest" else None  # else from the data
+            values |= {"source": source.pairs or "nearest", "anchor": source.anchor}
+            values |= {"resolution": source.resolution, **_law(law)}
+        case MixingSettings():
+            values |= {name: getattr(source, name) for name in ("factors", "space", "marginal")}
+            values |= {"source": "mixing", **_law(source.conditional)}
+        case MaskSettings():
+            paired = config.loss != SUPERVISED
+            values |= {"source": "kitti", "max_distance": source.max_distance if paired else None}
+    return Options(**values)
+
+
+def _law(law: Law | None) -> dict[str, Any]:
+    return {} if law is None else {"conditional": law.name, "sigma": law.sigma}
+
+
+def _recorded_data(folder: RunFolder) -> Path | None:
+    """Where the data of a run lay; None where that is not recorded.
+
+    Raises:
+        ValueError: they are not there any more.
+    """
+    data = last_data(folder.work)
+    if data is not None and not data.exists():
+        raise ValueError(
+            f"{data}: expected the data of {folder.path} there, found nothing; say with --data "
+            "where they are now"
+        )
+    return data
+
+
+def _require_new(path: Path, required: bool) -> None:
+    """Refuse to go on with what is no run.
+
+    Raises:
+        ValueError: ``path`` is the folder of a suite, or a run is required there.
+    """
+    several = runs_in(path)
+    if several or required:
+        advice = (
+            "give one of them, or add --suite with its name to go on with a suite"
+            if several
+            else f"check the name, or give --out {path} and all options to start one"
+        )
+        raise ValueError(
+            f"{path}: expected the folder of a run to go on with, found {what_is(path)}; {advice}"
+        )
