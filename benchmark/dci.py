@@ -28,15 +28,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from benchmark.lasso import lasso_path
 from benchmark.metrics import ROUNDING, Array, Record, paired_rows, r_squared
 
 _PENALTIES = 10.0 ** np.linspace(-4, 0, 25)  # of the least that leaves no weight
 _VALIDATION = 4  # one row in so many of the fitted half
-_ROUNDS = 30  # for each code
-_SETTLED = 1e-10
-_JITTER = 1e-12  # lets copies of one code be solved for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,54 +116,6 @@ def disentanglement(importance: ArrayLike) -> Array:
     return np.where(totals[:, 0] > 0, np.clip(1.0 - entropy, 0.0, 1.0), 0.0)
 
 
-def lasso(gram: Array, moments: Array, penalties: Array) -> Array:
-    """Minimisers w of w'Gw / 2 - w'c + penalty * |w|_1, all targets at once.
-
-    Feature-sign search: among weights of known signs the minimiser solves a linear system. Go
-    there, or as far as the signs hold; once there, free the weight that gains most, until none
-    does. It ends after few rounds even where codes are almost copies of each other.
-
-    Arguments:
-        gram: X'X / N of standardised inputs X, shape (m, m).
-        moments: X'Y / N of inputs and targets Y, shape (m, k).
-        penalties: >= 0, one a target, shape (k,).
-
-    Returns:
-        Weights, shape (m, k); 0 for inputs that are 0.
-
-    References:
-        Efficient Sparse Coding Algorithms, Lee, Battle, Raina and Ng, 2006,
-        https://proceedings.neurips.cc/paper/2006/hash/2d71b2ae158c7c5912cc0bbde2bb9d95-Abstract.html
-    """
-    weights, signs = np.zeros_like(moments), np.zeros_like(moments)
-    arrived = np.ones(moments.shape[1], dtype=bool)
-    for _ in range(_ROUNDS * len(gram)):
-        slope = moments - gram @ weights
-        gain = np.where((signs == 0) & arrived, np.abs(slope) - penalties, 0.0)
-        freed = (gain > _SETTLED) & (gain == gain.max(axis=0))
-        if arrived.all() and not freed.any():
-            break
-        signs = np.where(freed, np.sign(slope), signs)
-        weights, arrived = _along_signs(weights, signs, gram, moments - penalties * signs)
-        signs = np.where(weights == 0, 0.0, signs)
-    return weights
-
-
-def _along_signs(
-    weights: Array, signs: Array, gram: Array, moments: Array
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Towards Gw = c with 0 where the sign is 0, until a weight meets 0; and who arrived."""
-    live = np.abs(signs).T
-    systems = gram * live[:, :, None] * live[:, None, :]
-    systems += np.eye(len(gram)) * (1.0 - live + _JITTER)[:, :, None]
-    goals = np.linalg.solve(systems, (moments.T * live)[..., None])[..., 0].T
-    crosses = signs * goals < 0.0
-    reach = np.where(crosses, weights / np.where(crosses, weights - goals, 1.0), 1.0)
-    shortest = reach.min(axis=0)
-    stops = crosses & (reach == shortest)
-    return np.where(stops, 0.0, weights + shortest * (goals - weights)), ~stops.any(axis=0)
-
-
 def _best_penalties(z: Array, codes: Array, rng: np.random.Generator) -> Array:
     """The penalty of each factor that predicts left-out rows best, shape (n,)."""
     order = rng.permutation(len(z))
@@ -182,8 +132,7 @@ def _fit(z: Array, codes: Array, new_codes: Array, penalties: Array) -> tuple[Ar
     x, y = _standardised(codes, codes), _standardised(z, z)
     moments = x.T @ y / len(x)
     absolute = penalties * np.abs(moments).max(axis=0)
-    all_at_once = lasso(x.T @ x / len(x), np.tile(moments, len(penalties)), absolute.ravel())
-    weights = np.stack(np.split(all_at_once, len(penalties), axis=1))
+    weights = lasso_path(x.T @ x / len(x), moments, absolute)
     prediction = _standardised(codes, new_codes) @ weights
     return weights, z.mean(axis=0) + z.std(axis=0) * prediction
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.linalg import hadamard
 from sklearn.linear_model import Lasso
 
-from benchmark.dci import Dci, dci, disentanglement, lasso
+from benchmark.dci import Dci, dci, disentanglement
+from benchmark.lasso import lasso, lasso_path
 from benchmark.metrics import linear_r2
 
 
