@@ -1,11 +1,15 @@
 """Warnings about scores: rows that are few for the codes, and arguments that look swapped.
 
-Latents of a data set fill a box: each factor is uniform on [-1, 1], or on [0, 1]. Codes rarely
-are. So the arguments look swapped where all columns of the second are uniform on one of these
-intervals and some column of the first is not uniform even on the interval that it spans. Uniform
-means that Kolmogorov's statistic, sqrt(N) times the largest distance between the two distribution
-functions, is below 2.2; it is above that once in 8,000 columns that are uniform. Below 100 rows
-too much looks uniform, and nothing is said. Rows of one length lie on a sphere, in three
+Latents of a data set fill a box: factors are independent, each uniform on [-1, 1] or on [0, 1].
+Codes of several factors are rarely so. The arguments look swapped where the second is of this kind
+and the first has correlated columns. Latents of other spaces, which are independent, too, or whose
+codes are not uniform, give no warning; neither do codes of one factor each, of which a swap
+changes little.
+
+A column is uniform where Kolmogorov's statistic, sqrt(N) times the largest distance between the
+two distribution functions, is below 2.2; one in 8,000 uniform columns is above. Two columns are
+uncorrelated where sqrt(N) |r| is below 4.5; one in 100,000 independent pairs is above. Below 100
+rows too much passes for both, and nothing is said. Rows of one length lie on a sphere, in three
 dimensions with uniform coordinates; they are never taken for latents of a box.
 """
 
@@ -20,6 +24,7 @@ from threedident.arrays import as_float64
 
 SOUND_ROWS_PER_CODE = 20
 _UNIFORM = 2.2
+_UNCORRELATED = 4.5
 _TELLING_ROWS = 100
 _SPACES = ((-1.0, 1.0), (0.0, 1.0))
 _ONE_LENGTH = 1e-5  # relative; float32 codes of a sphere
@@ -50,9 +55,9 @@ def warn(latents: ArrayLike, representations: ArrayLike) -> None:
         warnings.warn(f"representations: {few}", FewRowsWarning, stacklevel=3)
     if look_swapped(z, codes):
         warnings.warn(
-            "latents, representations: expected the true factors first, found representations "
-            "that are uniform as factors are, and latents that are not; if they are swapped, "
-            "call with latents=..., representations=...",
+            "latents: expected the true factors, found correlated columns beside representations "
+            "that are uniform and independent as factors are; if the two are swapped, call with "
+            "latents=..., representations=...",
             SwapWarning,
             stacklevel=3,
         )
@@ -75,21 +80,28 @@ def look_swapped(latents: NDArray[np.float64], representations: NDArray[np.float
         len(latents) >= _TELLING_ROWS
         and any(_are_uniform(representations, *space) for space in _SPACES)
         and not _have_one_length(representations)
-        and not _are_uniform(latents, latents.min(axis=0), latents.max(axis=0))
+        and _are_uncorrelated(representations)
+        and not _are_uncorrelated(latents)
     )
 
 
-def _are_uniform(
-    rows: NDArray[np.float64], low: float | NDArray[np.float64], high: float | NDArray[np.float64]
-) -> bool:
-    """Whether every column is uniform on its interval, by Kolmogorov's statistic."""
-    if (rows < low).any() or (rows > high).any():
+def _are_uniform(rows: NDArray[np.float64], low: float, high: float) -> bool:
+    """Whether every column is uniform on the interval, by Kolmogorov's statistic."""
+    if rows.min() < low or rows.max() > high:
         return False
-    n, width = len(rows), high - low
-    expected = np.sort((rows - low) / np.where(width > 0, width, 1.0), axis=0)
+    n = len(rows)
+    expected = np.sort((rows - low) / (high - low), axis=0)
     places = np.arange(n + 1)[:, None] / n
     apart = np.maximum(places[1:] - expected, expected - places[:-1]).max()
     return bool(np.sqrt(n) * apart < _UNIFORM)
+
+
+def _are_uncorrelated(rows: NDArray[np.float64]) -> bool:
+    """Whether no two columns, none of them constant, are surely correlated."""
+    largest = np.abs(rows).max(axis=0)
+    correlation = np.corrcoef(rows / largest, rowvar=False)
+    apart = np.abs(np.atleast_2d(correlation) - np.eye(rows.shape[1])).max()
+    return bool(np.sqrt(len(rows)) * apart < _UNCORRELATED)
 
 
 def _have_one_length(rows: NDArray[np.float64]) -> bool:

@@ -39,7 +39,7 @@ def sigmoid(rows: np.ndarray) -> np.ndarray:
 def test_swapped_arguments_are_named_at_the_callers_line(scorer: Callable[..., Any]) -> None:
     z = sample_raw(0, "test", 1000)
     codes = features(z)
-    with pytest.warns(SwapWarning, match="if they are swapped, call with latents=") as caught:
+    with pytest.warns(SwapWarning, match="if the two are swapped, call with latents=") as caught:
         scorer(codes, z)
     [warning] = caught
     assert warning.filename == __file__
@@ -85,7 +85,9 @@ def test_latents_of_other_spaces_are_no_swap(seed: int, n: int, rows: int) -> No
 
 def test_perfect_codes_are_no_swap() -> None:
     z = sample_raw(0, "test", 2000)
-    for latents, codes in ((z, z), (z, (z + 1) / 2), (5 * z, z), (z, z[:, ::-1]), (z, z**3)):
+    normal = np.random.default_rng(1).normal(size=z.shape)
+    squashed = np.tanh(0.8 * normal)  # nearly uniform on [-1, 1]
+    for latents, codes in ((z, z), (5 * z, z), (z, z[:, ::-1]), (z, z**3), (normal, squashed)):
         assert not look_swapped(latents, codes)
 
 

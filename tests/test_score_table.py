@@ -10,6 +10,7 @@ import pytest
 from benchmark.dci import Dci, dci
 from benchmark.metrics import Scores, score
 from benchmark.readout import Probe, probe
+from benchmark.score_table import NONE
 
 LABELS = ["x", "spotlight hue", "<b>z</b>"]
 NEW = ("labels", "rows", "readout", "strength_per_factor")
@@ -70,8 +71,8 @@ def test_withheld_scores_print_as_dashes() -> None:
     z, _ = case()
     found = dci(z, np.random.default_rng(1).normal(size=z.shape))
     headline, _, *rows, note = str(found).splitlines()
-    assert headline.startswith("DCI: disentanglement –, completeness –, informativeness -0.")
-    assert all("–" in row for row in rows)
+    assert headline.startswith(f"DCI: disentanglement {NONE}, completeness {NONE}, ")
+    assert all(NONE in row for row in rows)
     assert note.startswith("note: disentanglement and completeness are withheld")
 
 
@@ -98,7 +99,7 @@ def test_records_of_earlier_versions_load_and_print() -> None:
     record = {k: v for k, v in score(z, codes).to_json().items() if k not in NEW}
     old = Scores.from_json(record)
     assert (old.labels, old.rows, old.readout, old.remark) == (None, None, "least squares", None)
-    assert "rows –" in str(old)
+    assert f"rows {NONE}" in str(old)
     probed = probe(z, codes).to_json()
     before = {k: v for k, v in probed["dci"].items() if k not in NEW}
     assert Probe.from_json({**probed, "dci": before}).dci.completeness is not None
