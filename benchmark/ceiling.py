@@ -26,7 +26,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.metrics import Array, Record
+from benchmark.linear import Array
+from benchmark.records import Record
 from threedident.assets import asset_path
 from threedident.choices import unknown
 from threedident.factors import FACTORS

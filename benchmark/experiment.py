@@ -10,10 +10,11 @@ import click
 from benchmark.config import Config, short_digest
 from benchmark.evaluation import scored_latents
 from benchmark.interrupts import interruptible
-from benchmark.metrics import paired_rows
+from benchmark.metrics import Scores, paired_rows
 from benchmark.model import build_model, can_compile
 from benchmark.objective import mismatch
 from benchmark.options import Options, open_source, resolve
+from benchmark.remarks import few_rows
 from benchmark.report import write_results
 from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source
@@ -21,8 +22,6 @@ from benchmark.tracking import require_tensorboard
 from benchmark.training import Training
 from threedident.errors import Interrupted
 from threedident.locking import locked
-
-_SOUND_ROWS_PER_CODE = 20
 
 
 @interruptible()
@@ -103,18 +102,17 @@ def _announce(source: Source, config: Config, folder: RunFolder) -> None:
     if reason is not None:
         click.echo(f"note: {reason}, so the theory promises less than for a match", err=True)
     rows = len(scored_latents(config, source, config.seeds[0]))
-    if rows < _SOUND_ROWS_PER_CODE * source.codes:
-        click.echo(
-            f"note: R2 fits {source.codes} codes on {rows // 2} test rows, so its value is mostly "
-            f"noise; {_SOUND_ROWS_PER_CODE * source.codes} or more make it sound",
-            err=True,
-        )
+    remark = few_rows(rows, source.codes)
+    if remark is not None:
+        click.echo(f"note: {remark}", err=True)
 
 
 def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
+    remark = Scores.from_json(scores["seeds"][0]["trained"]).remark
     click.echo(
         f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
+        + ("" if remark is None else f"; note: {remark}")
     )
     click.echo(f"report: {folder.report}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from benchmark.interrupts import Stop, deferred_stop
 from benchmark.metrics import score
 from benchmark.objective import Objective
 from benchmark.ranks import lost_another
+from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
 from benchmark.schedules import factor
 from benchmark.sources import Batch, Machine, Source
@@ -219,12 +221,13 @@ class Loop:
         if not np.isfinite(codes).all():
             raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
         write_bytes(self.folder.representations(self.seed), npy_bytes(codes))
-        scores = score(
-            scored_latents(config, source, self.seed),
-            codes,
-            labels=source.labels,
-            spare_codes=source.spare_codes,
-        ).to_json()
+        with catch_warnings(action="ignore", category=ScoreWarning):  # the run says it once
+            scores = score(
+                latents=scored_latents(config, source, self.seed),
+                representations=codes,
+                labels=source.labels,
+                spare_codes=source.spare_codes,
+            ).to_json()
         self.tracker.record(self.step, scores)
         self._scores = scores
 

@@ -1,12 +1,15 @@
 """How well representations recover latents, cheaply: linear R^2 and mean correlations.
 
-- R^2 of a factor: ordinary least squares with intercept from all codes, fitted on the first
-  half of the rows and scored on the second.
+- R^2 of a factor: a linear readout with intercept from all codes, fitted on the first half of the
+  rows and scored on the second. It is ordinary least squares up to one code for ten rows, and
+  ridge regression beyond (see :mod:`benchmark.linear`).
 - MCC: correlation of every factor with every code over all rows, absolute value, optimal
   one-to-one assignment of codes to factors, mean of the assigned values. Once with Pearson's
   correlation, once with Spearman's, which is Pearson's of the ranks, ties sharing their mean rank.
 
-Rows are taken in the order given, so they must not be sorted.
+Rows are taken in the order given, so they must not be sorted. A score from fewer than 20 rows a
+code gives a :class:`benchmark.remarks.FewRowsWarning`, arguments that look swapped a
+:class:`benchmark.remarks.SwapWarning`.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
@@ -15,43 +18,27 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import lstsq
 from scipy.optimize import linear_sum_assignment
 
+from benchmark.linear import ROUNDING, Fit, fit_linear, suitable_fit
+from benchmark.records import Record
+from benchmark.remarks import few_rows, warn
+from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
 from threedident.arrays import as_float64
 
 Array = NDArray[np.float64]
 
 LEAST_ROWS = 4
-ROUNDING = 1e-12  # spread of a constant column, relative to its magnitude
+_SWAP = "if the two are swapped, call with latents=..., representations=..."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A dataclass of numbers and arrays that goes to JSON and back."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists."""
-        return {
-            name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in vars(self).items()
-        }
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`; other keys are passed over."""
-        values = {field.name: record[field.name] for field in fields(cls)}
-        return cls(**{k: np.array(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores(Record):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Scores(Record, ScoreTable):
     """What :func:`score` measures, for n factors and m codes.
 
     Arguments:
@@ -66,6 +53,11 @@ class Scores(Record):
         spearman: Spearman correlation, factors x codes, signed, shape (n, m).
         assignment: the code assigned to each factor by ``correlation``, shape (n,).
         spearman_assignment: the code assigned to each factor by ``spearman``, shape (n,).
+        labels: names of the factors, where they were given.
+        rows: N, fitted and scored rows together; None in records of earlier versions.
+        readout: how the linear readout was fitted.
+        strength_per_factor: of the ridge, relative to the sum of all squares of the standardised
+            codes, shape (n,); None for least squares.
     """
 
     r2: float
@@ -78,6 +70,41 @@ class Scores(Record):
     spearman: Array
     assignment: NDArray[np.int64]
     spearman_assignment: NDArray[np.int64]
+    labels: tuple[str, ...] | None = None
+    rows: int | None = None
+    readout: Fit = "least squares"
+    strength_per_factor: Array | None = None
+
+    @property
+    def remark(self) -> str | None:
+        """What is to be said where the rows are few for the codes."""
+        return None if self.rows is None else few_rows(self.rows, self.correlation.shape[1])
+
+    def card(self) -> dict[str, str]:
+        """The means, and what they are from."""
+        return {
+            "R²": spell(self.r2),
+            "MCC": spell(self.mcc),
+            "Spearman MCC": spell(self.mcc_spearman),
+            "rows": NONE if self.rows is None else str(self.rows),
+            "codes": str(self.correlation.shape[1]),
+            "fitted by": self.readout,
+        }
+
+    def columns(self) -> dict[str, list[str]]:
+        """The scores of each factor, and its code."""
+        count = len(self.r2_per_factor)
+        return {
+            "factor": factor_names(self.labels, count),
+            "R²": spell_all(self.r2_per_factor, count),
+            "|Pearson|": spell_all(self.mcc_per_factor, count),
+            "|Spearman|": spell_all(self.mcc_spearman_per_factor, count),
+            "assigned code": [str(code) for code in self.assignment],
+        }
+
+    def notes(self) -> list[str]:
+        """The remark on few rows."""
+        return [] if self.remark is None else [self.remark]
 
 
 def score(
@@ -89,21 +116,38 @@ def score(
 ) -> Scores:
     """Score representations against the latents behind them.
 
+    The two are easily swapped, so name them: ``score(latents=z, representations=codes)``.
+
     Arguments:
         latents: true factors z, shape (N, n).
         representations: codes f(x) in the same order of rows, shape (N, n).
         spare_codes: take more codes than factors too, shape (N, m) with m >= n, and leave those
             unassigned that fit worst. MCC grows with every spare code, so compare it only
             between representations of as many codes.
-        labels: what messages call the factors; None for the numbers of their columns.
+        labels: names of the factors, for the result and for messages; None for the numbers of
+            their columns.
 
     Raises:
         ValueError: shapes that do not fit, entries that are not finite, fewer than four rows,
             or a factor that is constant over the fitted or the scored half.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> z = rng.uniform(-1, 1, (1000, 3))
+        >>> codes = z[:, [2, 0, 1]] ** 3
+        >>> scores = score(latents=z, representations=codes, labels=["x", "y", "hue"])
+        >>> scores  # doctest: +ELLIPSIS
+        Scores: R² 0.842, MCC 0.917, Spearman MCC 1.000, rows 1000, codes 3, fitted by ...
+        factor     R²  |Pearson|  |Spearman|  assigned code
+        x       0.852      0.925       1.000              1
+        y       0.839      0.913       1.000              2
+        hue     0.834      0.913       1.000              0
     """
     z, codes = _pair(latents, representations)
     _require_a_code_each(z, codes, spare_codes)
-    per_factor = linear_r2(z, codes, labels=labels)
+    z, codes = paired_rows(z, codes, labels)
+    warn(latents, representations)
+    per_factor, fit, strengths = _linear_r2(z, codes)
     linear, monotone = pearson(z, codes), spearman(z, codes)
     (assigned, values), (by_rank, rank_values) = assign_codes(linear), assign_codes(monotone)
     return Scores(
@@ -117,6 +161,10 @@ def score(
         spearman=monotone,
         assignment=assigned,
         spearman_assignment=by_rank,
+        labels=None if labels is None else tuple(map(str, labels)),
+        rows=len(z),
+        readout=fit,
+        strength_per_factor=strengths,
     )
 
 
@@ -129,15 +177,21 @@ def linear_r2(
         ValueError: as :func:`score` does.
     """
     z, codes = paired_rows(latents, representations, labels)
+    warn(latents, representations)
+    return _linear_r2(z, codes)[0]
+
+
+def _linear_r2(z: Array, codes: Array) -> tuple[Array, Fit, Array | None]:
+    """R^2 of each factor, and how it was fitted."""
     half = len(z) // 2
-    return r_squared(z[half:], linear_readout(z[:half], codes[:half], codes[half:]))
+    fit = suitable_fit(half, codes.shape[1])
+    readout = fit_linear(z[:half], codes[:half], fit)
+    return r_squared(z[half:], readout.predict(codes[half:])), fit, readout.strength_per_factor
 
 
 def linear_readout(latents: Array, codes: Array, new_codes: Array) -> Array:
-    """Least-squares prediction of latents from ``new_codes``, fitted on (codes, latents)."""
-    centre, offset = codes.mean(axis=0), latents.mean(axis=0)
-    weights = lstsq(codes - centre, latents - offset)[0]
-    return np.asarray((new_codes - centre) @ weights + offset)
+    """Prediction of latents from ``new_codes``, fitted on (codes, latents) as scores are."""
+    return fit_linear(latents, codes, suitable_fit(*codes.shape)).predict(new_codes)
 
 
 def r_squared(latents: Array, prediction: Array) -> Array:
@@ -179,7 +233,8 @@ def paired_rows(
     z, codes = _pair(latents, representations)
     names = [f"column {i}" for i in range(z.shape[1])] if labels is None else labels
     if len(names) != z.shape[1]:
-        raise ValueError(f"labels: expected {z.shape[1]}, one a factor, found {len(names)}")
+        swap = f"; {_SWAP}" if len(names) == codes.shape[1] else ""
+        raise ValueError(f"labels: expected {z.shape[1]}, one a factor, found {len(names)}{swap}")
     half = len(z) // 2
     _require_spread(np.minimum(np.ptp(z[:half], axis=0), np.ptp(z[half:], axis=0)), names)
     return z, codes
@@ -236,9 +291,11 @@ def _scaled(rows: Array) -> Array:
 
 def _require_a_code_each(z: Array, codes: Array, spare_codes: bool) -> None:
     """MCC assigns every factor a code of its own."""
-    spare = codes.shape[1] - z.shape[1]
-    if spare < 0 or (spare > 0 and not spare_codes):
-        advice = "give more codes" if spare < 0 else "pass spare_codes=True to assign the best"
+    factors, m = z.shape[1], codes.shape[1]
+    if m < factors or (m > factors and not spare_codes):
+        advice = f"pass spare_codes=True to score all {m} (MCC then assigns {factors} of them)"
+        if m < factors:
+            advice = f"give more codes, or, {_SWAP}"
         raise ValueError(
             f"representations: expected shape {z.shape} as the latents have (MCC assigns every "
             f"factor a code of its own), found {codes.shape}; {advice}"

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import jinja2
 import numpy as np
 
 from benchmark import figures
 from benchmark.config import Config
+from benchmark.dci import LEAST_INFORMATIVENESS
 from benchmark.evaluation import scored_latents
 from benchmark.readout import Probe, probe
+from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
 from benchmark.sources import Picture, Source
 from benchmark.training import Result
@@ -35,8 +38,11 @@ def summary(
     ceiling = source.ceiling()
     return found | {
         "dci": {
-            name: _mean([getattr(probe.dci, name) for probe in probes])
-            for name in ("disentanglement", "completeness", "informativeness")
+            **{
+                name: _mean_of_given([getattr(probe.dci, name) for probe in probes])
+                for name in ("disentanglement", "completeness", "informativeness")
+            },
+            "withheld": sum(probe.dci.disentanglement is None for probe in probes),
         },
         "untrained": {
             name: _mean([getattr(result.untrained, name) for result in results])
@@ -61,6 +67,12 @@ def summary(
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
+
+
+def _mean_of_given(values: Sequence[float | None]) -> float | None:
+    """The mean over the seeds whose score is not withheld; None where all are."""
+    given = [value for value in values if value is not None]
+    return _mean(given) if given else None
 
 
 def _sample_sd(values: Sequence[float]) -> float | None:
@@ -107,7 +119,9 @@ def write_results(
 
 def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:
     codes = load_npy(folder.representations(seed))
-    return probe(scored_latents(config, source, seed), codes, labels=source.labels)
+    latents = scored_latents(config, source, seed)
+    with catch_warnings(action="ignore", category=ScoreWarning):  # the run says it once
+        return probe(latents=latents, representations=codes, labels=source.labels)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -162,6 +176,7 @@ def _page(
         scores=scores,
         first_seed=first.seed,
         factors=list(per_factor),
+        least_informativeness=LEAST_INFORMATIVENESS,
         ceiling=None if ceiling is None or (ceiling == 1).all() else ceiling.tolist(),
         drawn={name: base64.b64encode(png).decode() for name, png in drawn.items()},
         shown=[

@@ -39,6 +39,7 @@ def test_training_recovers_what_the_images_show(
     assert hidden < 0.1
 
 
+@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
 def test_scores_are_those_of_the_representations(coloured: Path, finished: Path) -> None:
     scores = json.loads((finished / "scores.json").read_text())
     latents = np.load(coloured / "test" / "raw_latents.npy")

@@ -5,8 +5,11 @@ import pytest
 from scipy.linalg import hadamard
 from sklearn.linear_model import Lasso
 
-from benchmark.dci import Dci, dci, disentanglement, lasso
+from benchmark.dci import LEAST_INFORMATIVENESS, Dci, dci, disentanglement
+from benchmark.lasso import lasso, lasso_path
 from benchmark.metrics import linear_r2
+
+few_rows = pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
 
 
 def uniform(seed: int, rows: int = 2000, n: int = 5) -> np.ndarray:
@@ -56,6 +59,48 @@ def test_weights_satisfy_the_optimality_conditions(spread: float) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["noise", "curved", "copies", "dead", "rank"])
+def test_many_codes_are_solved_as_few_are(kind: str) -> None:
+    """The minimum is one, whichever way leads there; with copies its weights are not."""
+    rng = np.random.default_rng(3)
+    z = uniform(3, rows=300, n=3)
+    x = {
+        "noise": rng.normal(size=(300, 40)),
+        "curved": np.maximum(z @ rng.normal(size=(3, 40)), 0),
+        "copies": np.repeat(z, 14, axis=1),
+        "dead": np.hstack([z, np.zeros((300, 40))]),
+        "rank": rng.normal(size=(20, 60)),
+    }[kind]
+    z = z[: len(x)]
+    x = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
+    gram, moments = x.T @ x / len(x), x.T @ standard(z) / len(x)
+    penalties = np.logspace(-4, 0, 7)[:, None] * np.abs(moments).max(axis=0)
+    found = lasso_path(gram, moments, penalties)
+    slope = moments - gram @ found
+    assert (np.abs(slope) <= penalties[:, None] + 1e-9).all()
+    along = np.where(found != 0, slope - penalties[:, None] * np.sign(found), 0)
+    assert along == pytest.approx(0, abs=1e-9)
+    if kind in ("noise", "curved"):
+        few = np.argsort(-np.abs(found).sum(axis=(0, 2)))[:30]
+        part = gram[np.ix_(few, few)], moments[few], penalties[3]
+        padded = np.zeros((40, 40)), np.zeros((40, 3))
+        padded[0][:30, :30], padded[1][:30] = part[0], part[1]
+        alone, among = lasso(*part), lasso(*padded, penalties[3])
+        assert among[:30] == pytest.approx(alone, abs=1e-9)
+        assert (among[30:] == 0).all()
+
+
+def test_many_codes_keep_their_own_importances() -> None:
+    """No rotation stands between codes and importances: spare codes leave the factors' own."""
+    z = uniform(20, rows=1500)
+    codes = np.hstack([z[:, ::-1] ** 3, np.random.default_rng(21).normal(size=(1500, 70))])
+    found = dci(z, codes)
+    assert found.importance.shape == (75, 5)
+    assert found.importance.argmax(axis=0).tolist() == [4, 3, 2, 1, 0]
+    assert found.completeness is not None
+    assert found.completeness > 0.9
+
+
 def test_orthonormal_inputs_shrink_softly() -> None:
     moments = np.array([[0.9, -0.2], [-0.5, 0.05]])
     weights = lasso(np.eye(2), moments, np.array([0.1, 0.1]))
@@ -81,6 +126,7 @@ def test_signed_scaled_permutations_are_perfect(seed: int) -> None:
     assert (found.importance.argmax(axis=1) == order).all()
 
 
+@few_rows
 def test_equal_importances_score_exactly_nothing() -> None:
     z = balanced(4, copies=4)
     found = dci(z, z @ hadamard(4))
@@ -98,6 +144,7 @@ def test_a_rotation_is_informative_but_not_disentangled() -> None:
     assert found.informativeness > 0.999
 
 
+@few_rows
 def test_two_factors_in_one_code_lower_disentanglement_alone() -> None:
     z = balanced(3, copies=4)
     found = dci(z, np.stack([z[:, 0] + z[:, 1], z[:, 2]], axis=1))
@@ -108,6 +155,7 @@ def test_two_factors_in_one_code_lower_disentanglement_alone() -> None:
     assert found.informativeness_per_factor == pytest.approx([0.5, 0.5, 1], abs=1e-3)
 
 
+@few_rows
 def test_dead_codes_count_for_nothing() -> None:
     z = balanced(3, copies=4)
     found = dci(z, np.hstack([z, np.full((len(z), 2), 0.1)]))
@@ -119,8 +167,35 @@ def test_dead_codes_count_for_nothing() -> None:
 
 def test_collapsed_codes_score_nothing() -> None:
     found = dci(uniform(3), np.full((2000, 5), 7.0))
-    assert found.disentanglement == found.completeness == 0
+    assert found.disentanglement is found.completeness is None
+    assert (found.importance == 0).all()
     assert found.informativeness <= 0
+
+
+@pytest.mark.parametrize("rows", [1000, 2048, 8192])
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_is_neither_disentangled_nor_complete(seed: int, rows: int) -> None:
+    z = uniform(seed, rows, 10)
+    found = dci(z, np.random.default_rng(100 + seed).normal(size=(rows, 10)))
+    assert found.informativeness < LEAST_INFORMATIVENESS
+    assert found.disentanglement is found.completeness is None
+    assert found.disentanglement_per_code is found.completeness_per_factor is None
+    assert found.importance.shape == (10, 10)
+
+
+@pytest.mark.parametrize("rows", [1000, 8192])
+@pytest.mark.parametrize("seed", range(3))
+def test_weak_codes_have_their_scores(seed: int, rows: int) -> None:
+    """An informativeness of 0.1, from every code or from one of ten, is above the level."""
+    z = uniform(seed, rows, 10)
+    noise = np.random.default_rng(100 + seed).normal(size=(rows, 10))
+    one = np.hstack([z[:, :1], noise[:, 1:]])
+    for codes in (0.37 * z / z.std() + noise, one):
+        found = dci(z, codes)
+        assert 0.07 < found.informativeness < 0.13
+        assert found.disentanglement is not None
+        assert found.completeness is not None
+        assert found.disentanglement > 0.5
 
 
 def test_rows_of_importances_in_closed_form() -> None:
@@ -157,6 +232,7 @@ def test_units_do_not_matter_and_seeds_repeat() -> None:
     assert (dci(z, codes).importance == one.importance).all()
 
 
+@few_rows
 @pytest.mark.parametrize("rows", [4, 5, 9])
 def test_a_few_rows_are_enough(rows: int) -> None:
     assert np.isfinite(dci(uniform(10, rows=rows), uniform(11, rows=rows)).informativeness)

@@ -129,6 +129,7 @@ def test_runs_become_a_row_that_was_re_executed(
     assert "all sound" in done_at_once("leaderboard", "entries", "--board", board)
 
 
+@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
 def test_fresh_scores_are_those_of_images_that_did_not_exist(
     linear: Path, board: Path, season: Path, record: dict[str, Any], data: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_seeds_repeat() -> None:
     assert other == pytest.approx(one, abs=0.01)
 
 
+@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
 @pytest.mark.parametrize("rows", [4, 5, 9])
 def test_a_few_rows_are_enough(rows: int) -> None:
     assert np.isfinite(probe(uniform(25, rows), uniform(26, rows)).nonlinear_r2)

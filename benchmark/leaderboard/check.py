@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from benchmark.leaderboard.sandbox import TOLERANCE, Limits, agreeing_codes
 from benchmark.leaderboard.submission import Claim, SeedRecord
 from benchmark.leaderboard.texts import shown
 from benchmark.metrics import Scores, score
+from benchmark.remarks import ScoreWarning
 from threedident.factors import LABELS
 from threedident.latents import sample_raw
 
@@ -101,7 +103,8 @@ def _require_different(folder: SubmissionFolder, codes: Sequence[NDArray[np.floa
     """Refuse one training handed in as several: codes alike up to order, sign and scale."""
     for (i, one), (j, other) in combinations(enumerate(codes), 2):
         try:
-            same = score(one, other).mcc
+            with catch_warnings(action="ignore", category=ScoreWarning):
+                same = score(latents=one, representations=other).mcc
         except ValueError:  # a code that does not vary
             same = float(np.array_equal(one, other))
         if same > _SAME:
@@ -119,7 +122,8 @@ def _scored(
 ) -> Scores:
     name = str(folder.path / representations_name(record.seed))
     try:
-        found = score(latents, codes, labels=LABELS)
+        with catch_warnings(action="ignore", category=ScoreWarning):
+            found = score(latents=latents, representations=codes, labels=LABELS)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     for field in Claim.model_fields:

@@ -17,12 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
 from benchmark.metrics import LEAST_ROWS, Scores, score
+from benchmark.remarks import ScoreWarning
 
 CONFIDENCE = 0.95
 SUSPICIOUS = 3.0
@@ -115,5 +117,6 @@ def _means(
 
 
 def _mean_scores(z: NDArray[np.float32], codes: Codes) -> list[float]:
-    found: list[Scores] = [score(z, each) for each in codes]
+    with catch_warnings(action="ignore", category=ScoreWarning):
+        found: list[Scores] = [score(latents=z, representations=each) for each in codes]
     return [float(np.mean([getattr(scores, name) for scores in found])) for name in SCORES]

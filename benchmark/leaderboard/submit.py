@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ from benchmark.leaderboard.submission import (
     Submission,
 )
 from benchmark.metrics import score
+from benchmark.remarks import ScoreWarning
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.factors import LABELS
@@ -121,7 +123,8 @@ def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) 
     """Write the files of one seed; returns its record."""
     seed, config = trained.seed, trained.config
     codes = np.ascontiguousarray(load_npy(trained.folder.representations(seed)), np.float32)
-    found = score(source.test.latents, codes, labels=LABELS)
+    with catch_warnings(action="ignore", category=ScoreWarning):
+        found = score(latents=source.test.latents, representations=codes, labels=LABELS)
     encoder = onnx_bytes(_model(trained), source.test.resolution)
     _require_same(encoder, codes, source, f"{trained.folder.path}, seed {seed}", limits)
     alone = config.model_copy(update={"seeds": (seed,)})

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from benchmark.leaderboard.seasons import Secret
 from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
 from benchmark.leaderboard.submission import SEEDS
 from benchmark.metrics import score
+from benchmark.remarks import ScoreWarning
 from threedident.factors import LABELS
 
 _UNEXPLAINED = 1e-4
@@ -142,10 +144,11 @@ def _scores(
     checked: Checked, latents: NDArray[np.float32], codes: Codes
 ) -> tuple[SeedScores, ...]:
     records = checked.folder.submission.seeds
-    return tuple(
-        SeedScores.of(record.seed, score(latents, each, labels=LABELS))
-        for record, each in zip(records, codes, strict=True)
-    )
+    with catch_warnings(action="ignore", category=ScoreWarning):
+        return tuple(
+            SeedScores.of(record.seed, score(latents=latents, representations=each, labels=LABELS))
+            for record, each in zip(records, codes, strict=True)
+        )
 
 
 def _require_same_recipe(checked: Checked, retrained: Checked) -> None:

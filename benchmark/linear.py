@@ -1,0 +1,99 @@
+"""Linear readouts of latents from codes: least squares, or ridge where rows are few for the codes.
+
+Least squares with intercept minimises |Z - X W - b|^2 over the fitted rows. With as many codes as
+rows it follows their noise, and predicts other rows worse than their mean does. Ridge regression
+minimises, for each factor z and codes X with mean 0 and variance 1,
+
+    |z - X w - b|^2 + strength * |X|^2 |w|^2
+
+where |X|^2 is the sum of all squares. The strength of each factor is the one of 57 whose
+leave-one-out error over the fitted rows is least. With X = U S V' and the hat matrix
+H = 1/N + U diag(s^2 / (s^2 + strength |X|^2)) U', these errors are (z - H z)_i / (1 - H_ii).
+
+References:
+    Ridge Regression: Biased Estimation for Nonorthogonal Problems, Hoerl and Kennard, 1970,
+    https://doi.org/10.1080/00401706.1970.10488634
+    The Relationship between Variable Selection and Data Augmentation and a Method for
+    Prediction, on the leave-one-out error, Allen, 1974,
+    https://doi.org/10.1080/00401706.1974.10489157
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lstsq
+
+Array = NDArray[np.float64]
+Fit = Literal["least squares", "ridge"]
+
+ROUNDING = 1e-12  # spread of a constant column, relative to its magnitude
+_STRENGTHS = 10.0 ** np.linspace(4, -10, 57)  # equal errors go to the strongest
+_FITTED_ROWS_PER_CODE = 5  # half of the rows are fitted: a code for ten rows of all
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearReadout:
+    """A linear map from m codes to n latents.
+
+    Arguments:
+        centre: mean of the fitted codes, shape (m,).
+        offset: mean of the fitted latents, shape (n,).
+        weights: shape (m, n).
+        strength_per_factor: of the ridge, shape (n,); None for least squares.
+    """
+
+    centre: Array
+    offset: Array
+    weights: Array
+    strength_per_factor: Array | None = None
+
+    def predict(self, codes: Array) -> Array:
+        """Latents of codes (N, m), shape (N, n)."""
+        return np.asarray((codes - self.centre) @ self.weights + self.offset)
+
+
+def suitable_fit(fitted_rows: int, codes: int) -> Fit:
+    """Ridge for more than one code in five fitted rows, which is one in ten rows of all."""
+    return "ridge" if _FITTED_ROWS_PER_CODE * codes > fitted_rows else "least squares"
+
+
+def fit_linear(latents: Array, codes: Array, fit: Fit) -> LinearReadout:
+    """The linear readout of latents (N, n) from codes (N, m) of the same rows."""
+    centre, offset = codes.mean(axis=0), latents.mean(axis=0)
+    if fit == "ridge":
+        weights, strengths = _ridge(latents - offset, codes - centre)
+    else:
+        weights, strengths = lstsq(codes - centre, latents - offset)[0], None
+    return LinearReadout(
+        centre=centre, offset=offset, weights=weights, strength_per_factor=strengths
+    )
+
+
+def _ridge(z: Array, codes: Array) -> tuple[Array, Array]:
+    """Weights (m, n) and strengths (n,) for latents and codes whose columns have mean 0."""
+    spread = codes.std(axis=0)
+    scale = np.where(spread > ROUNDING * np.abs(codes).max(axis=0), spread, np.inf)
+    left, singular, right = np.linalg.svd(codes / scale, full_matrices=False)
+    squares = singular**2
+    penalties = _STRENGTHS * (squares.sum() or 1.0)
+    moments = left.T @ z
+    best = _leave_one_out(z, left, squares, moments, penalties).argmin(axis=0)
+    shrunk = singular[:, None] / (squares[:, None] + penalties[best]) * moments
+    return (right.T @ shrunk) / scale[:, None], _STRENGTHS[best]
+
+
+def _leave_one_out(
+    z: Array, left: Array, squares: Array, moments: Array, penalties: Array
+) -> Array:
+    """Mean squared leave-one-out error of each penalty and factor, shape (penalties, n)."""
+    errors = np.empty((len(penalties), z.shape[1]))
+    for i, penalty in enumerate(penalties):
+        kept = squares / (squares + penalty)
+        free = 1.0 - 1.0 / len(z) - left**2 @ kept
+        residuals = z - left @ (kept[:, None] * moments)
+        errors[i] = ((residuals / np.maximum(free, ROUNDING)[:, None]) ** 2).mean(axis=0)
+    return errors
