@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
+import io
 
-from benchmark.figures import png
-from benchmark.sources import Picture
+import numpy as np
+from PIL import Image
+
+from benchmark.panels import Panel, Picture, Plot, plotted
+from benchmark.strips import Strip, strip_picture
 from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
-from threedident.factors import FACTORS, LABELS
+from threedident.factors import LABELS
 from threedident.index import NearestLatents
 
 TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
+_TITLE = "The factors, as images"
 
 
 def delivered(found: Delivered) -> Picture:
     """Requested against delivered steps."""
-    return Picture(
-        png(found.figure()),
+    return plotted(
+        [
+            Plot(
+                found.draw_steps,
+                "Root mean square step of every factor as requested and as delivered",
+            ),
+            Plot(found.draw_snaps, "Histograms of the snap distances of anchors and positives"),
+        ],
         "What the pairs delivered",
-        "Root mean square step of every factor as requested and as delivered, and histograms of "
-        "the snap distances",
         "A positive by nearest latent is the rendered image nearest to what the conditional drew, "
         "so the step between the two images is wider than requested. Denser data or positives "
         "rendered exactly (threedident render --pairs) narrow it.",
@@ -32,39 +38,52 @@ def delivered(found: Delivered) -> Picture:
 def traversal(dataset: ThreeDIdent) -> Picture:
     """The rendered traversal that lies beside the data, or its nearest images."""
     exact = dataset.folder.root / "traversal.png"
-    rendered = exact.is_file()
-    return Picture(
-        exact.read_bytes() if rendered else nearest_traversal(dataset),
-        "The factors, as images",
-        "Traversal of the ten factors, one column a factor",
-        "Rendered traversal: one factor moves in each column, all others are held still."
-        if rendered
-        else "The train images nearest to each axis of the latent space: one factor moves in each "
-        "column, the others are as near to 0 as the data set allows.",
+    return (
+        rendered_traversal(exact.read_bytes()) if exact.is_file() else nearest_traversal(dataset)
     )
 
 
-def nearest_traversal(dataset: ThreeDIdent) -> bytes:
+def rendered_traversal(png: bytes) -> Picture:
+    """A traversal as ``threedident traverse`` draws it.
+
+    Arguments:
+        png: content of the file.
+    """
+    with Image.open(io.BytesIO(png)) as picture:
+        width, height = picture.size
+    text = "Traversal of the ten factors, one column a factor"
+    return Picture(
+        _TITLE,
+        "Rendered traversal: one factor moves in each column, all others are held still.",
+        (Panel(png, "png", width, height, text),),
+        {".png": png},
+    )
+
+
+def nearest_traversal(dataset: ThreeDIdent) -> Picture:
     """The data set's own images nearest to the axes of the latent space.
 
-    One column a factor, one row a value of it, every other factor as near to 0 as there is an
+    One strip a factor, one image a value of it, every other factor as near to 0 as there is an
     image. ``dataset`` has no transform.
     """
-    count = len(FACTORS)
-    targets = np.zeros((len(TRAVERSAL_VALUES), count, count))
-    for column in range(count):
-        targets[:, column, column] = TRAVERSAL_VALUES
-    rows = NearestLatents(dataset.latents).search(targets.reshape(-1, count)).indices[:, 0]
-    grid: NDArray[np.int64] = rows.reshape(len(TRAVERSAL_VALUES), count)
-    figure = Figure(figsize=(9.5, 5.0))
-    axes = figure.subplots(*grid.shape)
-    for (row, column), image_row in np.ndenumerate(grid):
-        axis = axes[row, column]
-        axis.imshow(dataset[int(image_row)][0].permute(1, 2, 0).numpy())
-        axis.set(xticks=[], yticks=[])
-        if row == 0:
-            axis.set_title(LABELS[column], fontsize=5.5)
-        if column == 0:
-            axis.set_ylabel(f"{TRAVERSAL_VALUES[row]:+.2f}", fontsize=7)
-    figure.subplots_adjust(wspace=0.04, hspace=0.04)
-    return png(figure)
+    count = len(LABELS)
+    targets = np.zeros((count, len(TRAVERSAL_VALUES), count))
+    for factor in range(count):
+        targets[factor, :, factor] = TRAVERSAL_VALUES
+    found = NearestLatents(dataset.latents).search(targets.reshape(-1, count)).indices[:, 0]
+    rows = found.reshape(count, len(TRAVERSAL_VALUES))
+    ends = f"{TRAVERSAL_VALUES[0]:+} to {TRAVERSAL_VALUES[-1]:+}"
+    strips = [
+        Strip(
+            [np.asarray(dataset.picture(int(row))) for row in rows[factor]],
+            f"Images in which {label} moves from {ends}",
+            label,
+        )
+        for factor, label in enumerate(LABELS)
+    ]
+    return strip_picture(
+        strips,
+        _TITLE,
+        "The train images nearest to each axis of the latent space. In each strip one raw factor "
+        f"moves from {ends}; the others are as near to 0 as the data set allows.",
+    )

@@ -1,72 +1,90 @@
-"""The figures of a report, each a function from data to a PNG's bytes."""
+"""The figures of a report, each a function from data to a picture."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.metrics import Array, Scores, linear_readout
+from benchmark.panels import Picture, Plot, legend_above, plotted
 
-_DPI = 110
 _SHOWN = 2000
 _TERMS = {"alignment": "C2-", "uniformity": "C3--"}
 _SCORES = {"r2": "C0o-", "mcc": "C1s--"}
 _LABELS = {"r2": "R²", "mcc": "MCC"}
 _DRAWN = {"loss", *_TERMS, *_SCORES}
+_CELL = 0.245  # inches, so that ten codes fit on a phone
+_SMALL = 7.0  # points, of numbers in cells
+_LEGIBLE_WHITE = 0.6  # correlation from which the cell is dark
+
+_Lines = dict[tuple[int, str], list[tuple[int, float]]]
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as the content of a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
-    return buffer.getvalue()
-
-
-def curves(records: Iterable[dict[str, Any]]) -> bytes:
+def curves(records: Iterable[dict[str, Any]]) -> Picture:
     """Loss, its two terms, and scores of held-out rows over the steps, one line a seed.
 
     Arguments:
         records: lines of ``metrics.jsonl``.
     """
-    lines: dict[tuple[int, str], list[tuple[int, float]]] = {}
+    lines: _Lines = {}
     for record in records:
         for name in _DRAWN & record.keys():
             lines.setdefault((record["seed"], name), []).append((record["step"], record[name]))
-    figure = Figure(figsize=(12.0, 3.2))
-    left, middle, right = axes = figure.subplots(1, 3)
+    plots = [
+        Plot(partial(_draw_loss, lines), "Training loss over the steps"),
+        Plot(partial(_draw_terms, lines), "The two terms of the loss over the steps"),
+        Plot(partial(_draw_scores, lines), "R² and MCC on held-out rows over the steps"),
+    ]
+    found = {name for _, name in lines}
+    if not found & _TERMS.keys():
+        del plots[1]
+    if "loss" not in found:
+        del plots[0]
+    return plotted(
+        plots,
+        "Curves",
+        "Alignment is how far positives lie from their anchors, uniformity how crowded the "
+        "anchors are among the negatives. With many negatives, the loss is their sum and the "
+        "logarithm of the number of negatives.",
+    )
+
+
+def _draw_loss(lines: _Lines, axis: Axes) -> None:
     for (_, name), points in sorted(lines.items()):
-        steps, values = np.array(points).T
         if name == "loss":
-            left.plot(steps, values, color="C0", alpha=0.25, linewidth=0.8)
-            left.plot(steps, _smooth(values), color="C0")
-        elif name in _TERMS:
-            middle.plot(steps, _smooth(values), _TERMS[name], label=name)
-        else:
-            right.plot(steps, values, _SCORES[name], markersize=3, label=_LABELS[name])
-    left.set(title="training loss", xlabel="step", ylabel="loss")
-    middle.set(title="its terms", xlabel="step")
-    right.set(title="held-out rows", xlabel="step", ylabel="score")
-    right.set_ylim(min(0.0, right.get_ylim()[0]), 1.02)
-    for axis in (middle, right):
-        _legend_once(axis)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-    middle.set_visible(bool(middle.lines))
-    figure.subplots_adjust(wspace=0.28)
-    return png(figure)
+            steps, values = np.array(points).T
+            axis.plot(steps, values, color="C0", alpha=0.25, linewidth=0.8, rasterized=True)
+            axis.plot(steps, _smooth(values), color="C0")
+    _finish(axis, "training loss")
 
 
-def _legend_once(axis: Axes) -> None:
-    """A legend with one entry for each name, however many seeds have it."""
-    entries = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    if entries:
-        axis.legend(entries.values(), entries.keys(), frameon=False)
+def _draw_terms(lines: _Lines, axis: Axes) -> None:
+    for (_, name), points in sorted(lines.items()):
+        if name in _TERMS:
+            steps, values = np.array(points).T
+            axis.plot(steps, _smooth(values), _TERMS[name], label=name)
+    _finish(axis, "its terms")
+
+
+def _draw_scores(lines: _Lines, axis: Axes) -> None:
+    for (_, name), points in sorted(lines.items()):
+        if name in _SCORES:
+            steps, values = np.array(points).T
+            axis.plot(steps, values, _SCORES[name], markersize=3, label=_LABELS[name])
+    axis.set_ylim(min(0.0, axis.get_ylim()[0]), 1.02)
+    _finish(axis, "held-out rows")
+
+
+def _finish(axis: Axes, title: str) -> None:
+    axis.set_xlabel("step")
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.grid(alpha=0.25)
+    legend_above(axis, title)
 
 
 def _smooth(values: Array) -> Array:
@@ -76,45 +94,79 @@ def _smooth(values: Array) -> Array:
     return np.convolve(padded, np.ones(width) / width, mode="valid")
 
 
-def correlation(scores: Scores, labels: Sequence[str]) -> bytes:
+def correlation(scores: Scores, labels: Sequence[str]) -> Picture:
     """Factors x codes, codes in the order of their assigned factors, spare ones after them."""
     spare = np.setdiff1d(np.arange(scores.correlation.shape[1]), scores.assignment)
     order = np.concatenate([scores.assignment, spare])
-    matrix = scores.correlation[:, order]
-    figure = Figure(figsize=(1.6 + 0.4 * len(order), 0.8 + 0.4 * max(3, len(labels))))
-    axis = figure.subplots()
-    drawn = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    plot = Plot(
+        partial(_draw_matrix, scores.correlation[:, order], labels, order),
+        "Matrix of Pearson correlations, factors by codes",
+        width=0.15 + 0.06 * max(map(len, labels)) + _CELL * len(order),
+        height=0.5 + _CELL * len(labels),
+    )
+    return plotted(
+        [plot],
+        "Correlation of factors and codes",
+        "Pearson's correlation over all test rows. Codes stand in the order of the factors that "
+        "they are assigned to.",
+    )
+
+
+def _draw_matrix(matrix: Array, labels: Sequence[str], codes: Array, axis: Axes) -> None:
+    axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     axis.set_yticks(range(len(labels)), labels)
-    axis.set_xticks(range(len(order)), [f"code {code}" for code in order], rotation=60, ha="right")
+    axis.set_xticks(range(len(codes)), map(str, codes))
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    axis.set_xlabel("code")
     for (row, column), value in np.ndenumerate(matrix):
-        ink = "white" if abs(value) > 0.6 else "black"
-        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
-    axis.set_title("Pearson correlation, codes as assigned", fontsize=10)
-    figure.colorbar(drawn, shrink=0.85)
-    return png(figure)
+        ink = "white" if abs(value) > _LEGIBLE_WHITE else "black"
+        axis.text(
+            column, row, _short(float(value)), ha="center", va="center", fontsize=_SMALL, color=ink
+        )
 
 
-def scatter(latents: Array, codes: Array, scores: Scores, labels: Sequence[str]) -> bytes:
+def _short(value: float) -> str:
+    """Two digits, without the zero before the point."""
+    text = f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}")
+    return {"1.00": "1", "\N{MINUS SIGN}1.00": "\N{MINUS SIGN}1"}.get(text, text)
+
+
+def scatter(latents: Array, codes: Array, scores: Scores, labels: Sequence[str]) -> Picture:
     """True against linearly recovered value of every factor, on the rows R^2 is scored on."""
     half = len(latents) // 2
-    recovered = linear_readout(latents[:half], codes[:half], codes[half:])
     shown = slice(half, half + _SHOWN)
-    columns = min(5, len(labels))
-    rows = -(-len(labels) // columns)
-    figure = Figure(figsize=(1.9 * columns, 2.15 * rows))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes[len(labels) :]:
-        axis.set_visible(False)
-    for column, (label, axis) in enumerate(zip(labels, axes, strict=False)):
-        true = latents[shown, column]
-        ends = [true.min(), true.max()]
-        axis.plot(ends, ends, color="0.6", linewidth=0.8)
-        axis.scatter(true, recovered[:_SHOWN, column], s=4, alpha=0.35, edgecolors="none")
-        axis.set_title(f"{label}  R² {scores.r2_per_factor[column]:.2f}", fontsize=8)
-        margin = 0.25 * (ends[1] - ends[0])
-        axis.set(ylim=(ends[0] - margin, ends[1] + margin))
-        axis.tick_params(labelsize=7)
-    figure.supxlabel("true latent", fontsize=9)
-    figure.supylabel("recovered", fontsize=9)
-    figure.tight_layout()
-    return png(figure)
+    recovered = linear_readout(latents[:half], codes[:half], codes[shown])
+    plots = [
+        Plot(
+            partial(
+                _draw_points,
+                latents[shown, i],
+                recovered[:, i],
+                f"{label}  R² {scores.r2_per_factor[i]:.2f}",
+            ),
+            f"{label}: true value against its linear readout from the codes",
+            width=1.72,
+            height=1.72,
+        )
+        for i, label in enumerate(labels)
+    ]
+    return plotted(
+        plots,
+        "True against recovered",
+        "True latent to the right, recovered value upwards; the line is where both agree. "
+        "Linear readout, fitted on the first half of the test split, shown on the second.",
+        columns=min(5, len(plots)),
+    )
+
+
+def _draw_points(true: Array, recovered: Array, title: str, axis: Axes) -> None:
+    ends = [true.min(), true.max()]
+    axis.plot(ends, ends, color="0.6", linewidth=0.8)
+    axis.scatter(true, recovered, s=4, alpha=0.35, edgecolors="none", rasterized=True)
+    axis.set_title(title, fontsize=_SMALL)
+    margin = 0.25 * (ends[1] - ends[0])
+    axis.set(ylim=(ends[0] - margin, ends[1] + margin))
+    axis.tick_params(labelsize=_SMALL)
+    for ticks in (axis.xaxis, axis.yaxis):
+        ticks.set_major_locator(MaxNLocator(3))

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark import data_figures
+from benchmark import data_figures, examples
 from benchmark.ceiling import ceiling
 from benchmark.config import ImageSettings, Law
 from benchmark.laws import build_conditional
-from benchmark.sources import Batch, Machine, Picture, Source
+from benchmark.panels import Picture
+from benchmark.sources import Batch, Machine, Source
 from benchmark.splits import identity
 from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
@@ -129,6 +130,14 @@ class ImageSource(Source):
         if delivered is None:
             return pictures
         return {"delivered": data_figures.delivered(delivered), **pictures}
+
+    def examples(self, seed: int, codes: NDArray[np.float32]) -> dict[str, Picture]:
+        """See :class:`Source`."""
+        found, pairs = {"neighbours": examples.nearest(codes, self.test.images)}, self.pairs(seed)
+        if pairs is None:
+            return found
+        pair = pairs.batch(range(examples.SHOWN))
+        return {"pairs": examples.pairs(pair.image, pair.positive_image), **found}
 
     def delivered(self, seed: int) -> Delivered | None:
         """See :class:`Source`."""

@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmark import examples
 from benchmark.config import MaskSettings
 from benchmark.kitti import LABELS, MaskPairs, load_masks
+from benchmark.panels import Picture
 from benchmark.sources import Batch, Machine, Source
 from threedident.epochs import NUMBERING, Epochs
 from threedident.loading import slices
@@ -76,6 +78,17 @@ class MaskSource(Source):
             f"{self.root}: {len(self.train)} train and {len(self.test)} test masks, of "
             f"{tracks[0]} and {tracks[1]} tracks"
         )
+
+    def examples(self, seed: int, codes: NDArray[np.float32]) -> dict[str, Picture]:
+        """See :class:`Source`; frames of one track, which look alike, are no neighbours."""
+        lengths = np.diff(self.test.starts)
+        tracks = np.repeat(np.arange(len(lengths)), lengths) if len(lengths) > 1 else None
+        found = {"neighbours": examples.nearest(codes, self.test.images, tracks)}
+        if not self.settings.paired:
+            return found
+        pairs = MaskPairs(self.train, self.settings.max_distance, seed)
+        pair = pairs.batch(np.arange(examples.SHOWN))
+        return {"pairs": examples.pairs(pair.image, pair.positive_image), **found}
 
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""

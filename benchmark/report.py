@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
 
-import jinja2
 import numpy as np
 
 from benchmark import figures
 from benchmark.config import Config
 from benchmark.dci import LEAST_INFORMATIVENESS
 from benchmark.evaluation import scored_latents
+from benchmark.headline import levels, sentence
+from benchmark.pages import page_template
+from benchmark.panels import Picture
 from benchmark.readout import Probe, probe
 from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
-from benchmark.sources import Picture, Source
+from benchmark.sources import Source
 from benchmark.training import Result
 from threedident.storage import load_npy, write_bytes
 
@@ -98,20 +98,25 @@ def write_results(
     first, labels = results[0], source.labels
     probes = [_probe(folder, config, source, result.seed) for result in results]
     latents = scored_latents(config, source, first.seed).astype(np.float64)
-    codes = load_npy(folder.representations(first.seed)).astype(np.float64)
-    drawn = {
-        "curves": figures.curves(folder.records()),
-        "scatter": figures.scatter(latents, codes, first.trained, labels),
-        "correlation": figures.correlation(first.trained, labels),
-    }
+    codes = load_npy(folder.representations(first.seed)).astype(np.float32)
     delivered = source.delivered(first.seed)
-    shown = source.pictures(delivered)
+    examples = source.examples(first.seed, codes)
+    others = {
+        "curves": figures.curves(folder.records()),
+        "scatter": figures.scatter(latents, codes.astype(np.float64), first.trained, labels),
+        "correlation": figures.correlation(first.trained, labels),
+        **source.pictures(delivered),
+    }
+    if not examples:
+        examples = {"scatter": others.pop("scatter")}
     if delivered is not None:
         _write_json(folder.delivered, delivered.to_json())
-    for name, png in {**drawn, **{name: shown[name].png for name in shown}}.items():
-        write_bytes(folder.figures / f"{name}.png", png)
+    for name, picture in {**examples, **others}.items():
+        for suffix, content in picture.files.items():
+            write_bytes(folder.figures / f"{name}{suffix}", content)
     scores = summary(config, results, probes, source)
-    page = _page(config, scores, first, probes[0], drawn, source, shown, command)
+    shown = examples, others
+    page = _page(config, scores, results, probes, source, shown, command)
     write_bytes(folder.report, page.encode())
     _write_json(folder.scores, scores)
     return scores
@@ -150,16 +155,13 @@ def _spell(value: object) -> str:
 def _page(
     config: Config,
     scores: dict[str, Any],
-    first: Result,
-    probe: Probe,
-    drawn: dict[str, bytes],
+    results: Sequence[Result],
+    probes: Sequence[Probe],
     source: Source,
-    shown: dict[str, Picture],
+    shown: tuple[dict[str, Picture], dict[str, Picture]],
     command: str,
 ) -> str:
-    text = files("benchmark").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    trained = first.trained
+    first, trained, probe = results[0], results[0].trained, probes[0]
     per_factor = zip(
         source.labels,
         first.untrained.r2_per_factor,
@@ -171,18 +173,24 @@ def _page(
         strict=True,
     )
     ceiling = source.ceiling()
-    return environment.from_string(text).render(
+    found = levels(
+        source.labels,
+        np.mean([result.trained.r2_per_factor for result in results], axis=0),
+        np.mean([each.nonlinear_r2_per_factor for each in probes], axis=0),
+        ceiling,
+    )
+    examples, others = shown
+    return page_template("report.html.j2").render(
         config=_settings(config),
         scores=scores,
+        headline=sentence(found),
+        levels=found,
         first_seed=first.seed,
         factors=list(per_factor),
         least_informativeness=LEAST_INFORMATIVENESS,
         ceiling=None if ceiling is None or (ceiling == 1).all() else ceiling.tolist(),
-        drawn={name: base64.b64encode(png).decode() for name, png in drawn.items()},
-        shown=[
-            picture._replace(png=base64.b64encode(picture.png).decode())  # type: ignore[arg-type]
-            for picture in shown.values()
-        ],
+        examples=list(examples.values()),
+        pictures=list(others.values()),
         facts=source.facts(),
         summary=source.summary(),
         command=command,

@@ -7,7 +7,8 @@ OUT/representations/seed-K.npy  codes of the test split, N x n
 OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
 OUT/work.jsonl               how long each seed was trained, on what, and where the data lay
 OUT/scores.json              scores of each seed, untrained and trained, mean and SD
-OUT/figures/*.png, OUT/report.html
+OUT/figures/                 every figure as PNG, the drawn ones as SVG, too
+OUT/report.html              one page that needs no network
 OUT/tensorboard/seed-K/      where asked for
 """
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.config import ImageSettings, MaskSettings, MixingSettings
+from benchmark.panels import Picture
 from benchmark.ranks import Ranks
 from threedident.delivery import Delivered
 
@@ -65,22 +66,6 @@ class Batch(NamedTuple):
         """The same batch on another device."""
         positives = None if self.positives is None else self.positives.to(device)
         return Batch(self.anchors.to(device), positives, self.latents.to(device))
-
-
-class Picture(NamedTuple):
-    """A figure of the data.
-
-    Arguments:
-        png: content of the file.
-        title: of its section.
-        text: what it shows, for those who cannot see it.
-        caption: below it.
-    """
-
-    png: bytes
-    title: str
-    text: str
-    caption: str
 
 
 class Source(ABC):
@@ -149,6 +134,19 @@ class Source(ABC):
 
     def pictures(self, delivered: Delivered | None) -> dict[str, Picture]:  # noqa: ARG002
         """Figures of the data and of what :meth:`delivered` found, by name."""
+        return {}
+
+    def examples(
+        self,
+        seed: int,  # noqa: ARG002
+        codes: NDArray[np.float32],  # noqa: ARG002
+    ) -> dict[str, Picture]:
+        """Pairs of a seed and neighbours in code space, by name; none where nothing is seen.
+
+        Arguments:
+            seed: of the pairs.
+            codes: of the first rows of the test split, shape (N, m).
+        """
         return {}
 
     def delivered(self, seed: int) -> Delivered | None:  # noqa: ARG002

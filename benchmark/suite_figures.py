@@ -1,48 +1,67 @@
-"""Figures of a suite, each a function from data to a PNG's bytes."""
+"""Figures of a suite, each a function from data to a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from benchmark.figures import png
+from benchmark.panels import Picture, Plot, legend_above, plotted
 from benchmark.tables import Figure
 
 _STYLES = ("-", "--", ":")
+_COLOURS = 10  # of matplotlib's cycle
+_LINE = 0.17  # inches of a line of a legend
+
+_Beside = Sequence[tuple[str, Figure, Figure | None]]
+_Records = Sequence[tuple[str, list[dict[str, Any]]]]
 
 
-def beside(rows: Sequence[tuple[str, Figure, Figure | None]]) -> bytes:
+def beside(scores: Mapping[str, _Beside]) -> Picture:
     """Ours and the paper's figure of every row, in percent, with standard deviations.
 
     Arguments:
-        rows: name, ours, and the paper's where there is one.
+        scores: by the name of a score, name, ours, and the paper's where there is one, of every
+            row.
     """
-    canvas = Canvas(figsize=(8.5, 0.9 + 0.34 * len(rows)))
-    axis = canvas.subplots()
+    plots = [
+        Plot(
+            partial(_draw_beside, title, rows),
+            f"{title} of every row, ours beside the paper's, as in the table above",
+            width=3.6,
+            height=0.8 + 0.26 * len(rows),
+        )
+        for title, rows in scores.items()
+    ]
+    return plotted(plots, "Ours and the paper's", "Mean and standard deviation over seeds, in %.")
+
+
+def _draw_beside(title: str, rows: _Beside, axis: Axes) -> None:
     for height, (_, ours, paper) in enumerate(rows):
         for figure, shift, style in ((paper, 0.14, "s"), (ours, -0.14, "o")):
             if figure is None:
                 continue
-            colour = "C0" if style == "o" else "0.55"
             axis.errorbar(
-                figure.mean, height + shift, xerr=figure.sd, fmt=style, color=colour, markersize=5
+                figure.mean,
+                height + shift,
+                xerr=figure.sd,
+                fmt=style,
+                color="C0" if style == "o" else "0.55",
+                markersize=4,
             )
     axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axis.set(xlim=(0, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="%")
     axis.plot([], [], "o", color="C0", label="ours")
     axis.plot([], [], "s", color="0.55", label="paper")
-    axis.legend(frameon=False, loc="lower left")
-    axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="x", alpha=0.25)
-    return png(canvas)
+    legend_above(axis, title)
 
 
-def over_steps(
-    rows: Sequence[tuple[str, list[dict[str, Any]]]], scores: Mapping[str, str]
-) -> bytes | None:
+def over_steps(rows: _Records, scores: Mapping[str, str]) -> Picture | None:
     """Scores over the steps, means over the seeds, one line a row that was trained.
 
     Arguments:
@@ -50,24 +69,44 @@ def over_steps(
         scores: what the figure calls each score, by its name in these lines.
 
     Returns:
-        One panel for each score; None where no row was trained.
+        One panel for each score, and one for the names; None where no row was trained.
     """
     trained = [(name, records) for name, records in rows if len(_steps(records)) > 1]
     if not trained:
         return None
-    canvas = Canvas(figsize=(1.5 + 4.2 * len(scores), 3.8))
-    panels = canvas.subplots(1, len(scores), squeeze=False, sharey=True)[0]
-    for axis, (score, title) in zip(panels, scores.items(), strict=True):
-        for number, (name, records) in enumerate(trained):
-            steps = _steps(records)
-            means = [100 * np.mean([r[score] for r in records if r["step"] == s]) for s in steps]
-            axis.plot(steps, means, _STYLES[number // 10 % len(_STYLES)], label=name)
-        axis.set(title=title, xlabel="step", ylim=(0, 102))
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-    panels[0].set_ylabel("%")
-    panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return png(canvas)
+    plots = [
+        Plot(partial(_draw_steps, score, title, trained), f"{title} of every row over the steps")
+        for score, title in scores.items()
+    ]
+    names = [name for name, _ in trained]
+    height = max(plots[0].height, _LINE * (len(names) + 1))
+    text = f"Names of the lines: {', '.join(names)}"
+    plots.append(Plot(partial(_draw_names, names), text, height=height))
+    return plotted(plots, "Over the steps", "Scores of the test split in %, mean over seeds.")
+
+
+def _draw_steps(score: str, title: str, rows: _Records, axis: Axes) -> None:
+    for number, (name, records) in enumerate(rows):
+        steps = _steps(records)
+        means = [100 * np.mean([r[score] for r in records if r["step"] == s]) for s in steps]
+        axis.plot(steps, means, **_line(number), label=name)
+    axis.set(xlabel="step", ylabel="%", ylim=(0, 102))
+    axis.set_title(title, loc="left")
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.grid(alpha=0.25)
+
+
+def _draw_names(names: Sequence[str], axis: Axes) -> None:
+    for number, name in enumerate(names):
+        axis.plot([], [], **_line(number), label=name)
+    axis.set_axis_off()
+    axis.legend(frameon=False, loc="upper left", borderaxespad=0.0)
+
+
+def _line(number: int) -> dict[str, Any]:
+    """Colour and style of a row's line."""
+    style = _STYLES[number // _COLOURS % len(_STYLES)]
+    return {"color": f"C{number % _COLOURS}", "linestyle": style}
 
 
 def _steps(records: list[dict[str, Any]]) -> list[int]:

@@ -6,22 +6,20 @@ The difference is in standard deviations, those of both means taken together:
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmark import suite_figures
+from benchmark.pages import page_template
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
 from threedident.storage import write_bytes
@@ -204,14 +202,12 @@ def _spell_settings(options: Mapping[str, Any]) -> str:
 
 
 def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -> str:
-    text = files("benchmark").joinpath("suite.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    pictures = {
-        score: suite_figures.beside(
-            [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
-        )
-        for score in table.scores
-    }
+    beside = suite_figures.beside(
+        {
+            _NAMES[score]: [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
+            for score in table.scores
+        }
+    )
     curves = suite_figures.over_steps(
         [(o.row.name, o.records) for o in outcomes], {s: _NAMES[s] for s in table.scores}
     )
@@ -228,13 +224,11 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
         }
         for outcome, score in _cells(table, outcomes)
     ]
-    return environment.from_string(text).render(
+    return page_template("suite.html.j2").render(
         title=table.title,
         command=command,
         scale=scale,
         settings=_spell_settings(table.shared(scale)),
         rows=rows,
-        names=_NAMES,
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-        curves=None if curves is None else base64.b64encode(curves).decode(),
+        pictures=[beside] if curves is None else [beside, curves],
     )

@@ -96,13 +96,9 @@ def test_run_folder_is_complete(coloured: Path, finished: Path) -> None:
         assert work.data == coloured.resolve()
     assert read_work(finished / "work.jsonl", 1) is None
     figures = {path.name for path in (finished / "figures").iterdir()}
-    assert figures == {
-        "curves.png",
-        "correlation.png",
-        "scatter.png",
-        "traversal.png",
-        "delivered.png",
-    }
+    drawn = ("curves", "correlation", "scatter", "delivered")
+    shown = ("pairs", "neighbours", "traversal")
+    assert figures == {f"{name}.png" for name in drawn + shown} | {f"{name}.svg" for name in drawn}
 
 
 class Links(HTMLParser):
@@ -120,8 +116,9 @@ def test_report_needs_no_network(finished: Path) -> None:
     page = (finished / "report.html").read_text()
     links = Links()
     links.feed(page)
-    assert len(links.sources) == len(list((finished / "figures").iterdir())) == 5
-    assert all(source.startswith("data:image/png;base64,") for source in links.sources)
+    assert len(links.sources) == 3 + 10 + 1 + 2 + 4 + 4 + 10  # panels of seven figures
+    kinds = ("data:image/png;base64,", "data:image/svg+xml;base64,")
+    assert all(source.startswith(kinds) for source in links.sources)
     assert not links.tags & {"script", "link", "iframe"}
     scores = json.loads((finished / "scores.json").read_text())
     for value in (scores["r2"], scores["mcc"], scores["untrained"]["r2"]):

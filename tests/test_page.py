@@ -19,6 +19,7 @@ from benchmark.leaderboard.entry import Change, Entry, Reported, Row
 from benchmark.leaderboard.findings import GapRecord
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.page import page
+from benchmark.leaderboard.plot import LETTERED
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Season, Secret
 from tests.submissions import make_submission
@@ -30,7 +31,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as mak
 DESK = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
 MISSING = "\N{EN DASH}"
-TRACK = "3dident-draft-16px-60 / none"
+DATA = "3dident-draft-16px-60"
+TRACK = f"{DATA} / none"
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def visit(browser: Browser, rows: list[Row], folder: Path, **settings: Any) -> I
 
 def column(opened: Page, number: int, track: str = TRACK) -> list[str]:
     """Texts of a column, in the order shown."""
-    cells = opened.locator(f'section[data-track="{track}"] tbody[data-id] > tr:first-child')
+    cells = opened.locator(f'tbody[data-id][data-track="{track}"] > tr:first-child')
     return [
         cells.nth(i).locator("> *").nth(number).locator(".value, .method").first.inner_text()
         for i in range(cells.count())
@@ -158,14 +160,14 @@ def test_ranks_follow_the_fresh_mcc(opened: Page) -> None:
     assert len(found) == 7
     assert numbers(found) == sorted(numbers(found), reverse=True)
     assert found[-1] == MISSING
-    ranks = opened.locator(f'section[data-track="{TRACK}"] td.rank').all_inner_texts()
+    ranks = opened.locator(f'tbody[data-track="{TRACK}"] td.rank').all_inner_texts()
     assert ranks[:6] == ["1", "2", "3", "4", "5", "6"]
     assert "not ranked: recomputed" in ranks[6]
 
 
 @pytest.mark.parametrize("number", [3, 4, 5, 6])
 def test_a_click_sorts_and_another_turns_it_round(opened: Page, number: int) -> None:
-    head = opened.locator(f'section[data-track="{TRACK}"] thead th').nth(number)
+    head = opened.locator(f'section[data-set="{DATA}"] thead th').nth(number)
     head.get_by_role("button").click()
     down = column(opened, number)
     assert numbers(down) == sorted(numbers(down), reverse=True)
@@ -184,12 +186,14 @@ def test_filters_narrow_what_is_shown(opened: Page) -> None:
     expect(status).to_have_text(f"{total} of {total} rows")
     opened.get_by_label("Level").select_option("re-executed")
     expect(status).to_have_text(f"6 of {total} rows")
-    assert opened.locator("section[data-track]:visible").count() == 1
+    assert opened.locator("section[data-set]:visible").count() == 1
+    assert opened.locator("tbody.group:visible").count() == 1
+    assert opened.locator("g[data-mark]:visible").count() == 6
     opened.get_by_label("Level").select_option("")
     opened.get_by_label("Supervision").select_option("pairs")
     expect(status).to_have_text(f"4 of {total} rows")
     opened.get_by_label("Supervision").select_option("")
-    opened.get_by_label("Track").select_option(TRACK)
+    opened.get_by_label("Data set").select_option(DATA)
     expect(status).to_have_text(f"7 of {total} rows")
     opened.get_by_role("searchbox", name="Method").fill("method 3")
     expect(status).to_have_text(f"1 of {total} rows")
@@ -225,7 +229,7 @@ def test_all_can_be_done_by_keyboard(opened: Page) -> None:
     opened.keyboard.press("Enter")
     assert opened.evaluate("location.hash") == "#tables"
     reached = []
-    for _ in range(60):
+    for _ in range(80):
         opened.keyboard.press("Tab")
         reached.append(opened.evaluate("document.activeElement.textContent"))
         if reached[-1] == "details":
@@ -242,7 +246,7 @@ def test_all_can_be_done_by_keyboard(opened: Page) -> None:
 
 
 def test_exports_hold_what_is_shown(opened: Page, tmp_path: Path) -> None:
-    opened.get_by_label("Track").select_option(TRACK)
+    opened.get_by_label("Data set").select_option(DATA)
     with opened.expect_download() as csv_file:
         opened.get_by_role("button", name="CSV").click()
     with opened.expect_download() as json_file:
@@ -263,8 +267,8 @@ def test_exports_hold_what_is_shown(opened: Page, tmp_path: Path) -> None:
 
 
 def test_exports_follow_the_order_of_the_page(opened: Page, tmp_path: Path) -> None:
-    opened.locator(f'section[data-track="{TRACK}"] thead button').nth(1).click()
-    opened.get_by_label("Track").select_option(TRACK)
+    opened.locator(f'section[data-set="{DATA}"] thead button').nth(1).click()
+    opened.get_by_label("Data set").select_option(DATA)
     with opened.expect_download() as file:
         opened.get_by_role("button", name="CSV").click()
     file.value.save_as(tmp_path / "rows.csv")
@@ -306,13 +310,21 @@ def test_rows_are_cards_on_a_phone(phone: Page) -> None:
 
 def test_screen_readers_are_told_what_is_what(opened: Page) -> None:
     assert opened.evaluate("document.documentElement.lang") == "en"
-    table = opened.get_by_role("table", name=f"Track {TRACK}")
+    table = opened.get_by_role("table", name=f"Data set {DATA}")
     assert table.get_by_role("columnheader").count() == 10
-    assert table.get_by_role("rowheader").count() == 7
+    assert table.get_by_role("rowheader").count() == 7 + 1  # and the heading of their supervision
     for control in opened.locator("select:visible, input:visible").all():
         assert control.evaluate("e => e.labels.length") == 1
     assert opened.get_by_role("heading", level=1).count() == 1
-    assert opened.locator("svg:not([aria-hidden=true])").count() == 0
+    plots = opened.locator("svg:not([aria-hidden=true])")
+    assert plots.count() == opened.locator("section[data-set]").count()
+    for drawn in plots.all():
+        assert drawn.get_attribute("role") == "img"
+        named = (drawn.get_attribute("aria-labelledby") or "").split()
+        assert [opened.locator(f"#{name}").evaluate("e => e.tagName") for name in named] == [
+            "title",
+            "desc",
+        ]
 
 
 LUMINANCE = """(element) => {
@@ -337,7 +349,8 @@ def test_text_stands_out_in_light_and_dark(
         ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ("rgb(255" in ground) == (scheme == "light")
         opened.locator(".more").first.click()
-        for place in ("h1", ".lead", ".level", ".value", "a", ".soft", "thead button", "#count"):
+        texts = ("h1", ".lead", ".level", ".value", "a", ".soft", "thead button", "#count")
+        for place in (*texts, ".group th", ".key h3", ".key b", ".name", ".ticks text", ".letter"):
             shown = opened.locator(place).locator("visible=true").first
             assert shown.evaluate(LUMINANCE) >= 4.5, place
         for cell in opened.locator(".heat tbody td").all():
@@ -352,6 +365,8 @@ def test_five_hundred_rows(browser: Browser, made: Entry, tmp_path: Path) -> Non
         found = numbers(opened.locator("td:nth-child(6) .value").all_inner_texts())
         assert len(found) == 500
         assert found == sorted(found, reverse=True)
+        assert opened.locator("g[data-mark]").count() == 500
+        assert opened.locator(".letter").count() == LETTERED
         opened.get_by_role("searchbox", name="Method").fill("method 49")
         expect(opened.get_by_role("status")).to_have_text("11 of 500 rows")
 
@@ -364,6 +379,7 @@ def test_names_that_slipped_through_stay_text(
     row = dressed(made, "row", name, (0.5,) * 3, (0.5,) * 3)
     for opened in visit(browser, [row], tmp_path):
         assert opened.locator(".method").inner_text() == name
+        assert opened.locator(".key .name").inner_text() == name
         assert opened.locator("img").count() == 0
         opened.get_by_role("button", name="details of").click()
         assert opened.locator(".heat").count() == 2
@@ -375,6 +391,12 @@ def test_the_page_reads_without_javascript(
     for opened in visit(browser, rows, tmp_path, java_script_enabled=False):
         assert opened.locator("tbody[data-id]").count() == len(rows)
         expect(opened.locator("#filters")).to_be_hidden()
+        drawn = opened.locator(".plot > svg")
+        assert drawn.count() == 2
+        assert drawn.first.locator(".shape").count() == 7
+        assert drawn.first.locator(".hollow").count() == 1  # which was only recomputed
+        assert drawn.last.locator(".hollow").count() == drawn.last.locator(".shape").count() == 6
+        expect(opened.locator(".key").last).to_contain_text("1 row without one of the scores")
 
 
 def test_a_suspicious_fall_is_marked(browser: Browser, made: Entry, tmp_path: Path) -> None:
@@ -405,3 +427,93 @@ def test_rows_level_with_the_best_are_marked(
         assert cells.nth(1).get_by_text("not significantly different").count() == 1
         assert cells.nth(2).get_by_text("not significantly different").count() == 0
         expect(cells.nth(2)).to_contain_text("-34.53 to -25.47")
+
+
+@pytest.fixture
+def mixed(made: Entry) -> list[Row]:
+    """Three rows of one kind of supervision and two of another, on one data set."""
+    found: list[Row] = []
+    for number, (supervision, mcc) in enumerate(
+        [("none", 0.5), ("full", 0.9), ("none", 0.6), ("full", 0.8), ("none", 0.4)]
+    ):
+        values = (mcc, mcc + 0.01, mcc + 0.02)
+        method = f"Row {number}"
+        facts = {"supervision": supervision, "uses_train_latents": supervision == "full"}
+        found.append(signed(dressed(made, f"row-{number}", method, values, values, **facts)))
+    return found
+
+
+def test_ranks_and_best_are_of_one_supervision_alone(
+    browser: Browser, mixed: list[Row], tmp_path: Path
+) -> None:
+    for opened in visit(browser, mixed, tmp_path):
+        assert opened.locator("table[role=table]").count() == 1
+        headings = opened.locator("tbody.group").all_inner_texts()
+        assert [heading.split(":")[0] for heading in headings] == [
+            "Supervision none",
+            "Supervision full",
+        ]
+        assert "3 of 3 ranked, season 2026-autumn" in headings[0]
+        for supervision, ranked in (("none", ["2", "0", "4"]), ("full", ["1", "3"])):
+            rows = opened.locator(f'tbody[data-id][data-track="{DATA} / {supervision}"]')
+            names = rows.locator(".method").all_inner_texts()
+            assert names == [f"Row {number}" for number in ranked]
+            ranks = [rank.strip() for rank in rows.locator("td.rank").all_inner_texts()]
+            assert ranks == [str(i + 1) for i in range(len(ranked))]
+            assert rows.get_by_text("best", exact=True).count() == 1
+            assert rows.first.get_by_text("best", exact=True).count() == 1
+            expect(rows.first).to_contain_text(f"of {len(ranked)}")
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_sorting_keeps_rows_below_their_supervision(
+    browser: Browser, mixed: list[Row], tmp_path: Path, number: int
+) -> None:
+    for opened in visit(browser, mixed, tmp_path):
+        for _ in range(2):
+            opened.locator("thead button").nth(number).click()
+            found = opened.locator("table[role=table] > tbody").evaluate_all(
+                "all => all.map((e) => [e.dataset.track, e.className])"
+            )
+            assert [kind for _, kind in found] == ["group", "", "", "", "group", "", ""]
+            assert [track for track, _ in found] == [f"{DATA} / none"] * 4 + [f"{DATA} / full"] * 3
+
+
+def test_a_row_alone_is_not_called_best(browser: Browser, made: Entry, tmp_path: Path) -> None:
+    for opened in visit(browser, [signed(made)], tmp_path):
+        row = opened.locator("tbody[data-id]")
+        assert row.get_by_text("best", exact=True).count() == 0
+        expect(row).to_contain_text("the only ranked row")
+
+
+BROKEN = r"""() => {
+  const broken = [];
+  for (const place of document.querySelectorAll(".method, .name, .level, .changes code, h2")) {
+    const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      for (const word of node.data.matchAll(/[^\s-]+/g)) {
+        const range = document.createRange();
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+        if (lines.size > 1) broken.push(word[0]);
+      }
+    }
+  }
+  return broken;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1000, 1360])
+def test_names_are_never_broken_inside_a_word(
+    browser: Browser, made: Entry, tmp_path: Path, width: int
+) -> None:
+    names = ["W" * 100, "InfoNCE " * 12 + "done", "Identifiability, generalised-normal positives"]
+    scores = (0.5, 0.6, 0.7)
+    shown: list[Row] = [
+        signed(dressed(made, f"row-{i}-{'infonce-' * 5}x", name, scores, scores))
+        for i, name in enumerate(names)
+    ]
+    for opened in visit(browser, shown, tmp_path, viewport={"width": width, "height": 900}):
+        assert opened.evaluate(BROKEN) == []
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from threedident.cards import Card
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
@@ -67,19 +68,31 @@ class Delivered(Card):
         """Bars of requested against delivered steps, and the snap distances."""
         from matplotlib.figure import Figure  # slow to import, and of use to figures alone
 
-        figure = Figure(figsize=(9.5, 3.4), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(2, 1))
-        places = np.arange(len(self.columns))
-        left.bar(places - 0.2, self.requested, 0.4, color="C0", label="requested")
-        left.bar(places + 0.2, self.delivered, 0.4, color="C1", label="delivered")
-        left.set_xticks(places, self.columns, rotation=40, ha="right", fontsize=8)
-        left.set(ylabel="root mean square of z~ - z", title="steps from anchor to positive")
-        left.set_ylim(top=1.2 * max(self.requested.max(), self.delivered.max(), 1e-9))
-        left.legend(frameon=False, ncols=2, loc="upper left")
-        _snap_histogram(right, {"anchor": self.anchor_snaps, "positive": self.positive_snaps})
-        for axis in (left, right):
-            axis.spines[["top", "right"]].set_visible(False)
+        figure = Figure(figsize=(12.5, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        self.draw_steps(left)
+        self.draw_snaps(right)
         return figure
+
+    def draw_steps(self, axis: Axes) -> None:
+        """Bars of requested against delivered steps, with their legend above the axes."""
+        places = np.arange(len(self.columns))
+        axis.bar(places - 0.2, self.requested, 0.4, color="C0", label="requested")
+        axis.bar(places + 0.2, self.delivered, 0.4, color="C1", label="delivered")
+        axis.set_xticks(places, self.columns, rotation=45, ha="right", rotation_mode="anchor")
+        axis.set_ylabel("root mean square of z~ - z")
+        _finish(axis, "steps")
+
+    def draw_snaps(self, axis: Axes) -> None:
+        """Histograms of the snap distances, with their legend above the axes."""
+        snaps = {"anchor": self.anchor_snaps, "positive": self.positive_snaps}
+        for name, values in snaps.items():
+            if values.any():
+                axis.hist(values, bins=40, histtype="step", label=name)
+            else:
+                axis.plot([], [], " ", label=f"{name}: 0, exact")
+        axis.set(xlabel="distance to what is shown", ylabel="pairs")
+        _finish(axis, "snaps")
 
 
 def measure(
@@ -116,13 +129,16 @@ def _quantiles(values: Array) -> dict[str, float]:
     return {f"{q:g}": float(np.quantile(values, q)) for q in _QUANTILES}
 
 
-def _snap_histogram(axis: Any, snaps: dict[str, Array]) -> None:
-    """Histograms of distances; those that are all zero are said to be so."""
-    exact = [name for name, values in snaps.items() if not values.any()]
-    for name, values in snaps.items():
-        if name not in exact:
-            axis.hist(values, bins=40, histtype="step", label=name)
-    if exact:
-        axis.plot([], [], " ", label=f"{' and '.join(exact)}: 0, exact")
-    axis.set(xlabel="distance to what is shown", ylabel="pairs", title="snap distances")
-    axis.legend(frameon=False, fontsize=8)
+def _finish(axis: Axes, title: str) -> None:
+    """A title, and a legend beside it, where neither lies over the data."""
+    axis.set_title(title, loc="left")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(
+        frameon=False,
+        ncols=2,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.2,
+        columnspacing=1.0,
+        handlelength=1.5,
+    )

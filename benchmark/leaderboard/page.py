@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from benchmark.leaderboard import plot
 from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
@@ -44,6 +45,12 @@ LEVEL_MEANINGS = {
         "It does not prove that the code is right in everything that its paper says of it.",
     ),
 }
+SUPERVISION_MEANINGS = {
+    "none": "images alone",
+    "augmentations": "positives made from the same image",
+    "pairs": "positives made from latents",
+    "full": "latents as targets",
+}
 _DIGITS = 3
 _MISSING = "\N{EN DASH}"
 
@@ -56,6 +63,11 @@ def page(board: Board) -> str:
     """
     tracks = standings(board)
     views = {track: [_view(board, s) for s in members] for track, members in tracks.items()}
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for track, members in views.items():
+        sets.setdefault(members[0]["data"], []).append(_group(track, members))
+    for groups in sets.values():
+        groups.sort(key=lambda group: list(SUPERVISION_MEANINGS).index(group["supervision"]))
     texts = {name: _read(f"leaderboard.{name}") for name in ("html.j2", "css", "js")}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -63,7 +75,10 @@ def page(board: Board) -> str:
     environment.filters["percent"] = _percent
     rows = [view for members in views.values() for view in members]
     return environment.from_string(texts["html.j2"]).render(
-        tracks=views,
+        sets=sets,
+        plots={data: _plot(groups) for data, groups in sets.items()},
+        shapes=plot.SHAPES,
+        supervision_meanings=SUPERVISION_MEANINGS,
         rows=rows,
         levels=[level for level in LEVELS if any(row["level"] == level for row in rows)],
         meanings={level: LEVEL_MEANINGS[level] for level in LEVELS},
@@ -79,6 +94,23 @@ def page(board: Board) -> str:
         js_hash=_source_hash(texts["js"]),
         data=_script_json({"factors": list(LABELS), "rows": rows}),
     )
+
+
+def _group(track: str, members: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows of one kind of supervision, which are ranked among themselves alone."""
+    ranked = [row for row in members if row["rank"] is not None]
+    return {
+        "track": track,
+        "supervision": members[0]["supervision"],
+        "rows": members,
+        "ranked": len(ranked),
+        "season": ranked[0]["season"] if ranked else None,
+    }
+
+
+def _plot(groups: list[dict[str, Any]]) -> plot.Plot | None:
+    points = [plot.point(row) for group in groups for row in group["rows"]]
+    return plot.plot([point for point in points if point is not None])
 
 
 def _read(name: str) -> str:

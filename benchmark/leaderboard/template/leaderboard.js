@@ -3,7 +3,9 @@
   const board = JSON.parse(document.getElementById("board").textContent);
   const rows = new Map(board.rows.map((row) => [row.id, row]));
   const filters = document.getElementById("filters");
-  const sections = [...document.querySelectorAll("section[data-track]")];
+  const sections = [...document.querySelectorAll("section[data-set]")];
+  const groups = [...document.querySelectorAll("tbody.group")];
+  const marks = [...document.querySelectorAll("[data-mark]")];
   const bodies = [...document.querySelectorAll("tbody[data-id]")];
   const order = ["reported", "recomputed", "re-executed", "retrained"];
 
@@ -40,7 +42,11 @@
       const apart = x < y ? -1 : x > y ? 1 : 0;
       return apart * direction || places.get(a.dataset.id) - places.get(b.dataset.id);
     };
-    table.append(...[...table.tBodies].sort(compare));
+    // Rows stay below the heading of their supervision: figures of two kinds are not compared.
+    for (const heading of table.querySelectorAll("tbody.group")) {
+      const own = bodies.filter((body) => body.dataset.track === heading.dataset.track);
+      table.append(heading, ...own.sort(compare));
+    }
     for (const head of table.tHead.querySelectorAll("th")) {
       const own = head.dataset.key === key;
       head.setAttribute("aria-sort", own ? (direction > 0 ? "ascending" : "descending") : "none");
@@ -71,13 +77,16 @@
     const asked = Object.fromEntries(new FormData(filters));
     const part = asked.method.trim().toLowerCase();
     const fits = (row) =>
-      ["track", "level", "supervision"].every((name) => !asked[name] || row[name] === asked[name]) &&
+      ["data", "level", "supervision"].every((name) => !asked[name] || row[name] === asked[name]) &&
       row.method.toLowerCase().includes(part);
     let count = 0;
     for (const body of bodies) {
       body.hidden = !fits(rows.get(body.dataset.id));
       count += !body.hidden;
     }
+    const left = new Set(bodies.filter((body) => !body.hidden).map((body) => body.dataset.track));
+    for (const heading of groups) heading.hidden = !left.has(heading.dataset.track);
+    for (const mark of marks) mark.toggleAttribute("hidden", !fits(rows.get(mark.dataset.mark)));
     for (const section of sections) {
       section.hidden = ![...section.querySelectorAll("tbody[data-id]")].some((body) => !body.hidden);
     }

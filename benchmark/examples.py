@@ -1,0 +1,105 @@
+"""Examples from the data: pairs as the encoder sees them, and nearest neighbours in code space.
+
+Codes are scaled to standard deviation 1 over the scored rows, so that no code counts for its
+unit. The distance of two images is the Euclidean distance of their scaled codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+from torch import Tensor
+
+from benchmark.panels import Picture
+from benchmark.strips import Pixels, Strip, strip_picture
+
+SHOWN = 4
+
+
+def pairs(anchors: Tensor, positives: Tensor) -> Picture:
+    """Anchors and positives side by side.
+
+    Arguments:
+        anchors: shape (B, C, H, W), uint8, with one channel or three.
+        positives: the same of their positives.
+    """
+    strips = [
+        Strip((a, b), f"Anchor and positive of pair {i}", f"pair {i}")
+        for i, (a, b) in enumerate(zip(_pixels(anchors), _pixels(positives), strict=True))
+    ]
+    return strip_picture(
+        strips,
+        "Positive pairs",
+        "Anchor and positive, as the encoder saw them in training. It never saw the factors.",
+    )
+
+
+def nearest(
+    codes: NDArray[np.float32],
+    images: Callable[[ArrayLike], Tensor],
+    groups: NDArray[np.int64] | None = None,
+) -> Picture:
+    """Test images, each with those whose codes are nearest.
+
+    Arguments:
+        codes: of the first rows of the test split, shape (N, m).
+        images: from rows to images (B, C, H, W), uint8.
+        groups: rows that are no neighbours of each other, by a common number, shape (N,), such
+            as the frames of a film; None where each row stands for itself.
+    """
+    apart = np.arange(len(codes)) if groups is None else groups[: len(codes)]
+    queries = np.unique(apart, return_index=True)[1][:SHOWN]
+    rows, distances = neighbours(codes, queries, apart)
+    strips = []
+    for query, near, far in zip(queries, rows, distances, strict=True):
+        named = ", ".join(f"{d:.2f}" for d in far)
+        strips.append(
+            Strip(
+                tuple(_pixels(images([query, *near]))),
+                f"Test image {query}, then images {', '.join(map(str, near))}, which are nearest "
+                "in code space",
+                f"test image {query}; distances {named}",
+                apart=True,
+            )
+        )
+    others = "the other test images" if groups is None else "test images of other tracks"
+    return strip_picture(
+        strips,
+        "Nearest neighbours in code space",
+        f"Left, an image of the test split; right, the nearest among {others}. They agree in what "
+        "the codes hold, and differ in what the codes leave out. The distance is Euclidean, each "
+        "code scaled to standard deviation 1.",
+    )
+
+
+def neighbours(
+    codes: NDArray[np.float32], queries: NDArray[np.int64], groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows nearest to some rows in code space, none of the same group.
+
+    Arguments:
+        codes: shape (N, m).
+        queries: rows, shape (Q,).
+        groups: number of each row's group, shape (N,).
+
+    Returns:
+        Rows and distances, nearest first, each of shape (Q, k), where k is :data:`SHOWN`, or as
+        many as every query has.
+    """
+    spread = codes.std(axis=0, dtype=np.float64)
+    scaled = codes / np.where(spread > 0, spread, 1.0)
+    distances = cdist(scaled[queries], scaled)
+    same = groups[queries][:, None] == groups
+    distances[same] = np.inf
+    count = min(SHOWN, int((~same).sum(axis=1).min()))
+    rows = distances.argsort(axis=1, kind="stable")[:, :count]
+    return rows, np.take_along_axis(distances, rows, axis=1)
+
+
+def _pixels(images: Tensor) -> list[Pixels]:
+    """Images (B, C, H, W) as (H, W, 3) each."""
+    rows = images.permute(0, 2, 3, 1).cpu().numpy()
+    return [np.broadcast_to(row, (*row.shape[:2], 3)) for row in rows]

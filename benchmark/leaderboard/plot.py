@@ -1,0 +1,220 @@
+"""The plot of a data set: MCC against R^2 of every row, with bars of one standard deviation.
+
+Everything is worked out here, in the pixels of the plot, so that the page needs no JavaScript to
+draw it. A mark shows the fresh split where a row has it, and is hollow where it has only the
+public split or the figures of a paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from string import ascii_lowercase
+from typing import Any, NamedTuple
+
+from benchmark.leaderboard.statistics import Spread
+
+LETTERED = 12
+WIDTH, HEIGHT = 350, 300
+LEFT, RIGHT, TOP, BOTTOM = 44, 332, 16, 258
+SHAPES = {
+    "none": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z",
+    "augmentations": "M0-5.2L5.2 4.2H-5.2z",
+    "pairs": "M-4-4h8v8h-8z",
+    "full": "M0-5.8L5.8 0L0 5.8L-5.8 0z",
+}
+_REACH = 5.0  # pixels of a mark, from its middle
+_LETTER = 8.0, 11.0  # pixels, width and height
+_STRANGE = 40.0  # square pixels of cover, that a letter beside a strange mark is worth
+_EDGE = 6.0  # pixels at the border that letters keep free
+_MARGIN = 0.04  # of the range
+_STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_MOST_TICKS = 6
+
+
+class Point(NamedTuple):
+    """A row of the board.
+
+    Arguments:
+        id: of the row.
+        method: its name.
+        supervision: what training knew beside images.
+        fresh: whether the scores are of the fresh split.
+        r2: mean and standard deviation over seeds, at most 1.
+        mcc: the same of MCC.
+    """
+
+    id: str
+    method: str
+    supervision: str
+    fresh: bool
+    r2: Spread
+    mcc: Spread
+
+
+class Mark(NamedTuple):
+    """A row in the plot.
+
+    Arguments:
+        point: the row.
+        place: of its middle, in pixels.
+        across: ends of the bar of R^2; None where there is no deviation.
+        along: ends of the bar of MCC.
+        letter: by which the key calls it; empty where it has none.
+        label: where the letter stands.
+    """
+
+    point: Point
+    place: tuple[float, float]
+    across: tuple[float, float] | None
+    along: tuple[float, float] | None
+    letter: str
+    label: tuple[float, float]
+
+
+class Scale(NamedTuple):
+    """From percent to pixels.
+
+    Arguments:
+        low: percent at pixel ``start``.
+        high: percent at pixel ``end``.
+        start: in pixels.
+        end: in pixels.
+        ticks: percent and pixel of each tick.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, percent: float) -> float:
+        """The pixel, within the plot."""
+        share = (min(max(percent, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 2)
+
+    @property
+    def ticks(self) -> list[tuple[str, float]]:
+        """Name and pixel of each tick."""
+        step = _step(self.high - self.low)
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [(f"{k * step:g}", self(k * step)) for k in range(first, last + 1)]
+
+
+class Plot(NamedTuple):
+    """All that the page draws.
+
+    Arguments:
+        x: scale of R^2.
+        y: scale of MCC.
+        marks: in order of the rows.
+        key: the marks with a letter, by supervision.
+    """
+
+    x: Scale
+    y: Scale
+    marks: list[Mark]
+    key: Mapping[str, list[Mark]]
+
+
+def plot(points: Sequence[Point]) -> Plot | None:
+    """MCC against R^2 of rows; None where there are none.
+
+    Arguments:
+        points: the first :data:`LETTERED` of them get a letter.
+    """
+    if not points:
+        return None
+    x = _scale([point.r2 for point in points], LEFT, RIGHT)
+    y = _scale([point.mcc for point in points], BOTTOM, TOP)
+    places = [(x(100 * p.r2.mean), y(100 * p.mcc.mean)) for p in points]
+    labels = _labels(places[:LETTERED], places)
+    marks = [
+        Mark(
+            point,
+            place,
+            _ends(x, point.r2),
+            _ends(y, point.mcc),
+            ascii_lowercase[i] if i < LETTERED else "",
+            labels[i] if i < LETTERED else place,
+        )
+        for i, (point, place) in enumerate(zip(points, places, strict=True))
+    ]
+    key: dict[str, list[Mark]] = {}
+    for mark in marks[:LETTERED]:
+        key.setdefault(mark.point.supervision, []).append(mark)
+    return Plot(x, y, marks, key)
+
+
+def point(row: Mapping[str, Any]) -> Point | None:
+    """The point of a row as the page knows it; None where a score is missing."""
+    fresh = row["fresh"]["mcc"] is not None
+    scores = row["fresh" if fresh else "public"]
+    if scores["r2"] is None or scores["mcc"] is None:
+        return None
+    r2, mcc = (Spread(**scores[name]) for name in ("r2", "mcc"))
+    return Point(row["id"], row["method"], row["supervision"], fresh, r2, mcc)
+
+
+def _step(span: float) -> float:
+    return next((s for s in _STEPS if span / s <= _MOST_TICKS), math.ceil(span / _MOST_TICKS))
+
+
+def _scale(spreads: Sequence[Spread], start: float, end: float) -> Scale:
+    """A scale that holds all bars and reaches from tick to tick, to 100 at most."""
+    low = min(100 * (s.mean - (s.sd or 0)) for s in spreads)
+    high = max(100 * (s.mean + (s.sd or 0)) for s in spreads)
+    margin = max(_MARGIN * (high - low), 0.5)
+    low, high = low - margin, high + margin
+    step = _step(high - low)
+    low, high = step * math.floor(low / step), min(step * math.ceil(high / step), 100.0)
+    return Scale(min(low, high - step), high, start, end)
+
+
+def _ends(scale: Scale, found: Spread) -> tuple[float, float] | None:
+    if found.sd is None:
+        return None
+    return scale(100 * (found.mean - found.sd)), scale(100 * (found.mean + found.sd))
+
+
+def _labels(
+    lettered: Sequence[tuple[float, float]], places: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Where letters stand: beside their marks, where they cover least of what is there."""
+    wide, high = _LETTER
+    taken = [(x, y, _REACH, _REACH) for x, y in places]
+    found = []
+    for x, y in lettered:
+        ways = [
+            (x + a * (distance + wide / 2), y + b * (distance + high / 2))
+            for distance in (_REACH, 2.5 * _REACH, 4 * _REACH)
+            for a, b in product((1, -1, 0), repeat=2)
+            if a or b
+        ]
+        inside = [w for w in ways if LEFT < w[0] <= WIDTH - _EDGE and _EDGE <= w[1] < BOTTOM]
+        best = min(
+            inside, key=lambda w: _covered(w, taken) + _STRANGE * _strange(w, (x, y), places)
+        )
+        taken.append((*best, wide / 2, high / 2))
+        found.append((round(best[0], 2), round(best[1], 2)))
+    return found
+
+
+def _covered(
+    label: tuple[float, float], taken: Sequence[tuple[float, float, float, float]]
+) -> float:
+    """Area that a letter would share with what is there."""
+    wide, high = (side / 2 for side in _LETTER)
+    return sum(
+        max(0.0, wide + a - abs(label[0] - x)) * max(0.0, high + b - abs(label[1] - y))
+        for x, y, a, b in taken
+    )
+
+
+def _strange(
+    label: tuple[float, float], own: tuple[float, float], places: Sequence[tuple[float, float]]
+) -> int:
+    """How many other marks are as near to a letter as its own; those that lie on it are one."""
+    near = math.dist(label, own) + _REACH / 2
+    return sum(math.dist(own, p) > _REACH and math.dist(label, p) < near for p in places)

@@ -1,0 +1,159 @@
+"""Panels: the small pictures that a page lays out by itself, side by side or one below the other.
+
+Pages are read on a phone, 390 pixels wide, and on a desk. A figure of several axes is therefore
+several panels there, each shown at its own size. For papers, the same axes are drawn beside each
+other into one file.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PHONE = 350  # CSS pixels, width of what a page shows on a phone
+_CSS_DPI = 96
+_DPI = 220  # of PNG files and of points within SVG
+_STYLE: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "threedident",  # the same figure is the same bytes
+}
+
+
+class Panel(NamedTuple):
+    """A picture that is never split.
+
+    Arguments:
+        content: of an SVG or a PNG file.
+        kind: ``svg+xml`` or ``png``.
+        width: in CSS pixels.
+        height: in CSS pixels.
+        text: what it shows, for those who cannot see it.
+        label: what the page writes above it.
+    """
+
+    content: bytes
+    kind: str
+    width: int
+    height: int
+    text: str
+    label: str = ""
+
+    @property
+    def source(self) -> str:
+        """The picture as the address of an image on a page."""
+        return f"data:image/{self.kind};base64,{base64.b64encode(self.content).decode()}"
+
+    @property
+    def wide(self) -> bool:
+        """Whether a phone has to scroll to see all of it."""
+        return self.width > PHONE
+
+
+class Picture(NamedTuple):
+    """A section of a page: panels below one title.
+
+    Arguments:
+        title: of the section.
+        caption: below the panels.
+        panels: in order.
+        files: what is written to the folder of figures, content by suffix.
+    """
+
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Axes to be drawn.
+
+    Arguments:
+        draw: puts everything onto the axes.
+        text: what they show, for those who cannot see it.
+        width: in inches.
+        height: in inches.
+    """
+
+    draw: Callable[[Axes], None]
+    text: str
+    width: float = 3.3
+    height: float = 2.5
+
+
+def plotted(
+    plots: Sequence[Plot], title: str, caption: str, columns: int | None = None
+) -> Picture:
+    """A picture of plots.
+
+    Arguments:
+        plots: one for each panel.
+        title: of the section.
+        caption: below the panels.
+        columns: of the file for papers; by default all plots stand in one row.
+    """
+    whole = sheet(plots, columns or len(plots))
+    files = {".png": save(whole, "png"), ".svg": save(whole, "svg")}
+    return Picture(title, caption, tuple(map(_panel, plots)), files)
+
+
+def sheet(plots: Sequence[Plot], columns: int = 1) -> Figure:
+    """Plots in one figure, row by row."""
+    rows = -(-len(plots) // columns)
+    size = (columns * max(p.width for p in plots), rows * max(p.height for p in plots))
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis in axes[len(plots) :]:
+            axis.remove()
+        for plot, axis in zip(plots, axes, strict=False):
+            plot.draw(axis)
+    return figure
+
+
+def save(figure: Figure, kind: str) -> bytes:
+    """The content of a ``png`` or ``svg`` file of a figure."""
+    buffer = io.BytesIO()
+    metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
+    with mpl.rc_context(_STYLE):
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def legend_above(axis: Axes, title: str, columns: int = 2) -> None:
+    """A title, and to its right, outside the axes, a legend with one entry for each name."""
+    axis.set_title(title, loc="left")
+    entries = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    if entries:
+        axis.legend(
+            entries.values(),
+            entries.keys(),
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            borderaxespad=0.2,
+            ncols=columns,
+            columnspacing=1.0,
+            handlelength=1.5,
+            frameon=False,
+        )
+
+
+def _panel(plot: Plot) -> Panel:
+    figure = sheet([plot])
+    width, height = (round(_CSS_DPI * side) for side in (plot.width, plot.height))
+    return Panel(save(figure, "svg"), "svg+xml", width, height, plot.text)
