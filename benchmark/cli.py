@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import torch
 from click.core import ParameterSource
 
 from benchmark.encoders import ENCODERS
@@ -21,7 +20,7 @@ from benchmark.mixing import MOST_LATENTS
 from benchmark.objective import LOSSES
 from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES
-from benchmark.ranks import joined, local_device
+from benchmark.ranks import find_device, joined
 from benchmark.resume import require_suite, take_up
 from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
@@ -296,7 +295,7 @@ def benchmark(
         run_suite(suite, scale, rows, options, device, jobs, bool(resume))
         return
     _refuse_without_suite(ctx)
-    chosen = _device(device)
+    chosen = find_device(device)
     with joined(chosen) as ranks:
         machine = Machine(chosen, _workers(workers), ranks, compiled)
         with ranks.together():
@@ -328,24 +327,6 @@ def _refuse_without_suite(ctx: click.Context) -> None:
     for name in _given(ctx):
         if name in ("scale", "rows", "jobs"):
             raise ValueError(f"--{name}: expected beside --suite, found none; leave it out")
-
-
-def _device(name: str) -> torch.device:
-    """The device to compute on: of several GPUs, that of this process's local rank.
-
-    Raises:
-        ValueError: CUDA was asked for and is not there.
-    """
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise ValueError(
-            "--device: expected cpu here, found cuda but no CUDA GPU; use --device cpu"
-        )
-    if not found or name == "cpu":
-        return torch.device("cpu")
-    device = local_device()
-    torch.cuda.set_device(device)
-    return device
 
 
 def _workers(asked: int | None) -> int:

@@ -8,7 +8,7 @@ from os.path import commonpath
 from matplotlib.figure import Figure
 
 from benchmark.comparison import Place
-from benchmark.figures import png
+from benchmark.panels import save
 
 NAMES = {"mcc": "MCC", "r2": "R²"}
 _STYLES = {"mcc": ("C0", "o", -0.14), "r2": ("C1", "s", 0.14)}
@@ -27,7 +27,7 @@ def dots(places: Sequence[Place]) -> bytes:
     Returns:
         The content of a PNG file.
     """
-    figure = Figure(figsize=(7.5, 1.2 + _ROW * len(places)))
+    figure = Figure(figsize=(7.5, 1.2 + _ROW * len(places)), layout="constrained")
     axis = figure.subplots()
     for score, (colour, mark, shift) in _STYLES.items():
         for height, place in enumerate(places):
@@ -49,7 +49,7 @@ def dots(places: Sequence[Place]) -> bytes:
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x", alpha=0.25)
-    return png(figure)
+    return save(figure, "png")
 
 
 def _axis(places: Sequence[Place]) -> str:

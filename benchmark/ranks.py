@@ -196,9 +196,25 @@ class _SharedBatchNorm(_BatchNorm):
         self.running_var.lerp_(variance, weight)
 
 
-def local_device() -> torch.device:
-    """The GPU of this process among those of its machine."""
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+def find_device(name: str) -> torch.device:
+    """The device to compute on: of several GPUs, that of this process's local rank.
+
+    Arguments:
+        name: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ValueError: CUDA was asked for and is not there.
+    """
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise ValueError(
+            "--device: expected cpu here, found cuda but no CUDA GPU; use --device cpu"
+        )
+    if not found or name == "cpu":
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 @contextmanager

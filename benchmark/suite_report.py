@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmark import suite_figures
+from benchmark.departures import DEPARTURES
 from benchmark.pages import page_template
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
@@ -227,6 +228,7 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
     return page_template("suite.html.j2").render(
         title=table.title,
         command=command,
+        departures=DEPARTURES[table.name],
         scale=scale,
         settings=_spell_settings(table.shared(scale)),
         rows=rows,
