@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.departures import DEPARTURES
 from benchmark.options import Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.run import RunFolder
@@ -111,6 +112,19 @@ def test_a_suite_is_shown_as_text_csv_latex_and_page(
     assert all(image["alt"] for image in content.images)
     assert "90.00 ± 3.00" in content.words
     assert "the command" in content.words
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_page_says_what_differs_from_the_published_code(tmp_path: Path, name: str) -> None:
+    for scale in ("paper", "small"):
+        page = write_suite(TABLES[name], scale, [], tmp_path, "the command")
+        words = " ".join(Page(page.read_text()).words.split())
+        assert "The settings are the published ones" not in words
+        assert all(" ".join(line.split()) in words for line in DEPARTURES[name])
+    ours = " ".join(DEPARTURES[name])
+    assert ("normalisation is ours" in ours) == (name in ("table4", "pairs"))
+    assert ("augmentation row is ours" in ours) == (name == "table4")
+    assert ("Supervised rows are ours" in ours) == (name != "kitti")
 
 
 def test_curves_are_of_rows_that_were_trained() -> None:
