@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO ?= data/demo
 RUN ?= runs/demo
 
-.PHONY: demo test lint entries setup libraries browser
+.PHONY: demo duration test lint entries setup libraries browser
 
 setup: $(VENV)/.ready libraries browser
 
@@ -42,7 +42,10 @@ browser:
 		echo "Without chromium the tests of the leaderboard's page are skipped: apt-get install chromium"; \
 	fi
 
-demo: setup
+duration:
+	@echo "== demo: about 10 minutes in all on two quiet cores, 5 of them to set up (once); on busy ones, twice that"
+
+demo: duration setup
 	@echo "== 1/6 render: 4,000 train and 1,000 test images of 64 x 64 pixels into $(DEMO)"
 	@$(BIN)/threedident render --n 4000 --n-test 1000 --resolution 64 --quality draft --out $(DEMO)
 	@echo "== 2/6 verify: every file against its digest"

@@ -20,6 +20,7 @@ from tests.conftest import cli, make_images
 from tests.pedestrians import make_pickle
 from threedident import (
     AugmentedPairs,
+    NearestLatents,
     Normal,
     PositivePairs,
     RenderedPairs,
@@ -338,6 +339,18 @@ def test_what_is_no_data_set_is_refused_in_a_line(given: object, words: str) -> 
         with pytest.raises(ValueError, match=expected) as error:
             build()
         assert "\n" not in str(error.value)
+
+
+def test_a_data_set_in_place_of_its_latents_is_refused_in_a_line(data: ThreeDIdent) -> None:
+    words = "array: expected numbers, found a ThreeDIdent; give its .latents"
+    for use in (
+        lambda: NearestLatents(data),  # type: ignore[arg-type]
+        lambda: Normal(0.1).sample(data, 0),  # type: ignore[call-overload]
+    ):
+        with pytest.raises(ValueError, match=words):
+            use()
+    with pytest.raises(ValueError, match="pairs: expected pairs such as PositivePairs, found"):
+        ResidentPairs(data, "cpu")  # type: ignore[arg-type]
 
 
 def test_an_empty_subset_and_an_unknown_marginal_are_refused(data: ThreeDIdent) -> None:

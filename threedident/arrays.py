@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 
 def as_float64(values: Any) -> NDArray[np.float64]:
-    """``values`` as float64; tensors are detached and brought to the CPU first."""
+    """``values`` as float64; tensors are detached and brought to the CPU first.
+
+    Raises:
+        ValueError: they are complex, or a data set in place of its latents.
+    """
+    refuse_data_set(values)
     _refuse_complex(values)
     if is_tensor(values):
         values = values.detach().cpu().double().numpy()
@@ -31,6 +36,18 @@ def as_float64_like(values: Any, like: Any) -> Any:
         _refuse_complex(values)
         return values.detach().to(like.device, torch.float64)
     return torch.tensor(as_float64(values), device=like.device)
+
+
+def refuse_data_set(values: Any) -> None:
+    """Refuse a data set in place of its latents, before all its images are read.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if hasattr(values, "latents"):
+        raise ValueError(
+            f"array: expected numbers, found a {type(values).__name__}; give its .latents"
+        )
 
 
 def is_tensor(values: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.arrays import as_float64, as_float64_like, is_torch_generator
+from threedident.arrays import as_float64, as_float64_like, is_torch_generator, refuse_data_set
 from threedident.cards import Card
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class Conditional(Card):
 
 
 def _shape(latents: Any) -> tuple[int, int]:
+    refuse_data_set(latents)
     shape = tuple(np.shape(latents))
     if len(shape) != 2:
         raise ValueError(

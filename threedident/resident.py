@@ -70,6 +70,11 @@ class ResidentPairs(Card):
     """
 
     def __init__(self, pairs: Pairs, device: torch.device | str) -> None:
+        if not isinstance(pairs, Pairs):
+            raise ValueError(
+                f"pairs: expected pairs such as PositivePairs, found {type(pairs).__name__}; make "
+                "them of the data set first"
+            )
         device = torch.device(device)
         splits = _splits(pairs)
         _require(splits, device)
