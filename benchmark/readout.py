@@ -100,8 +100,8 @@ def probe(
 ) -> Probe:
     """The scores that are too slow to follow during training.
 
-    On one core, 25,000 rows take two seconds for ten codes, about ten for 512, and from one to
-    seven minutes for 2,048.
+    For 25,000 rows, one core takes a second for ten codes, five seconds for 512, and 40 seconds or
+    more for 2,048.
 
     Arguments:
         latents: true factors z, shape (N, n).
