@@ -39,7 +39,7 @@ from benchmark.lasso import lasso_path
 from benchmark.linear import ROUNDING, Array
 from benchmark.metrics import paired_rows, r_squared
 from benchmark.records import Record
-from benchmark.remarks import warn
+from benchmark.remarks import few_rows, warn
 from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
 
 LEAST_INFORMATIVENESS = 0.05
@@ -99,13 +99,13 @@ class Dci(Record, ScoreTable):
         }
 
     def notes(self) -> list[str]:
-        """The reason why scores are withheld."""
-        if self.disentanglement is not None:
-            return []
-        return [
+        """Remarks on few rows, and the reason why scores are withheld."""
+        few = None if self.rows is None else few_rows(self.rows, len(self.importance))
+        withheld = (
             "disentanglement and completeness are withheld, since informativeness is below "
             f"{LEAST_INFORMATIVENESS:g}, where they are chance"
-        ]
+        )
+        return [*([few] if few else []), *([withheld] if self.disentanglement is None else [])]
 
 
 def dci(
@@ -118,7 +118,9 @@ def dci(
     """DCI with weights from the first half of the rows and informativeness from the second.
 
     Each factor's penalty is the one of 25 that predicts best a quarter of the first half, drawn
-    by ``seed``, from the rest of it; the weights then come from the whole half.
+    by ``seed``, from the rest of it; the weights then come from the whole half. However many codes
+    there are, none are merged into principal components, since disentanglement is a law of single
+    codes: see :mod:`benchmark.lasso` for how hundreds are solved for.
 
     Arguments:
         latents: true factors z, shape (N, n).

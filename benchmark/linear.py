@@ -9,6 +9,8 @@ minimises, for each factor z and codes X with mean 0 and variance 1,
 where |X|^2 is the sum of all squares. The strength of each factor is the one of 57 whose
 leave-one-out error over the fitted rows is least. With X = U S V' and the hat matrix
 H = 1/N + U diag(s^2 / (s^2 + strength |X|^2)) U', these errors are (z - H z)_i / (1 - H_ii).
+Strengths that leave the fit more degrees of freedom, tr H, than three quarters of the rows are
+passed over: so close to interpolation the least error is chance.
 
 References:
     Ridge Regression: Biased Estimation for Nonorthogonal Problems, Hoerl and Kennard, 1970,
@@ -32,7 +34,8 @@ Fit = Literal["least squares", "ridge"]
 
 ROUNDING = 1e-12  # spread of a constant column, relative to its magnitude
 _STRENGTHS = 10.0 ** np.linspace(4, -10, 57)  # equal errors go to the strongest
-_FITTED_ROWS_PER_CODE = 5  # half of the rows are fitted: a code for ten rows of all
+_MOST_FREEDOM = 0.75  # of the rows
+FITTED_ROWS_PER_CODE = 5  # half of the rows are fitted: a code for ten rows of all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ class LinearReadout:
 
 def suitable_fit(fitted_rows: int, codes: int) -> Fit:
     """Ridge for more than one code in five fitted rows, which is one in ten rows of all."""
-    return "ridge" if _FITTED_ROWS_PER_CODE * codes > fitted_rows else "least squares"
+    return "ridge" if codes * FITTED_ROWS_PER_CODE > fitted_rows else "least squares"
 
 
 def fit_linear(latents: Array, codes: Array, fit: Fit) -> LinearReadout:
@@ -89,10 +92,15 @@ def _ridge(z: Array, codes: Array) -> tuple[Array, Array]:
 def _leave_one_out(
     z: Array, left: Array, squares: Array, moments: Array, penalties: Array
 ) -> Array:
-    """Mean squared leave-one-out error of each penalty and factor, shape (penalties, n)."""
-    errors = np.empty((len(penalties), z.shape[1]))
+    """Mean squared leave-one-out error of each penalty and factor, shape (penalties, n).
+
+    It is infinite for the penalties, in falling order, that leave too much freedom.
+    """
+    errors = np.full((len(penalties), z.shape[1]), np.inf)
     for i, penalty in enumerate(penalties):
         kept = squares / (squares + penalty)
+        if i and 1.0 + kept.sum() > _MOST_FREEDOM * len(z):
+            break
         free = 1.0 - 1.0 / len(z) - left**2 @ kept
         residuals = z - left @ (kept[:, None] * moments)
         errors[i] = ((residuals / np.maximum(free, ROUNDING)[:, None]) ** 2).mean(axis=0)

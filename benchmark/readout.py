@@ -10,7 +10,8 @@ The kernel part is penalised and the linear part is fitted as for linear R^2, so
 nothing. Codes are whitened for the kernel: where the linear part is least squares, the score is
 the same for all invertible affine maps of the codes, as linear R^2 is, and the difference of the
 two is curvature alone. It is a lower bound: with ten codes that are all curved, more rows would
-find more.
+find more. Of many codes the kernel sees the leading principal components, one for five fitted
+rows. Up to one code for ten rows of all, these are all components.
 
 References:
     Kernel Methods for Pattern Analysis, on kernel ridge regression, Shawe-Taylor and
@@ -29,11 +30,11 @@ from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 
 from benchmark.dci import Dci, dci_of_rows
-from benchmark.linear import Array, Fit, fit_linear, suitable_fit
+from benchmark.linear import FITTED_ROWS_PER_CODE, Array, Fit, fit_linear, suitable_fit
 from benchmark.metrics import paired_rows, r_squared
 from benchmark.records import Record
 from benchmark.remarks import warn
-from benchmark.score_table import ScoreTable, spell, spell_all
+from benchmark.score_table import NONE, ScoreTable, spell, spell_all
 
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)  # of the root of the median squared distance
 _RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -52,17 +53,22 @@ class Probe(Record, ScoreTable):
         nonlinear_r2_per_factor: shape (n,), at most 1.
         dci: disentanglement, completeness and informativeness.
         readout: how the linear part of the nonlinear readout was fitted.
+        components: how many principal components of the codes its kernel part saw; None in
+            records of earlier versions.
     """
 
     nonlinear_r2: float
     nonlinear_r2_per_factor: Array
     dci: Dci
     readout: Fit = "least squares"
+    components: int | None = None
 
     def card(self) -> dict[str, str]:
         """The means, and what they are from."""
         facts = self.dci.card()
-        return {"nonlinear R²": spell(self.nonlinear_r2), **facts, "fitted by": self.readout}
+        kernel = f"kernel of {NONE if self.components is None else self.components} components"
+        fit = f"{self.readout} and a {kernel}"
+        return {"nonlinear R²": spell(self.nonlinear_r2), **facts, "fitted by": fit}
 
     def columns(self) -> dict[str, list[str]]:
         """The scores of each factor."""
@@ -72,7 +78,7 @@ class Probe(Record, ScoreTable):
         return dict([names, *found.items(), *scores])
 
     def notes(self) -> list[str]:
-        """The remarks on DCI."""
+        """Remarks on few rows, and on DCI that is withheld."""
         return self.dci.notes()
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +100,8 @@ def probe(
 ) -> Probe:
     """The scores that are too slow to follow during training.
 
-    On one core, 25,000 rows take a second or two for ten codes, XX for 512 and XX for 2,048.
+    For 25,000 rows, one core takes a second for ten codes, five seconds for 512, and 40 seconds or
+    more for 2,048.
 
     Arguments:
         latents: true factors z, shape (N, n).
@@ -109,12 +116,13 @@ def probe(
     z, codes = paired_rows(latents, representations, labels)
     warn(latents, representations)
     fit = suitable_fit(len(z) // 2, codes.shape[1])
-    per_factor = _nonlinear_r2(z, codes, seed, fit)
+    per_factor, components = _nonlinear_r2(z, codes, seed, fit)
     return Probe(
         nonlinear_r2=float(per_factor.mean()),
         nonlinear_r2_per_factor=per_factor,
         dci=dci_of_rows(z, codes, seed=seed, labels=labels),
         readout=fit,
+        components=components,
     )
 
 
@@ -143,20 +151,21 @@ def nonlinear_r2(
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(latents, representations)
-    return _nonlinear_r2(z, codes, seed, suitable_fit(len(z) // 2, codes.shape[1]))
+    return _nonlinear_r2(z, codes, seed, suitable_fit(len(z) // 2, codes.shape[1]))[0]
 
 
-def _nonlinear_r2(z: Array, codes: Array, seed: int, fit: Fit) -> Array:
+def _nonlinear_r2(z: Array, codes: Array, seed: int, fit: Fit) -> tuple[Array, int]:
+    """R^2 of each factor, and how many components the kernel part saw."""
     half = len(z) // 2
     linear = fit_linear(z[:half], codes[:half], fit).predict(codes)
-    points = whitened(codes[:half], codes)
+    points = whitened(codes[:half], codes, max(1, half // FITTED_ROWS_PER_CODE))
     chosen = np.random.default_rng(seed).permutation(half)[:_KERNEL_ROWS]
     width = float(np.sqrt(np.median(squared_distances(points[chosen], points[chosen])))) or 1.0
     points /= width
     settings = _best_settings(z[chosen], codes[chosen], points[chosen], fit)
     residuals = (z - linear)[chosen]
     curved = _kernel_part(points[chosen], residuals, points[half:], settings)
-    return r_squared(z[half:], linear[half:] + curved)
+    return r_squared(z[half:], linear[half:] + curved), points.shape[1]
 
 
 def gaussian(distances: Array, width: float) -> Array:
@@ -182,17 +191,18 @@ def ridge_weights(kernel: Array, targets: Array, ridge: float) -> Array:
     return np.asarray(cho_solve(cho_factor(system, lower=True, overwrite_a=True), targets))
 
 
-def whitened(reference: Array, rows: Array) -> Array:
+def whitened(reference: Array, rows: Array, most: int | None = None) -> Array:
     """Rows in coordinates in which the reference has mean 0 and identity covariance.
 
-    Directions in which the standardised reference hardly varies are left out.
+    Directions in which the standardised reference hardly varies are left out. Of the others, the
+    ``most`` in which it varies most are kept.
     """
     centre, spread = reference.mean(axis=0), reference.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     standard = (reference - centre) / scale
     _, spreads, directions = np.linalg.svd(standard, full_matrices=False)
     kept = spreads > _LEAST_SPREAD * max(spreads[0], 1.0)
-    axes = directions[kept].T * (np.sqrt(len(reference)) / spreads[kept])
+    axes = directions[kept][:most].T * (np.sqrt(len(reference)) / spreads[kept][:most])
     return np.asarray((rows - centre) / scale @ axes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.metrics import score
+from benchmark.config import Config
+from benchmark.image_source import ImageSource
+from benchmark.metrics import Scores, score
 from benchmark.readout import probe
+from benchmark.report import write_results
 from benchmark.run import RunFolder
+from benchmark.score_table import NONE
+from benchmark.splits import open_splits
+from benchmark.training import Result
 from tests.conftest import cli, command, make_images, refused
 from tests.pedestrians import make_pickle
 
@@ -53,6 +60,44 @@ def test_scores_and_probes_are_those_of_the_representations(tmp_path: Path) -> N
     found = probe(latents, codes)
     assert seed["probe"]["nonlinear_r2"] == pytest.approx(found.nonlinear_r2, abs=1e-9)
     assert seed["probe"]["dci"]["completeness"] == pytest.approx(found.dci.completeness, abs=1e-9)
+
+
+def test_few_test_rows_are_remarked_where_scores_are_printed(tmp_path: Path) -> None:
+    data = make_images(tmp_path / "images", n=40, n_test=20)
+    shared = ("--data", data, "--encoder", "conv", "--batch-size", 8, "--steps", 2, *SHARED)
+    result = cli("benchmark", "--out", tmp_path / "run", *shared, env=ONE_THREAD)
+    assert result.returncode == 0, result.stderr
+    [conclusion] = [line for line in result.stdout.splitlines() if line.startswith("R2 ")]
+    assert conclusion.endswith("200 rows or more make them sound")
+    assert result.stderr.count("20 rows are few for 10 codes") == 1
+    assert "Warning" not in result.stderr
+
+
+def test_reports_withhold_dci_where_codes_hold_nothing(
+    coloured: Path, finished: Path, tmp_path: Path
+) -> None:
+    """One seed of two is noise, then both are; means are of what is left."""
+    folder = RunFolder(shutil.copytree(finished, tmp_path / "run"))
+    config = Config.model_validate_json(folder.config.read_text())
+    source = ImageSource(open_splits(coloured, None), None)
+    results = [
+        Result(seed, *(Scores.from_json(folder.scored(seed)[i]) for i in (0, -1)))
+        for seed in config.seeds
+    ]
+    noise = np.random.default_rng(0).normal(size=(len(source.latents(0)), 10))
+    for withheld, seed in enumerate(config.seeds, start=1):
+        np.save(folder.representations(seed), noise.astype(np.float32))
+        found = write_results(folder, config, results, source, "again")
+        assert json.loads(folder.scores.read_text()) == found
+        assert found["dci"]["withheld"] == withheld
+        assert found["seeds"][withheld - 1]["probe"]["dci"]["completeness"] is None
+        for name in ("disentanglement", "completeness"):
+            left = [entry["probe"]["dci"][name] for entry in found["seeds"][withheld:]]
+            assert found["dci"][name] == (np.mean(left) if left else None)
+        page = folder.report.read_text()
+        assert f"withheld for {withheld} of 2 seeds" in page
+        dashes = page.count(f"<b>{NONE}</b>")
+        assert dashes == (0 if withheld == 1 else 2)
 
 
 def test_pedestrians_are_encoded(tmp_path: Path) -> None:

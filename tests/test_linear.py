@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression, RidgeCV
 
 from benchmark.linear import fit_linear, suitable_fit
 from benchmark.metrics import linear_r2, score
+from benchmark.readout import nonlinear_r2, probe
 
 pytestmark = pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
 
@@ -30,10 +31,13 @@ def test_ridge_is_scikit_learns_with_the_strength_of_leave_one_out(
     x = z @ rng.normal(size=(4, codes)) + noise_sd * rng.normal(size=(rows, codes)) + 5
     found = fit_linear(z, x, "ridge")
     standard = (x - x.mean(axis=0)) / x.std(axis=0)
+    squares = np.linalg.svd(standard, compute_uv=False) ** 2
     alphas = 10.0 ** np.linspace(4, -10, 57) * standard.size
+    freedom = 1 + (squares / (squares + alphas[:, None])).sum(axis=1)
+    alphas = alphas[freedom <= 0.75 * rows]
     expected = RidgeCV(alphas, alpha_per_target=True).fit(standard, z)
     assert found.strength_per_factor is not None
-    if noise_sd and codes < rows:  # or the errors of tiny strengths differ by rounding alone
+    if noise_sd:  # without noise, errors of tiny strengths differ by rounding alone
         assert found.strength_per_factor * standard.size == pytest.approx(expected.alpha_)
     new = 5 + noise(1, 50, codes)
     new_standard = (new - x.mean(axis=0)) / x.std(axis=0)
@@ -46,6 +50,21 @@ def test_noise_scores_about_nothing(rows: int, codes: int) -> None:
         found = score(uniform(seed, rows), noise(seed, rows, codes), spare_codes=True)
         assert found.readout == "ridge"
         assert abs(found.r2) < 0.05
+
+
+@pytest.mark.parametrize(("rows", "codes"), [(100, 50), (100, 100), (60, 30)])
+def test_noise_is_never_far_below_nothing_where_codes_are_as_many_as_fitted_rows(
+    rows: int, codes: int
+) -> None:
+    for seed in range(8):
+        assert linear_r2(uniform(seed, rows), noise(seed, rows, codes)).mean() > -0.5
+
+
+@pytest.mark.parametrize(("rows", "codes"), [(400, 300), (400, 800), (60, 30)])
+def test_a_nonlinear_readout_makes_nothing_of_noise_either(rows: int, codes: int) -> None:
+    for seed in range(3):
+        z, x = uniform(seed, rows), noise(seed, rows, codes)
+        assert nonlinear_r2(z, x).mean() > linear_r2(z, x).mean() - 0.05
 
 
 @pytest.mark.parametrize(("rows", "codes"), [(1000, 400), (400, 300)])
@@ -86,3 +105,12 @@ def test_constant_and_copied_codes_and_single_rows_have_a_score(rows: int) -> No
     assert np.isfinite(score(z, codes, spare_codes=True).r2)
     assert linear_r2(z, np.ones((rows, 5))) == pytest.approx(linear_r2(z, np.zeros((rows, 5))))
     assert np.isfinite(linear_r2(z, codes[:, 2:3])).all()
+
+
+def test_a_probe_says_how_many_components_its_kernel_saw() -> None:
+    z = uniform(6, 200, 3)
+    assert probe(z, z**3).components == 3
+    assert probe(z, np.hstack([z, z, np.ones((200, 1))])).components == 3
+    found = probe(z, noise(6, 200, 60))
+    assert (found.components, found.readout) == (20, "ridge")
+    assert "20 components" in str(found)
