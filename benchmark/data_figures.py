@@ -16,6 +16,14 @@ from threedident.index import NearestLatents
 
 TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _TITLE = "The factors, as images"
+_WIDENED = (
+    "A positive by nearest latent is the rendered image nearest to what the conditional drew, so "
+    "the step between the two images is wider than requested. Denser data or positives rendered "
+    "exactly (threedident render --pairs) narrow it."
+)
+_EXACT = (
+    "Every positive was rendered where the conditional drew it, so the steps are those requested."
+)
 
 
 def delivered(found: Delivered) -> Picture:
@@ -29,9 +37,7 @@ def delivered(found: Delivered) -> Picture:
             Plot(found.draw_snaps, "Histograms of the snap distances of anchors and positives"),
         ],
         "What the pairs delivered",
-        "A positive by nearest latent is the rendered image nearest to what the conditional drew, "
-        "so the step between the two images is wider than requested. Denser data or positives "
-        "rendered exactly (threedident render --pairs) narrow it.",
+        _WIDENED if found.positive_snaps.any() else _EXACT,
     )
 
 

@@ -163,7 +163,7 @@
       else body.append(detail(row));
       button.setAttribute("aria-expanded", String(!open));
     });
-    body.querySelector("th").append(make("br"), button);
+    body.querySelector("th").append(button);
   }
 
   const save = (name, type, text) => {
