@@ -215,6 +215,23 @@ def test_shells_complete_names(words: tuple[str, ...], offered: list[str]) -> No
     assert completions(*words) == offered
 
 
+def test_completing_a_command_imports_none() -> None:
+    script = (
+        "import sys\nfrom threedident.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*sorted({'torch', 'numpy', 'benchmark', 'render'} & set(sys.modules)))"
+    )
+    words = {"COMP_WORDS": "threedident ", "COMP_CWORD": "1"}
+    asked = {"_THREEDIDENT_COMPLETE": "bash_complete", **words}
+    result = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, **asked}, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    *offered, loaded = result.stdout.splitlines()
+    assert "plain,benchmark" in offered
+    assert loaded == ""
+
+
 def test_bash_completes_the_command(tmp_path: Path) -> None:
     """The script that ``bash_source`` prints, sourced and asked as bash asks it."""
     line = "COMP_WORDS=(threedident benchmark --loss cos); COMP_CWORD=3; "

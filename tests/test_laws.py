@@ -88,7 +88,8 @@ def test_every_conditional_fits_every_marginal_of_its_space(space: str, name: st
     ("name", "space", "words"),
     [
         ("cauchy", "box", "normal, laplace, gennorm3, uniform, vmf"),
-        ("gennorm", "box", "after gennorm stands its exponent"),
+        ("gennorm", "box", "did you mean 'gennorm3'"),
+        ("other", "box", "after gennorm stands its exponent"),
         ("vmf", "box", r"fits latents of the box space \(normal, laplace, gennorm3, uniform\)"),
         ("gennorm0.5", "real", "beta"),
     ],

@@ -186,7 +186,7 @@ def test_periodic_pairs_have_the_published_concentration(scale: float) -> None:
     ("text", "words"),
     [
         ("cauchy:0.1", "such as normal:0.1"),
-        ("Normal:0.1", "such as normal:0.1"),
+        ("Normal:0.1", "did you mean 'normal'?"),
         ("", "such as normal:0.1"),
         ("0.1", "such as normal:0.1"),
         ("vmf:10", "such as normal:0.1"),
@@ -204,7 +204,7 @@ def test_periodic_pairs_have_the_published_concentration(scale: float) -> None:
         ("gennorm0.5:0.1", "beta: expected a finite number of at least 1, found 0.5"),
         ("gennorminf:0.1", "beta: expected a finite number of at least 1, found inf"),
         ("gennormnan:0.1", "beta: expected a finite number of at least 1, found nan"),
-        ("normal\n:1", "such as normal:0.1"),
+        ("normal\n:1", "did you mean 'normal'?"),
     ],
 )
 def test_bad_pairs_cost_one_line(text: str, words: str, space: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from threedident.errors import Interrupted, explain
 from threedident.options import Group, no_such_option
 from threedident.rooms import claim
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 USER_ERROR = 2
 
@@ -56,6 +59,13 @@ class _Commands(Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        begun = [name for name in _COMMANDS if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=_COMMANDS[name].summary) for name in begun]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(
         self,
