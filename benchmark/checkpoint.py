@@ -59,6 +59,8 @@ def own_checkpoint(folder: RunFolder, config: Config, seed: int) -> dict[str, An
         changed = ["no configuration"]
     if state.get("seed") != seed:
         changed.append(f"seed {state.get('seed')} where {seed} is asked for")
+    if not isinstance(state.get("step"), int):
+        changed.append("no step")
     if changed:
         raise ValueError(
             f"{folder.checkpoint(seed)}: expected a checkpoint of this run, found one with "

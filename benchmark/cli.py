@@ -217,7 +217,7 @@ _HEADINGS = {
     type=click.UNPROCESSED,
     callback=_run_to_resume,
     metavar="[RUN]",
-    help="Go on with this run, or else that in --out; its folder says the other options.",
+    help="Go on with the run in this folder, or in --out. The folder holds all other options.",
 )
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard, too.")
 @click.option(

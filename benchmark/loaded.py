@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import chain
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Self
@@ -108,7 +109,7 @@ class LoadedEncoder(Card, nn.Module):
                 f"observations: expected {_name(self._dtype)}, found {_name(given.dtype)}; give "
                 f"them {numbers}"
             )
-        home = next((tensor.device for tensor in self.state_dict().values()), given.device)
+        home = next(chain(self.parameters(), self.buffers()), given).device
         if given.device != home:
             raise ValueError(
                 f"observations: expected them on {home}, where the encoder is, found them on "

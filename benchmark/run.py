@@ -39,13 +39,9 @@ def what_is(path: Path) -> str:
     rows = runs_in(path)
     if rows:
         return f"a folder of {len(rows)} run{'s' * (len(rows) > 1)}, such as {rows[0].name}"
-    return (
-        "a folder without config.json"
-        if path.is_dir()
-        else "a file"
-        if path.exists()
-        else "nothing"
-    )
+    if path.is_dir():
+        return "a folder without config.json"
+    return "a file" if path.exists() else "nothing"
 
 
 @dataclass(frozen=True)

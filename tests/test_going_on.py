@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
 from benchmark.options import Options
+from benchmark.ranks import Ranks
 from benchmark.run import RunFolder
-from benchmark.work_log import last_data, read_work
+from benchmark.work_log import last_data, logged, read_work
 from tests.conftest import cli, done_at_once, refused_at_once
 from tests.runs import ONE_THREAD, results
 
@@ -111,6 +113,15 @@ def test_data_that_were_moved_are_asked_for_and_their_digests_decide(
 def test_the_place_of_the_data_is_known_from_the_first_step_on(tmp_path: Path) -> None:
     log = tmp_path / "work.jsonl"
     assert last_data(log) is None
+    with logged(log, 3, tmp_path, torch.device("cpu"), Ranks()):
+        assert last_data(log) == tmp_path.resolve()
+    work = read_work(log, 3)
+    assert work is not None
+    assert "thread" in work.hardware
+
+
+def test_damaged_lines_of_the_log_are_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "work.jsonl"
     whole = {"seed": 0, "seconds": 1.0, "hardware": "a chip", "data": "/data/here"}
     log.write_text(json.dumps(whole) + '\n[1]\n{"seed": 0, "seconds": 0.0, "hardw')
     assert last_data(log) == Path("/data/here")

@@ -21,6 +21,7 @@ from benchmark.mask_source import MaskSource
 from benchmark.mixing_source import MixingSource
 from benchmark.run import RunFolder
 from benchmark.sources import Machine
+from benchmark.work_log import last_data
 from tests.conftest import command, done_at_once, make_images
 from tests.pedestrians import make_pickle
 from tests.test_architecture import ROOT, loaded_after
@@ -103,6 +104,7 @@ def test_encoders_of_mixed_latents_and_masks(tmp_path: Path) -> None:
         data = make_pickle(tmp_path, [12] * 20, edge=edge)
         options = ("--data", data, "--batch-size", 8, "--steps", 1, "--out", masks / str(edge))
         done_at_once("benchmark", "--source", "kitti", *options, *MACHINE)
+        assert last_data(RunFolder(masks / str(edge)).work) == data.resolve()
         encoder = load_encoder(masks / str(edge))
         source = MaskSource(data, 1)
         [observations] = source.held_out(0, len(source.test), machine)
@@ -195,6 +197,7 @@ def foreign(run: Path) -> None:
         (foreign, r"seed-0\.pt: expected a checkpoint of this run, found one with seed 3"),
         (lambda run: RunFolder(run).checkpoint(0).unlink(), "expected a checkpoint, found none"),
         (lambda run: torch.save([1], RunFolder(run).checkpoint(0)), "checkpoint, found list"),
+        (lambda run: change(run, 0, step=None), "of this run, found one with no step; delete it"),
         (lambda run: change(run, 0, objective=None), r"weights of .*, found others \(KeyError\)"),
         (lambda run: change(run, 0, objective={}), r"found others \(RuntimeError\); restore the"),
         (lambda run: RunFolder(run).config.write_text("{"), r"config\.json: expected the config"),

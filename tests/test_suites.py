@@ -152,7 +152,7 @@ def test_a_row_that_needs_no_training_runs_and_is_not_run_again(tmp_path: Path) 
     assert scores["mcc"] == scores["untrained"]["mcc"]
     assert "expected no suite there" in refused(*line)
     log = (out / "logs" / "identity.log").read_text()
-    assert cli(*line, "--resume").returncode == 0
+    assert cli(*line[:-2], "--resume", out).returncode == 0
     assert (out / "logs" / "identity.log").read_text() == log
     assert "seeds" in refused(
         *line[:-4], "--rows", "identity", "--resume", "--out", out, "--seeds", 1
