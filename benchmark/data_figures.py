@@ -28,17 +28,13 @@ _EXACT = (
 
 def delivered(found: Delivered) -> Picture:
     """Requested against delivered steps."""
-    return plotted(
-        [
-            Plot(
-                found.draw_steps,
-                "Root mean square step of every factor as requested and as delivered",
-            ),
-            Plot(found.draw_snaps, "Histograms of the snap distances of anchors and positives"),
-        ],
-        "What the pairs delivered",
-        _WIDENED if found.positive_snaps.any() else _EXACT,
-    )
+    words = "Root mean square step of every factor as requested and as delivered"
+    plots = [Plot(found.draw_steps, words)]
+    snapped = found.positive_snaps.any()
+    if snapped or found.anchor_snaps.any():
+        words = "Histograms of the snap distances of anchors and positives"
+        plots.append(Plot(found.draw_snaps, words))
+    return plotted(plots, "What the pairs delivered", _WIDENED if snapped else _EXACT)
 
 
 def traversal(dataset: ThreeDIdent) -> Picture:
