@@ -204,7 +204,7 @@ def test_metal_reflects_in_its_own_colour_alone(tmp_path: Path) -> None:
         (("--pairs", "normal:0"), "--pairs"),
         (("--pairs", "normal"), "--pairs"),
         (("--pairs", "gennorm0.5:0.1"), "--pairs"),
-        (("--annotate", "normals"), "--annotate: expected mask or depth, found 'normals'"),
+        (("--annotate", "normals"), "--annotate: expected one of mask, depth, found 'normals'"),
         (("--material", "glass"), "expected one of rubber, metal"),
     ],
 )
