@@ -134,6 +134,14 @@ def numbering(config: Config) -> int | None:
     return getattr(config.source, "numbering", None)
 
 
+def with_numbering(config: Config, number: int | None) -> Config:
+    """The same configuration with pairs that are numbered otherwise."""
+    if numbering(config) is None or number is None:
+        return config
+    source = config.source.model_copy(update={"numbering": number})
+    return config.model_copy(update={"source": source})
+
+
 def differences(old: Config, new: Config) -> list[str]:
     """The fields in which two configurations differ, as ``name old where new is asked for``."""
     return changes(flat(old), flat(new))

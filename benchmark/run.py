@@ -24,7 +24,7 @@ from typing import Any, TextIO
 import torch
 from pydantic import ValidationError
 
-from benchmark.config import Config, differences, numbering
+from benchmark.config import Config, differences, numbering, with_numbering
 from benchmark.json_lines import read_lines
 from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
 
@@ -99,12 +99,15 @@ class RunFolder:
         return self.path / "representations" / f"seed-{seed}.npy"
 
     def holds(self, config: Config) -> bool:
-        """Whether there is a run of just this configuration.
+        """Whether there is a run of just this configuration, however its pairs are numbered.
 
         Raises:
             ValueError: there is one whose configuration is damaged.
         """
-        return self.config.is_file() and not differences(self.read_config(), config)
+        if not self.config.is_file():
+            return False
+        there = self.read_config()
+        return not differences(with_numbering(there, numbering(config)), config)
 
     def check(self, config: Config, resume: bool) -> None:
         """Check that ``config`` can be run here; nothing is changed.

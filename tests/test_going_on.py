@@ -17,7 +17,7 @@ from benchmark.ranks import Ranks
 from benchmark.run import RunFolder
 from benchmark.work_log import last_data, logged, read_work
 from tests.conftest import cli, done_at_once, refused_at_once
-from tests.runs import ONE_THREAD, results
+from tests.runs import ONE_THREAD, SMALL, results
 
 MACHINE = ("--device", "cpu", "--workers", 0)
 TINY = ("--source", "mixing", "--factors", 3, "--batch-size", 16, "--steps", 2)
@@ -208,3 +208,19 @@ def test_a_run_under_an_early_name_goes_on_there(
     assert folder.scores.is_file()
     done_at_once("benchmark", *TINY, *MACHINE, "--symmetric", "--resume")
     assert len(list(Path("runs").iterdir())) == 2
+
+
+def test_a_run_on_images_under_an_early_name_is_refused_by_its_numbering(
+    finished: Path, coloured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = json.loads((finished / "config.json").read_text())
+    del config["source"]["numbering"]  # which runs did not have then
+    early = Path("runs/nearest-resnet18-l2-box-normal")
+    early.mkdir(parents=True)
+    (early / "config.json").write_text(json.dumps(config))
+    line = refused_at_once("benchmark", "--resume", early, "--data", coloured, *MACHINE)
+    assert "expected a run whose pairs are numbered as version 2 does, found version 1" in line
+    asked = ("--data", coloured, *SMALL, "--steps", 40, "--seeds", "0,3", "--resume")
+    line = refused_at_once("benchmark", *asked)
+    assert f"{early}: expected a run whose pairs are numbered" in line
