@@ -62,6 +62,17 @@ def build_encoder(
     return nn.Sequential(kept, OUTPUT_SPACES[output_space].build(codes, size))
 
 
+def require_known(name: str) -> None:
+    """Refuse what is neither the name of an encoder nor an import path.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not is_custom(name) and name not in ENCODERS:
+        advice = "take one of these, or an import path such as my_package.nets:MyNet"
+        raise ValueError(unknown("encoder", name, ENCODERS, advice))
+
+
 def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential) -> None:
     """Check that a network has something to train, beside its output space, and can be trained.
 
@@ -98,11 +109,8 @@ def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
         return lambda _, codes: made(name, make, codes)
     if name in RESNETS:
         return lambda shape, codes: _resnet(name, shape, codes)
-    known = {"conv": _conv, "mlp": _mlp, "identity": _identity}
-    if name not in known:
-        advice = "take one of these, or an import path such as my_package.nets:MyNet"
-        raise ValueError(unknown("encoder", name, ENCODERS, advice))
-    return known[name]
+    require_known(name)
+    return {"conv": _conv, "mlp": _mlp, "identity": _identity}[name]
 
 
 def _resnet(name: str, shape: tuple[int, ...], codes: int) -> nn.Module:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config, Law, MixingSettings
+from benchmark.encoders import require_known
 from benchmark.laws import MARGINALS, build_conditional
 from benchmark.losses import LpSimilarity
 from benchmark.objective import (
@@ -136,6 +137,7 @@ def complete(options: Options) -> Options:
     values = {**_EVERY, **images, **_PAPER[source]}
     given = {f.name: getattr(options, f.name) for f in fields(options)}
     values |= {name: value for name, value in given.items() if value is not None}
+    require_known(values["encoder"])
     similarity = parse_loss(values["loss"])
     if similarity is None:
         _refuse_contrastive(options)
