@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,3 +114,11 @@ assert image.shape == (3, 16, 16) and latents.shape == (10,)
             text=True,
         )
         assert shown.returncode == 0, shown.stderr
+
+
+def test_the_demo_says_how_long_it_takes_before_it_begins() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    first = told.stdout.splitlines()[0]
+    assert re.search(r"demo: about \d+ minutes in all", first)
