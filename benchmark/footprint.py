@@ -7,7 +7,6 @@ import multiprocessing
 import re
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 
 from threedident.conditionals import Normal
@@ -43,9 +42,9 @@ def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
 
 def worker_peaks(root: Path, batch_size: int, workers: int) -> list[int]:
     """Peak bytes of this process's loader processes, over some batches of pairs."""
-    pairs = PositivePairs(ThreeDIdent(root), Normal(0.1))
+    pairs = PositivePairs(ThreeDIdent(root), Normal(0.1), length=_BATCHES * batch_size)
     peaks: dict[int, int] = {}
-    for _ in islice(pairs.loader(batch_size, workers=workers), _BATCHES):
+    for _ in pairs.loader(batch_size, workers=workers):
         for process in multiprocessing.active_children():
             assert process.pid is not None
             status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")

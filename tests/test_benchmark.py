@@ -30,7 +30,7 @@ from threedident import Normal, PositivePairs, ThreeDIdent
 def test_training_recovers_what_the_images_show(
     coloured: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    scores = run(coloured, tmp_path / "run", "--steps", 60, *arguments)
+    scores = run(coloured, tmp_path / "run", "--steps", 90, *arguments)
     [seed] = scores["seeds"]
     shown = [np.mean(seed[stage]["r2_per_factor"][:3]) for stage in ("untrained", "trained")]
     hidden = np.mean(seed["trained"]["r2_per_factor"][3:])

@@ -44,9 +44,9 @@ def test_cards_say_what_their_objects_are(data: ThreeDIdent, paired: Path) -> No
         (pairs.index, ("30 rows of 10 columns", "exact on cpu", "recall: 1.0000")),
         (NearestLatents(data.latents, factors=["x", "y"]), ("distance over: x, y",)),
         (pairs.delivered(30), ("pairs: 30", "object_hue: ", "snap distances: median 0.000")),
-        (Normal(0.1), ("Normal", "scale: 0.1", "space: box")),
-        (GeneralizedNormal((0.1, 0.2), beta=2.5), ("scale: (0.1, 0.2)", "beta: 2.5")),
-        (VonMisesFisher(3), ("kappa: 3.0",)),
+        (Normal(0.1), ("Normal", "scale=0.1", "space='box'")),
+        (GeneralizedNormal((0.1, 0.2), beta=2.5), ("scale=(0.1, 0.2)", "beta=2.5")),
+        (VonMisesFisher(3), ("kappa=3.0",)),
         (
             parse_conditional("normal:0.1", "periodic", {}),
             ("columns 0 to 2: Normal(scale 0.1", "columns 3 to 10: VonMisesFisher(kappa 10"),

@@ -161,7 +161,7 @@ def test_conditionals_are_values() -> None:
     several = [Laplace(given) for given in ([1, 2.0], (1.0, 2.0), np.array([1.0, 2.0]))]
     assert len({*several, Laplace(torch.tensor([1.0, 2.0]))}) == 1  # type: ignore[arg-type]
     assert {GeneralizedNormal(0.1, 3): 1}[GeneralizedNormal(np.float64(0.1))] == 1
-    assert repr(several[0]) == "Laplace(scale=(1.0, 2.0), space='box')"
+    assert repr(several[0]) == "Laplace(\n    scale=(1.0, 2.0),\n    space='box',\n)"
     for conditional in (several[0], GeneralizedNormal(0.1, 2, space="sphere")):
         assert eval(repr(conditional)) == conditional
     with pytest.raises(AttributeError):

@@ -217,7 +217,7 @@ def test_angles_of_the_periodic_space_have_no_ends() -> None:
 @pytest.mark.parametrize(
     ("latents", "factors", "words"),
     [
-        (points(9), ["w"], "factors: expected some of x, y, z, .*, found 'w'"),
+        (points(9), ["w"], "factors: expected one of x, y, z, .*, found 'w'"),
         (points(9), [], "factors: expected different names, found none"),
         (points(9), ["x", "x"], "factors: expected different names, found x, x"),
         (points(9, 4), ["x"], "factors: expected latents of 10 or 11 columns .* found 4"),

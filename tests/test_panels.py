@@ -149,7 +149,7 @@ def test_the_same_figure_is_the_same_bytes() -> None:
 
 def test_wide_matrices_are_scrolled_not_shrunk() -> None:
     rng = np.random.default_rng(0)
-    latents = rng.normal(size=(100, 20))
+    latents = rng.normal(size=(400, 20))
     found = figures.correlation(score(latents, latents), [f"z{i}" for i in range(20)])
     assert found.panels[0].wide
     assert Panel(b"", "png", panels.PHONE, 10, "").wide is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,9 @@ def test_a_download_counts_on_from_what_is_there(
     assert counts == ["9/10", "10/10"]
 
 
-def test_packing_again_names_no_rate(rendered: Path) -> None:
-    results = [cli("pack", rendered) for _ in range(2)]
+def test_packing_again_names_no_rate(rendered: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    results = [cli("pack", data) for _ in range(2)]
     assert all(result.returncode == 0 for result in results)
     assert "pack train: 12/12 images, nothing to do" in results[1].stderr
     assert not RATE.search(results[1].stderr)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -158,6 +159,13 @@ class Conditional(Card):
         Returns:
             Shape (N, d), of the same kind.
         """
+
+    def __repr__(self) -> str:
+        """A card; of a dataclass, the call that makes it, one field a line."""
+        if not is_dataclass(self):
+            return super().__repr__()
+        lines = (f"    {f.name}={getattr(self, f.name)!r},\n" for f in fields(self))
+        return f"{self.card_title()}(\n{''.join(lines)})"
 
     def card(self) -> dict[str, str]:
         """See :class:`threedident.cards.Card`: the public attributes, here."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from threedident.arrays import is_tensor
-from threedident.cards import in_line
+from threedident.cards import Card, in_line
 from threedident.choices import nearest
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
@@ -89,6 +89,9 @@ class Product(Conditional):
             )
             first = end
         return positives
+
+    def __repr__(self) -> str:
+        return Card.__repr__(self)
 
     def card(self) -> dict[str, str]:
         """See :class:`threedident.cards.Card`."""
