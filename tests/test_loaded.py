@@ -118,8 +118,9 @@ def test_encoders_of_mixed_latents_and_masks(tmp_path: Path) -> None:
         load_encoder(masks / "16")
 
 
+@pytest.mark.parametrize("before", ["", "import benchmark\n"], ids=["not yet", "already"])
 def test_ones_own_encoder_is_loaded_by_a_script_beside_a_module_named_benchmark(
-    tmp_path: Path,
+    tmp_path: Path, before: str
 ) -> None:
     (tmp_path / "own_nets.py").write_text(
         "from torch import nn\n"
@@ -132,14 +133,16 @@ def test_ones_own_encoder_is_loaded_by_a_script_beside_a_module_named_benchmark(
         command("benchmark", *line, "--out", "run", *MACHINE), cwd=tmp_path, capture_output=True
     )
     assert result.returncode == 0, result.stderr
-    (tmp_path / "benchmark.py").write_text("raise SystemExit('imported the wrong one')\n")
+    (tmp_path / "benchmark.py").write_text("mine = 1\n")
     (tmp_path / "script.py").write_text(
-        "import numpy, torch, threedident\n"
+        f"{before}import numpy, torch, threedident\n"
         "split = threedident.ThreeDIdent('data', 'test')\n"
         "images = torch.stack([split[row][0] for row in range(40)])\n"
         "codes = threedident.load_encoder('run')(images).numpy()\n"
         "numpy.testing.assert_allclose(\n"
         "    codes, numpy.load('run/representations/seed-0.npy'), atol=1e-5)\n"
+        "import benchmark\n"
+        "assert benchmark.mine == 1\n"
     )
     result = subprocess.run(
         [sys.executable, "script.py"],
@@ -149,6 +152,10 @@ def test_ones_own_encoder_is_loaded_by_a_script_beside_a_module_named_benchmark(
         text=True,
     )
     assert result.returncode == 0, result.stderr
+    assert result.stderr.count("which shadows it") == (2 if not before else 1)
+    assert "script.py:4: UserWarning: benchmark: expected threedident's package" in (
+        result.stderr.replace("script.py:5", "script.py:4")
+    )
 
 
 def test_a_training_that_has_not_ended_is_loaded_with_a_warning(alone: Path) -> None:

@@ -15,7 +15,7 @@ from benchmark.custom_encoders import imported
 from render.chunk import Chunk
 from render.on_slurm import Call
 from tests.conftest import DRAFT, make_images
-from threedident.rooms import HOME, call, module_command, own
+from threedident.rooms import HOME, Ours, call, module_command
 
 BROKEN = "raise RuntimeError(f'{__name__} of the working directory was imported')\n"
 NAMES = ("benchmark", "render", "statistics", "profile", "queue", "typing", "click", "numpy")
@@ -149,45 +149,55 @@ def test_our_own_modules_warn_of_nothing(tmp_path: Path) -> None:
     assert done((sys.executable, "-W", "error", "-c", script), tmp_path).returncode == 0
 
 
-def test_library_code_has_our_package_beside_a_script_of_its_name(beside: Path) -> None:
+@pytest.mark.parametrize("imported", ["", "import benchmark\n"], ids=["not yet", "already"])
+def test_library_code_has_our_package_beside_a_script_of_its_name(
+    beside: Path, imported: str
+) -> None:
     script = (
-        "import warnings\nfrom threedident.rooms import own\n"
+        "import warnings\n"
+        f"{imported}"
+        "from threedident.rooms import Ours\n"
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
-        "    print(own('benchmark.tables').__file__)\n"
-        "    own('benchmark.laws')\n"
+        "    with Ours('benchmark'):\n"
+        "        import benchmark.tables as first\n"
+        "    warnings.simplefilter('ignore')\n"
+        "    with Ours('benchmark'):\n"
+        "        import benchmark.tables as second\n"
+        "import benchmark\n"
+        "print(first.__file__, first is second)\n"
+        "print(benchmark.__file__)\n"
         "print(len(caught), caught[0].message)\n"
     )
     for name in ("statistics", "profile", "queue", "typing", "click", "numpy"):
         (beside / f"{name}.py").unlink()
-    result = done((sys.executable, "-c", script), beside)
+    (beside / "benchmark.py").write_text("")
+    result = done((sys.executable, "-W", "ignore", "-c", script), beside)
     assert result.returncode == 0, result.stderr
-    place, said = result.stdout.splitlines()
-    assert place == f"{HOME}/benchmark/tables.py"
+    place, theirs, said = result.stdout.splitlines()
+    assert place == f"{HOME}/benchmark/tables.py True"
+    assert theirs == f"{beside}/benchmark.py"
     assert said.startswith("1 benchmark: expected threedident's package")
     assert f"found {beside}/benchmark.py" in said
 
 
 def test_a_name_that_is_taken_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "render.py").write_text("")
-    script = (
-        "import render\nfrom threedident.rooms import own\n"
-        "try:\n    own('render.scene')\nexcept ImportError as error:\n    print(error)\n"
-        "from threedident.cli import main\nmain(['info', '--help'])"
-    )
+    script = "import render\nfrom threedident.cli import main\nmain(['info', '--help'])"
     result = done((sys.executable, "-c", script), tmp_path)
     assert result.returncode == 2
     taken = (
         f"render: expected threedident's package {HOME}/render, found {tmp_path}/render.py, "
         "already imported; rename that one"
     )
-    assert result.stdout.strip() == taken
     assert result.stderr.strip() == f"threedident: {taken}"
 
 
-def test_own_gives_what_is_imported_already() -> None:
-    path = list(sys.path)
-    assert own("render.chunk") is sys.modules["render.chunk"]
+def test_what_is_ours_already_stays() -> None:
+    path, there = list(sys.path), sys.modules["render.chunk"]
+    with Ours("render"):
+        assert sys.modules["render.chunk"] is there
+    assert sys.modules["render.chunk"] is there
     assert call("render.chunk:Chunk", Path("split"), (1,), 2) == Chunk(Path("split"), (1,), 2)
     assert sys.path == path
 

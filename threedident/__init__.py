@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from threedident.rooms import own as _own
 from threedident.rooms import watch as _watch
 
 TYPE_CHECKING = False  # as in threedident.rooms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from threedident.augmented_pairs import AugmentedPairs
     from threedident.conditionals import (
         Conditional,
@@ -31,8 +27,7 @@ if TYPE_CHECKING:
     from threedident.nearest_pairs import PositivePairs
     from threedident.rendered_pairs import RenderedPairs
     from threedident.resident import ResidentPairs
-
-    load_encoder: Callable[..., Any]
+    from threedident.trained import load_encoder
 
 __version__ = "0.1.0"
 __all__ = [
@@ -65,16 +60,14 @@ _HOMES = {
     "ThreeDIdent": "dataset",
     "Uniform": "conditionals",
     "VonMisesFisher": "conditionals",
+    "load_encoder": "trained",
 }
-_OF_THE_BENCHMARK = {"load_encoder": "benchmark.loaded"}
 
 _watch()
 
 
 def __getattr__(name: str) -> object:
     """Import public names on first use, so that the command line starts without torch."""
-    if name in _OF_THE_BENCHMARK:
-        return getattr(_own(_OF_THE_BENCHMARK[name]), name)
     if name not in _HOMES:
         raise AttributeError(f"module 'threedident' has no attribute {name!r}")
     return getattr(import_module(f"threedident.{_HOMES[name]}"), name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any
+    from typing import Any, ClassVar
 
 HOME = dirname(dirname(realpath(__file__)))
 ROOMS = ("render", "benchmark")
@@ -63,30 +63,49 @@ def claim() -> None:
         sys.path.insert(0, HOME)
 
 
-def own(name: str) -> ModuleType:
-    """A module of ours by its full name, whatever lies beside the script that needs it.
+class Ours:
+    """Within, the name of our package is ours; outside, a script's own module keeps it.
 
-    A module that shadows its package is named in one warning. From then on the package's name is
-    ours in this process.
+    A module that shadows our package is named in one warning, and stays what the script imports.
 
     Arguments:
-        name: such as ``benchmark.encoders``.
-
-    Raises:
-        ImportError: another module of the package's name is already imported.
+        package: ``render`` or ``benchmark``.
     """
-    package = name.partition(".")[0]
-    _require_free(package)
-    if package not in sys.modules:
-        place = _place(_spec(package))
-        if place is not None and not _is_ours(package, place):
-            _warn(package, place)
+
+    _aside: ClassVar[dict[str, ModuleType]] = {}  # our modules, while the name is another's
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def __enter__(self) -> None:
+        package = self._package
+        self._theirs = _taken(package)
+        place = _place_of(package) if package in sys.modules else _place(_spec(package))
+        self._shadowed = place is not None and not _is_ours(package, place)
         sys.path.insert(0, HOME)
-        try:
-            import_module(package)
-        finally:
-            sys.path.remove(HOME)
-    return import_module(name)
+        if self._shadowed:
+            _warn(package, place, stacklevel=4)
+            for name in self._theirs:
+                del sys.modules[name]
+            sys.modules.update(self._aside)
+
+    def __exit__(self, *_: object) -> None:
+        sys.path.remove(HOME)
+        if self._shadowed:
+            for name in [name for name in sys.modules if _is_in(name, self._package)]:
+                self._aside[name] = sys.modules.pop(name)
+            sys.modules.update(self._theirs)
+
+
+def _taken(package: str) -> dict[str, ModuleType]:
+    """What another module of our package's name has imported."""
+    if package not in sys.modules or _is_ours(package, _place_of(package)):
+        return {}
+    return {name: found for name, found in sys.modules.items() if _is_in(name, package)}
+
+
+def _is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
 
 
 def call(place: str, *arguments: Any) -> Any:
@@ -140,17 +159,23 @@ def _require_free(name: str) -> None:
     """Refuse a name that another module has in this process."""
     if name not in sys.modules:
         return
-    there = sys.modules[name]
-    place = _place(getattr(there, "__spec__", None)) or getattr(there, "__file__", None)
-    if not _is_ours(name, place or ""):
+    place = _place_of(name)
+    if not _is_ours(name, place):
         raise ImportError(f"{_spell(name, place)}, already imported; rename that one")
 
 
-def _warn(name: str, place: str) -> None:
+def _place_of(name: str) -> str:
+    """The file of an imported module; empty where it has none."""
+    there = sys.modules[name]
+    return _place(getattr(there, "__spec__", None)) or getattr(there, "__file__", None) or ""
+
+
+def _warn(name: str, place: str | None, stacklevel: int = 3) -> None:
     import warnings
 
     advice = "rename that one, or start Python elsewhere"
-    warnings.warn(f"{_spell(name, place)}, which shadows it; {advice}", stacklevel=3)
+    words = f"{_spell(name, place)}, which shadows it; {advice}"
+    warnings.warn(words, stacklevel=stacklevel)
 
 
 def _spell(name: str, place: str | None) -> str:

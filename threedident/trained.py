@@ -1,0 +1,24 @@
+"""Trained encoders, loaded from the folders of their runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from threedident.rooms import Ours
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+
+def load_encoder(
+    run: str | Path, seed: int | None = None, device: str | torch.device = "cpu"
+) -> Any:
+    """The trained encoder of a run: see :func:`benchmark.loaded.load_encoder`.
+
+    It works beside a ``benchmark.py`` of the script's own.
+    """
+    with Ours("benchmark"):
+        return import_module("benchmark.loaded").load_encoder(run, seed, device)
