@@ -121,8 +121,12 @@ def _usual_folder(config: Config, resume: bool) -> Path:
     """Where a run lies that was given no folder: runs of other settings have other names."""
     place = Path("runs") / f"{_run_name(config)}-{short_digest(config)}"
     early = RunFolder(Path("runs") / _run_name(config))  # before names told settings apart
-    if resume and not place.exists() and early.holds(config):
-        return early.path
+    if resume and not place.exists():
+        if early.holds(config):
+            return early.path
+        click.echo(
+            f"note: no run of these settings in {place.parent} yet; {place} begins", err=True
+        )
     return place
 
 

@@ -38,7 +38,9 @@ def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
     if not folder.config.is_file():
         _require_new(folder.path, required)
         return asked
-    held = options_of(folder.read_config())
+    config = folder.read_config()
+    folder.require_numbering(config)
+    held = options_of(config)
     names = [f.name for f in fields(Options) if f.name in given and f.name not in _FREE]
     changed = changes(*({name: getattr(each, name) for name in names} for each in (held, asked)))
     if changed:

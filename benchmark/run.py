@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from benchmark.config import Config, differences, numbering, with_numbering
 from benchmark.json_lines import read_lines
+from threedident.epochs import NUMBERING
 from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
 
 
@@ -123,12 +124,7 @@ class RunFolder:
                     "it, or give another --out"
                 )
             there = self.read_config()
-            if numbering(there) != numbering(config) and there.source.kind == config.source.kind:
-                raise ValueError(
-                    f"{self.path}: expected a run whose pairs are numbered as version "
-                    f"{numbering(config)} does, found version {numbering(there)}, which can be "
-                    "read and compared and not resumed; give another --out to train it anew"
-                )
+            self.require_numbering(there)
             changed = differences(there, config)
             if changed:
                 raise ValueError(
@@ -139,6 +135,19 @@ class RunFolder:
             raise ValueError(
                 f"{self.path}: expected a new folder or a run, found other files; give another "
                 "--out"
+            )
+
+    def require_numbering(self, config: Config) -> None:
+        """Refuse to go on with a run whose pairs are numbered otherwise.
+
+        Raises:
+            ValueError: they are.
+        """
+        if numbering(config) not in (None, NUMBERING):
+            raise ValueError(
+                f"{self.path}: expected a run whose pairs are numbered as version {NUMBERING} "
+                f"does, found version {numbering(config)}, which can be read and compared and not "
+                "resumed; give another --out to train it anew"
             )
 
     def open(self, config: Config, resume: bool) -> None:

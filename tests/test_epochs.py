@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -218,6 +219,35 @@ def test_ranks_share_the_last_batch_as_well(data: ThreeDIdent, world_size: int) 
         assert torch.equal(torch.cat([part.latents for part in parts]), batch.latents)
 
 
+def test_a_last_batch_that_ranks_cannot_share_is_refused(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(Subset(data, range(65)), Normal(0.2))
+    words = "drop_last: expected True where the last batch of an epoch has 1 pairs, which 4 ranks"
+    with pytest.raises(ValueError, match=words):
+        pairs.loader(16, world_size=4)
+    alone = list(pairs.loader(16, drop_last=True))
+    shares = [list(pairs.loader(16, rank=r, world_size=4, drop_last=True)) for r in range(4)]
+    assert [len(share) for share in shares] == [len(alone)] * 4
+    late = [pairs.loader(16, first=5, rank=r, world_size=4, drop_last=True) for r in range(4)]
+    assert {loader.epoch for loader in (*late, pairs.loader(16, first=5, drop_last=True))} == {1}
+
+
+def test_another_process_has_an_epoch_of_its_own(data: ThreeDIdent) -> None:
+    pairs = PositivePairs(data, Normal(0.2))
+    pairs.set_epoch(3)
+    child = os.fork()
+    if child == 0:
+        pairs.set_epoch(7)
+        os._exit(0 if pairs.epoch == 7 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert pairs.epoch == 3
+
+
+def test_a_loader_says_where_it_is(data: ThreeDIdent) -> None:
+    loader = PositivePairs(data, Normal(0.2)).loader(40, first=4)
+    assert "2 in the next iteration, 3 an epoch" in repr(loader)
+    assert "begins with: epoch 1, step 1" in repr(loader)
+
+
 # torch's own loader
 
 
@@ -284,6 +314,8 @@ def test_a_subset_is_paired_among_its_rows(data: ThreeDIdent, paired: Path) -> N
         batch = next(iter(pairs.loader(len(rows))))
         assert set(map(tuple, batch.latents.tolist())) == allowed
         assert set(map(tuple, batch.positive_latents.tolist())) <= allowed
+    last = PositivePairs(Subset(data, [-1, 0]), Normal(0.5))
+    assert (last.dataset.latents == data.latents[[N - 1, 0]]).all()
     nested = PositivePairs(Subset(Subset(data, rows), [1, 3, 4]), Normal(0.5))
     assert set(map(tuple, nested.dataset.latents.tolist())) == {
         tuple(z) for z in data.latents[[90, 33, 60]].tolist()

@@ -221,6 +221,9 @@ def test_a_run_on_images_under_an_early_name_is_refused_by_its_numbering(
     (early / "config.json").write_text(json.dumps(config))
     line = refused_at_once("benchmark", "--resume", early, "--data", coloured, *MACHINE)
     assert "expected a run whose pairs are numbered as version 2 does, found version 1" in line
+    (early / "work.jsonl").write_text('{"seed": 0, "data": "/no/such/place"}\n')
+    line = refused_at_once("benchmark", "--resume", early, *MACHINE)  # whatever became of the data
+    assert "expected a run whose pairs are numbered as version 2 does, found version 1" in line
     asked = ("--data", coloured, *SMALL, "--steps", 40, "--seeds", "0,3", "--resume")
     line = refused_at_once("benchmark", *asked)
     assert f"{early}: expected a run whose pairs are numbered" in line

@@ -255,10 +255,10 @@ def as_images(dataset: object) -> ThreeDIdent:
     if isinstance(dataset, ThreeDIdent):
         return dataset
     if isinstance(dataset, Subset):
-        indices = list(dataset.indices)
-        if not indices:
+        whole, rows = as_images(dataset.dataset), np.array(list(dataset.indices))
+        if not rows.size:
             raise ValueError("dataset: expected rows in the Subset, found none; take some")
-        return as_images(dataset.dataset).take(np.array(indices))
+        return whole.take(np.where(rows < 0, rows + len(whole), rows))  # as a Subset counts
     found, fix = type(dataset).__name__, "give a ThreeDIdent, or a Subset of one"
     if isinstance(dataset, str | Path):
         found, fix = f"the path {str(dataset)!r}", f"give ThreeDIdent({str(dataset)!r})"

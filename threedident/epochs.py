@@ -13,6 +13,7 @@ N, though cheaper, keeps neighbours together.
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,20 @@ def _distinct(epochs: Any, rounds: Any) -> list[tuple[int, int]]:
 class Clock:
     """The current epoch of a data set, also for loader processes that are at work already.
 
+    Another process that sets it, such as a rank, has a clock of its own from then on.
+
     Attributes:
         epoch: the current one.
         settings: how often it was set.
     """
 
     def __init__(self) -> None:
-        self._shared = torch.zeros(2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        self._share([0, 0])
+
+    def _share(self, values: list[int]) -> None:
+        """Keep values where the processes that this one starts see them."""
+        self._shared = torch.tensor(values).share_memory_()  # type: ignore[no-untyped-call]
+        self._owner = os.getpid()
 
     @property
     def epoch(self) -> int:
@@ -118,7 +126,10 @@ class Clock:
         Raises:
             ValueError: it is negative or too large.
         """
-        self._shared[0] = checked_epoch(epoch)
+        number = checked_epoch(epoch)
+        if os.getpid() != self._owner:
+            self._share(self._shared.tolist())
+        self._shared[0] = number
         self._shared[1] += 1
 
 

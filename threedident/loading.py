@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
+from threedident.cards import Card
 from threedident.epochs import Clock, checked_epoch
 from threedident.machine import die_with
 
@@ -107,7 +108,8 @@ def slices(
         rank: of this process among those that share each step.
         world_size: number of such processes.
         epoch: numbers L of an epoch; None for a sequence that never ends.
-        drop_last: whether an epoch ends with its last whole batch, or with a smaller one.
+        drop_last: whether an epoch ends with its last whole batch, or with a smaller one, which
+            the ranks must be able to share, too.
 
     Raises:
         ValueError: the steps or the rank are impossible, the ranks cannot share a batch, or an
@@ -126,7 +128,12 @@ def slices(
     if epoch is None:
         starts = (step * batch_size + rank * share for step in range(first, last))
         return [range(start, start + share) for start in starts]
-    found, each = [], steps_of(epoch, batch_size, world_size, drop_last)
+    found, each = [], steps_of(epoch, batch_size, drop_last)
+    if not drop_last and epoch % batch_size % world_size:
+        raise ValueError(
+            f"drop_last: expected True where the last batch of an epoch has {epoch % batch_size} "
+            f"pairs, which {world_size} ranks cannot share, found False; leave the last batch out"
+        )
     for step in range(first, last):
         number, place = divmod(step, each)
         begin = place * batch_size
@@ -136,13 +143,12 @@ def slices(
     return found
 
 
-def steps_of(epoch: int, batch_size: int, world_size: int = 1, drop_last: bool = True) -> int:
+def steps_of(epoch: int, batch_size: int, drop_last: bool = True) -> int:
     """How many steps an epoch has.
 
     Arguments:
         epoch: numbers of an epoch.
         batch_size: numbers of a step, over all ranks.
-        world_size: ranks that share each step; what is left over for less than all is left out.
         drop_last: whether an epoch ends with its last whole batch, or with a smaller one.
 
     Raises:
@@ -154,10 +160,10 @@ def steps_of(epoch: int, batch_size: int, world_size: int = 1, drop_last: bool =
             "lower it, or take more images or a larger length"
         )
     whole, rest = divmod(epoch, batch_size)
-    return whole if drop_last or rest < world_size else whole + 1
+    return whole if drop_last or not rest else whole + 1
 
 
-class Loader(Generic[T]):
+class Loader(Card, Generic[T]):
     """Batches, epoch after epoch: each iteration is one epoch, and the next one goes on.
 
     An iteration with a given number of steps is that long instead, whatever epochs it touches.
@@ -167,7 +173,8 @@ class Loader(Generic[T]):
         cut: makes the numbers of each batch from a first step to that before a last.
         each: steps of an epoch.
         clock: of the pairs; when their epoch is set, the next iteration is that epoch.
-        first: step with which the first iteration begins, counted from the current epoch.
+        first: step with which the first iteration begins, counted from the start of the current
+            epoch.
         steps: of each iteration; None for an epoch.
 
     Raises:
@@ -220,6 +227,14 @@ class Loader(Generic[T]):
         first, last = self._next, self._next + len(self)
         self._next, self._late = last, 0
         return self._load(self._cut(first, last))
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        begun = self._next % self._each
+        return {
+            "steps": f"{len(self)} in the next iteration, {self._each} an epoch",
+            "begins with": f"epoch {self.epoch}" + (f", step {begun}" if begun else ""),
+        }
 
     def _heed_clock(self) -> None:
         if self._clock.settings != self._settings:

@@ -176,20 +176,22 @@ class Pairs(Card, Dataset[Pair]):
     ) -> Loader[Pair]:
         """Batches of an epoch in order, and of the next epoch when iterated again.
 
-        They do not depend on the number of loader processes, and the shares of all ranks
-        together are the batches that one rank alone would get.
+        A new loader begins with the current epoch of the pairs: make one and keep it, or call
+        :meth:`set_epoch`. Batches do not depend on the number of loader processes, and the shares
+        of all ranks together are the batches that one rank alone would get.
 
         Arguments:
             batch_size: pairs of a step, over all ranks.
             workers: loader processes; 0 to make batches in this one.
-            first: the first step, counted on over epochs; later iterations go on from there.
+            first: the first step, counted from the start of the current epoch and on over epochs;
+                later iterations go on from there.
             steps: of each iteration; by default, to the end of the epoch.
             rank: of this process among those that share each step.
             world_size: number of such processes.
             latents: False keeps the latents from whoever gets the batches.
             pin: put tensors into page-locked memory, from which GPUs copy faster.
-            drop_last: leave out the last batch of an epoch where it is smaller, as InfoNCE
-                depends on the number of negatives.
+            drop_last: leave out the last batch of an epoch where it is smaller. InfoNCE depends on
+                the number of negatives, and one pair alone has none.
 
         Raises:
             ValueError: the numbers do not fit each other, an epoch has fewer pairs than a batch,
@@ -226,7 +228,7 @@ class Pairs(Card, Dataset[Pair]):
             )
 
         cut(0, 0)  # refuses what does not fit before any work
-        each = steps_of(len(self), batch_size, world_size, drop_last)
+        each = steps_of(len(self), batch_size, drop_last)
         return Loader(load, cut, each, self._clock, first, steps)
 
     def delivered(self, count: int = _MEASURED) -> Delivered:
