@@ -32,6 +32,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.unpickling import load_pickle
+from threedident.cards import Card
 from threedident.counter import uniforms
 from threedident.epochs import Epochs
 from threedident.pairs import Pair
@@ -43,8 +44,8 @@ _PAIR_STREAM, _SPLIT_STREAM = 8, 9
 _TEST_SHARE = 10
 
 
-@dataclass(frozen=True, eq=False)
-class KittiMasks:
+@dataclass(frozen=True, eq=False, repr=False)
+class KittiMasks(Card):
     """Frames of all tracks, one track after the other.
 
     Arguments:
@@ -65,6 +66,15 @@ class KittiMasks:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        height, width = self.frames.shape[1:]
+        return {
+            "masks": f"{len(self)} frames of {height} x {width} pixels",
+            "tracks": str(len(self.starts) - 1),
+            "factors": ", ".join(LABELS),
+        }
 
     def images(self, rows: ArrayLike, *, shared: bool = False) -> torch.Tensor:
         """Frames by number.
@@ -104,7 +114,7 @@ class KittiMasks:
         return KittiMasks(self.frames[rows], self.latents[rows], starts, self.digest)
 
 
-class MaskPairs:
+class MaskPairs(Card):
     """Two frames of one track; see the module for the law.
 
     Pairs are numbered over epochs, each of which holds every anchor once; item k of epoch e
@@ -136,6 +146,14 @@ class MaskPairs:
     def __len__(self) -> int:
         """Pairs of an epoch: the frames that others of their track follow."""
         return len(self._anchors)
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.cards.Card`."""
+        return {
+            "masks": f"{len(self.masks)} frames of {len(self.masks.starts) - 1} tracks",
+            "positives": f"1 to {self.max_distance} frames later",
+            "pairs": f"{len(self)} an epoch, seed {self.seed}",
+        }
 
     def draw(self, items: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Frames of the anchors and of the positives, each of shape (B,).

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.kitti import MaskPairs, load_masks
 from tests.conftest import make_images
+from tests.pedestrians import make_pickle
 from threedident import (
     AugmentedPairs,
     Conditional,
@@ -28,7 +30,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ThreeDIdent:
     return ThreeDIdent(make_images(tmp_path_factory.mktemp("cards"), n=30))
 
 
-def test_cards_say_what_their_objects_are(data: ThreeDIdent, paired: Path) -> None:
+def test_cards_say_what_their_objects_are(data: ThreeDIdent, paired: Path, tmp_path: Path) -> None:
+    masks = load_masks(make_pickle(tmp_path, [7, 4]))
     whole = ThreeDIdent(paired)
     pairs = PositivePairs(data, Normal(0.2), seed=4)
     pairs.set_epoch(3)
@@ -46,6 +49,8 @@ def test_cards_say_what_their_objects_are(data: ThreeDIdent, paired: Path) -> No
         (pairs.delivered(30), ("pairs: 30", "object_hue: ", "snap distances: median 0.000")),
         (Normal(0.1), ("Normal", "scale=0.1", "space='box'")),
         (GeneralizedNormal((0.1, 0.2), beta=2.5), ("scale=(0.1, 0.2)", "beta=2.5")),
+        (masks, ("11 frames of 16 x 16 pixels", "tracks: 2", "vertical centre")),
+        (MaskPairs(masks, 5, 2), ("1 to 5 frames later", "9 an epoch, seed 2")),
         (VonMisesFisher(3), ("kappa=3.0",)),
         (
             parse_conditional("normal:0.1", "periodic", {}),
