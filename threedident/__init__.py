@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from threedident.rooms import own as _own
@@ -76,8 +77,17 @@ def __getattr__(name: str) -> object:
     if name in _OF_THE_BENCHMARK:
         return getattr(_own(_OF_THE_BENCHMARK[name]), name)
     if name not in _HOMES:
-        raise AttributeError(f"module 'threedident' has no attribute {name!r}")
+        raise _no_attribute(name)
     return getattr(import_module(f"threedident.{_HOMES[name]}"), name)
+
+
+def _no_attribute(name: str) -> AttributeError:
+    from threedident.choices import nearest
+
+    near = nearest(name, __all__)
+    end = "" if near is None else f"; did you mean {near!r}?"
+    text = f"module {__name__!r} has no attribute {name!r}{end}"
+    return AttributeError(text, name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

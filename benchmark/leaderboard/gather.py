@@ -9,9 +9,10 @@ from pathlib import Path
 from benchmark.config import Config, ImageSettings, differences, numbering
 from benchmark.leaderboard.submission import SEEDS, Supervision
 from benchmark.objective import SUPERVISED
-from benchmark.run import RunFolder
+from benchmark.run import RunFolder, is_run
 from benchmark.work_log import read_work
 from threedident.epochs import NUMBERING
+from threedident.nearby import RUNS, advise
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,8 @@ def _finished(path: Path) -> Config:
     folder = RunFolder(path)
     if not folder.config.is_file() or not folder.scores.is_file():
         what = "one that has not ended" if folder.config.is_file() else "none"
-        raise ValueError(
-            f"{path}: expected the folder of a finished run, found {what}; let threedident "
-            "benchmark end there"
-        )
+        advice = advise(path, is_run, "let threedident benchmark end there", RUNS)
+        raise ValueError(f"{path}: expected the folder of a finished run, found {what}; {advice}")
     config = folder.read_config()
     if not isinstance(config.source, ImageSettings):
         raise ValueError(
