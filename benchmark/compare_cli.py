@@ -10,17 +10,16 @@ from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_figure import NAMES, dots
 from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
+from threedident.options import Choice, NewFile
 from threedident.storage import write_bytes
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("--by", type=click.Choice(list(NAMES)), default="mcc", help="Rank by this score.")
+@click.option("--by", type=Choice(list(NAMES)), default="mcc", help="Rank by this score.")
 @click.option("--on", "split", metavar="NAME", help="Compare the runs of this test split alone.")
-@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write the table here, too.")
-@click.option(
-    "--picture", type=click.Path(path_type=Path), help="Draw the scores here, as a PNG file."
-)
+@click.option("--csv", "table", type=NewFile(), help="Write the table here, too.")
+@click.option("--picture", type=NewFile(), help="Draw the scores here, as a PNG file.")
 def compare(
     runs: tuple[Path, ...], by: str, split: str | None, table: Path | None, picture: Path | None
 ) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config
-from benchmark.run import RunFolder, what_is
+from benchmark.run import RunFolder, is_run, is_suite, what_is
+from threedident.nearby import RUNS, advise
 
 _DEPTH = 2  # a folder of runs, some of which are the rows of a suite
 
@@ -65,7 +66,8 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[Finished], list[str]]:
     remarks: list[str] = []
     for path in paths:
         if not path.exists():
-            raise ValueError(f"{path}: expected a run's folder, found nothing; check the name")
+            advice = advise(path, _is_or_holds_run, "check the name", RUNS)
+            raise ValueError(f"{path}: expected a run's folder, found nothing; {advice}")
         for place in _expand(path, _DEPTH) or [path]:
             try:
                 run = _read(place)
@@ -76,10 +78,14 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[Finished], list[str]]:
     return list(found.values()), list(dict.fromkeys(remarks))
 
 
+def _is_or_holds_run(path: Path) -> bool:
+    return is_run(path) or is_suite(path)
+
+
 def _expand(path: Path, depth: int) -> list[Path]:
     """The runs in a folder that is none itself."""
-    if RunFolder(path).config.is_file() or not path.is_dir():
-        return [path] if RunFolder(path).config.is_file() else []
+    if is_run(path) or not path.is_dir():
+        return [path] if is_run(path) else []
     if not depth:
         return []
     return [run for child in sorted(path.iterdir()) for run in _expand(child, depth - 1)]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from threedident.arrays import is_tensor, namespace
-from threedident.choices import unknown
+from threedident.choices import nearest, unknown
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
 from threedident.steps import Space as StepSpace
@@ -88,9 +88,11 @@ class Marginal:
             raise ValueError(unknown("space", self.space, MARGINALS))
         known = MARGINALS[self.space]
         if self.name not in known:
+            near = nearest(self.name, known)
+            advice = "take one of these" if near is None else f"did you mean {near!r}?"
             raise ValueError(
                 f"marginal: expected one that fits the {self.space} space ({', '.join(known)}), "
-                f"found {self.name!r}; take one of these"
+                f"found {self.name!r}; {advice}"
             )
 
     def transform(self, uniforms: Any) -> Any:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from benchmark.checkpoint import Labelled, observed, own_checkpoint, restored_model
 from benchmark.config import Config, MixingSettings
 from benchmark.metrics import Scores
-from benchmark.run import RunFolder, what_is
+from benchmark.run import RunFolder, is_run, what_is
 from threedident.cards import Card
+from threedident.nearby import RUNS, advise
 
 
 class LoadedEncoder(Card, nn.Module):
@@ -162,9 +163,9 @@ def load_encoder(
     """
     folder = RunFolder(Path(run))
     if not folder.config.is_file():
+        advice = advise(folder.path, is_run, "name one that threedident benchmark wrote", RUNS)
         raise ValueError(
-            f"{folder.path}: expected the folder of a run, found {what_is(folder.path)}; name "
-            "one that threedident benchmark wrote"
+            f"{folder.path}: expected the folder of a run, found {what_is(folder.path)}; {advice}"
         )
     config = folder.read_config()
     chosen = config.seeds[0] if seed is None else seed

@@ -7,8 +7,16 @@ import re
 
 from torch import Tensor
 
+from threedident.choices import nearest
+
 _METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
-_NAMED = {"dot": "DotSimilarity()", "cosine": "CosineSimilarity()"}
+_NAMED = {
+    "dot": "DotSimilarity()",
+    "cosine": "CosineSimilarity()",
+    "DotSimilarity": "DotSimilarity()",
+    "CosineSimilarity": "CosineSimilarity()",
+    "LpSimilarity": "LpSimilarity(2)",
+}
 _POWER = re.compile(r"l(\d+(?:\.\d+)?)")
 
 
@@ -21,15 +29,15 @@ def check_similarity(similarity: object) -> None:
     is_class = isinstance(similarity, type)
     if not is_class and all(callable(getattr(similarity, name, None)) for name in _METHODS):
         return
-    name = str(similarity).lower()
-    power = _POWER.fullmatch(name)
+    name = similarity if isinstance(similarity, str) else ""
+    power, near = _POWER.fullmatch(name.lower()), nearest(name, _NAMED)
     found = f"the class {similarity.__name__}" if is_class else repr(similarity)  # type: ignore[attr-defined]
     if is_class:
         fix = "an instance"
     elif power is not None:
         fix = f"LpSimilarity({power[1]})"
     else:
-        fix = _NAMED.get(name, "one such as LpSimilarity(2) or DotSimilarity()")
+        fix = "one such as LpSimilarity(2) or DotSimilarity()" if near is None else _NAMED[near]
     raise ValueError(f"similarity: expected a Similarity, found {found}; give {fix}")
 
 

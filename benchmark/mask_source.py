@@ -54,6 +54,8 @@ class MaskSource(Source):
         spread = factors.std(axis=0)
         self._targets = (factors - factors.mean(axis=0)) / np.where(spread > 0, spread, 1)
         self.root = path
+        if paired:
+            self.counted = "the pairs of an epoch"
         MaskPairs(self.train, max_distance)
 
     @property

@@ -221,8 +221,8 @@ def resolve(options: Options, source: Source) -> Config:
     assert batch_size is not None
     if source.size is not None and batch_size > source.size:
         raise ValueError(
-            f"--batch-size: expected at most {source.size}, the images of the train split, "
-            f"found {batch_size}; lower it, or take more data"
+            f"--batch-size: expected at most {source.size}, {source.counted}, found "
+            f"{batch_size}; lower it, or take more data"
         )
     if 0 < steps <= options.warmup:
         raise ValueError(

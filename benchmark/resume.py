@@ -14,8 +14,9 @@ from typing import Any
 from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
 from benchmark.objective import SUPERVISED
 from benchmark.options import Options
-from benchmark.run import RunFolder, runs_in, what_is
+from benchmark.run import RunFolder, is_run, is_suite, what_is
 from benchmark.work_log import last_data
+from threedident.nearby import RUNS, advise
 
 _FREE = ("data", "out")
 
@@ -57,10 +58,11 @@ def require_suite(path: Path) -> None:
     Raises:
         ValueError: it does not.
     """
-    if not runs_in(path):
+    if not is_suite(path):
+        otherwise = f"check the name, or give --out {path} to start one"
         raise ValueError(
-            f"{path}: expected the folder of a suite to go on with, found no rows; check the "
-            f"name, or give --out {path} to start one"
+            f"{path}: expected the folder of a suite to go on with, found no rows; "
+            f"{advise(path, is_suite, otherwise, RUNS)}"
         )
 
 
@@ -108,12 +110,13 @@ def _require_new(path: Path, required: bool) -> None:
     Raises:
         ValueError: ``path`` is the folder of a suite, or a run is required there.
     """
-    several = runs_in(path)
+    several = is_suite(path)
     if several or required:
+        otherwise = f"check the name, or give --out {path} and all options to start one"
         advice = (
             "give one of them, or add --suite with its name to go on with a suite"
             if several
-            else f"check the name, or give --out {path} and all options to start one"
+            else advise(path, is_run, otherwise, RUNS)
         )
         raise ValueError(
             f"{path}: expected the folder of a run to go on with, found {what_is(path)}; {advice}"

@@ -35,6 +35,16 @@ def runs_in(path: Path) -> list[Path]:
     return sorted(config.parent for config in path.glob("*/config.json"))
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return RunFolder(path).config.is_file()
+
+
+def is_suite(path: Path) -> bool:
+    """Whether a folder holds runs, such as the rows of a suite."""
+    return bool(runs_in(path))
+
+
 def what_is(path: Path) -> str:
     """What is there in place of a run, in words."""
     rows = runs_in(path)

@@ -76,10 +76,12 @@ class Source(ABC):
         shape: of one observation.
         codes: how many codes an encoder gives, by default as many as there are factors.
         spare_codes: whether there are more codes than factors.
+        counted: what :attr:`size` counts, in words.
         root: where the data set lies; None where there is none.
     """
 
     spare_codes: ClassVar[bool] = False
+    counted: str = "the images of the train split"
     root: Path | None = None
     settings: ImageSettings | MixingSettings | MaskSettings
     shape: tuple[int, ...]
@@ -92,7 +94,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """Observations of the train split; None where they never end."""
+        """How many pairs or images an epoch has; None where they never end."""
 
     @abstractmethod
     def batches(

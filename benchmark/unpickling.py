@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.pickled_names import SHOWN, Forbidden, Name, build, called, named
+from threedident.nearby import DATA, advise
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = re.compile(r"BININT[12]?|LONG1|BINFLOAT|(SHORT_)?BIN(UNICODE|BYTES)|BIN(UNICODE|BYTES)8")
@@ -64,8 +65,9 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
+        advice = advise(path, Path.is_file, "check the path", DATA)
         raise ValueError(
-            f"{path}: expected a pickle, found no file to read ({error.strerror}); check the path"
+            f"{path}: expected a pickle, found no file to read ({error.strerror}); {advice}"
         ) from None
 
 

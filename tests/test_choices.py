@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+import torch
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
@@ -18,20 +20,21 @@ import benchmark.loss_speed
 import benchmark.step_speed
 import benchmark.throughput
 import render.measure
+import threedident as package
 from benchmark.ceiling import ceiling
 from benchmark.encoders import ENCODERS, build_encoder
 from benchmark.laws import CONDITIONALS, Marginal, build_conditional
 from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
+from benchmark.losses import info_nce
 from benchmark.objective import LOSSES, parse_loss
 from benchmark.paper_tables import TABLES
 from benchmark.spaces import find_extent
-from tests.conftest import make_images, refused_at_once
-from threedident import Normal, ThreeDIdent
+from tests.conftest import refused_at_once
+from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.choices import nearest, unknown
 from threedident.cli import threedident
 from threedident.index_kinds import kinds_to_try
 from threedident.latents import sample_raw
-from threedident.nearby import nearest_data
 from threedident.options import HeadedCommand
 from threedident.projection import Projection
 from threedident.spaces import find_space
@@ -40,7 +43,17 @@ from threedident.spaces import find_space
 def test_the_nearest_name_ignores_case_and_may_be_none() -> None:
     assert nearest("Resnet81", ENCODERS) == "resnet18"
     assert nearest("vgg", ENCODERS) is None
+    assert nearest("r2", ("r1", "demo")) == "r1"
+    assert nearest("x", ("r1", "y", "xylophone")) is None
     assert unknown("x", "b", ("one",), "take it") == "x: expected one of one, found 'b'; take it"
+
+
+def test_a_name_may_be_begun_or_its_beginning_be_mistyped() -> None:
+    splits = ("mixing-3-box-uniform", "images-4c4a6ed9", "images-99aa4a6e-published", "kitti-cc")
+    for begun in ("images", "imges", "ima", "IMAGES-4c"):
+        assert nearest(begun, splits) == "images-4c4a6ed9", begun
+    assert nearest("kitt", splits) == "kitti-cc"
+    assert nearest("rendered", splits) is None
 
 
 @pytest.mark.parametrize(
@@ -71,6 +84,7 @@ def test_the_nearest_name_ignores_case_and_may_be_none() -> None:
         (("preview", "data", "--split", "tran"), "train"),
         (("export", "a", "b", "--layout", "publishd"), "published"),
         (("download", "a", "--split", "tset"), "test"),
+        (("compare", "a", "--by", "mc"), "mcc"),
     ],
     ids=lambda x: x if isinstance(x, str) else None,
 )
@@ -99,6 +113,7 @@ def test_the_command_line_asks_whether_the_nearest_was_meant(
         (lambda: parse_loss("cosin"), "cosine"),
         (lambda: build_conditional("gennorm", 0.1, "box"), "gennorm3"),
         (lambda: Marginal("shpere", "uniform", 3), "sphere"),
+        (lambda: Marginal("box", "unifrom", 3), "uniform"),
         (lambda: find_extent("fixed-bx", None), "fixed-box"),
         (lambda: ceiling("wraped"), "wrapped"),  # type: ignore[arg-type]
     ],
@@ -110,6 +125,36 @@ def test_the_library_asks_whether_the_nearest_was_meant(
         call()
 
 
+def test_pairs_ask_whether_the_nearest_anchor_was_meant(rendered: Path) -> None:
+    with pytest.raises(ValueError, match="found 'rwo'; did you mean 'row'"):
+        PositivePairs(ThreeDIdent(rendered), Normal(0.1), anchor="rwo")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("cosin", "CosineSimilarity()"),
+        ("CosineSimilarity", "CosineSimilarity()"),
+        ("dott", "DotSimilarity()"),
+        ("lpsimilarity", "LpSimilarity(2)"),
+        ("L3", "LpSimilarity(3)"),
+        ("banana", "one such as LpSimilarity(2) or DotSimilarity()"),
+    ],
+)
+def test_the_name_of_a_similarity_is_answered_with_one(name: str, fix: str) -> None:
+    u = torch.ones(4, 2)
+    with pytest.raises(ValueError, match=f"found {name!r}; give {re.escape(fix)}$"):
+        info_nce(u, u, name)  # type: ignore[arg-type]
+
+
+def test_the_package_asks_whether_the_nearest_name_was_meant() -> None:
+    with pytest.raises(AttributeError, match="'PositivPairs'; did you mean") as caught:
+        _ = package.PositivPairs
+    assert (caught.value.name, caught.value.obj) == ("PositivPairs", package)
+    with pytest.raises(AttributeError, match=r"has no attribute 'banana'$"):
+        _ = package.banana
+
+
 def test_seasons_ask_whether_the_nearest_was_meant(tmp_path: Path) -> None:
     import datetime
 
@@ -119,22 +164,6 @@ def test_seasons_ask_whether_the_nearest_was_meant(tmp_path: Path) -> None:
         reveal_season(path, "2027-sprnig", "a" * 32, {})
     with pytest.raises(ValueError, match="found 'other'; open it first"):
         reveal_season(path, "other", "a" * 32, {})
-
-
-def test_data_sets_that_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the path, along it, and in the usual folder; only what holds splits is named."""
-    make_images(tmp_path / "data" / "3dident", n=2, n_test=1)
-    (tmp_path / "data" / "3dnotes").mkdir()
-    monkeypatch.chdir(tmp_path)
-    there = Path("data/3dident")
-    for wrong in ("data/3dindet", "dta/3dident", "dat/3dIdent", "3dident", "elsewhere/3dident"):
-        assert nearest_data(Path(wrong)) == there, wrong
-        for command in ("info", "verify", "pack"):
-            assert refused_at_once(command, wrong).endswith(f"{wrong}; did you mean {there}?")
-    assert nearest_data(tmp_path / "data" / "3dindet") == tmp_path / there
-    for other in ("data/3dnote", "data/other", "/nowhere/at/all"):
-        assert nearest_data(Path(other)) is None, other
-    assert refused_at_once("info", "data/other").endswith("with threedident render --out")
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

@@ -261,6 +261,20 @@ def test_values_that_are_not_there_are_dashes(tmp_path: Path) -> None:
     assert dots(ranked(find_runs([tmp_path / "runs"])[0], "mcc"))
 
 
+def test_a_place_where_nothing_can_be_written_is_named_before_any_work(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [0.5])
+    for option, name in (("--csv", "x.csv"), ("--picture", "x.png")):
+        place = tmp_path / "nowhere" / name
+        assert refused_at_once("compare", run, option, place).endswith(
+            f"{option}: expected {place} in a folder that exists, found none; create "
+            f"{place.parent}"
+        )
+        assert f"found the folder {run};" in refused_at_once("compare", run, option, run)
+    sheet = tmp_path / "nowhere" / "sheet.png"
+    assert "--out: expected" in refused_at_once("preview", tmp_path / "data", "--out", sheet)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_the_picture_has_a_line_for_each_run(tmp_path: Path) -> None:
     heights = []
     for count in (1, 5):

@@ -96,6 +96,10 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
     data = make_images(tmp_path / "images", n=30, n_test=10)
     with pytest.raises(ValueError, match="--batch-size: expected at most 30"):
         config(source="nearest", data=data, batch_size=31)
+    masks = make_pickle(tmp_path, [4] * 10)  # nine tracks to train on, of 36 frames in 27 pairs
+    for loss, most in (("l1", "27, the pairs of an epoch"), ("supervised", "36, the images of")):
+        with pytest.raises(ValueError, match=f"--batch-size: expected at most {most}"):
+            config(source="kitti", loss=loss, data=masks, batch_size=37)
 
 
 @pytest.mark.parametrize(

@@ -325,6 +325,10 @@ def test_screen_readers_are_told_what_is_what(opened: Page) -> None:
             "title",
             "desc",
         ]
+        about = drawn.locator("desc").evaluate("e => e.textContent")
+        assert "95 % confidence interval of the mean over seeds" in about
+    for note in opened.locator(".key .soft").all():
+        assert "Bars: 95 % intervals over seeds; none for one seed." in note.inner_text()
 
 
 LUMINANCE = """(element) => {

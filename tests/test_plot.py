@@ -25,10 +25,10 @@ from benchmark.leaderboard.submission import Supervision
 
 
 def points(*scores: tuple[float, float], sd: float | None = 0.01) -> list[Point]:
-    kinds = list(SHAPES)
+    kinds, seeds = list(SHAPES), 1 if sd is None else 3
     return [
-        Point(f"id-{i}", f"Method {i}", kinds[i % 4], True, Spread(r2, sd), Spread(mcc, sd))
-        for i, (r2, mcc) in enumerate(scores)
+        Point(f"id-{i}", f"Method {i}", kinds[i % 4], True, *(Spread(s, sd, seeds) for s in both))
+        for i, both in enumerate(scores)
     ]
 
 
@@ -57,7 +57,8 @@ def test_marks_and_bars_follow_the_scores(seed: int) -> None:
         for mark in drawn.marks:
             bar = mark.across if axis == 0 else mark.along
             assert bar is not None
-            ends = offset + slope * (getattr(mark.point, name).mean + np.array([-0.01, 0.01]))
+            reach = 4.30265 * 0.01 / math.sqrt(3)  # t of 2 degrees of freedom, from a table
+            ends = offset + slope * (getattr(mark.point, name).mean + np.array([-reach, reach]))
             assert bar == pytest.approx(np.clip(ends, min(low, high), max(low, high)), abs=0.05)
         ticks = [float(text) for text, _ in scale.ticks]
         assert 2 <= len(ticks) <= 7
@@ -116,7 +117,7 @@ def test_only_the_first_rows_have_letters_and_stand_in_the_key() -> None:
 
 def test_rows_without_a_score_are_not_drawn() -> None:
     assert plot([]) is None
-    found, none = {"mean": 0.5, "sd": None}, None
+    found, none = {"mean": 0.5, "sd": None, "seeds": 1}, None
     row = {"id": "a", "method": "A", "supervision": "none", "fresh": {"r2": none, "mcc": none}}
     assert point({**row, "public": {"r2": found, "mcc": none}}) is None
     shown = point({**row, "public": {"r2": found, "mcc": found}})

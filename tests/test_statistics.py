@@ -6,14 +6,28 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.leaderboard.statistics import difference_interval, public_minus_fresh, spread
+from benchmark.leaderboard.statistics import (
+    Spread,
+    difference_interval,
+    public_minus_fresh,
+    spread,
+)
 from benchmark.metrics import score
 
 
 def test_spread_is_the_sample_standard_deviation() -> None:
     values = [0.5, 0.7, 0.9]
-    assert spread(values) == (pytest.approx(0.7), pytest.approx(0.2))
-    assert spread([0.5]) == (0.5, None)
+    assert spread(values) == (pytest.approx(0.7), pytest.approx(0.2), 3)
+    assert spread([0.5]) == (0.5, None, 1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_interval_of_a_mean_is_students(count: int) -> None:
+    values = np.random.default_rng(count).normal(0.5, 0.1, count)
+    expected = stats.ttest_1samp(values, 0.5).confidence_interval(0.95)
+    assert spread(values.tolist()).interval == pytest.approx(tuple(expected))
+    assert spread([0.5]).interval is None
+    assert Spread(0.5, 0.1, 1).interval is None  # a deviation of a paper, over other things
 
 
 @pytest.mark.parametrize("counts", [(2, 2), (3, 3), (2, 3), (3, 7)])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from threedident.errors import explain
 from threedident.storage import (
     SplitFolder,
     atomic_write,
@@ -53,6 +54,20 @@ with atomic_write(Path(sys.argv[1])) as file:
     assert len(list(tmp_path.iterdir())) == 2
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_write_that_fails_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "nowhere" / "file", tmp_path / "folder"):
+        with pytest.raises(OSError, match=r"No such file|Is a directory") as caught:
+            write_bytes(path, b"new")
+        assert caught.value.filename == str(path)
+        assert explain(caught.value).startswith(f"{path}: ")
+    other = OSError(2, "No such file or directory", "elsewhere")
+    with pytest.raises(OSError, match="No such") as caught, atomic_write(tmp_path / "file"):
+        raise other  # of a file that is read while this one is written
+    assert caught.value.filename == "elsewhere"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_npy_round_trip(tmp_path: Path) -> None:

@@ -151,6 +151,33 @@ def test_a_submission_of_one_seed_says_what_to_train_and_what_comes_next(
     assert SubmissionFolder(folder).submission.code == "https://example.org/net"
 
 
+def test_runs_of_an_older_numbering_are_trained_anew_with_all_seeds(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A seed trained today would be refused beside them, as the command's first advice was."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs / "zero", "zero")
+    config = json.loads(Path("zero/config.json").read_text())
+    del config["source"]["numbering"]  # as runs were before they had it
+    Path("zero/config.json").write_text(json.dumps(config))
+    checkpoint = Path("zero/checkpoints/seed-0.pt")
+    state = torch.load(checkpoint)
+    del state["config"]["source"]["numbering"]
+    torch.save(state, checkpoint)
+    found = advice("submit", "zero", "--method", "My net")
+    assert "cannot join" in found["all seeds anew"]
+    shutil.move(found["submission"], "earlier")
+    train = shlex.split(found["train them"])
+    assert {"--seeds=0,1,2", "--out=zero-seeds-0-1-2"} <= set(train)
+    done_at_once(*train[1:], "--device", "cpu", "--workers", 0)
+    again = shlex.split(found[f"then, with {found['submission']} moved away"])
+    assert "zero" not in again
+    assert "not ranked" not in advice(*again[2:])
+    Path("zero/config.json").write_text(json.dumps(config | {"seeds": [1]}))
+    line = refused_at_once("leaderboard", "submit", "zero", "--method", "My net")
+    assert line.endswith("found 1; train all of them anew with --seeds")
+
+
 def test_checks_say_what_keeps_a_row_from_being_ranked(tmp_path: Path) -> None:
     folder = make_submission(tmp_path, seeds=(0, 1))
     board = tmp_path / "board"

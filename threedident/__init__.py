@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from threedident.rooms import watch as _watch
@@ -69,8 +70,17 @@ _watch()
 def __getattr__(name: str) -> object:
     """Import public names on first use, so that the command line starts without torch."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'threedident' has no attribute {name!r}")
+        raise _no_attribute(name)
     return getattr(import_module(f"threedident.{_HOMES[name]}"), name)
+
+
+def _no_attribute(name: str) -> AttributeError:
+    from threedident.choices import nearest
+
+    near = nearest(name, __all__)
+    end = "" if near is None else f"; did you mean {near!r}?"
+    text = f"module {__name__!r} has no attribute {name!r}{end}"
+    return AttributeError(text, name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

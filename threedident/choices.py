@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _NEAR = 0.6  # share of common letters; difflib's own default
+_NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2
+_NEAR_BEGINNING = 0.75
+_SHORTEST = 3  # letters of a beginning that tell names apart
 
 
 def nearest(found: object, known: Iterable[str]) -> str | None:
-    """The known name that looks most like ``found``, ignoring case; None where none does."""
-    names = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(str(found).casefold(), names, n=1, cutoff=_NEAR)
+    """The known name that looks most like ``found``, ignoring case; None where none does.
+
+    Where no whole name does, the first one whose beginning looks most like it.
+    """
+    name = str(found).casefold()
+    names = {each.casefold(): each for each in known}
+    beginnings = {each[: len(name)]: names[each] for each in reversed(names)}
+    cutoff = _NEAR_OF_TWO if len(name) == 2 else _NEAR
+    close = _closest(name, names, cutoff)
+    if close is None and len(name) >= _SHORTEST:
+        close = _closest(name, beginnings, _NEAR_BEGINNING)
+    return close
+
+
+def _closest(name: str, names: Mapping[str, str], cutoff: float) -> str | None:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
     return names[close[0]] if close else None
 
 

@@ -18,7 +18,7 @@ from threedident.manifest import (
     require_alike,
     require_manifest,
 )
-from threedident.options import Choice
+from threedident.options import Choice, NewFile
 from threedident.pack import pack_states
 from threedident.progress import progress
 from threedident.storage import SplitFolder
@@ -96,7 +96,7 @@ def info(data: Path) -> None:
 @_DATA
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewFile(),
     default=None,
     help="The PNG to write [default: DATA/preview.png].",
 )

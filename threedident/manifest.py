@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from threedident.cards import Card
 from threedident.channels import Channels, Moments
 from threedident.factors import FACTORS
-from threedident.nearby import nearest_data
+from threedident.latents import SPLITS
+from threedident.nearby import DATA, advise
 from threedident.origin import Origin
 from threedident.spaces import SPACES
 from threedident.storage import MOST_ROWS, SplitFolder
@@ -195,9 +197,8 @@ def missing_manifest(folder: SplitFolder) -> str:
     if (folder.root / folder.manifest.name).is_file():
         return f"{expected} that of one split in {folder.root}; give {folder.root.parent}"
     if not folder.root.is_dir():
-        near = nearest_data(folder.root)
-        advice = "render one with threedident render --out"
-        advice = advice if near is None else f"did you mean {near}?"
+        otherwise = "render one with threedident render --out"
+        advice = advise(folder.root, _holds_split, otherwise, DATA)
         return f"{expected} no folder {folder.root}; {advice}"
     if folder.scratch.is_dir():
         return f"{expected} a run that was interrupted; give the same render command again"
@@ -206,6 +207,10 @@ def missing_manifest(folder: SplitFolder) -> str:
     if folder.raw_latents.exists():
         return f"{expected} latents without one (the published layout has none to check against)"
     return f"{expected} none; render one with threedident render --out {folder.root}"
+
+
+def _holds_split(path: Path) -> bool:
+    return any((path / split).is_dir() for split in SPLITS)
 
 
 def setting_differences(

@@ -20,6 +20,7 @@ import torch
 from torch.utils.data import Subset
 
 from threedident.cards import in_line
+from threedident.choices import unknown
 from threedident.conditionals import Conditional
 from threedident.dataset import ThreeDIdent
 from threedident.index import NearestLatents
@@ -67,7 +68,7 @@ class PositivePairs(Pairs):
                 f"conditional: expected one such as Normal(0.1), found {conditional!r}"
             )
         if anchor not in get_args(Anchor):
-            raise ValueError(f"anchor: expected row or marginal, found {anchor!r}")
+            raise ValueError(unknown("anchor", anchor, get_args(Anchor)))
         if len(dataset) < 2:
             raise ValueError(f"dataset: expected at least 2 images to pair, found {len(dataset)}")
         self.conditional, self.anchor = conditional, anchor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,30 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
         except click.BadParameter:
             option = "value" if param is None else param.opts[0]
             raise click.UsageError(unknown(option, value, self.choices), ctx) from None
+
+
+class NewFile(click.Path):
+    """A file to write, in a folder that exists: checked before any work."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, checked."""
+        path: Any = super().convert(value, param, ctx)
+        option = "path" if param is None else param.opts[0]
+        if path.is_dir():
+            raise click.UsageError(
+                f"{option}: expected a file to write, found the folder {path}; name a file in it",
+                ctx,
+            )
+        if not path.parent.is_dir():
+            raise click.UsageError(
+                f"{option}: expected {path} in a folder that exists, found none; create "
+                f"{path.parent}",
+                ctx,
+            )
+        return path
 
 
 def completed(names: Iterable[str]) -> Completion:

@@ -138,7 +138,11 @@ def picture_name(path: Path) -> str:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole or not at all."""
+    """A binary file that appears under ``path`` whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; its ``filename`` is ``path``.
+    """
     temporary = path.with_name(_TEMPORARY.format(name=path.name, token=os.urandom(6).hex()))
     try:
         with temporary.open("wb") as file:
@@ -148,8 +152,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a write that fails does not know where
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the name that the user knows
         raise
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.leaderboard.board import OWN, Board
-from benchmark.leaderboard.gather import Trained
+from benchmark.leaderboard.gather import Trained, is_of_old_numbering
 from benchmark.leaderboard.reproduce import training_command
 from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission import SEEDS, Facts, Submission
@@ -27,11 +27,18 @@ def after_submit(
     lines = _remarks(submission)
     missing = _missing(submission)
     if missing:
-        runs = list(dict.fromkeys(each.folder.path for each in trained))
-        rest = runs[0].with_name(f"{runs[0].name}-seeds-{'-'.join(map(str, missing))}")
-        command = training_command(trained[0].config, submission.data, data, missing, rest)
+        runs, config = list(dict.fromkeys(each.folder.path for each in trained)), trained[0].config
+        anew = is_of_old_numbering(config)
+        seeds, kept = (SEEDS, []) if anew else (missing, runs)
+        rest = runs[0].with_name(f"{runs[0].name}-seeds-{'-'.join(map(str, seeds))}")
+        if anew:
+            lines.append(
+                "all seeds anew: pairs have been numbered otherwise since these runs, so seeds "
+                "trained today cannot join them"
+            )
+        command = training_command(config, submission.data, data, seeds, rest)
         lines.append(f"train them: {command}")
-        again = _submit_command([*runs, rest], submission, data, folder.parent)
+        again = _submit_command([*kept, rest], submission, data, folder.parent)
         lines.append(f"then, with {folder} moved away: {again}")
     return [*lines, f"next: {_command('check', folder)}"]
 

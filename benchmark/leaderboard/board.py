@@ -18,6 +18,7 @@ from benchmark.leaderboard.entry import LEVELS, Change, Entry, Level, Row, read_
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
 from benchmark.leaderboard.texts import explained
+from threedident.nearby import advise
 from threedident.storage import sweep, write_bytes
 
 OWN = Path(__file__).parent / "board"
@@ -139,8 +140,9 @@ def read_board(path: Path, new: bool = False) -> Board:
         ValueError: there is none, or an entry is damaged, forged or misnamed, or does not fit the
             others.
     """
-    if not new and not any((path / name).exists() for name in ("entries", "seasons.json")):
-        raise ValueError(f"{path}: expected the folder of a board, found none; check the path")
+    if not new and not _is_board(path):
+        advice = advise(path, _is_board, "check the path")
+        raise ValueError(f"{path}: expected the folder of a board, found none; {advice}")
     rows = []
     for file in sorted((path / "entries").glob("*.json")):
         row = read_row(file.read_bytes(), str(file))
@@ -155,6 +157,10 @@ def read_board(path: Path, new: bool = False) -> Board:
             board.require_new(row.submission)
             _require_season(board, row)
     return board
+
+
+def _is_board(path: Path) -> bool:
+    return any((path / name).exists() for name in ("entries", "seasons.json"))
 
 
 def season_signatures(board: Board, name: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
 from threedident.disk import spell_bytes
 from threedident.factors import FACTORS
+from threedident.nearby import advise
 from threedident.storage import sha256
 
 SUBMISSION = "submission.json"
@@ -64,8 +65,15 @@ class SubmissionFolder:
     def __init__(self, path: Path) -> None:
         if path.is_symlink() or not path.is_dir():
             what = "a link" if path.is_symlink() else "a file" if path.exists() else "nothing"
+            advice = advise(path, _is_or_holds_submission, "give one", Path("submissions"))
             raise ValueError(
-                f"{path}: expected the folder of a submission, found {what}; give one"
+                f"{path}: expected the folder of a submission, found {what}; {advice}"
+            )
+        several = _submissions_in(path)
+        if several and not (path / SUBMISSION).exists():
+            raise ValueError(
+                f"{path}: expected the folder of a submission, found a folder of submissions, "
+                f"such as {shown(several[0].name)}; give one of them"
             )
         self.path = path
         _require_plain(path)
@@ -136,6 +144,14 @@ class SubmissionFolder:
                 f"{sha256(content)[:12]}; it is not the one that {SUBMISSION} names"
             )
         return content
+
+
+def _submissions_in(path: Path) -> list[Path]:
+    return sorted(found.parent for found in path.glob(f"*/{SUBMISSION}"))
+
+
+def _is_or_holds_submission(path: Path) -> bool:
+    return (path / SUBMISSION).is_file() or bool(_submissions_in(path))
 
 
 def _read_plain(path: Path, most: int) -> bytes:

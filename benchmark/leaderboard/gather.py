@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.config import Config, ImageSettings, differences
+from benchmark.config import Config, ImageSettings, differences, numbering
 from benchmark.leaderboard.submission import SEEDS, Supervision
 from benchmark.objective import SUPERVISED
-from benchmark.run import RunFolder
+from benchmark.run import RunFolder, is_run
 from benchmark.work_log import read_work
+from threedident.epochs import NUMBERING
+from threedident.nearby import RUNS, advise
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,17 @@ def gather(paths: Sequence[Path]) -> list[Trained]:
             found[seed] = Trained(RunFolder(path), config, seed)
     taken = [seed for seed in SEEDS if seed in found]
     if not taken or taken != list(SEEDS[: len(taken)]):
+        which = "all of them anew" if first and is_of_old_numbering(first) else "those missing"
         raise ValueError(
             f"runs: expected the seeds {', '.join(map(str, SEEDS))} from the first on, found "
-            f"{', '.join(map(str, sorted(found)))}; train those that are missing with --seeds"
+            f"{', '.join(map(str, sorted(found)))}; train {which} with --seeds"
         )
     return [found[seed] for seed in taken]
+
+
+def is_of_old_numbering(config: Config) -> bool:
+    """Whether a seed trained today would have other pairs, and could not join the run."""
+    return numbering(config) != NUMBERING
 
 
 def supervision_of(config: Config) -> Supervision:
@@ -92,10 +100,8 @@ def _finished(path: Path) -> Config:
     folder = RunFolder(path)
     if not folder.config.is_file() or not folder.scores.is_file():
         what = "one that has not ended" if folder.config.is_file() else "none"
-        raise ValueError(
-            f"{path}: expected the folder of a finished run, found {what}; let threedident "
-            "benchmark end there"
-        )
+        advice = advise(path, is_run, "let threedident benchmark end there", RUNS)
+        raise ValueError(f"{path}: expected the folder of a finished run, found {what}; {advice}")
     config = folder.read_config()
     if not isinstance(config.source, ImageSettings):
         raise ValueError(

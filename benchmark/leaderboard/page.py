@@ -196,7 +196,7 @@ def _view(board: Board, standing: Standing) -> dict[str, Any]:
     }
 
 
-def _spread(found: Spread | None) -> dict[str, float | None] | None:
+def _spread(found: Spread | None) -> dict[str, float | int | None] | None:
     return None if found is None else found._asdict()
 
 

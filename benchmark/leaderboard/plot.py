@@ -1,4 +1,4 @@
-"""The plot of a data set: MCC against R^2 of every row, with bars of one standard deviation.
+"""The plot of a data set: MCC against R^2 of every row, with 95 % intervals over seeds as bars.
 
 Everything is worked out here, in the pixels of the plot, so that the page needs no JavaScript to
 draw it. A mark shows the fresh split where a row has it, and is hollow where it has only the
@@ -41,7 +41,7 @@ class Point(NamedTuple):
         method: its name.
         supervision: what training knew beside images.
         fresh: whether the scores are of the fresh split.
-        r2: mean and standard deviation over seeds, at most 1.
+        r2: over seeds, at most 1.
         mcc: the same of MCC.
     """
 
@@ -59,7 +59,7 @@ class Mark(NamedTuple):
     Arguments:
         point: the row.
         place: of its middle, in pixels.
-        across: ends of the bar of R^2; None where there is no deviation.
+        across: ends of the bar of R^2; None for one seed.
         along: ends of the bar of MCC.
         letter: by which the key calls it; empty where it has none.
         label: where the letter stands.
@@ -163,8 +163,8 @@ def _step(span: float) -> float:
 
 def _scale(spreads: Sequence[Spread], start: float, end: float) -> Scale:
     """A scale that holds all bars and reaches from tick to tick, to 100 at most."""
-    low = min(100 * (s.mean - (s.sd or 0)) for s in spreads)
-    high = max(100 * (s.mean + (s.sd or 0)) for s in spreads)
+    ends = [100 * end for s in spreads for end in s.interval or (s.mean,)]
+    low, high = min(ends), max(ends)
     margin = max(_MARGIN * (high - low), 0.5)
     low, high = low - margin, high + margin
     step = _step(high - low)
@@ -173,9 +173,10 @@ def _scale(spreads: Sequence[Spread], start: float, end: float) -> Scale:
 
 
 def _ends(scale: Scale, found: Spread) -> tuple[float, float] | None:
-    if found.sd is None:
+    if found.interval is None:
         return None
-    return scale(100 * (found.mean - found.sd)), scale(100 * (found.mean + found.sd))
+    low, high = found.interval
+    return scale(100 * low), scale(100 * high)
 
 
 def _labels(

@@ -47,7 +47,7 @@ class Standing:
         if isinstance(self.row, Entry):
             return _spread(self.row.scores, name)
         figure = getattr(self.row, name)
-        return None if figure is None else Spread(figure.mean, figure.sd)
+        return None if figure is None else Spread(figure.mean, figure.sd, self.row.seeds)
 
     def fresh(self, name: str) -> Spread | None:
         """Mean and spread of a score on the fresh split, where there is one."""

@@ -1,6 +1,6 @@
 """What may be said of a few seeds and a few hundred images, and how surely.
 
-- Spread over seeds: mean and sample standard deviation.
+- Spread over seeds: mean and sample standard deviation, and Student's t interval of the mean.
 - Difference of two rows: Welch's t interval over seeds, which takes their variances as unequal.
 - Public minus fresh: the public score is that of random subsets of the public rows as large as
   the fresh split, since R^2 fitted on fewer rows is lower. Its standard error follows from the
@@ -33,16 +33,32 @@ _SUBSETS = 100
 
 
 class Spread(NamedTuple):
-    """Mean and sample standard deviation over seeds; None for that of one seed."""
+    """How a score lies over seeds.
+
+    Arguments:
+        mean: over them.
+        sd: sample standard deviation; None for one seed.
+        seeds: how many there are.
+    """
 
     mean: float
     sd: float | None
+    seeds: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the mean; None for one seed."""
+        if self.sd is None or self.seeds < 2:
+            return None
+        error = self.sd / math.sqrt(self.seeds)
+        reach = float(t.ppf(0.5 + CONFIDENCE / 2, self.seeds - 1)) * error
+        return self.mean - reach, self.mean + reach
 
 
 def spread(values: Sequence[float]) -> Spread:
     """Of the values of all seeds."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(float(np.mean(values)), sd)
+    return Spread(float(np.mean(values)), sd, len(values))
 
 
 def difference_interval(row: Sequence[float], best: Sequence[float]) -> tuple[float, float] | None:
