@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.lasso import lasso_path
-from benchmark.linear import ROUNDING, Array
-from benchmark.metrics import paired_rows, r_squared
+from benchmark.linear import ROUNDING, Array, r_squared
+from benchmark.metrics import paired_rows
 from benchmark.records import Record
 from benchmark.remarks import few_rows, warn
 from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
@@ -133,7 +133,7 @@ def dci(
         ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
-    warn(latents, representations)
+    warn(z, codes)
     return dci_of_rows(z, codes, seed=seed, labels=labels)
 
 
