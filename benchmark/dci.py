@@ -15,8 +15,9 @@ et al.)
 
 Weights of codes that hold nothing of the factors are chance, and few of them can look perfectly
 disentangled. So disentanglement and completeness are withheld where mean informativeness is below
-:data:`LEAST_INFORMATIVENESS`, 0.05. Codes of pure noise stayed below that in all draws from 200
-rows on, and below 0.01 from 1,000 rows on (1 to 10 factors and codes, 40 to 200 seeds each).
+:func:`least_informativeness` of the N rows, max(0.05, 20 / N) and at most 1. Codes of pure noise
+stayed below 18 / N in all of 41,000 draws (1 to 10 factors and codes, 4 to 400 rows). A mean below
+the level says nothing of a single factor: see the informativeness of each.
 
 The paper reports an error instead, the root of MSE / variance (NRMSE): sqrt(1 - informativeness).
 
@@ -36,13 +37,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.lasso import lasso_path
-from benchmark.linear import ROUNDING, Array
-from benchmark.metrics import paired_rows, r_squared
+from benchmark.linear import ROUNDING, Array, r_squared
+from benchmark.metrics import paired_rows
 from benchmark.records import Record
 from benchmark.remarks import few_rows, warn
 from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
 
-LEAST_INFORMATIVENESS = 0.05
+_LEAST_INFORMATIVENESS = 0.05
+_NOISE = 20.0  # rows times the informativeness of pure noise, at most
 _PENALTIES = 10.0 ** np.linspace(-4, 0, 25)  # of the least that leaves no weight
 _VALIDATION = 4  # one row in so many of the fitted half
 
@@ -84,6 +86,7 @@ class Dci(Record, ScoreTable):
             "disentanglement": spell(self.disentanglement),
             "completeness": spell(self.completeness),
             "informativeness": spell(self.informativeness),
+            "needed informativeness": spell(least_informativeness(self.rows)),
             "rows": NONE if self.rows is None else str(self.rows),
             "codes": str(len(self.importance)),
         }
@@ -102,10 +105,20 @@ class Dci(Record, ScoreTable):
         """Remarks on few rows, and the reason why scores are withheld."""
         few = None if self.rows is None else few_rows(self.rows, len(self.importance))
         withheld = (
-            "disentanglement and completeness are withheld, since informativeness is below "
-            f"{LEAST_INFORMATIVENESS:g}, where they are chance"
+            "disentanglement and completeness are withheld, since mean informativeness is below "
+            f"{spell(least_informativeness(self.rows))}, which pure noise may reach"
         )
         return [*([few] if few else []), *([withheld] if self.disentanglement is None else [])]
+
+
+def least_informativeness(rows: int | None) -> float:
+    """The mean informativeness below which disentanglement and completeness are withheld.
+
+    Arguments:
+        rows: N, fitted and scored rows together; None where they are not known, as if many.
+    """
+    noise = 0.0 if rows is None else _NOISE / rows
+    return min(1.0, max(_LEAST_INFORMATIVENESS, noise))
 
 
 def dci(
@@ -118,8 +131,9 @@ def dci(
     """DCI with weights from the first half of the rows and informativeness from the second.
 
     Each factor's penalty is the one of 25 that predicts best a quarter of the first half, drawn
-    by ``seed``, from the rest of it; the weights then come from the whole half. However many codes
-    there are, none are merged into principal components, since disentanglement is a law of single
+    by ``seed``, from the rest of it; the weights then come from the whole half. Disentanglement
+    and completeness are withheld below :func:`least_informativeness`. However many codes there
+    are, none are merged into principal components, since disentanglement is a law of single
     codes: see :mod:`benchmark.lasso` for how hundreds are solved for.
 
     Arguments:
@@ -133,7 +147,7 @@ def dci(
         ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
-    warn(latents, representations)
+    warn(z, codes)
     return dci_of_rows(z, codes, seed=seed, labels=labels)
 
 
@@ -146,7 +160,7 @@ def dci_of_rows(z: Array, codes: Array, *, seed: int, labels: Sequence[str] | No
     informativeness = r_squared(z[half:], prediction[0])
     mean = float(informativeness.mean())
     per_code, per_factor = disentanglement(importance), disentanglement(importance.T)
-    withheld = mean < LEAST_INFORMATIVENESS
+    withheld = mean < least_informativeness(len(z))
     return Dci(
         disentanglement=None if withheld else _weighted_mean(per_code, importance.sum(axis=1)),
         completeness=None if withheld else _weighted_mean(per_factor, importance.sum(axis=0)),

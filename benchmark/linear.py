@@ -64,6 +64,35 @@ def suitable_fit(fitted_rows: int, codes: int) -> Fit:
     return "ridge" if codes * FITTED_ROWS_PER_CODE > fitted_rows else "least squares"
 
 
+def held_out_r2(latents: Array, codes: Array) -> tuple[Array, Fit, Array | None]:
+    """R^2 of each latent on the second half of the rows, by the readout of the first half.
+
+    Arguments:
+        latents: shape (N, n); no column is constant over either half.
+        codes: shape (N, m).
+
+    Returns:
+        R^2, shape (n,); how it was fitted; the strengths of the ridge, shape (n,), or None.
+    """
+    half = len(latents) // 2
+    fit = suitable_fit(half, codes.shape[1])
+    readout = fit_linear(latents[:half], codes[:half], fit)
+    per_latent = r_squared(latents[half:], readout.predict(codes[half:]))
+    return per_latent, fit, readout.strength_per_factor
+
+
+def r_squared(latents: Array, prediction: Array) -> Array:
+    """1 - residual / total sum of squares of each column, shape (n,)."""
+    spread = ((latents - latents.mean(axis=0)) ** 2).sum(axis=0)
+    return np.asarray(1.0 - ((latents - prediction) ** 2).sum(axis=0) / spread)
+
+
+def least_spread(rows: Array) -> Array:
+    """Largest less smallest entry of each column, of the half where it is less, shape (n,)."""
+    half = len(rows) // 2
+    return np.asarray(np.minimum(np.ptp(rows[:half], axis=0), np.ptp(rows[half:], axis=0)))
+
+
 def fit_linear(latents: Array, codes: Array, fit: Fit) -> LinearReadout:
     """The linear readout of latents (N, n) from codes (N, m) of the same rows."""
     centre, offset = codes.mean(axis=0), latents.mean(axis=0)

@@ -25,7 +25,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-from benchmark.linear import ROUNDING, Fit, fit_linear, suitable_fit
+from benchmark.linear import (
+    ROUNDING,
+    Fit,
+    fit_linear,
+    held_out_r2,
+    least_spread,
+    suitable_fit,
+)
 from benchmark.records import Record
 from benchmark.remarks import few_rows, warn
 from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
@@ -146,8 +153,8 @@ def score(
     z, codes = _pair(latents, representations)
     _require_a_code_each(z, codes, spare_codes)
     z, codes = paired_rows(z, codes, labels)
-    warn(latents, representations)
-    per_factor, fit, strengths = _linear_r2(z, codes)
+    warn(z, codes)
+    per_factor, fit, strengths = held_out_r2(z, codes)
     linear, monotone = pearson(z, codes), spearman(z, codes)
     (assigned, values), (by_rank, rank_values) = assign_codes(linear), assign_codes(monotone)
     return Scores(
@@ -177,27 +184,13 @@ def linear_r2(
         ValueError: as :func:`score` does.
     """
     z, codes = paired_rows(latents, representations, labels)
-    warn(latents, representations)
-    return _linear_r2(z, codes)[0]
-
-
-def _linear_r2(z: Array, codes: Array) -> tuple[Array, Fit, Array | None]:
-    """R^2 of each factor, and how it was fitted."""
-    half = len(z) // 2
-    fit = suitable_fit(half, codes.shape[1])
-    readout = fit_linear(z[:half], codes[:half], fit)
-    return r_squared(z[half:], readout.predict(codes[half:])), fit, readout.strength_per_factor
+    warn(z, codes)
+    return held_out_r2(z, codes)[0]
 
 
 def linear_readout(latents: Array, codes: Array, new_codes: Array) -> Array:
     """Prediction of latents from ``new_codes``, fitted on (codes, latents) as scores are."""
     return fit_linear(latents, codes, suitable_fit(*codes.shape)).predict(new_codes)
-
-
-def r_squared(latents: Array, prediction: Array) -> Array:
-    """1 - residual / total sum of squares of each column, shape (n,)."""
-    spread = ((latents - latents.mean(axis=0)) ** 2).sum(axis=0)
-    return np.asarray(1.0 - ((latents - prediction) ** 2).sum(axis=0) / spread)
 
 
 def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
@@ -235,8 +228,8 @@ def paired_rows(
     if len(names) != z.shape[1]:
         swap = f"; {_SWAP}" if len(names) == codes.shape[1] else ""
         raise ValueError(f"labels: expected {z.shape[1]}, one a factor, found {len(names)}{swap}")
-    half = len(z) // 2
-    _require_spread(np.minimum(np.ptp(z[:half], axis=0), np.ptp(z[half:], axis=0)), names)
+    may_be_swapped = labels is None and bool((least_spread(codes) > ROUNDING).all())
+    _require_spread(z, names, f"; {_SWAP}" if may_be_swapped else "")
     return z, codes
 
 
@@ -302,10 +295,10 @@ def _require_a_code_each(z: Array, codes: Array, spare_codes: bool) -> None:
         )
 
 
-def _require_spread(spread: Array, names: Sequence[str]) -> None:
-    constant = np.flatnonzero(spread <= ROUNDING)
+def _require_spread(z: Array, names: Sequence[str], advice: str) -> None:
+    constant = np.flatnonzero(least_spread(z) <= ROUNDING)
     if len(constant):
         raise ValueError(
             f"latents: expected every factor to vary, found {names[constant[0]]} constant; "
-            "scores are not defined for it, leave it out or take rows in which it varies"
+            f"scores are not defined for it, leave it out or take rows in which it varies{advice}"
         )

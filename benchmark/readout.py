@@ -30,8 +30,8 @@ from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 
 from benchmark.dci import Dci, dci_of_rows
-from benchmark.linear import FITTED_ROWS_PER_CODE, Array, Fit, fit_linear, suitable_fit
-from benchmark.metrics import paired_rows, r_squared
+from benchmark.linear import FITTED_ROWS_PER_CODE, Array, Fit, fit_linear, r_squared, suitable_fit
+from benchmark.metrics import paired_rows
 from benchmark.records import Record
 from benchmark.remarks import warn
 from benchmark.score_table import NONE, ScoreTable, spell, spell_all
@@ -114,7 +114,7 @@ def probe(
         ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
-    warn(latents, representations)
+    warn(z, codes)
     fit = suitable_fit(len(z) // 2, codes.shape[1])
     per_factor, components = _nonlinear_r2(z, codes, seed, fit)
     return Probe(
@@ -150,7 +150,7 @@ def nonlinear_r2(
         ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
-    warn(latents, representations)
+    warn(z, codes)
     return _nonlinear_r2(z, codes, seed, suitable_fit(len(z) // 2, codes.shape[1]))[0]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark import figures
 from benchmark.config import Config
-from benchmark.dci import LEAST_INFORMATIVENESS
+from benchmark.dci import least_informativeness
 from benchmark.evaluation import scored_latents
 from benchmark.headline import levels, sentence
 from benchmark.pages import page_template
@@ -187,7 +187,7 @@ def _page(
         levels=found,
         first_seed=first.seed,
         factors=list(per_factor),
-        least_informativeness=LEAST_INFORMATIVENESS,
+        least_informativeness=least_informativeness(scores["rows"]),
         ceiling=None if ceiling is None or (ceiling == 1).all() else ceiling.tolist(),
         examples=list(examples.values()),
         pictures=list(others.values()),

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import hadamard
 from sklearn.linear_model import Lasso
 
-from benchmark.dci import LEAST_INFORMATIVENESS, Dci, dci, disentanglement
+from benchmark.dci import Dci, dci, disentanglement, least_informativeness
 from benchmark.lasso import lasso, lasso_path
 from benchmark.metrics import linear_r2
 
@@ -177,10 +177,40 @@ def test_collapsed_codes_score_nothing() -> None:
 def test_noise_is_neither_disentangled_nor_complete(seed: int, rows: int) -> None:
     z = uniform(seed, rows, 10)
     found = dci(z, np.random.default_rng(100 + seed).normal(size=(rows, 10)))
-    assert found.informativeness < LEAST_INFORMATIVENESS
+    assert found.informativeness < least_informativeness(rows) == 0.05
     assert found.disentanglement is found.completeness is None
     assert found.disentanglement_per_code is found.completeness_per_factor is None
     assert found.importance.shape == (10, 10)
+
+
+@few_rows
+@pytest.mark.parametrize("rows", [8, 20, 40, 100, 200])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 2), (1, 10), (2, 1), (2, 2)])
+def test_noise_of_few_factors_and_rows_shows_nothing(n: int, m: int, rows: int) -> None:
+    for seed in range(200):
+        codes = np.random.default_rng(1000 + seed).normal(size=(rows, m))
+        assert dci(uniform(seed, rows, n), codes).disentanglement is None
+
+
+@few_rows
+@pytest.mark.parametrize("rows", [30, 40, 100])
+def test_perfect_codes_of_few_rows_have_their_scores(rows: int) -> None:
+    z = uniform(0, rows, 2)
+    found = dci(z, z)
+    assert found.disentanglement == pytest.approx(1, abs=0.1)
+    assert found.completeness == pytest.approx(1, abs=0.1)
+
+
+def test_a_low_mean_is_not_said_to_be_chance() -> None:
+    """One factor of ten is held well, and the note says nothing false of it."""
+    z = uniform(0, 2000, 10)
+    noise = np.random.default_rng(1).normal(size=(2000, 10))
+    noise[:, 0] += z[:, 0] * 1.4
+    found = dci(z, noise)
+    assert found.informativeness_per_factor[0] > 0.3
+    [note] = found.notes()
+    assert "withheld, since mean informativeness is below 0.050" in note
+    assert "needed informativeness 0.050" in str(found)
 
 
 @pytest.mark.parametrize("rows", [1000, 8192])

@@ -6,15 +6,18 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmark.dci import dci
+from benchmark.kitti import load_masks
 from benchmark.metrics import linear_r2, score
 from benchmark.readout import nonlinear_r2, probe
 from benchmark.remarks import FewRowsWarning, ScoreWarning, SwapWarning, few_rows, look_swapped
+from tests.pedestrians import make_pickle
 from threedident.latents import sample_raw
 
 SCORES = [score, linear_r2, nonlinear_r2, dci, probe]
@@ -47,24 +50,76 @@ def test_swapped_arguments_are_named_at_the_callers_line(scorer: Callable[..., A
     scorer(latents=z, representations=codes)
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.01])
-@pytest.mark.parametrize("rows", [300, 4096])
-@pytest.mark.parametrize("seed", range(5))
-def test_swaps_are_seen_whatever_the_scale_of_codes_and_box(
-    seed: int, rows: int, scale: float
-) -> None:
-    z = np.random.default_rng(seed).uniform(-1, 1, (rows, 10))
-    codes = scale * z @ np.random.default_rng(seed).normal(size=(10, 10))
-    for latents in (z, (z + 1) / 2, z.astype(np.float32)):
-        assert look_swapped(codes, latents)
-        assert not look_swapped(latents, codes)
+def latents_of(kind: str, rows: int, seed: int = 0) -> np.ndarray:
+    """Independent factors of every law, in every unit."""
+    rng = np.random.default_rng(seed)
+    z = rng.uniform(-1, 1, (rows, 10))
+    return {
+        "uniform": z,
+        "unit": (z + 1) / 2,
+        "half": z / 2,
+        "degrees": z * 180,
+        "physical": z * np.pi / 2,
+        "discrete": np.floor(2 * z),
+        "binary": np.sign(z),
+        "normal": rng.normal(size=z.shape),
+        "laplace": rng.laplace(size=z.shape),
+        "sphere": unit(rng.normal(size=z.shape)),
+        "periodic": sample_raw(seed, "test", rows, "periodic"),
+    }[kind]
 
 
-def test_codes_inside_the_box_are_seen_too_when_swapped() -> None:
+KINDS = ["uniform", "unit", "half", "degrees", "physical", "discrete", "binary"]
+KINDS += ["normal", "laplace", "sphere", "periodic"]
+
+
+@pytest.mark.parametrize("rows", [100, 300, 4096])
+@pytest.mark.parametrize("kind", KINDS)
+def test_swaps_are_seen_whatever_the_law_and_unit_of_the_factors(kind: str, rows: int) -> None:
+    """Codes that mix three factors of ten."""
+    for seed in range(5):
+        z = latents_of(kind, rows, seed)
+        rng = np.random.default_rng(50 + seed)
+        mixed = z[:, :3] / z.std() @ rng.normal(size=(3, 10))
+        codes = mixed + 0.05 * rng.normal(size=(rows, 10))
+        for swapped in (codes, 0.01 * codes, np.hstack([codes, np.zeros((rows, 1))])):
+            assert look_swapped(swapped, z)
+            assert not look_swapped(z, swapped)
+
+
+def test_codes_of_every_output_space_are_seen_when_swapped() -> None:
     z = sample_raw(0, "test", 1000)
-    assert look_swapped(unit(features(z)), z)
-    assert look_swapped(sigmoid(3 * features(z)), z)
-    assert look_swapped(features(z, 64), z)
+    codes = features(z[:, :5])
+    for swapped in (codes, unit(codes), sigmoid(3 * codes), features(z[:, :5], 64)):
+        assert look_swapped(swapped, z)
+        assert not look_swapped(z, swapped)
+
+
+def test_a_dead_code_does_not_hide_the_swap() -> None:
+    z = sample_raw(0, "test", 1000)
+    codes = features(z)
+    codes[:, 9] = 0.1
+    with pytest.raises(ValueError, match=r"column 9 constant; .* varies; if the two are swapped"):
+        score(codes, z)
+    with pytest.raises(ValueError, match=r"which it varies$"):
+        score(codes, codes)
+    with pytest.raises(ValueError, match=r"found 9 constant; .* which it varies$"):
+        score(codes, z, labels=[str(i) for i in range(10)])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_correlated_latents_of_pedestrians_are_no_swap(seed: int, tmp_path: Path) -> None:
+    """Nor are they under codes that know nothing, or in which one is dead."""
+    masks = load_masks(make_pickle(tmp_path, [12] * 80, seed=seed))
+    z = masks.latents.astype(np.float64)
+    z[:, 2] += 20 * z[:, 0]  # the nearer, the lower and the larger
+    rng = np.random.default_rng(seed)
+    for codes in (3, 10):
+        hidden = features((z - z.mean(axis=0)) / z.std(axis=0), codes, seed)
+        noise = rng.normal(size=hidden.shape)
+        dead = np.hstack([hidden[:, 1:], np.zeros((len(z), 1))])
+        for given in (hidden, unit(hidden), sigmoid(hidden), noise, unit(noise), dead, 0 * dead):
+            assert not look_swapped(z, given)
 
 
 @pytest.mark.parametrize("rows", [40, 150, 1024, 8192])

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmark import report
 from benchmark.config import Law
+from benchmark.dci import least_informativeness
 from benchmark.examples import SHOWN, nearest, neighbours
 from benchmark.headline import levels, sentence
 from benchmark.image_source import ImageSource
@@ -183,6 +184,8 @@ def test_withheld_scores_are_a_dash(
     scores = report.write_results(folder, config, results, source, "the command")
     assert scores["dci"]["disentanglement"] is scores["dci"]["completeness"] is None
     page = folder.report.read_text()
+    level = least_informativeness(scores["rows"])
+    assert f"withheld for 2 of 2 seeds, mean informativeness below {level:.3f}" in page
     for name in ("Disentanglement", "Completeness"):
         assert f"{name}</span><b>{MISSING}</b>" in page
 
