@@ -10,6 +10,7 @@ from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_figure import NAMES, dots
 from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
+from benchmark.remarks import notes_on_runs
 from threedident.options import Choice, NewFile
 from threedident.storage import write_bytes
 
@@ -46,6 +47,8 @@ def compare(
     chosen = on_one_split(found, split)
     places = ranked(chosen, by)
     show(places, by)
+    for note in notes_on_runs((str(place.run.path), place.run.scores) for place in places):
+        click.echo(f"note: {note}", err=True)
     if table is not None:
         write_bytes(table, as_csv(places).encode())
     if picture is not None:

@@ -25,9 +25,9 @@ def show(places: Sequence[Place], by: str) -> None:
         places: in order.
         by: the score that ranks them.
     """
-    first = places[0].run
-    split = scored_on(first.config)
-    rows = first.scores.get("rows", DASH)
+    split = scored_on(places[0].run.config)
+    known = (place.run.scores.get("rows") for place in places)
+    rows = next((count for count in known if count is not None), DASH)
     click.echo(f"test split {split.name}, {rows} rows, protocol {split.protocol}\n")
     settings = differing_settings([place.run for place in places])
     names = {"run": [str(place.run.path) for place in places], **settings}

@@ -10,11 +10,11 @@ import click
 from benchmark.config import Config, short_digest
 from benchmark.evaluation import scored_latents
 from benchmark.interrupts import interruptible
-from benchmark.metrics import Scores, paired_rows
+from benchmark.metrics import paired_rows
 from benchmark.model import build_model, can_compile
 from benchmark.objective import mismatch
 from benchmark.options import Options, open_source, resolve
-from benchmark.remarks import few_rows
+from benchmark.remarks import few_rows, recorded_few_rows
 from benchmark.report import write_results
 from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source
@@ -108,7 +108,7 @@ def _announce(source: Source, config: Config, folder: RunFolder) -> None:
 
 
 def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
-    remark = Scores.from_json(scores["seeds"][0]["trained"]).remark
+    remark = recorded_few_rows(scores)
     click.echo(
         f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"

@@ -17,6 +17,8 @@ look swapped, too, though they are not.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +71,28 @@ def few_rows(rows: int, codes: int) -> str | None:
         f"{rows} rows are few for {codes} codes, so scores are noisy and MCC is high by chance; "
         f"{sound} rows or more make them sound"
     )
+
+
+def recorded_few_rows(scores: Mapping[str, Any]) -> str | None:
+    """The remark on few rows of a ``scores.json``; None where it does not give the numbers."""
+    try:
+        return few_rows(scores["rows"], len(scores["seeds"][0]["trained"]["correlation"][0]))
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def notes_on_runs(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """One line for each remark on few rows, with the runs that it is on.
+
+    Arguments:
+        runs: the name of each and the content of its ``scores.json``.
+    """
+    names: dict[str, list[str]] = {}
+    for name, scores in runs:
+        remark = recorded_few_rows(scores)
+        if remark is not None:
+            names.setdefault(remark, []).append(name)
+    return [f"{', '.join(those)}: {remark}" for remark, those in names.items()]
 
 
 def look_swapped(latents: Array, representations: Array) -> bool:

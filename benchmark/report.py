@@ -185,6 +185,8 @@ def _page(
         scores=scores,
         headline=sentence(found),
         levels=found,
+        remark=trained.remark,
+        readout=trained.readout,
         first_seed=first.seed,
         factors=list(per_factor),
         least_informativeness=least_informativeness(scores["rows"]),

@@ -21,6 +21,7 @@ from rich.table import Table as Grid
 from benchmark import suite_figures
 from benchmark.departures import DEPARTURES
 from benchmark.pages import page_template
+from benchmark.remarks import notes_on_runs
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
 from threedident.storage import write_bytes
@@ -232,5 +233,6 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
         scale=scale,
         settings=_spell_settings(table.shared(scale)),
         rows=rows,
+        notes=notes_on_runs((outcome.row.name, outcome.scores) for outcome in outcomes),
         pictures=[beside] if curves is None else [beside, curves],
     )

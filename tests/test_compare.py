@@ -275,6 +275,37 @@ def test_a_place_where_nothing_can_be_written_is_named_before_any_work(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def set_scores(run: Path, **values: Any) -> None:
+    """Change what a run's ``scores.json`` says; None takes the entry away."""
+    path = run / "scores.json"
+    scores = json.loads(path.read_text()) | values
+    path.write_text(
+        json.dumps({name: value for name, value in scores.items() if value is not None})
+    )
+
+
+def test_the_heading_has_the_rows_of_the_first_run_that_tells_them(tmp_path: Path) -> None:
+    set_scores(write_run(tmp_path / "runs" / "early", [0.9]), rows=None)
+    write_run(tmp_path / "runs" / "late", [0.5])
+    heading, *_ = done_at_once("compare", tmp_path / "runs").splitlines()
+    assert heading.endswith(", 120 rows, protocol held-out")
+    set_scores(tmp_path / "runs" / "late", rows=None)
+    heading, *_ = done_at_once("compare", tmp_path / "runs").splitlines()
+    assert heading.endswith(", - rows, protocol held-out")
+
+
+def test_runs_whose_rows_are_few_are_named_in_one_line(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for name, codes in (("a", 10), ("b", 10), ("c", 6), ("d", 10)):
+        trained = {"mcc": 0.5, "r2": 0.5, "correlation": [[0.1] * codes]}
+        rows = None if name == "d" else 120
+        set_scores(write_run(runs / name, [0.5]), seeds=[{"trained": trained}], rows=rows)
+    result = cli("compare", runs)
+    assert result.returncode == 0
+    [note] = result.stderr.splitlines()
+    assert note.startswith(f"note: {runs / 'a'}, {runs / 'b'}: 120 rows are few for 10 codes")
+
+
 def test_the_picture_has_a_line_for_each_run(tmp_path: Path) -> None:
     heights = []
     for count in (1, 5):

@@ -70,6 +70,10 @@ def test_few_test_rows_are_remarked_where_scores_are_printed(tmp_path: Path) -> 
     [conclusion] = [line for line in result.stdout.splitlines() if line.startswith("R2 ")]
     assert conclusion.endswith("200 rows or more make them sound")
     assert result.stderr.count("20 rows are few for 10 codes") == 1
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.index("20 rows are few for 10 codes") < page.index("</header>")
+    assert "linear readout of all codes, fitted by ridge, on" in page
+    assert "R², ridge" in page
     assert "Warning" not in result.stderr
 
 

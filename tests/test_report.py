@@ -220,6 +220,21 @@ def test_panels_stack_on_a_phone_and_stand_in_a_row_on_a_desk(
     assert found == {PHONE: 3, 1280: 1}
 
 
+def test_a_suite_names_the_rows_whose_test_rows_are_few(tmp_path: Path) -> None:
+    scores = {f"{name}{end}": 0.5 for name in ("mcc", "r2") for end in ("", "_sd")}
+    outcomes = [
+        Outcome(
+            Row(f"row{codes}", {}, {"mcc": Figure(95, 4)}),
+            {**scores, "rows": 120, "seeds": [{"trained": {"correlation": [[0.1] * codes]}}]},
+            [{"seed": 0, "step": 0, "mcc": 0.1, "r2": 0.1}],
+        )
+        for codes in (6, 7)
+    ]
+    page = write_suite(TABLES["table2"], "small", outcomes, tmp_path, "the command").read_text()
+    assert page.count("rows are few") == 1
+    assert "Note: row7: 120 rows are few for 7 codes" in page
+
+
 @in_browser
 def test_a_suite_reads_on_a_phone(tmp_path: Path, browser: Browser) -> None:
     outcomes = [
