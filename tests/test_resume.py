@@ -47,9 +47,18 @@ def test_resume_after_a_kill_equals_an_undisturbed_run(
     assert results(out) == results(tmp_path / "whole")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a run of 40 steps computes."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    run(coloured, out, "--steps", 40)
+    return results(out)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_signals_save_between_two_steps(coloured: Path, tmp_path: Path, number: int) -> None:
-    run(coloured, tmp_path / "whole", "--steps", 40)
+def test_signals_save_between_two_steps(
+    coloured: Path, undisturbed: dict[str, str], tmp_path: Path, number: int
+) -> None:
     out = tmp_path / "run"
     process = start(
         "benchmark", "--data", coloured, *SMALL, "--steps", 40, "--out", out, env=ONE_THREAD
@@ -63,7 +72,7 @@ def test_signals_save_between_two_steps(coloured: Path, tmp_path: Path, number: 
     assert f"threedident: {name}: seed 0 is saved at step" in stderr
     assert "with --resume goes on from there" in stderr
     run(coloured, out, "--steps", 40, "--resume")
-    assert results(out) == results(tmp_path / "whole")
+    assert results(out) == undisturbed
 
 
 def test_loader_processes_do_not_change_a_bit(coloured: Path, tmp_path: Path) -> None:
