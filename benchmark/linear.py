@@ -99,7 +99,9 @@ def fit_linear(latents: Array, codes: Array, fit: Fit) -> LinearReadout:
     if fit == "ridge":
         weights, strengths = _ridge(latents - offset, codes - centre)
     else:
-        weights, strengths = lstsq(codes - centre, latents - offset)[0], None
+        rounding = max(codes.shape) * np.finfo(np.float64).eps  # of a singular value that is 0
+        weights = lstsq(codes - centre, latents - offset, cond=rounding)[0]
+        strengths = None
     return LinearReadout(
         centre=centre, offset=offset, weights=weights, strength_per_factor=strengths
     )

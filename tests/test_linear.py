@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import lstsq
 from sklearn.linear_model import LinearRegression, RidgeCV
 
 from benchmark.linear import fit_linear, suitable_fit
@@ -114,3 +115,21 @@ def test_a_probe_says_how_many_components_its_kernel_saw() -> None:
     found = probe(z, noise(6, 200, 60))
     assert (found.components, found.readout) == (20, "ridge")
     assert "20 components" in str(found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_codes_that_are_sums_of_others_or_asleep_change_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z = uniform(seed, 1000)
+    codes = np.maximum(z @ rng.normal(size=(10, 30)), 0.0)
+    asleep = np.zeros((1000, 12))
+    asleep[600 + np.arange(12), np.arange(12)] = 1.0  # awake in one scored row alone
+    sums = codes @ rng.normal(size=(30, 20))
+    base, more = linear_r2(z, codes), linear_r2(z, np.hstack([codes, asleep, sums]))
+    assert more == pytest.approx(base, abs=1e-6)
+
+
+def test_codes_of_full_rank_are_fitted_as_ever() -> None:
+    z, codes = uniform(3, 500), noise(3, 500, 40)
+    weights = fit_linear(z, codes, "least squares").weights
+    assert (weights == lstsq(codes - codes.mean(axis=0), z - z.mean(axis=0))[0]).all()
