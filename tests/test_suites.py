@@ -190,14 +190,22 @@ def test_rows_of_other_settings_are_not_taken_into_the_table(tmp_path: Path) -> 
     assert "identity: it holds a run with seeds (0,) where (1,) is asked for" in found
 
 
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
 def test_a_row_that_is_killed_is_named(tmp_path: Path) -> None:
     out = tmp_path / "suite"
     process = start(*SMALL, "--rows", "laplace-box-l1", "--out", out)
     end = time.monotonic() + 300
-    while not (rows := children(process)):
+    while not (out / "laplace-box-l1" / "config.json").is_file():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.1)
-    os.kill(rows[0], signal.SIGKILL)
+    [row] = [pid for pid in children(process) if b"laplace-box-l1" in command_line(pid)]
+    os.kill(row, signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "laplace-box-l1: killed by SIGKILL" in stderr
