@@ -28,7 +28,7 @@ class Labelled(Observed, Protocol):
 
 @dataclass(frozen=True)
 class _Outline:
-    """What a model must know of observations that are not there."""
+    """The shape and the names of observations, without the data."""
 
     shape: tuple[int, ...]
     labels: Sequence[str]
@@ -101,7 +101,7 @@ def restored_model(folder: RunFolder, config: Config, seed: int, state: dict[str
 
 
 def observed(config: Config, state: dict[str, Any]) -> Labelled:
-    """What a run encodes, as far as its model must know."""
+    """The shape and the names of what a run encodes, without the data."""
     source = config.source
     if isinstance(source, MixingSettings):
         from benchmark.mixing_source import MixingSource

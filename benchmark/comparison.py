@@ -30,7 +30,7 @@ _SHORT = {
 
 
 class ScoredOn(NamedTuple):
-    """What runs must share to be ranked together.
+    """The test split and the protocol of runs that may be ranked together.
 
     Arguments:
         kind: of the source.
@@ -66,7 +66,7 @@ class Place:
 
     @property
     def level_with_best(self) -> bool:
-        """Whether seeds do not tell the run from the best one."""
+        """Whether the interval includes 0."""
         return self.interval is not None and self.interval[0] <= 0.0 <= self.interval[1]
 
 

@@ -130,7 +130,7 @@ class Config(_Frozen):
 
 
 def numbering(config: Config) -> int | None:
-    """How the pairs of a run are numbered; None where latents are drawn without end."""
+    """The version of the pairs' numbering; None for mixing, which has no epochs."""
     return getattr(config.source, "numbering", None)
 
 

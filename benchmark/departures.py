@@ -1,4 +1,4 @@
-"""Where the tables depart from the published code, also at the paper's scale."""
+"""Differences between our tables and the published code, also at the paper's scale."""
 
 from __future__ import annotations
 

@@ -44,6 +44,12 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
         folder = RunFolder(options.out or _usual_folder(config, resume))
         if ranks.leads:
             folder.check(config, resume)
+            if resume and options.out is None and not folder.config.is_file():
+                click.echo(
+                    f"note: no run of these settings in {folder.path.parent} yet; {folder.path} "
+                    "begins",
+                    err=True,
+                )
     if not ranks.leads:
         ranks.wait()
         for seed in config.seeds:
@@ -121,13 +127,7 @@ def _usual_folder(config: Config, resume: bool) -> Path:
     """Where a run lies that was given no folder: runs of other settings have other names."""
     place = Path("runs") / f"{_run_name(config)}-{short_digest(config)}"
     early = RunFolder(Path("runs") / _run_name(config))  # before names told settings apart
-    if resume and not place.exists():
-        if early.holds(config):
-            return early.path
-        click.echo(
-            f"note: no run of these settings in {place.parent} yet; {place} begins", err=True
-        )
-    return place
+    return early.path if resume and not place.exists() and early.holds(config) else place
 
 
 def _run_name(config: Config) -> str:

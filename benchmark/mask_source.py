@@ -56,7 +56,8 @@ class MaskSource(Source):
         self.root = path
         if paired:
             self.counted = "the pairs of an epoch"
-        MaskPairs(self.train, max_distance)
+        pairs = self._pairs(0)  # refuses masks that cannot be paired
+        self._size = len(pairs) if paired else len(self.train)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -71,7 +72,7 @@ class MaskSource(Source):
     @property
     def size(self) -> int:
         """See :class:`Source`; pairs, where there are any."""
-        return len(self._pairs(0)) if self.settings.paired else len(self.train)
+        return self._size
 
     def summary(self) -> str:
         """See :class:`Source`."""
@@ -88,7 +89,7 @@ class MaskSource(Source):
         found = {"neighbours": examples.nearest(codes, self.test.images, tracks)}
         if not self.settings.paired:
             return found
-        pairs = MaskPairs(self.train, self.settings.max_distance, seed)
+        pairs = self._pairs(seed)
         pair = pairs.batch(np.arange(examples.SHOWN))
         return {"pairs": examples.pairs(pair.image, pair.positive_image), **found}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +19,10 @@ from PIL import Image
 from threedident.cli import main
 from threedident.latents import sample_raw, to_physical
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
 
 
@@ -112,6 +118,17 @@ def make_images(
             image = (noise[i] + color).astype(np.uint8)
             Image.fromarray(image).save(folder / "images" / f"{i:0{width}d}.png")
     return root
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for modules that are skipped where there is none."""
+    from playwright.sync_api import sync_playwright  # slow to import, and of use to few modules
+
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from benchmark.leaderboard.board import OWN, Board, read_board
 from benchmark.leaderboard.check import check
@@ -22,10 +21,10 @@ from benchmark.leaderboard.page import page
 from benchmark.leaderboard.plot import LETTERED
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Season, Secret
+from tests.conftest import CHROMIUM
 from tests.submissions import make_submission
 from tests.test_board import SECRET, TODAY, signed
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as make setup installs")
 
 DESK = {"width": 1360, "height": 900}
@@ -96,14 +95,6 @@ def rows(made: Entry) -> list[Row]:
     found: list[Row] = [variant(made, number, "re-executed") for number in range(6)]
     found.append(variant(made, 6, "recomputed", paper="https://arxiv.org/abs/2102.08850"))
     return [*found, *(row for row in read_board(OWN).rows if isinstance(row, Reported))]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 class Opened:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from benchmark import report
 from benchmark.config import Law
@@ -28,22 +27,14 @@ from benchmark.run import RunFolder
 from benchmark.suite_report import Outcome, write_suite
 from benchmark.tables import Figure, Row
 from benchmark.training import Result
+from tests.conftest import CHROMIUM
 from tests.pedestrians import make_pickle
 from threedident import ThreeDIdent
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PHONE = 390
 MISSING = "\N{EN DASH}"
 RESULT = ("seed", "untrained", "trained")
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as make setup installs")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def visit(browser: Browser, path: Path, width: int, scheme: Any = "light") -> Page:

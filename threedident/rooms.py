@@ -72,40 +72,32 @@ class Ours:
         package: ``render`` or ``benchmark``.
     """
 
-    _aside: ClassVar[dict[str, ModuleType]] = {}  # our modules, while the name is another's
+    _aside: ClassVar[dict[str, dict[str, ModuleType]]] = {}  # ours, while a name is another's
 
     def __init__(self, package: str) -> None:
         self._package = package
 
     def __enter__(self) -> None:
         package = self._package
-        self._theirs = _taken(package)
         place = _place_of(package) if package in sys.modules else _place(_spec(package))
         self._shadowed = place is not None and not _is_ours(package, place)
         sys.path.insert(0, HOME)
         if self._shadowed:
             _warn(package, place, stacklevel=4)
-            for name in self._theirs:
-                del sys.modules[name]
-            sys.modules.update(self._aside)
+            self._theirs = _take(package)
+            sys.modules.update(self._aside.get(package, {}))
 
     def __exit__(self, *_: object) -> None:
         sys.path.remove(HOME)
         if self._shadowed:
-            for name in [name for name in sys.modules if _is_in(name, self._package)]:
-                self._aside[name] = sys.modules.pop(name)
+            self._aside[self._package] = _take(self._package)
             sys.modules.update(self._theirs)
 
 
-def _taken(package: str) -> dict[str, ModuleType]:
-    """What another module of our package's name has imported."""
-    if package not in sys.modules or _is_ours(package, _place_of(package)):
-        return {}
-    return {name: found for name, found in sys.modules.items() if _is_in(name, package)}
-
-
-def _is_in(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
+def _take(package: str) -> dict[str, ModuleType]:
+    """Take a package and its modules out of those that are imported."""
+    names = [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def call(place: str, *arguments: Any) -> Any:
