@@ -17,6 +17,7 @@ from render.options import (
     MATERIAL,
     QUALITY,
     RESOLUTION,
+    SEED,
     WORKERS,
     executor_options,
     machines,
@@ -56,9 +57,7 @@ from threedident.storage import ANNOTATIONS, MOST_ROWS, SplitFolder, load_npy
     default=Path("data/3dident"),
     help="Folder of the data set.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=None, help="Seed of all draws [default: 0]."
-)
+@SEED
 @click.option(
     "--space",
     type=Choice(list(SPACES)),

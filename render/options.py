@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -13,14 +14,36 @@ from render.on_ray import Ray
 from render.on_slurm import Queue, Slurm
 from render.probe import devices
 from render.settings import DEVICES, QUALITIES
+from threedident.counter import MOST_SEED
 from threedident.manifest import MOST_PIXELS
 from threedident.options import Choice
 from threedident.storage import SplitFolder
 
 _CLUSTER_THREADS = 2
+_MOST_DIGITS = 20  # of a seed
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class SeedNumber(click.IntRange):
+    """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
+
+    def __init__(self) -> None:
+        super().__init__(0, MOST_SEED)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The seed, checked."""
+        if value == "-":
+            value = sys.stdin.readline(_MOST_DIGITS).strip()
+        return super().convert(value, param, ctx)
+
+
+SEED = click.option(
+    "--seed",
+    type=SeedNumber(),
+    default=None,
+    help="Seed of all draws, or - to read it from standard input [default: 0].",
+)
 RESOLUTION = click.option(
     "--resolution",
     type=click.IntRange(16, MOST_PIXELS),

@@ -17,13 +17,21 @@ from benchmark.metrics import score
 from benchmark.remarks import ScoreWarning
 from tests.conftest import contents, refused_at_once
 from threedident.latents import sample_raw
-from threedident.storage import npy_bytes, sha256
+from threedident.storage import image_name, npy_bytes, sha256, sums_bytes
 
 NAME = "2026-11-30_by-hand"
 EDGE = 16
 QUICK = ("--time-limit", 2, "--memory-limit", 1)
-ROWS = 40
+ROWS = 1000
 CODES = 10
+
+
+def made_up_sums(rows: int) -> bytes:
+    """``SHA256SUMS`` of a test split that nobody drew."""
+    names = (f"images/{image_name(row)}" for row in range(rows))
+    return sums_bytes({name: sha256(name.encode()) for name in names})
+
+
 DATA = {
     "id": f"3dident-draft-{EDGE}px-60",
     "hue_mode": "wrapped",
@@ -37,25 +45,26 @@ DATA = {
     "device": "cpu",
     "blender": "4.5.15",
     "fingerprint": "0123456789abcdef",
-    "digests": {"train": "a" * 64, "test": "b" * 64},
+    "digests": {"train": "a" * 64, "test": sha256(made_up_sums(ROWS))},
 }
 
 Weights = NDArray[np.float32]
 
 
-def weights(seed: int = 0) -> Weights:
-    """Of a linear encoder from the mean colour, shape (3, 10)."""
-    return np.random.default_rng(seed).normal(size=(3, CODES)).astype(np.float32)
+def weights(seed: int = 0, seen: int = EDGE) -> Weights:
+    """Of a linear encoder from the mean colour of each column of pixels, shape (3 seen, 10)."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(EDGE, 3, CODES))[:seen].reshape(3 * seen, CODES).astype(np.float32)
 
 
 def encode(images: NDArray[np.uint8], seed: int = 0, seen: int = EDGE) -> NDArray[np.float32]:
     """What :func:`encoder` gives, by numpy."""
-    part = images[:, :seen, :seen].astype(np.float32)
-    return part.mean(axis=(1, 2)) @ weights(seed) / 255.0
+    columns = images[:, :seen, :seen].astype(np.float32).mean(axis=1)
+    return columns.reshape(len(images), -1) @ weights(seed, seen) / 255.0
 
 
 def encoder(seed: int = 0, edge: int = EDGE, seen: int = EDGE, **changes: Any) -> ModelProto:
-    """A linear encoder from the mean colour of a corner, as ONNX.
+    """A linear encoder from the mean colours of a corner's columns, as ONNX.
 
     Arguments:
         seed: of its weights.
@@ -66,14 +75,16 @@ def encoder(seed: int = 0, edge: int = EDGE, seen: int = EDGE, **changes: Any) -
     nodes = [
         helper.make_node("Slice", ["images", "start", "end", "axes"], ["corner"]),
         helper.make_node("Cast", ["corner"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["floats", "axes"], ["colour"], keepdims=0),
-        helper.make_node("MatMul", ["colour", "weights"], ["codes"]),
+        helper.make_node("ReduceMean", ["floats", "rows"], ["columns"], keepdims=0),
+        helper.make_node("Flatten", ["columns"], ["colours"], axis=1),
+        helper.make_node("MatMul", ["colours", "weights"], ["codes"]),
     ]
     constants = {
         "start": np.array([0, 0]),
         "end": np.array([seen, seen]),
         "axes": np.array([1, 2]),
-        "weights": weights(seed) / np.float32(255.0),
+        "rows": np.array([1]),
+        "weights": weights(seed, seen) / np.float32(255.0),
     }
     return model(nodes, constants, edge=edge, **changes)
 
@@ -110,6 +121,7 @@ def make_submission(
     data: dict[str, Any] = DATA,
     name: str = NAME,
     seen: int = EDGE,
+    sums: bytes | None = None,
     **changes: Any,
 ) -> Path:
     """The folder of a sound submission of linear encoders, but for ``changes``.
@@ -121,11 +133,13 @@ def make_submission(
         data: record of the data set.
         name: of the folder.
         seen: edge of the corner that its encoders look at.
+        sums: content of the data set's ``SHA256SUMS``; by default that of images nobody drew.
         changes: of fields of its record.
     """
     folder = parent / name
     folder.mkdir(parents=True)
     latents = sample_raw(data["seed"], "test", data["n_test"])
+    (folder / "SHA256SUMS").write_bytes(made_up_sums(data["n_test"]) if sums is None else sums)
     records = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -147,6 +161,7 @@ def make_submission(
         "id": name,
         "date": name[:10],
         "method": "By hand",
+        "trainer": "own",
         "supervision": "none",
         "uses_train_latents": False,
         "external_data": False,
@@ -180,6 +195,11 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
             if file.is_file() and not file.is_symlink():
                 entry["digests"][kind] = sha256(file.read_bytes())
     (folder / "submission.json").write_text(json.dumps(record))
+
+
+def change_record(folder: Path, **changes: Any) -> None:
+    """Change fields of the record."""
+    write_record(folder, read_record(folder) | changes)
 
 
 def change_file(folder: Path, name: str, content: bytes) -> None:

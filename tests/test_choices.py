@@ -24,7 +24,8 @@ import threedident as package
 from benchmark.ceiling import ceiling
 from benchmark.encoders import ENCODERS, build_encoder
 from benchmark.laws import CONDITIONALS, Marginal, build_conditional
-from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
+from benchmark.leaderboard.seasons import open_season, reveal_season
+from benchmark.leaderboard.secret import Secret
 from benchmark.losses import info_nce
 from benchmark.objective import LOSSES, parse_loss
 from benchmark.paper_tables import TABLES
@@ -159,11 +160,12 @@ def test_seasons_ask_whether_the_nearest_was_meant(tmp_path: Path) -> None:
     import datetime
 
     path = tmp_path / "seasons.json"
-    open_season(path, "2027-spring", Secret("a" * 32), 256, datetime.date(2027, 1, 1))
+    secret = Secret("f3a1c2d4e5b60718293a4b5c6d7e8f90")
+    open_season(path, "2027-spring", secret, 256, datetime.date(2027, 1, 1))
     with pytest.raises(ValueError, match="found '2027-sprnig'; did you mean '2027-spring'"):
-        reveal_season(path, "2027-sprnig", "a" * 32, {})
+        reveal_season(path, "2027-sprnig", secret, {})
     with pytest.raises(ValueError, match="found 'other'; open it first"):
-        reveal_season(path, "other", "a" * 32, {})
+        reveal_season(path, "other", secret, {})
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -221,7 +223,7 @@ def completions(*words: str) -> list[str]:
     ("words", "offered"),
     [
         (("be",), ["benchmark"]),
-        (("leaderboard", ""), ["build", "check", "entries", "season", "submit", "verify"]),
+        (("leaderboard", ""), ["build", "check", "entries", "pin", "season", "submit", "verify"]),
         (("benchmark", "--encoder", ""), list(ENCODERS)),
         (("benchmark", "--encoder", "resnet1"), ["resnet18", "resnet101", "resnet152"]),
         (("benchmark", "--conditional", ""), list(CONDITIONALS)),

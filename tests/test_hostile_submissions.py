@@ -316,10 +316,10 @@ def test_a_configuration_of_ours_that_says_otherwise(
 ARRAYS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "NaN": (lambda z: np.where(np.arange(ROWS)[:, None] == 3, np.nan, z), "NaN or infinity"),
     "infinity": (lambda z: np.where(np.arange(ROWS)[:, None] == 3, np.inf, z), "row 3"),
-    "too few rows": (lambda z: z[:-1], "a row for each test image, found (39, 10)"),
-    "too many rows": (lambda z: np.tile(z, (2, 1)), "found (80, 10)"),
-    "too few codes": (lambda z: z[:, :9], "found (40, 9)"),
-    "too many codes": (lambda z: np.tile(z, 2), "found (40, 20)"),
+    "too few rows": (lambda z: z[:-1], f"a row for each test image, found ({ROWS - 1}, 10)"),
+    "too many rows": (lambda z: np.tile(z, (2, 1)), f"found ({2 * ROWS}, 10)"),
+    "too few codes": (lambda z: z[:, :9], f"found ({ROWS}, 9)"),
+    "too many codes": (lambda z: np.tile(z, 2), f"found ({ROWS}, 20)"),
     "shuffled rows": (lambda z: z[::-1], "give codes in the order of the test split"),
     "all the same": (lambda z: np.zeros_like(z), "that is claimed, found"),
 }
@@ -345,7 +345,7 @@ def test_codes_by_columns(folder: Path, board: Path) -> None:
 
 def test_codes_cut_short(folder: Path, board: Path) -> None:
     change_file(folder, CODES_FILE, (folder / CODES_FILE).read_bytes()[:-4])
-    assert "expected 1600 bytes of codes, found 1596" in refusal(folder, board)
+    assert f"expected {40 * ROWS} bytes of codes, found {40 * ROWS - 4}" in refusal(folder, board)
 
 
 def test_a_header_that_asks_for_all_memory(folder: Path, board: Path) -> None:

@@ -3,49 +3,71 @@
 from __future__ import annotations
 
 import html
+import json
+import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import threedident
 from benchmark.leaderboard.board import read_board
 from benchmark.leaderboard.data_record import describe_data
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
+from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.metrics import score
-from tests.conftest import DRAFT, cli, contents, done_at_once, refused_at_once
+from tests.conftest import (
+    cli,
+    command,
+    contents,
+    done_at_once,
+    refused_at_once,
+    start,
+    wait_for,
+)
 from tests.runs import run
 from tests.submissions import (
     EDGE,
     change_codes,
     change_encoder,
+    change_record,
     copy_of,
     encode,
     encoder,
+    made_up_sums,
     make_submission,
     read_record,
     write_record,
 )
 from threedident import ThreeDIdent
 from threedident.manifest import require_manifest
-from threedident.storage import SplitFolder
+from threedident.storage import SplitFolder, sha256
 
+OTHER = "0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
 SECRET = "f3a1c2d4e5b60718293a4b5c6d7e8f90"
-FRESH = 256
+FRESH, PUBLIC = 256, 1000
+SMALL = ("--resolution", EDGE, "--quality", "draft", "--device", "cpu")
+Verify = Callable[..., tuple[object, ...]]
+TRACK = f"3dident-draft-{EDGE}px-60"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set drawn by Blender, with enough test images to score on."""
     root = tmp_path_factory.mktemp("data") / "set"
-    result = cli("render", "--n", 60, "--n-test", 64, "--out", root, *DRAFT)
+    result = cli("render", "--n", 60, "--n-test", PUBLIC, "--out", root, *SMALL)
     assert result.returncode == 0, result.stderr
     return root
 
@@ -64,39 +86,60 @@ def record(data: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def images(data: Path) -> np.ndarray:
-    return ThreeDIdent(data, "test").images(range(64)).permute(0, 2, 3, 1).numpy()
+    return ThreeDIdent(data, "test").images(range(PUBLIC)).permute(0, 2, 3, 1).numpy()
+
+
+@pytest.fixture(scope="module")
+def sums(data: Path) -> bytes:
+    return (data / "test" / "SHA256SUMS").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the season's secret."""
+    path = tmp_path_factory.mktemp("kept") / "2026-autumn.secret"
+    path.touch(0o600)
+    path.write_text(SECRET)
+    return path
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Path:
+def board(tmp_path: Path, secret: Path) -> Path:
     place = tmp_path / "board"
-    named = ("season", "2026-autumn", "--seed", SECRET, "--n", FRESH)
+    named = ("season", "open", "2026-autumn", "--secret", secret, "--n", FRESH)
     done_at_once("leaderboard", *named, "--board", place)
     return place
 
 
 @pytest.fixture
-def linear(tmp_path: Path, record: dict[str, Any], images: np.ndarray) -> Path:
+def linear(tmp_path: Path, record: dict[str, Any], images: np.ndarray, sums: bytes) -> Path:
     """A sound submission of three linear encoders."""
-    return make_submission(
-        tmp_path, lambda seed: encode(images, seed), seeds=(0, 1, 2), data=record
-    )
+    codes = partial(encode, images)
+    return make_submission(tmp_path, codes, seeds=(0, 1, 2), data=record, sums=sums)
 
 
-def verify(folder: Path, board: Path, season: Path, *more: object) -> tuple[object, ...]:
-    shared = ("--seed", SECRET, "--fresh", season, "--board", board)
-    return ("leaderboard", "verify", folder, *shared, *more)
+@pytest.fixture
+def verify(board: Path, season: Path, secret: Path) -> Verify:
+    """What verifies a folder in the season."""
+    shared = ("--secret", secret, "--fresh", season, "--board", board)
+    return lambda folder, *more: ("leaderboard", "verify", folder, *shared, *more)
 
 
-def verified(folder: Path, board: Path, season: Path, *more: object) -> Entry:
-    done_at_once(*verify(folder, board, season, *more))
+def verified(verify: Verify, board: Path, folder: Path, *more: object) -> Entry:
+    done_at_once(*verify(folder, *more))
     [row] = [row for row in read_board(board).rows if row.id == folder.name]
     assert isinstance(row, Entry)
     return row
 
 
+def drawn(season: Path) -> Path:
+    """The one folder of kept images that were drawn to their end."""
+    [place] = [seal.parent for seal in season.glob("*/seal")]
+    return place
+
+
 def test_runs_become_a_row_that_was_re_executed(
-    data: Path, board: Path, season: Path, tmp_path: Path
+    data: Path, board: Path, verify: Verify, tmp_path: Path
 ) -> None:
     shared = ("--encoder", "conv", "--steps", 15)
     run(data, tmp_path / "a", *shared, "--seeds", "0,2")
@@ -117,25 +160,25 @@ def test_runs_become_a_row_that_was_re_executed(
         kept = np.load(tmp_path / path / "representations" / f"seed-{seed}.npy")
         assert np.array_equal(codes, kept)
     done_at_once("leaderboard", "check", folder, "--board", board)
-    shown = done_at_once(*verify(folder, board, season))
+    shown = done_at_once(*verify(folder))
     assert "re-executed" in shown
-    assert "rank 1 in 3dident-draft-32px-60 / pairs" in shown
+    assert f"rank 1 in {TRACK} / pairs" in shown
     assert f"next: threedident leaderboard build --board {board}" in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "board", "out"]
     done_at_once("leaderboard", "build", "--board", board, "--out", tmp_path / "page.html")
     assert "Small net" in (tmp_path / "page.html").read_text()
-    [standing] = standings(read_board(board))["3dident-draft-32px-60 / pairs"]
+    [standing] = standings(read_board(board))[f"{TRACK} / pairs"]
     assert (standing.row.level, standing.rank) == ("re-executed", 1)
     assert "all sound" in done_at_once("leaderboard", "entries", "--board", board)
 
 
 @pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
 def test_fresh_scores_are_those_of_images_that_did_not_exist(
-    linear: Path, board: Path, season: Path, record: dict[str, Any], data: Path
+    linear: Path, board: Path, verify: Verify, season: Path, record: dict[str, Any], data: Path
 ) -> None:
-    row = verified(linear, board, season)
-    [drawn] = season.iterdir()
-    fresh = ThreeDIdent(drawn, "test")
+    row = verified(verify, board, linear)
+    place = drawn(season)
+    fresh = ThreeDIdent(place, "test")
     assert fresh.manifest is not None
     assert fresh.manifest.rendering.fingerprint == record["fingerprint"]
     assert len(fresh) == FRESH
@@ -146,44 +189,49 @@ def test_fresh_scores_are_those_of_images_that_did_not_exist(
     assert not any(gap.suspicious for gap in row.verification.gap.values())
     seen = {tuple(latents) for latents in ThreeDIdent(data, "test").latents}
     assert not seen & {tuple(latents) for latents in fresh.latents}
-    assert seen == {tuple(z) for z in ThreeDIdent(drawn, "train").latents}
+    assert seen == {tuple(z) for z in ThreeDIdent(place, "train").latents}
 
 
 def test_labels_in_place_of_codes_pass_the_check_and_not_the_verification(
-    linear: Path, board: Path, season: Path, data: Path
+    linear: Path, board: Path, verify: Verify, data: Path
 ) -> None:
     change_codes(linear, ThreeDIdent(data, "test").latents)
     assert read_record(linear)["seeds"][0]["claim"]["mcc"] == pytest.approx(1.0)
     done_at_once("leaderboard", "check", linear, "--board", board)
     before = contents(board)
-    line = refused_at_once(*verify(linear, board, season))
+    line = refused_at_once(*verify(linear))
     assert "encoder_seed0.onnx: expected the codes of" in line
     assert "drawn anew, found others" in line
     assert contents(board) == before
 
 
 def test_shuffled_codes_that_are_claimed_as_they_are(
-    linear: Path, board: Path, season: Path, images: np.ndarray
+    linear: Path, verify: Verify, images: np.ndarray
 ) -> None:
     change_codes(linear, np.ascontiguousarray(encode(images)[::-1]))
-    assert "drawn anew, found others" in refused_at_once(*verify(linear, board, season))
+    assert "drawn anew, found others" in refused_at_once(*verify(linear))
 
 
-def test_the_encoder_of_another_seed(linear: Path, board: Path, season: Path) -> None:
-    change_encoder(linear, encoder(5, 32))
-    assert "drawn anew, found others" in refused_at_once(*verify(linear, board, season))
+def test_the_encoder_of_another_seed(linear: Path, verify: Verify) -> None:
+    change_encoder(linear, encoder(5))
+    assert "drawn anew, found others" in refused_at_once(*verify(linear))
 
 
-def test_images_of_another_renderer(linear: Path, board: Path, season: Path) -> None:
+def test_images_of_another_renderer(linear: Path, verify: Verify) -> None:
     changed = read_record(linear)
     changed["data"]["fingerprint"] = "0" * 16
     write_record(linear, changed)
-    line = refused_at_once(*verify(linear, board, season))
+    line = refused_at_once(*verify(linear))
     assert "renderer: expected the fingerprint 0000000000000000" in line
 
 
 def again_of(
-    tmp_path: Path, images: np.ndarray, record: dict[str, Any], seen: int, **changes: Any
+    tmp_path: Path,
+    images: np.ndarray,
+    record: dict[str, Any],
+    sums: bytes,
+    seen: int,
+    **changes: Any,
 ) -> Path:
     """A second training: encoders of another corner, whose scores are near where it is large."""
     return make_submission(
@@ -192,6 +240,7 @@ def again_of(
         seeds=(0, 1, 2),
         data=record,
         seen=seen,
+        sums=sums,
         **changes,
     )
 
@@ -199,59 +248,60 @@ def again_of(
 def test_a_second_training_raises_the_level(
     linear: Path,
     board: Path,
-    season: Path,
+    verify: Verify,
     tmp_path: Path,
     images: np.ndarray,
     record: dict[str, Any],
+    sums: bytes,
 ) -> None:
-    first = verified(linear, board, season)
-    again = again_of(tmp_path, images, record, EDGE - 1)
-    row = verified(linear, board, season, "--retrained", again)
+    first = verified(verify, board, linear)
+    again = again_of(tmp_path, images, record, sums, EDGE - 1)
+    row = verified(verify, board, linear, "--retrained", again)
     assert (first.level, row.level) == ("re-executed", "retrained")
     assert row.verification is not None
     assert row.verification.retrained is not None
     assert row.verification.fresh != row.verification.retrained.fresh
     digests = [entry["digests"]["encoder"] for entry in read_record(again)["seeds"]]
     assert list(row.verification.retrained.encoders) == digests
-    assert "it is not lowered to re-executed" in refused_at_once(*verify(linear, board, season))
+    assert "it is not lowered to re-executed" in refused_at_once(*verify(linear))
 
 
 def test_what_is_no_second_training(
     linear: Path,
-    board: Path,
-    season: Path,
+    verify: Verify,
     tmp_path: Path,
     images: np.ndarray,
     record: dict[str, Any],
+    sums: bytes,
 ) -> None:
     copied = copy_of(linear, tmp_path / "again")
-    line = refused_at_once(*verify(linear, board, season, "--retrained", copied))
+    line = refused_at_once(*verify(linear, "--retrained", copied))
     assert "expected encoders of a training of our own, found those of 2026-11-30" in line
     shutil.rmtree(tmp_path / "again")
-    again = again_of(tmp_path, images, record, EDGE - 1, supervision="augmentations")
-    line = refused_at_once(*verify(linear, board, season, "--retrained", again))
+    again = again_of(tmp_path, images, record, sums, EDGE - 1, supervision="augmentations")
+    line = refused_at_once(*verify(linear, "--retrained", again))
     assert "expected a training with the supervision of 2026-11-30_by-hand" in line
 
 
 def test_a_training_that_falls_short_does_not_raise_it(
     linear: Path,
-    board: Path,
-    season: Path,
+    verify: Verify,
     tmp_path: Path,
     images: np.ndarray,
     record: dict[str, Any],
+    sums: bytes,
 ) -> None:
-    again = again_of(tmp_path, images, record, 1)
-    line = refused_at_once(*verify(linear, board, season, "--retrained", again))
+    again = again_of(tmp_path, images, record, sums, 1)
+    line = refused_at_once(*verify(linear, "--retrained", again))
     assert "--retrained: expected the fresh" in line
     assert "it stays re-executed" in line
 
 
 def test_a_supervised_encoder_that_claims_none_passes_and_the_page_says_so(
-    linear: Path, board: Path, season: Path
+    linear: Path, board: Path, verify: Verify
 ) -> None:
     """Its word is all that there is for its supervision, whatever it was trained with."""
-    row = verified(linear, board, season)
+    row = verified(verify, board, linear)
     assert (row.level, row.supervision) == ("re-executed", "none")
     proves, leaves = LEVEL_MEANINGS["re-executed"]
     assert "trained with all latents, and claims supervision none, passes" in leaves
@@ -261,15 +311,8 @@ def test_a_supervised_encoder_that_claims_none_passes_and_the_page_says_so(
     assert leaves in text
 
 
-def test_no_other_number_of_rows_than_the_seasons(linear: Path, board: Path) -> None:
-    line = refused_at_once(
-        *("leaderboard", "verify", linear, "--seed", SECRET, "--n", 64, "--board", board)
-    )
-    assert f"--n: expected {FRESH}, as season 2026-autumn has for all, found 64" in line
-
-
 def test_what_lies_in_the_working_folder_is_not_run(
-    linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    linear: Path, verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever unpacks a submission and stands beside it."""
     canary = tmp_path / "executed"
@@ -278,8 +321,7 @@ def test_what_lies_in_the_working_folder_is_not_run(
         (tmp_path / name / "__init__.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     done_at_once("leaderboard", "check", linear.name, "--board", tmp_path / "board")
-    shared = ("--seed", "of a trial that nobody knows", "--n", 32, "--board", "board")
-    done_at_once("leaderboard", "verify", linear.name, *shared)
+    done_at_once(*verify(linear.name))
     assert not canary.exists()
 
 
@@ -305,10 +347,147 @@ def test_the_readmes_submission_without_our_code(
     assert read_record(folder)["data"] == record
 
 
-def test_too_few_fresh_rows(linear: Path, board: Path) -> None:
+def test_secrets_of_no_season(linear: Path, board: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text(OTHER)
     line = refused_at_once(
-        *("leaderboard", "verify", linear, "--seed", SECRET, "--n", 8, "--board", board)
+        *("leaderboard", "verify", linear, "--secret", tmp_path / "s", "--board", board)
     )
-    assert "--n" in line
-    line = refused_at_once(*("leaderboard", "verify", linear, "--seed", "", "--board", board))
-    assert "expected the season's secret, found an empty text" in line
+    assert "expected the secret of a season of" in line
+    assert "threedident leaderboard season open begins one" in line
+
+
+def test_a_clock_before_the_opening_is_found_before_any_work(
+    linear: Path, board: Path, verify: Verify
+) -> None:
+    seasons = json.loads((board / "seasons.json").read_text())
+    seasons[0]["opened"] = "2098-01-01"
+    (board / "seasons.json").write_text(json.dumps(seasons))
+    before = contents(board)
+    line = refused_at_once(*verify(linear))
+    assert "clock: expected 2098-01-01 or later, when season 2026-autumn opened" in line
+    assert contents(board) == before
+
+
+def test_nobody_sees_the_secret_or_the_seed_of_the_split(
+    linear: Path, board: Path, secret: Path
+) -> None:
+    """Neither on a command line, nor in an environment, of any process of a verification."""
+    seed = str(Secret(SECRET).number("fresh split"))
+    process = start("leaderboard", "verify", linear, "--secret", secret, "--board", board)
+    seen = set[str]()
+
+    def shown() -> bool:
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (path / "cmdline").read_text(errors="replace").split("\0")
+                if "render" in words or "render.worker" in words or "verify" in words:
+                    seen.update(words)
+                    seen.update((path / "environ").read_text(errors="replace").split("\0"))
+        return "-" in seen and any("--n-test" in word for word in seen)
+
+    try:
+        wait_for(shown)
+    finally:
+        process.kill()
+        process.communicate()
+    assert not any(SECRET in word or seed in word for word in seen)
+
+
+def test_invented_digests_are_found_on_rows_drawn_anew(
+    tmp_path: Path, images: np.ndarray, record: dict[str, Any], verify: Verify, board: Path
+) -> None:
+    """Whoever names a data set with images that it does not have keeps others out of nothing."""
+    invented = made_up_sums(PUBLIC)
+    digests = {**record["digests"], "test": sha256(invented)}
+    folder = make_submission(
+        tmp_path,
+        partial(encode, images),
+        seeds=(0, 1, 2),
+        data={**record, "digests": digests},
+        sums=invented,
+    )
+    before = contents(board)
+    line = refused_at_once(*verify(folder))
+    assert "SHA256SUMS: expected the digests of the images of 3dident-draft-16px-60" in line
+    assert "found others for 64 of 64 rows drawn anew" in line
+    assert contents(board) == before
+
+
+def test_kept_images_that_were_altered_are_drawn_again(
+    linear: Path, board: Path, verify: Verify, season: Path
+) -> None:
+    """Rotated, cut, exchanged: the scores are those of the images that the season drew."""
+    first = verified(verify, board, linear)
+    place = drawn(season)
+    whole = contents(place)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    for row in range(FRESH):
+        path = place / "test" / "images" / f"{row:06d}.png"
+        with Image.open(path) as image:
+            image.rotate(180).save(path)
+    (place / "train" / "images" / "000003.png").write_bytes(b"")
+    again = verified(verify, board, linear)
+    assert contents(place) == whole
+    assert first.verification is not None
+    assert again.verification is not None
+    assert again.verification.fresh == first.verification.fresh
+
+
+@pytest.mark.parametrize("change", ["seal", "manifest", "sums", "images"])
+def test_kept_images_with_digests_of_ones_own_are_refused(
+    linear: Path,
+    board: Path,
+    verify: Verify,
+    season: Path,
+    change: str,
+    tmp_path: Path,
+) -> None:
+    verified(verify, board, linear)
+    place, kept = drawn(season), tmp_path / "kept"
+    shutil.copytree(place, kept)
+    before = contents(board)
+    try:
+        manifest = json.loads((place / "test" / "dataset.json").read_text())
+        if change == "seal":
+            (place / "seal").write_text("0" * 128)
+        elif change == "manifest":
+            manifest["digests"]["sums"] = "0" * 64
+            (place / "test" / "dataset.json").write_text(json.dumps(manifest))
+        elif change == "sums":
+            (place / "seal").unlink()
+        else:
+            shutil.rmtree(place / "train")
+        line = refused_at_once(*verify(linear))
+        assert "expected images under this season's seal" in line
+        assert "delete the folder, and the same command draws them again" in line
+        assert contents(board) == before
+    finally:
+        shutil.rmtree(place)
+        shutil.copytree(kept, place)
+
+
+@pytest.mark.parametrize(
+    "place", ["/dev/full", "closed", "ascii"], ids=["full disk", "closed pipe", "ascii"]
+)
+def test_a_signed_row_is_written_before_it_is_shown(
+    linear: Path, board: Path, verify: Verify, place: str
+) -> None:
+    """Also one whose names are markup to a terminal."""
+    change_record(linear, method="Net [/] [red]x :smile: é")
+    words = command(*verify(linear))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii" if place == "ascii" else "utf-8"}
+    if place == "ascii":
+        result = subprocess.run(words, capture_output=True, env=environment)
+        assert result.returncode == 0, result.stderr
+        assert b"Net [/] [red]x :smile: ?" in result.stdout
+    elif place == "closed":
+        reader, writer = os.pipe()
+        os.close(reader)
+        result = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, env=environment)
+        os.close(writer)
+    else:
+        with Path(place).open("w") as full:
+            result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment)
+    assert b"Traceback" not in result.stderr
+    [row] = read_board(board).rows
+    assert row.level == "re-executed"

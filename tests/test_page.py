@@ -20,7 +20,8 @@ from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.plot import LETTERED
 from benchmark.leaderboard.sandbox import Limits
-from benchmark.leaderboard.seasons import Season, Secret
+from benchmark.leaderboard.seasons import Season
+from benchmark.leaderboard.secret import Secret
 from tests.conftest import CHROMIUM
 from tests.submissions import make_submission
 from tests.test_board import SECRET, TODAY, signed

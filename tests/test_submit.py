@@ -13,22 +13,29 @@ import torch
 
 from benchmark.cli import benchmark
 from benchmark.config import Config, ImageSettings, Law
-from benchmark.leaderboard.data_record import DataRecord
+from benchmark.leaderboard.data_record import LEAST_TEST_ROWS, DataRecord
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.gather import gather
 from benchmark.leaderboard.reproduce import reproduce_command
 from benchmark.options import Options, complete, open_source, resolve
 from tests.conftest import contents, done_at_once, make_images, refused_at_once
+from tests.grown import grown
 from tests.runs import run
 from tests.submissions import DATA, make_submission
 
 
 @pytest.fixture(scope="module")
-def runs(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of as many test rows as a submission must have; tests must not change it."""
+    return grown(rendered, tmp_path_factory.mktemp("grown") / "data", LEAST_TEST_ROWS)
+
+
+@pytest.fixture(scope="module")
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, and what says that it is one of other seeds or losses; tests must not change them."""
     root = tmp_path_factory.mktemp("runs")
     small = ("--encoder", "conv", "--steps", 2, "--batch-size", 4)
-    run(rendered, root / "zero", *small, "--seeds", "0")
+    run(data, root / "zero", *small, "--seeds", "0")
     for name, change in {
         "one": {"seeds": [1]},
         "others": {"seeds": [4, 2]},
@@ -96,23 +103,23 @@ def test_data_that_runs_were_not_trained_on(runs: Path, paired: Path, tmp_path: 
 
 @pytest.mark.parametrize("name", ["<b>", "", "a" * 101, "two\nlines"])
 def test_names_that_the_page_will_not_show(
-    runs: Path, rendered: Path, tmp_path: Path, name: str
+    runs: Path, data: Path, tmp_path: Path, name: str
 ) -> None:
     line = refused_at_once(
-        *("leaderboard", "submit", runs / "zero", "--data", rendered),
+        *("leaderboard", "submit", runs / "zero", "--data", data),
         *("--method", name, "--out", tmp_path / "out"),
     )
     assert "at method:" in line
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
-def test_a_checkpoint_of_something_else(runs: Path, rendered: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_something_else(runs: Path, data: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(runs / "zero", tmp_path / "zero")
     place = copied / "checkpoints" / "seed-0.pt"
     state = torch.load(place)
     torch.save({**state, "step": 1}, place)
     line = refused_at_once(
-        *("leaderboard", "submit", copied, "--data", rendered, "--method", "Mine"),
+        *("leaderboard", "submit", copied, "--data", data, "--method", "Mine"),
         *("--out", tmp_path / "out"),
     )
     assert "expected the last checkpoint of a finished run" in line
@@ -184,7 +191,7 @@ def test_checks_say_what_keeps_a_row_from_being_ranked(tmp_path: Path) -> None:
     found = advice("check", folder, "--board", board)
     assert found["not ranked"].endswith("missing here: 2")
     assert {"licence", "code"} <= set(found)
-    assert found["next"].startswith(f"threedident leaderboard verify {folder} --seed SECRET")
+    assert found["next"].startswith(f"threedident leaderboard verify {folder} --secret FILE")
     shown = done_at_once("leaderboard", "check", folder, "--add", "--board", board)
     assert "not ranked: recomputed, not run on fresh images" in shown
 
@@ -275,7 +282,7 @@ def test_render_commands_leave_out_what_is_usual() -> None:
     usual = DATA | {"quality": "standard", "id": "3dident-16px-60"}
     text = reproduce_command(config, DataRecord.model_validate(usual))
     assert "--quality" not in text
-    assert "--n 60 --n-test 40 --resolution 16" in text
+    assert "--n 60 --n-test 1000 --resolution 16" in text
     other = DATA | {"seed": 3, "hue_mode": "published", "material": "metal"}
     name = "3dident-published-hue-metal-draft-16px-60-seed3"
     text = reproduce_command(config, DataRecord.model_validate(other | {"id": name}))

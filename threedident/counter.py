@@ -22,6 +22,7 @@ from threedident.arrays import is_tensor, namespace
 if TYPE_CHECKING:
     import torch
 
+MOST_SEED = 2**63 - 1
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)

@@ -217,8 +217,12 @@ def read_sums(path: Path) -> dict[str, str]:
     """Digests by a picture's name; lines that are not digests are passed over."""
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    matches = (_SUM_LINE.fullmatch(line) for line in lines)
+    return parse_sums(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """Digests by a picture's name, of the content of ``SHA256SUMS``."""
+    matches = (_SUM_LINE.fullmatch(line) for line in text.splitlines())
     return {match[2]: match[1] for match in matches if match}
 
 

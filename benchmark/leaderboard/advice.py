@@ -45,7 +45,7 @@ def after_submit(
 
 def after_check(folder: Path, submission: Submission) -> list[str]:
     """Lines for whoever has recomputed the scores of a submission."""
-    verify = f"{_command('verify', folder)} --seed SECRET"
+    verify = f"{_command('verify', folder)} --secret FILE"
     return [
         *_remarks(submission),
         f"next: {verify}, as maintainers run it with the secret of a season; without it the row "

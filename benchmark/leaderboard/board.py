@@ -2,6 +2,7 @@
 
 BOARD/entries/ID.json   one row each
 BOARD/seasons.json      commitments, and the secrets of seasons that have ended
+BOARD/data.json         data sets that maintainers drew themselves, with their digests
 BOARD/changes.json      removals and corrections, with reasons
 """
 
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.entry import LEVELS, Change, Entry, Level, Row, read_row, row_bytes
+from benchmark.leaderboard.pins import read_pins, require_same_data
+from benchmark.leaderboard.record import read_records
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
-from benchmark.leaderboard.texts import explained
 from threedident.nearby import advise
 from threedident.storage import sweep, write_bytes
 
@@ -34,12 +36,14 @@ class Board:
         rows: in order of their ids.
         seasons: in order.
         changes: in order.
+        pins: data sets whose digests maintainers vouch for, by id.
     """
 
     path: Path
     rows: tuple[Row, ...]
     seasons: tuple[Season, ...]
     changes: tuple[Change, ...]
+    pins: dict[str, DataRecord]
 
     def season(self, row: Entry) -> Season | None:
         """The published season in which a row was verified, or None where none was published."""
@@ -51,8 +55,8 @@ class Board:
         """Refuse what the board has already, or cannot compare.
 
         Raises:
-            ValueError: the id is taken or was removed, its data set differs from that of the
-                board's verified rows, or its representations are another row's.
+            ValueError: the id is taken or was removed, its data set is not the one that is pinned
+                under its id, or its representations are another row's.
         """
         name = submission.id
         if name in self.removed:
@@ -65,7 +69,9 @@ class Board:
                 f"{name}: expected a new id, found one that the board has for another submission; "
                 "rename the folder and its id"
             )
-        _require_same_data(self._data.get(submission.data.id), submission.data, name)
+        pin = self.pins.get(submission.data.id)
+        if pin is not None:
+            require_same_data(pin, submission.data, name)
         for record in submission.seeds:
             owner = self._by_codes.get(record.digests.representations, name)
             if owner != name:
@@ -86,13 +92,25 @@ class Board:
                 f"not lowered to {level}"
             )
 
+    def require_sound(self, row: Row) -> None:
+        """Refuse a row that does not fit the others, or that its season would not have signed.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if row.id in self.removed:
+            raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
+        if isinstance(row, Entry):
+            self.require_new(row.submission)
+            _require_season(self, row)
+
     def put(self, row: Entry) -> Path:
         """Write a row, in place of an earlier one of the same submission.
 
         Raises:
-            ValueError: it is not new, or was checked further before.
+            ValueError: it is not new, not sound, or was checked further before.
         """
-        self.require_new(row.submission)
+        self.require_sound(row)
         self.require_not_lowered(row.id, row.level)
         folder = self.path / "entries"
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,15 +130,6 @@ class Board:
         for row in self.rows:
             for record in row.submission.seeds if isinstance(row, Entry) else ():
                 found.setdefault(record.digests.representations, row.id)
-        return found
-
-    @cached_property
-    def _data(self) -> dict[str, DataRecord]:
-        """Data sets as the first verified row of each has them: others anybody could invent."""
-        found: dict[str, DataRecord] = {}
-        for row in self.rows:
-            if isinstance(row, Entry) and row.verification is not None:
-                found.setdefault(row.submission.data.id, row.submission.data)
         return found
 
     @cached_property
@@ -149,13 +158,15 @@ def read_board(path: Path, new: bool = False) -> Board:
         if file.stem != row.id:
             raise ValueError(f"{file}: expected the name {row.id}.json, as its id; rename it")
         rows.append(row)
-    board = Board(path, tuple(rows), read_seasons(path / "seasons.json"), _read_changes(path))
+    board = Board(
+        path=path,
+        rows=tuple(rows),
+        seasons=read_seasons(path / "seasons.json"),
+        changes=read_records(path / "changes.json", _CHANGES, "a list of changes"),
+        pins=read_pins(path / "data.json"),
+    )
     for row in rows:
-        if row.id in board.removed:
-            raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
-        if isinstance(row, Entry):
-            board.require_new(row.submission)
-            _require_season(board, row)
+        board.require_sound(row)
     return board
 
 
@@ -172,33 +183,16 @@ def season_signatures(board: Board, name: str) -> dict[str, str]:
     }
 
 
-def require_published_seasons(board: Board) -> None:
-    """Refuse rows of seasons to which nobody committed in advance: trials stay at home.
-
-    Raises:
-        ValueError: there is one.
-    """
-    for row in board.rows:
-        if isinstance(row, Entry) and row.verification is not None and not board.season(row):
-            raise ValueError(
-                f"{row.id}: expected a season of {board.path / 'seasons.json'}, found one whose "
-                "commitment was never published; verify it with a season's secret"
-            )
-
-
-def _read_changes(path: Path) -> tuple[Change, ...]:
-    file = path / "changes.json"
-    try:
-        return _CHANGES.validate_json(file.read_bytes()) if file.is_file() else ()
-    except ValidationError as error:
-        raise ValueError(f"{file}: expected a list of changes, but {explained(error)}") from None
-
-
 def _require_season(board: Board, row: Entry) -> None:
     """Refuse a row that is not what its published season signed."""
     season, found = board.season(row), row.verification
-    if season is None or found is None:
+    if found is None:
         return
+    if season is None:
+        raise ValueError(
+            f"{row.id}: expected a season of {board.path / 'seasons.json'}, found one whose "
+            "commitment was never published; verify it with a season's secret"
+        )
     if (found.public_key, found.season) != (season.public_key, season.name):
         raise ValueError(
             f"{row.id}: expected the name and key of season {season.name}, found others; verify "
@@ -214,20 +208,3 @@ def _require_season(board: Board, row: Entry) -> None:
             f"{row.id}: expected a row that was there when season {season.name} ended, found "
             "another, which anybody could sign; verify it in a season that goes on"
         )
-
-
-def _require_same_data(there: DataRecord | None, data: DataRecord, name: str) -> None:
-    if there is None or there == data:
-        return
-    was, found = there.model_dump(), data.model_dump()
-    field = next(field for field in was if was[field] != found[field])
-    raise ValueError(
-        f"{name}: expected the data set {data.id} as the board has it, found another {field} "
-        f"({_spell(found[field])}, not {_spell(was[field])}); render it with the same settings"
-    )
-
-
-def _spell(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {str(part)[:12]}" for name, part in value.items())
-    return str(value)

@@ -1,31 +1,17 @@
-"""The commands on the board: ``leaderboard build``, ``entries`` and ``season``."""
+"""The commands on the board: ``leaderboard build``, ``entries`` and ``pin``."""
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.leaderboard.sandbox import require_packages
 
-if TYPE_CHECKING:
-    from benchmark.leaderboard.seasons import Secret
-
 BOARD = click.option(
     "--board",
     type=click.Path(path_type=Path),
     help="Folder of entries and seasons [default: the project's own].",
-)
-SECRET = click.option(
-    "--seed",
-    "secret",
-    required=True,
-    envvar="THREEDIDENT_SEASON",
-    show_envvar=True,
-    metavar="SECRET",
-    help="Secret of the season.",
 )
 
 
@@ -65,43 +51,47 @@ def entries(board: Path | None) -> None:
         threedident leaderboard entries
     """
     _require_package()
-    from benchmark.leaderboard.board import read_board, require_published_seasons
+    from benchmark.leaderboard.board import read_board
 
     found = read_board(board_folder(board))
-    require_published_seasons(found)
     click.echo(f"{found.path}: {len(found.rows)} entries, all sound")
 
 
 @click.command()
-@click.argument("name")
-@SECRET
-@click.option("--n", type=click.IntRange(256), default=512, help="Rows of its fresh splits.")
-@click.option("--reveal", is_flag=True, help="End the season: publish its seed.")
+@click.argument("data", type=click.Path(path_type=Path))
 @BOARD
-def season(name: str, secret: str, n: int, reveal: bool, board: Path | None) -> None:
-    """Open a season by publishing the hash of its seed, or end it by publishing the seed.
+def pin(data: Path, board: Path | None) -> None:
+    """Pin a data set that you drew yourself: rows on others of its name are refused.
+
+    Every image is read and compared with its digest first.
 
     \b
-    Examples:
-        (umask 077 && openssl rand -hex 32 > 2027-spring.secret)
-        threedident leaderboard season 2027-spring --seed "$(cat 2027-spring.secret)"
-        threedident leaderboard season 2027-spring --seed "$(cat 2027-spring.secret)" --reveal
+    Example:
+        threedident leaderboard pin data/3dident
     """
-    _require_package()
     home = board_folder(board, writes=True)
-    from benchmark.leaderboard.board import read_board, season_signatures
-    from benchmark.leaderboard.seasons import Secret, open_season, reveal_season
+    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.data_record import describe_data
+    from benchmark.leaderboard.pins import require_same_data, write_pins
+    from threedident.latents import SPLITS
+    from threedident.manifest import require_manifest
+    from threedident.storage import SplitFolder
+    from threedident.verify import verify_split
 
-    path = home / "seasons.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if reveal:
-        reveal_season(path, name, secret, season_signatures(read_board(home), name))
-        click.echo(f"{path}: season {name} has ended, its seed is published")
-        return
-    key = Secret(secret)
-    remark(key)
-    opened = open_season(path, name, key, n, datetime.datetime.now(datetime.UTC).date())
-    click.echo(f"{path}: season {name} is open, commitment {opened.commitment}")
+    folders = [SplitFolder(data, split) for split in SPLITS]
+    record = describe_data(*(require_manifest(folder) for folder in folders))
+    problems = [problem for folder in folders for problem in verify_split(folder, deep=True)]
+    if problems:
+        raise ValueError(
+            f"{problems[0].path}: expected the file as it was drawn, found it {problems[0].what}; "
+            "the render command of the data set repairs it"
+        )
+    pins = read_board(home, new=True).pins
+    if record.id in pins:
+        require_same_data(pins[record.id], record, str(data))
+    home.mkdir(parents=True, exist_ok=True)
+    write_pins(home / "data.json", [*({**pins, record.id: record}).values()])
+    click.echo(f"{home / 'data.json'}: {record.id}, test images {record.digests.test[:12]}")
 
 
 def _require_package() -> None:
@@ -121,13 +111,3 @@ def board_folder(board: Path | None, writes: bool = False) -> Path:
             "installed package stays as it is; give --board FOLDER"
         )
     return OWN
-
-
-def remark(secret: Secret, trial: bool = False) -> None:
-    """Say what is amiss with a season's secret, and yet allowed."""
-    if trial:
-        click.echo("note: no season has this seed's hash, so the row is of a trial", err=True)
-    if secret.guessable:
-        click.echo(
-            "note: a seed this short can be guessed from its hash; take 32 random digits", err=True
-        )

@@ -9,33 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.config import Config, ImageSettings
+from benchmark.config import Config, ImageSettings, differences
 from benchmark.leaderboard.entry import Entry
-from benchmark.leaderboard.findings import SeedScores, rounded
+from benchmark.leaderboard.findings import Alike, Likeness, SeedScores, rounded
 from benchmark.leaderboard.folder import (
-    CODES,
+    SUBMISSION,
     SubmissionFolder,
     config_name,
     encoder_name,
     representations_name,
 )
 from benchmark.leaderboard.gather import supervision_of
-from benchmark.leaderboard.sandbox import TOLERANCE, Limits, agreeing_codes
-from benchmark.leaderboard.submission import Claim, SeedRecord
-from benchmark.leaderboard.texts import shown
+from benchmark.leaderboard.likeness import ALIKE, likeness
+from benchmark.leaderboard.sandbox import (
+    TOLERANCE,
+    Limits,
+    agreeing_codes,
+    require_spread,
+    shared_weights,
+)
+from benchmark.leaderboard.submission import TRAINER, Claim, SeedRecord, Submission
+from benchmark.leaderboard.texts import explained, shown
 from benchmark.metrics import Scores, score
 from benchmark.remarks import ScoreWarning
 from threedident.factors import LABELS
 from threedident.latents import sample_raw
 
 _NOISE_IMAGES = 6
-_SAME = 1.0 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,14 @@ class Checked:
         latents: of the public test split, shape (N, 10).
         codes: of every seed, each of shape (N, 10).
         scores: of every seed.
+        alike: pairs of seeds that are no two trainings.
     """
 
     folder: SubmissionFolder
     latents: NDArray[np.float32]
     codes: list[NDArray[np.float32]]
     scores: list[Scores]
+    alike: tuple[Alike, ...] = ()
 
     def entry(self) -> Entry:
         """The row at level ``recomputed``."""
@@ -62,6 +72,7 @@ class Checked:
             submission=self.folder.submission,
             scores=tuple(SeedScores.of(record.seed, scores) for record, scores in pairs),
             correlation=rounded(self.scores[0].correlation),
+            alike=self.alike or None,
         )
 
 
@@ -82,36 +93,42 @@ def check(
     """
     submission = folder.submission
     latents = sample_raw(submission.data.seed, "test", submission.data.n_test)
+    folder.image_digests()
+    _check_configs(folder)
     codes, scores = [], []
     for record in submission.seeds:
-        _check_config(folder, record)
         codes.append(folder.representations(record))
+        require_spread(codes[-1], str(folder.path / representations_name(record.seed)))
         scores.append(_scored(folder, record, latents, codes[-1]))
         agreeing_codes(
             folder.encoder(record),
             _noise(submission.input_resolution),
-            CODES,
+            codes[-1],
             str(folder.path / encoder_name(record.seed)),
             limits,
         )
         between()
-    _require_different(folder, codes)
-    return Checked(folder, latents, codes, scores)
+    return Checked(folder, latents, codes, scores, _alike(folder, latents, codes, limits))
 
 
-def _require_different(folder: SubmissionFolder, codes: Sequence[NDArray[np.float32]]) -> None:
-    """Refuse one training handed in as several: codes alike up to order, sign and scale."""
-    for (i, one), (j, other) in combinations(enumerate(codes), 2):
-        try:
-            with catch_warnings(action="ignore", category=ScoreWarning):
-                same = score(latents=one, representations=other).mcc
-        except ValueError:  # a code that does not vary
-            same = float(np.array_equal(one, other))
-        if same > _SAME:
-            raise ValueError(
-                f"{folder.path}: expected a training for each seed, found the codes of seeds {i} "
-                f"and {j} to be the same up to order, sign and scale; train each"
-            )
+def _alike(
+    folder: SubmissionFolder,
+    latents: NDArray[np.float32],
+    codes: Sequence[NDArray[np.float32]],
+    limits: Limits,
+) -> tuple[Alike, ...]:
+    """Pairs of seeds that are no two trainings."""
+    found, records = [], folder.submission.seeds
+    for (one, a), (other, b) in combinations(zip(records, codes, strict=True), 2):
+        shared: dict[Likeness, float] = {
+            "codes": likeness(latents, a, b),
+            "weights": shared_weights(folder.encoder(one), folder.encoder(other), limits),
+        }
+        for of, value in shared.items():
+            if value > ALIKE[of]:
+                pair = (one.seed, other.seed)
+                found.append(Alike(seeds=pair, of=of, share=rounded(value)))
+    return tuple(found)
 
 
 def _scored(
@@ -136,13 +153,49 @@ def _scored(
     return found
 
 
-def _check_config(folder: SubmissionFolder, record: SeedRecord) -> None:
-    """A configuration of ours must say what the record says; those of others may be anything."""
-    submission, place = folder.submission, folder.path / config_name(record.seed)
+def _check_configs(folder: SubmissionFolder) -> None:
+    """Configurations of ours must be valid, say what the record says, and differ in seeds alone.
+
+    Those of others may be any JSON.
+    """
+    records, trainer, first = folder.submission.seeds, folder.submission.trainer, None
+    if trainer is None:
+        raise ValueError(
+            f'{folder.path / SUBMISSION}: expected a trainer, "{TRAINER}" where its benchmark '
+            'trained the encoders or "own" for other code, found none; add it'
+        )
+    for record in records:
+        given = folder.read_config(record)
+        if trainer != TRAINER:
+            continue
+        place = folder.path / config_name(record.seed)
+        config = _own_config(given, str(place))
+        _require_as_recorded(folder.submission, record, config, place)
+        alone = config.model_copy(update={"seeds": ()})
+        first = first or alone
+        changed = differences(first, alone)
+        if changed:
+            raise ValueError(
+                f"{place}: expected the configuration of seed {records[0].seed}, found one with "
+                f"{shown(', '.join(changed))}; submit seeds of one configuration"
+            )
+
+
+def _own_config(given: Any, place: str) -> Config:
     try:
-        config = Config.model_validate(folder.read_config(record))
-    except ValidationError:
-        return
+        return Config.model_validate(given)
+    except ValidationError as error:
+        raise ValueError(
+            f"{place}: expected a configuration of threedident benchmark, which trained this as "
+            f"the submission says, but {explained(error)}; give the run's config.json, or name "
+            'another trainer, "own"'
+        ) from None
+
+
+def _require_as_recorded(
+    submission: Submission, record: SeedRecord, config: Config, place: Path
+) -> None:
+    """Refuse a configuration of ours that says something else than the record."""
     if not isinstance(config.source, ImageSettings):
         raise ValueError(f"{place}: expected a training on images, found {config.source.kind}")
     data = config.source.data

@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from benchmark.leaderboard.board_cli import (
-    BOARD,
-    SECRET,
-    board_folder,
-    build,
-    entries,
-    remark,
-    season,
-)
+from benchmark.leaderboard.board_cli import BOARD, board_folder, build, entries, pin
 from benchmark.leaderboard.sandbox import Limits, require_packages
+from benchmark.leaderboard.season_cli import SECRET, given_secret, season
 from threedident.options import Group
 from threedident.progress import progress
 
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
     from benchmark.leaderboard.findings import SeedScores
     from benchmark.leaderboard.seasons import Season
 
-_TRIAL_ROWS = 512
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _PACKAGES = ("cryptography", "onnx", "onnxruntime")
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path))
@@ -57,7 +50,7 @@ def leaderboard() -> None:
     """
 
 
-for _command in (build, entries, season):
+for _command in (build, entries, pin, season):
     leaderboard.add_command(_command)
 
 
@@ -135,9 +128,10 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
     from benchmark.leaderboard.board import read_board
 
     checked = _checked(folder, home, _limits(time_limit, memory_limit))
+    written = read_board(home, new=True).put(checked.entry()) if add else None  # first of all
     _show(checked)
-    if add:
-        click.echo(f"entry: {read_board(home, new=True).put(checked.entry())}, recomputed")
+    if written is not None:
+        click.echo(f"entry: {written}, recomputed")
         click.echo(place_of(read_board(home), checked.folder.submission.id))
     click.echo("\n".join(after_check(folder, checked.folder.submission)))
 
@@ -145,9 +139,6 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
 @leaderboard.command()
 @_FOLDER
 @SECRET
-@click.option(
-    "--n", type=click.IntRange(32), help="Rows of the fresh split [default: the season's, or 512]."
-)
 @click.option(
     "--fresh",
     type=click.Path(path_type=Path),
@@ -163,8 +154,7 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
 @_MEMORY
 def verify(
     folder: Path,
-    secret: str,
-    n: int | None,
+    secret: Path,
     fresh: Path | None,
     retrained: Path | None,
     board: Path | None,
@@ -175,21 +165,17 @@ def verify(
 
     \b
     Example:
-        threedident leaderboard verify submissions/2027-01-31_my-method --seed SECRET --n 512
+        threedident leaderboard verify submissions/2027-01-31_my-method --secret 2027-spring.secret
     """
     require_packages(*_PACKAGES)
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     from benchmark.leaderboard.advice import after_verify
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.fresh import fresh_images
-    from benchmark.leaderboard.seasons import TRIAL, Secret, find_season
     from benchmark.leaderboard.verify import verify as examine
 
-    key = Secret(secret)
-    there = read_board(home, new=True)
-    published = find_season(there.seasons, key.commitment)
-    rows = _rows(published, n)
-    remark(key, published is None)
+    there, key = read_board(home, new=True), given_secret(secret)
+    season = _open_season(there.seasons, key.commitment, home)
     checked = _checked(folder, home, limits)
     again = None if retrained is None else _checked(retrained, None, limits)
     submission = checked.folder.submission
@@ -197,12 +183,13 @@ def verify(
     there.require_not_lowered(submission.id, level)
     encoders = len(submission.seeds) * (1 if again is None else 2)
     with (
-        fresh_images(submission.data, key, rows, fresh) as images,
+        fresh_images(submission.data, key, season.rows, fresh) as images,
         progress("run encoders", encoders, "encoders") as advance,
     ):
-        name = TRIAL if published is None else published.name
-        found = examine(checked, images, key, name, limits, again, lambda: advance(1))
+        found = examine(checked, images, key, season.name, limits, again, lambda: advance(1))
     row = checked.entry().verified(found, key)
+    written = read_board(home, new=True).put(row)  # first of all: showing it may fail
+    click.echo(f"entry: {written}, {row.level}")
     _show(checked, found.fresh)
     for name, gap in found.gap.items():
         flag = ", more than chance explains" if gap.suspicious else ""
@@ -210,25 +197,35 @@ def verify(
             f"{name}: public minus fresh {gap.difference:+.4f}, standard error "
             f"{gap.standard_error:.4f}{flag}"
         )
-    click.echo(f"entry: {read_board(home, new=True).put(row)}, {row.level}")
     click.echo("\n".join(after_verify(read_board(home), row.id)))
 
 
-def _rows(season: Season | None, n: int | None) -> int:
-    """Rows of the fresh split: those of the season, or for a trial as asked."""
-    if season is None:
-        return n or _TRIAL_ROWS
-    if season.ended:
+def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Season:
+    """The season whose secret was given, which must have begun and go on.
+
+    Raises:
+        ValueError: there is none, it has ended, or the clock is before its opening.
+    """
+    from benchmark.leaderboard.seasons import find_season
+
+    found = find_season(seasons, commitment)
+    if found is None:
         raise ValueError(
-            f"--seed: expected that of a season that goes on, found season {season.name}, which "
-            "has ended, and whose seed everybody knows; open another"
+            f"--secret: expected the secret of a season of {board / 'seasons.json'}, found that "
+            "of none; threedident leaderboard season open begins one"
         )
-    if n not in (None, season.rows):
+    if found.ended:
         raise ValueError(
-            f"--n: expected {season.rows}, as season {season.name} has for all, found {n}; leave "
-            "it out"
+            f"--secret: expected that of a season that goes on, found season {found.name}, which "
+            "has ended, and whose secret everybody knows; open another"
         )
-    return season.rows
+    today = datetime.datetime.now(datetime.UTC).date()
+    if today < found.opened:
+        raise ValueError(
+            f"clock: expected {found.opened} or later, when season {found.name} opened, found "
+            f"{today} (UTC); set this machine's clock"
+        )
+    return found
 
 
 def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:
@@ -247,7 +244,8 @@ def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:
 def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
     """The scores of every seed, with those of the fresh split beside the public ones."""
     submission = checked.folder.submission
-    table = Table(title=f"{submission.method}, {len(checked.latents)} public test rows")
+    title = f"{submission.method}, {len(checked.latents)} public test rows"
+    table = Table(title=Text(title))  # whose words are a stranger's, and no markup
     names = ("seed", "R²", "MCC", "MCC, ranks")
     for name in (*names, "R², fresh", "MCC, fresh") if fresh else names:
         table.add_column(name, justify="right")
@@ -256,3 +254,5 @@ def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
         values += [fresh[i].r2, fresh[i].mcc] if fresh else []
         table.add_row(str(record.seed), *(f"{value:.4f}" for value in values))
     Console().print(table)
+    for alike in checked.alike:
+        click.echo(f"not ranked: {alike.spelled()}")

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from benchmark.leaderboard.record import Digest, Record
+from benchmark.leaderboard.record import Digest, Fingerprint, Record, Seed
 from benchmark.leaderboard.texts import explained, shown
 from threedident.manifest import Manifest
 from threedident.storage import MOST_ROWS
 
+LEAST_TEST_ROWS = 1000  # fewer say too little of an encoder, and are soon invented
 MOST_EDGE = 512  # of images that are drawn again for every season
 
 
@@ -44,14 +45,14 @@ class DataRecord(Record):
     hue_mode: Literal["wrapped", "published"]
     space: Literal["box"]
     material: Literal["rubber", "metal"]
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    seed: Seed
     n_train: Annotated[int, Field(gt=0, le=MOST_ROWS)]
-    n_test: Annotated[int, Field(ge=6, le=MOST_ROWS)]
+    n_test: Annotated[int, Field(ge=LEAST_TEST_ROWS, le=MOST_ROWS)]
     resolution: Annotated[int, Field(gt=0, le=MOST_EDGE)]
     quality: Literal["paper", "standard", "draft"]
     device: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
     blender: Annotated[str, Field(pattern=r"^[0-9.]{1,20}$")]
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    fingerprint: Fingerprint
     digests: SplitDigests
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from typing import Annotated, Literal
 
@@ -10,10 +9,10 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from benchmark.leaderboard.data_record import track_name
-from benchmark.leaderboard.findings import N_FACTORS, Number, SeedScores, Verification
-from benchmark.leaderboard.record import Record
+from benchmark.leaderboard.findings import N_FACTORS, Alike, Number, SeedScores, Verification
+from benchmark.leaderboard.record import Date, Record, Signature
 from benchmark.leaderboard.sandbox import TOLERANCE
-from benchmark.leaderboard.seasons import Secret, is_signed
+from benchmark.leaderboard.secret import Secret, is_signed
 from benchmark.leaderboard.submission import (
     SCHEMA_VERSION,
     Claim,
@@ -39,6 +38,7 @@ class Entry(Record):
         submission: what was submitted.
         scores: on the public test split, from the submitted representations.
         correlation: of factors and codes of the first seed, (10, 10), signed.
+        alike: pairs of seeds that are no two trainings, if there are any.
         verification: what was found on a fresh split.
         signature: of all the rest, by the key of the season.
     """
@@ -48,8 +48,9 @@ class Entry(Record):
     submission: Submission
     scores: tuple[SeedScores, ...]
     correlation: _Matrix
+    alike: tuple[Alike, ...] | None = None
     verification: Verification | None = None
-    signature: str | None = None
+    signature: Signature | None = None
 
     @model_validator(mode="after")
     def _check_whole(self) -> Entry:
@@ -111,7 +112,7 @@ class Figure(Record):
     """A figure of a paper: mean and standard deviation over its seeds."""
 
     mean: Number
-    sd: Annotated[float, Field(ge=0)] | None = None
+    sd: Annotated[float, Field(ge=0, le=1e6)] | None = None
 
 
 class Reported(Record):
@@ -135,7 +136,7 @@ class Reported(Record):
     paper: Link
     data: Text
     supervision: Supervision
-    seeds: Annotated[int, Field(gt=0)]
+    seeds: Annotated[int, Field(gt=0, le=10**6)]
     r2: Figure | None = None
     mcc: Figure | None = None
 
@@ -163,7 +164,7 @@ class Change(Record):
         reason: why, for everybody to read.
     """
 
-    date: datetime.date
+    date: Date
     entry: EntryId
     change: Literal["removed", "corrected"]
     reason: LongText

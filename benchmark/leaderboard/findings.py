@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
-from benchmark.leaderboard.record import Digest, Record
+from benchmark.leaderboard.record import Date, Digest, Fingerprint, Record, Seed
 from benchmark.leaderboard.statistics import SUSPICIOUS, Gap
 from benchmark.leaderboard.texts import Text
 from benchmark.metrics import Scores
 from threedident.factors import FACTORS
+from threedident.storage import MOST_ROWS
 
 N_FACTORS = len(FACTORS)
-Number = Annotated[float, Field(le=1)]
+Number = Annotated[float, Field(ge=-1e6, le=1)]  # a score; R^2 has no lower end
 _DIGITS = 6
+_MOST_GAP = 1e6
 _PerFactor = Annotated[tuple[Number, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
 
 
 class SeedScores(Record):
     """Scores of one seed, from the official scorer."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     r2: Number
     mcc: Number
     mcc_spearman: Number
@@ -46,11 +47,33 @@ class SeedScores(Record):
         return cls(seed=seed, **kept)
 
 
+Likeness = Literal["codes", "weights"]
+
+
+class Alike(Record):
+    """Two seeds that are no two trainings.
+
+    Arguments:
+        seeds: which.
+        of: what they share: what latents leave unexplained of ``codes``, or ``weights``.
+        share: how far, in [0, 1].
+    """
+
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=2)]
+    of: Likeness
+    share: Annotated[float, Field(ge=0, le=1)]
+
+    def spelled(self) -> str:
+        """In words, such as ``seeds 0 and 1 share 99.9 % of their codes' own part``."""
+        what = "their codes beyond the factors" if self.of == "codes" else "their weights"
+        return f"seeds {self.seeds[0]} and {self.seeds[1]} share {self.share:.1%} of {what}"
+
+
 class GapRecord(Record):
     """How far a score fell from the public split to the fresh one, mean over seeds."""
 
-    difference: float
-    standard_error: Annotated[float, Field(ge=0)]
+    difference: Annotated[float, Field(ge=-_MOST_GAP, le=_MOST_GAP)]
+    standard_error: Annotated[float, Field(ge=0, le=_MOST_GAP)]
 
     @classmethod
     def of(cls, gap: Gap) -> Self:
@@ -81,7 +104,7 @@ class Verification(Record):
     Arguments:
         level: ``re-executed``, or ``retrained`` where the code was trained again as well.
         date: of the verification.
-        season: its name, or ``trial`` where its commitment was not published.
+        season: its name.
         commitment: of the season's secret.
         public_key: of the season.
         rows: of the fresh split.
@@ -93,13 +116,13 @@ class Verification(Record):
     """
 
     level: Literal["re-executed", "retrained"]
-    date: datetime.date
+    date: Date
     season: Text
     commitment: Digest
     public_key: Digest
-    rows: Annotated[int, Field(gt=0)]
-    fingerprint: str
-    tolerance: float
+    rows: Annotated[int, Field(gt=0, le=MOST_ROWS)]
+    fingerprint: Fingerprint
+    tolerance: Annotated[float, Field(gt=0, le=1)]
     fresh: tuple[SeedScores, ...]
     gap: dict[Literal["r2", "mcc"], GapRecord]
     retrained: Retrained | None = None

@@ -1,6 +1,7 @@
 """The folder of a submission, read with suspicion: known names, plain files, bounded sizes.
 
 FOLDER/submission.json              what it is, see :mod:`benchmark.leaderboard.submission`
+FOLDER/SHA256SUMS                   digests of the test split's images, as the data set has them
 FOLDER/representations_seedK.npy    codes of the test split in order, N x 10, float32
 FOLDER/config_seedK.json            the resolved configuration of the training
 FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, 10) in float32
@@ -9,7 +10,6 @@ FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, 10
 from __future__ import annotations
 
 import io
-import json
 import os
 import stat
 import warnings
@@ -19,18 +19,21 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.leaderboard.record import parse_json
 from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
 from threedident.disk import spell_bytes
 from threedident.factors import FACTORS
 from threedident.nearby import advise
-from threedident.storage import sha256
+from threedident.storage import image_name, parse_sums, sha256
 
 SUBMISSION = "submission.json"
+SUMS = "SHA256SUMS"
 CODES = len(FACTORS)
 _MOST_JSON = 10**6
 _MOST_ENCODER = 2**29
 _MOST_HEADER = 4096
+_MOST_SUMS_A_ROW = 3 * 100  # an image, and where annotated its mask and depth
 
 
 def representations_name(seed: int) -> str:
@@ -102,6 +105,24 @@ class SubmissionFolder:
         """
         return self._digested(encoder_name(record.seed), _MOST_ENCODER, record.digests.encoder)
 
+    def image_digests(self) -> list[str]:
+        """SHA-256 of every image of the test split, in order of rows.
+
+        Raises:
+            ValueError: the file is not that of the data set, or lacks a row.
+        """
+        data = self.submission.data
+        content = self._digested(SUMS, _MOST_SUMS_A_ROW * data.n_test, data.digests.test)
+        found = parse_sums(content.decode(errors="replace"))
+        names = [f"images/{image_name(row)}" for row in range(data.n_test)]
+        missing = next((name for name in names if name not in found), None)
+        if missing is not None:
+            raise ValueError(
+                f"{self.path / SUMS}: expected a digest for each of {data.n_test} images, found "
+                f"none for {missing}; give the file of the data set's test split"
+            )
+        return [found[name] for name in names]
+
     def read_config(self, record: SeedRecord) -> Any:
         """The configuration of one seed, as JSON gives it.
 
@@ -110,12 +131,7 @@ class SubmissionFolder:
         """
         name = config_name(record.seed)
         content = self._digested(name, _MOST_JSON, record.digests.config)
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            raise ValueError(
-                f"{self.path / name}: expected JSON, found none; write the configuration there"
-            ) from None
+        return parse_json(content, str(self.path / name))
 
     def _check_names(self) -> None:
         if self.submission.id != self.path.resolve().name:
@@ -123,7 +139,7 @@ class SubmissionFolder:
                 f"{self.path}: expected a folder named as its id {self.submission.id}, found "
                 f"{shown(self.path.resolve().name)}; rename it"
             )
-        expected = {SUBMISSION}
+        expected = {SUBMISSION, SUMS}
         for record in self.submission.seeds:
             seed = record.seed
             expected |= {representations_name(seed), config_name(seed), encoder_name(seed)}

@@ -3,6 +3,9 @@
 The renderer makes both: a test split of a season's own seed, on which encoders are
 scored, and some rows of the public test split, which the season's secret picks, and for which an
 encoder must give the codes that were submitted.
+
+Images that are kept for other submissions are read against their digests each time, and those
+digests are signed with the season's secret: what was altered meanwhile is drawn again.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.data_record import DataRecord
-from benchmark.leaderboard.seasons import Secret
+from benchmark.leaderboard.secret import Secret, is_signed
 from threedident.dataset import ThreeDIdent
-from threedident.latents import sample_raw
+from threedident.latents import SPLITS, sample_raw
+from threedident.manifest import read_manifest
+from threedident.origin import rows_digest
+from threedident.progress import say
 from threedident.rooms import module_command
-from threedident.storage import npy_bytes, write_bytes
+from threedident.storage import SplitFolder, npy_bytes, sha256, write_bytes
+from threedident.verify import verify_split
 
 _PUBLIC_ROWS = 64
+_SEAL = "seal"
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,12 @@ class FreshImages:
         """The fresh split, shape (N, H, H, 3)."""
         return self._images("test", resolution)
 
+    @property
+    def public_digests(self) -> list[str]:
+        """SHA-256 of the files of the public rows, drawn anew, in order of ``rows``."""
+        drawn = SplitFolder(self.root, "train")
+        return [sha256(drawn.image(i).read_bytes()) for i in range(len(self.rows))]
+
     def public_images(self, resolution: int) -> NDArray[np.uint8]:
         """The public rows, drawn anew, shape (K, H, H, 3)."""
         return self._images("train", resolution)
@@ -82,7 +96,8 @@ def fresh_images(
     Raises:
         ValueError: the renderer fails, or is another one than that of the data set.
     """
-    name = f"{data.id}-{secret.commitment[:12]}"
+    drawn_with = data.model_dump_json(exclude={"id", "n_train", "digests"})  # alone
+    name = f"{data.id}-{sha256(drawn_with.encode())[:12]}-{secret.commitment[:12]}"
     if keep is not None:
         yield _drawn(data, secret, n, keep / name, kept=True)
         return
@@ -94,10 +109,18 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> 
     root, rows = root.resolve(), _public_rows(data, secret)
     public, seed = sample_raw(data.seed, "test", data.n_test)[rows], secret.number("fresh split")
     found = FreshImages(root, rows)
-    if _is_there(root, public, n, seed):
-        _require_same_renderer(root, data)
-        return found
-    root.mkdir(parents=True, exist_ok=True)
+    if _is_sealed(root, secret) and _holds(root, public, n, seed):
+        bad = sum(len(verify_split(SplitFolder(root, split), deep=True)) for split in SPLITS)
+        if not bad:
+            _require_same_renderer(root, data)
+            return found
+        say(f"{root}: {bad} kept files are not as they were drawn; they are drawn again")
+    elif (root / _SEAL).exists() or all(SplitFolder(root, s).manifest.exists() for s in SPLITS):
+        raise ValueError(
+            f"{root}: expected images under this season's seal, found others, or no seal; delete "
+            "the folder, and the same command draws them again"
+        )
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     latents = root / "public_rows.npy"
     write_bytes(latents, npy_bytes(public))
     settings = (
@@ -108,19 +131,34 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> 
     shown = str(root) if kept else "fresh split"
     _render(root, shown, *settings)
     _require_same_renderer(root, data)  # before the larger part is drawn
-    _render(root, shown, *settings, "--n-test", n, "--seed", seed)
+    _render(root, shown, *settings, "--n-test", n, "--seed", "-", said=f"{seed}\n")
+    write_bytes(root / _SEAL, secret.sign(_sealed_content(root)).encode())
     return found
 
 
-def _is_there(root: Path, public: NDArray[np.float32], n: int, seed: int) -> bool:
-    """Whether an earlier call has left all of it."""
+def _is_sealed(root: Path, secret: Secret) -> bool:
+    """Whether the season has signed the digests of what lies there."""
     try:
-        train, test = (ThreeDIdent(root, split) for split in ("train", "test"))
-    except ValueError:
+        seal = (root / _SEAL).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
         return False
-    assert test.manifest is not None
-    drawn = len(test) == n and test.manifest.origin.seed == seed
-    return drawn and np.array_equal(train.latents, public)
+    return is_signed(_sealed_content(root), seal, secret.public_key)
+
+
+def _sealed_content(root: Path) -> bytes:
+    manifests = (SplitFolder(root, split).manifest for split in SPLITS)
+    return b"".join(path.read_bytes() if path.is_file() else b"" for path in manifests)
+
+
+def _holds(root: Path, public: NDArray[np.float32], n: int, seed: int) -> bool:
+    """Whether the splits that lie there are those of this season and data set."""
+    train, test = (read_manifest(SplitFolder(root, split)) for split in SPLITS)
+    return (
+        train is not None
+        and test is not None
+        and (test.n, test.origin.seed) == (n, seed)
+        and (train.n, train.origin.rows) == (len(public), rows_digest(public))
+    )
 
 
 def _require_same_renderer(root: Path, data: DataRecord) -> None:
@@ -139,13 +177,14 @@ def _public_rows(data: DataRecord, secret: Secret) -> NDArray[np.int64]:
     return np.sort(rng.permutation(data.n_test)[:_PUBLIC_ROWS])
 
 
-def _render(root: Path, shown: str, *arguments: object) -> None:
+def _render(root: Path, shown: str, *arguments: object, said: str = "") -> None:
     """Run the renderer, whose progress goes on to standard error.
 
     Arguments:
         root: folder that it renders to.
         shown: what its lines call this folder.
         arguments: of ``threedident render``.
+        said: to its standard input: a seed, which does not go on a command line.
 
     Raises:
         ValueError: it fails; with its own reason.
@@ -154,14 +193,19 @@ def _render(root: Path, shown: str, *arguments: object) -> None:
     reason = "it says above why"
     with subprocess.Popen(
         command,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         cwd="/",
     ) as process:
+        assert process.stdin is not None
         assert process.stderr is not None
-        for said in process.stderr:
-            line = said.replace(str(root), shown)
+        with suppress(BrokenPipeError):  # it ended, and says why
+            process.stdin.write(said)
+            process.stdin.close()
+        for line_said in process.stderr:
+            line = line_said.replace(str(root), shown)
             if line.startswith("threedident: "):
                 reason = line.removeprefix("threedident: ").strip()
             else:

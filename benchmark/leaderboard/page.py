@@ -16,7 +16,7 @@ from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
 from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
-from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS
+from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS, TRAINER
 from benchmark.metrics import assign_codes
 from threedident.factors import LABELS
 
@@ -62,7 +62,7 @@ def page(board: Board) -> str:
         board: as :func:`benchmark.leaderboard.board.read_board` gives it.
     """
     tracks = standings(board)
-    views = {track: [_view(board, s) for s in members] for track, members in tracks.items()}
+    views = {track: [_view(s) for s in members] for track, members in tracks.items()}
     sets: dict[str, list[dict[str, Any]]] = {}
     for track, members in views.items():
         sets.setdefault(members[0]["data"], []).append(_group(track, members))
@@ -140,7 +140,7 @@ def _percent(spread: dict[str, float | None] | None) -> str:
     return mean if spread["sd"] is None else f"{mean} ± {100 * spread['sd']:.2f}"
 
 
-def _view(board: Board, standing: Standing) -> dict[str, Any]:
+def _view(standing: Standing) -> dict[str, Any]:
     """What page, exports and scripts know of a row."""
     row = standing.row
     shared: dict[str, Any] = {
@@ -187,12 +187,12 @@ def _view(board: Board, standing: Standing) -> dict[str, Any]:
         else f"{len(row.scores)} of {len(SEEDS)}",
         "gap": {name: gap.model_dump() for name, gap in gaps.items()} or None,
         "suspicious": any(gap.suspicious for gap in gaps.values()),
-        "flags": _flags(board, row),
+        "flags": _flags(row),
         "licence": found.licence,
         "season": None if row.verification is None else row.verification.season,
         "rows": None if row.verification is None else row.verification.rows,
         "protocol": found.protocol_version,
-        "detail": _detail(board, row),
+        "detail": _detail(row),
     }
 
 
@@ -200,10 +200,10 @@ def _spread(found: Spread | None) -> dict[str, float | int | None] | None:
     return None if found is None else found._asdict()
 
 
-def _flags(board: Board, row: Entry) -> list[str]:
+def _flags(row: Entry) -> list[str]:
     submission = row.submission
     named = {
-        "trial": row.verification is not None and board.season(row) is None,
+        "seeds alike": bool(row.alike),
         "train latents": submission.uses_train_latents,
         "external data": submission.external_data,
         "pretrained": submission.pretrained,
@@ -211,7 +211,7 @@ def _flags(board: Board, row: Entry) -> list[str]:
     return [name for name, value in named.items() if value]
 
 
-def _detail(board: Board, row: Entry) -> dict[str, Any]:
+def _detail(row: Entry) -> dict[str, Any]:
     """What is shown of a row on demand."""
     submission, fresh = row.submission, fresh_scores(row)
     per_factor = {
@@ -226,7 +226,7 @@ def _detail(board: Board, row: Entry) -> dict[str, Any]:
         "per_factor": per_factor,
         "correlation": matrix[:, order].round(2).tolist(),
         "codes": [f"code {code}" for code in order],
-        "facts": _facts(board, row),
+        "facts": _facts(row),
         "reproduce": submission.command,
     }
 
@@ -236,7 +236,7 @@ def _mean_per_factor(scores: Any, name: str) -> list[float]:
     return [float(value) for value in values.round(_DIGITS)]
 
 
-def _facts(board: Board, row: Entry) -> dict[str, str]:
+def _facts(row: Entry) -> dict[str, str]:
     submission = row.submission
     data = submission.data
     hardware = dict.fromkeys(r.hardware for r in submission.seeds if r.hardware is not None)
@@ -252,13 +252,18 @@ def _facts(board: Board, row: Entry) -> dict[str, str]:
         "protocol": f"version {submission.protocol_version}, schema {row.schema_version}",
         "steps": f"{submission.seeds[0].steps}, on {' and '.join(hardware) or 'unknown hardware'}",
     }
+    if submission.trainer is not None:
+        ours = submission.trainer == TRAINER
+        facts["trained by"] = "threedident benchmark" if ours else "code of its own"
+    if row.alike:
+        facts["seeds alike"] = "; ".join(alike.spelled() for alike in row.alike)
     if seconds:
         facts["wall time"] = f"{np.mean(seconds) / 60:.1f} min a seed"
     if row.verification is not None:
-        name = f"season {row.verification.season}"
-        if not board.season(row):
-            name = "a trial, whose seed was not committed to"
-        facts["verified"] = f"{row.verification.date} on {row.verification.rows} images, {name}"
+        facts["verified"] = (
+            f"{row.verification.date} on {row.verification.rows} images, season "
+            f"{row.verification.season}"
+        )
         facts["commitment"] = row.verification.commitment
     return facts
 

@@ -5,30 +5,28 @@ and the public key are published in ``seasons.json`` when the season opens: so t
 chosen to suit anybody, and every row can be checked at once. When the season ends the secret is
 published, too, and everybody can draw the split and score all encoders again. Since everybody
 could then sign as well, the signatures of all its rows are published with it, and no other counts.
-
-References:
-    Edwards-Curve Digital Signature Algorithm, RFC 8032, https://www.rfc-editor.org/rfc/rfc8032
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, model_validator
 
-from benchmark.leaderboard.record import Digest, Record
-from benchmark.leaderboard.texts import Text, explained
+from benchmark.leaderboard.record import Date, Digest, Record, Signature, read_records
+from benchmark.leaderboard.secret import Secret
+from benchmark.leaderboard.submission import EntryId
+from benchmark.leaderboard.texts import shown
 from threedident.choices import nearest
-from threedident.storage import sha256, write_bytes
+from threedident.storage import MOST_ROWS, write_bytes
 
-TRIAL = "trial"  # what a season is called whose commitment was not published
-_SHORT = 16
+_LEAST_ROWS, _MOST_SECRET = 64, 200
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]{0,49}$")
 
 
 class Season(Record):
@@ -44,72 +42,34 @@ class Season(Record):
         signatures: of its rows, by id, published with the secret.
     """
 
-    name: Text
-    opened: datetime.date
+    name: Annotated[str, Field(pattern=_NAME)]
+    opened: Date
     commitment: Digest
     public_key: Digest
-    rows: Annotated[int, Field(ge=64)]
-    secret: str | None = None
-    signatures: dict[str, str] | None = None
+    rows: Annotated[int, Field(ge=_LEAST_ROWS, le=MOST_ROWS)]
+    secret: Annotated[str, Field(max_length=_MOST_SECRET)] | None = None
+    signatures: dict[EntryId, Signature] | None = None
+
+    @model_validator(mode="after")
+    def _check_end(self) -> Season:
+        if (self.secret is None) != (self.signatures is None):
+            raise ValueError(
+                "expected the secret of a season that has ended together with the signatures of "
+                "its rows, found one without the other"
+            )
+        if self.secret is not None:
+            secret = Secret(self.secret)
+            if (secret.commitment, secret.public_key) != (self.commitment, self.public_key):
+                raise ValueError(
+                    f"expected the secret of season {self.name}, which has the published hash and "
+                    "key, found another"
+                )
+        return self
 
     @property
     def ended(self) -> bool:
         """Whether the secret is out."""
         return self.secret is not None
-
-
-class Secret:
-    """What a season's fresh split and signatures follow from.
-
-    Arguments:
-        text: the secret.
-
-    Raises:
-        ValueError: it is empty.
-    """
-
-    def __init__(self, text: str) -> None:
-        if not text:
-            raise ValueError("--seed: expected the season's secret, found an empty text; give it")
-        self._text = text.encode()
-
-    @property
-    def guessable(self) -> bool:
-        """Whether it is so short that its hash gives it away to those who try."""
-        return len(self._text) < _SHORT
-
-    @property
-    def commitment(self) -> str:
-        """Its SHA-256."""
-        return sha256(self._text)
-
-    @property
-    def public_key(self) -> str:
-        """What its signatures are checked with."""
-        return self._key().public_key().public_bytes_raw().hex()
-
-    def number(self, purpose: str) -> int:
-        """A seed of 63 bits for one purpose, from which no other can be told."""
-        return int(sha256(purpose.encode() + b"\n" + self._text)[:16], 16) >> 1
-
-    def sign(self, content: bytes) -> str:
-        """The signature of ``content`` in hexadecimal."""
-        return self._key().sign(content).hex()
-
-    def _key(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(
-            bytes.fromhex(sha256(b"signature\n" + self._text))
-        )
-
-
-def is_signed(content: bytes, signature: str, public_key: str) -> bool:
-    """Whether the holder of a key signed ``content``."""
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
-        key.verify(bytes.fromhex(signature), content)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 _SEASONS = TypeAdapter(tuple[Season, ...])
@@ -119,17 +79,16 @@ def read_seasons(path: Path) -> tuple[Season, ...]:
     """All seasons of a file, in order.
 
     Raises:
-        ValueError: the file is damaged, or a secret in it is not the one committed to.
+        ValueError: the file is damaged, a secret in it is not the one committed to, or two
+            seasons have the same name, commitment or key.
     """
-    try:
-        seasons = _SEASONS.validate_json(path.read_bytes()) if path.is_file() else ()
-    except ValidationError as error:
-        raise ValueError(f"{path}: expected a list of seasons, but {explained(error)}") from None
-    for season in seasons:
-        if season.secret is not None and not _is_kept(season):
+    seasons = read_records(path, _SEASONS, "a list of seasons")
+    for i, season in enumerate(seasons):
+        there = _clash(seasons[:i], season.name, season.commitment, season.public_key)
+        if there is not None:
             raise ValueError(
-                f"{path}: expected the secret of season {season.name} to have the published "
-                "hash and key, found another; restore it"
+                f"{path}: expected a name and a secret of its own for each season, found those of "
+                f"{there.name} twice; restore the file"
             )
     return seasons
 
@@ -137,6 +96,25 @@ def read_seasons(path: Path) -> tuple[Season, ...]:
 def find_season(seasons: Sequence[Season], commitment: str) -> Season | None:
     """The season of a commitment, or None where none was published."""
     return next((season for season in seasons if season.commitment == commitment), None)
+
+
+def require_new_season(seasons: Iterable[Season], name: str, commitment: str = "") -> None:
+    """Refuse a name that is none, and a name or commitment that a season has already.
+
+    Raises:
+        ValueError: it is, or one has.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"season: expected a name of letters, digits, points and hyphens, such as "
+            f"2027-spring, found {shown(name)}; give another"
+        )
+    other = _clash(seasons, name, commitment, "")
+    if other is not None:
+        raise ValueError(
+            f"season: expected a new name and secret, found season {other.name} with one of "
+            "them; give others, or end that one with threedident leaderboard season reveal"
+        )
 
 
 def open_season(path: Path, name: str, secret: Secret, rows: int, date: datetime.date) -> Season:
@@ -153,62 +131,64 @@ def open_season(path: Path, name: str, secret: Secret, rows: int, date: datetime
         ValueError: there is one of that name or secret.
     """
     seasons = read_seasons(path)
-    if name == TRIAL:
-        raise ValueError(
-            f"season: expected a name, found {TRIAL}, as rows without a season are called; give "
-            "another"
-        )
-    try:
-        season = Season(
-            name=name,
-            opened=date,
-            commitment=secret.commitment,
-            public_key=secret.public_key,
-            rows=rows,
-        )
-    except ValidationError as error:
-        raise ValueError(f"season: {explained(error)}") from None
-    for other in seasons:
-        if other.name == name or other.commitment == season.commitment:
-            raise ValueError(
-                f"{path}: expected a new name and secret, found season {other.name} with one of "
-                "them; give others, or --reveal to end it"
-            )
+    require_new_season(seasons, name, secret.commitment)
+    season = Season(
+        name=name,
+        opened=date,
+        commitment=secret.commitment,
+        public_key=secret.public_key,
+        rows=rows,
+    )
     _write(path, (*seasons, season))
     return season
 
 
-def reveal_season(path: Path, name: str, text: str, signatures: Mapping[str, str]) -> Season:
+def reveal_season(path: Path, name: str, secret: Secret, signatures: Mapping[str, str]) -> Season:
     """Publish the secret of a season that has ended, and which rows are its own.
 
     Arguments:
         path: of ``seasons.json``.
         name: of the season.
-        text: the secret.
+        secret: of the season.
         signatures: of all its rows, by id.
 
     Raises:
         ValueError: there is none of that name, its secret is another, or it is out already.
     """
     seasons = read_seasons(path)
-    for i, season in enumerate(seasons):
+    season = named_season(seasons, name, path)
+    if season.ended:
+        raise ValueError(f"season: expected one that goes on, found {name} ended")
+    if secret.commitment != season.commitment:
+        raise ValueError(
+            f"--secret: expected the secret of season {name}, found another; give its file"
+        )
+    ends = {"secret": secret.text, "signatures": dict(sorted(signatures.items()))}
+    revealed = Season.model_validate(season.model_dump() | ends)
+    _write(path, [revealed if other is season else other for other in seasons])
+    return revealed
+
+
+def named_season(seasons: Sequence[Season], name: str, path: Path) -> Season:
+    """The season of a name.
+
+    Raises:
+        ValueError: there is none; the message names the nearest.
+    """
+    for season in seasons:
         if season.name == name:
-            if season.ended:
-                raise ValueError(f"season: expected one that goes on, found {name} ended")
-            update = {"secret": text, "signatures": dict(sorted(signatures.items()))}
-            revealed = season.model_copy(update=update)
-            if not _is_kept(revealed):
-                raise ValueError(f"--seed: expected the secret of season {name}, found another")
-            _write(path, (*seasons[:i], revealed, *seasons[i + 1 :]))
-            return revealed
+            return season
     near = nearest(name, (season.name for season in seasons))
     advice = "open it first" if near is None else f"did you mean {near!r}?"
-    raise ValueError(f"season: expected one of {path}, found {name!r}; {advice}")
+    raise ValueError(f"season: expected one of {path}, found {shown(name)}; {advice}")
 
 
-def _is_kept(season: Season) -> bool:
-    secret = Secret(season.secret or "")
-    return (secret.commitment, secret.public_key) == (season.commitment, season.public_key)
+def _clash(seasons: Iterable[Season], name: str, commitment: str, key: str) -> Season | None:
+    """The season that has one of these already."""
+    for season in seasons:
+        if season.name == name or commitment == season.commitment or key == season.public_key:
+            return season
+    return None
 
 
 def _write(path: Path, seasons: Sequence[Season]) -> None:

@@ -1,8 +1,8 @@
 """Who stands where: rows by track, ranked within it, and set against the best.
 
-Rows are ranked by the mean over seeds of MCC on the fresh split, where they have all seeds and
-were re-executed in the latest published season of their track: so all were scored on the same
-images. The rest is shown, but not ranked. Tracks never mix.
+Rows are ranked by the mean over seeds of MCC on the fresh split, where they have all seeds, each
+from a training of its own, and were re-executed in the latest season of their track: so all were
+scored on the same images. The rest is shown, but not ranked. Tracks never mix.
 """
 
 from __future__ import annotations
@@ -105,14 +105,34 @@ def _unranked(board: Board, row: Row, latest: Season | None) -> str:
     if row.verification is None:
         return "recomputed, not run on fresh images"
     season = board.season(row)
-    if season is None:
-        return "a trial: nobody was committed to its seed"
     if season != latest:
+        assert season is not None
         assert latest is not None
         return f"verified in season {season.name}, not yet in {latest.name}"
     if not is_complete(row):
         return f"seeds {', '.join(map(str, SEEDS))} are not all there"
+    if row.alike:
+        return f"no training for each seed: {row.alike[0].spelled()}"
+    other = _contradicting(board, row)
+    if other is not None:
+        return (
+            f"its data set and that of {other.id} have one name and different images; maintainers "
+            "draw it and pin it"
+        )
     return ""
+
+
+def _contradicting(board: Board, row: Entry) -> Entry | None:
+    """A verified row with another data set of the same id, where none is pinned."""
+    data = row.submission.data
+    if data.id in board.pins:
+        return None
+    for other in board.rows:
+        if isinstance(other, Entry) and other.verification is not None:
+            there = other.submission.data
+            if there.id == data.id and there != data:
+                return other
+    return None
 
 
 def _track_order(track: tuple[str, list[Standing]]) -> tuple[bool, bool]:

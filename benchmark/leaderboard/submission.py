@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from benchmark.leaderboard.data_record import DataRecord, track_name
-from benchmark.leaderboard.record import Digest, Record
-from benchmark.leaderboard.texts import Link, LongText, Text, explained, printable, shown, slug
+from benchmark.leaderboard.record import Date, Digest, Record, Seed, parse_json
+from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown, slug
 from threedident.manifest import MOST_PIXELS
 
 SCHEMA_VERSION: Literal[1] = 1
 PROTOCOL_VERSION: Literal[1] = 1
+TRAINER: Literal["threedident"] = "threedident"
 SEEDS = (0, 1, 2)  # fixed in advance, so that none can be picked afterwards
 
 Supervision = Literal["none", "pairs", "augmentations", "full"]
 
 _ID = r"\d{4}-\d{2}-\d{2}_[a-z0-9]+(-[a-z0-9]+)*"
 _Correlation = Annotated[float, Field(ge=0, le=1)]
-EntryId = Annotated[str, Field(pattern=f"^{_ID}$", max_length=80)]
+
+
+def _dated(text: str) -> str:
+    _DATE.validate_python(datetime.date.fromisoformat(text[:10]))
+    return text
+
+
+_DATE: TypeAdapter[datetime.date] = TypeAdapter(Date)
+EntryId = Annotated[str, Field(pattern=f"^{_ID}$", max_length=80), AfterValidator(_dated)]
 
 
 class Claim(Record):
@@ -58,7 +66,7 @@ class SeedRecord(Record):
         wall_time_s: how long, in seconds.
     """
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     steps: Annotated[int, Field(ge=0, le=10**12)]
     digests: FileDigests
     claim: Claim
@@ -80,7 +88,7 @@ class Facts(Record):
         pretrained: whether it began with weights from elsewhere.
     """
 
-    date: datetime.date
+    date: Date
     method: Text
     paper: Link | None = None
     code: Link | None = None
@@ -101,6 +109,9 @@ class Submission(Facts):
         schema_version: of this file.
         protocol_version: of scoring; 1 is the held-out protocol in eval mode.
         id: the folder's name, ``<date>_<slug>``.
+        trainer: ``threedident`` where its benchmark trained the encoders, whose configurations
+            must then be its own and fit; ``own`` for other code, whose may be anything. Rows of
+            before there was such a field have none.
         supervision: what training knew beside images: ``none``, positive ``pairs`` that the
             latents made, ``augmentations``, or the latents themselves, ``full``.
         uses_train_latents: whether training read latents, as targets or to find pairs.
@@ -114,12 +125,13 @@ class Submission(Facts):
     schema_version: Literal[1]
     protocol_version: Literal[1]
     id: EntryId
+    trainer: Literal["threedident", "own"] | None = None
     supervision: Supervision
     uses_train_latents: bool
     command: LongText
     data: DataRecord
     input_resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
-    seeds: Annotated[tuple[SeedRecord, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[SeedRecord, ...], Field(min_length=1, max_length=len(SEEDS))]
 
     @model_validator(mode="after")
     def _check_whole(self) -> Submission:
@@ -198,27 +210,10 @@ def check_version(content: bytes, place: str) -> None:
     Raises:
         ValueError: it is.
     """
-    try:
-        values = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{place}: expected JSON, found none ({printable(str(error))}); write it again"
-        ) from None
+    values = parse_json(content, place)
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise ValueError(
             f"{place}: expected schema version {SCHEMA_VERSION}, found {shown(version)}, which is "
             "newer; upgrade threedident"
         )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object none of whose names is there twice."""
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return values
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")

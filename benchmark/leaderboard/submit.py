@@ -17,8 +17,8 @@ from benchmark.config import ImageSettings
 from benchmark.image_source import ImageSource
 from benchmark.leaderboard.data_record import DataRecord, describe_data
 from benchmark.leaderboard.folder import (
-    CODES,
     SUBMISSION,
+    SUMS,
     config_name,
     encoder_name,
     representations_name,
@@ -26,10 +26,11 @@ from benchmark.leaderboard.folder import (
 from benchmark.leaderboard.gather import Trained, supervision_of, uses_train_latents
 from benchmark.leaderboard.onnx_export import onnx_bytes
 from benchmark.leaderboard.reproduce import reproduce_command
-from benchmark.leaderboard.sandbox import Limits, agreeing_codes
+from benchmark.leaderboard.sandbox import Limits, agreeing_codes, require_spread
 from benchmark.leaderboard.submission import (
     PROTOCOL_VERSION,
     SCHEMA_VERSION,
+    TRAINER,
     Claim,
     Facts,
     FileDigests,
@@ -41,7 +42,7 @@ from benchmark.remarks import ScoreWarning
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.factors import LABELS
-from threedident.storage import load_npy, npy_bytes, sha256, write_bytes
+from threedident.storage import SplitFolder, load_npy, npy_bytes, sha256, write_bytes
 
 _TRIED_IMAGES = 64
 _SAME = 1e-3
@@ -85,6 +86,7 @@ def submit(
             protocol_version=PROTOCOL_VERSION,
             id=name,
             **facts.model_dump(),
+            trainer=TRAINER,
             supervision=supervision_of(config),
             uses_train_latents=uses_train_latents(config),
             command=reproduce_command(config, record),
@@ -92,6 +94,7 @@ def submit(
             input_resolution=settings.resolution,
             seeds=tuple(_seed(each, source, scratch, limits) for each in trained),
         )
+        write_bytes(scratch / SUMS, _sums(data, record))
         write_bytes(scratch / SUBMISSION, submission.content())
         scratch.chmod(0o755)
         scratch.rename(target)
@@ -119,12 +122,25 @@ def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]
     return ImageSource(splits, None), describe_data(train, test)
 
 
+def _sums(data: Path, record: DataRecord) -> bytes:
+    """The digests of the test split's images, as the manifest vouches for them."""
+    path = SplitFolder(data, "test").sums
+    content = path.read_bytes() if path.is_file() else b""
+    if sha256(content) != record.digests.test:
+        raise ValueError(
+            f"{path}: expected the digests that the manifest names, found others; the render "
+            "command of the data set writes them again"
+        )
+    return content
+
+
 def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) -> SeedRecord:
     """Write the files of one seed; returns its record."""
     seed, config = trained.seed, trained.config
     codes = np.ascontiguousarray(load_npy(trained.folder.representations(seed)), np.float32)
     with catch_warnings(action="ignore", category=ScoreWarning):
         found = score(latents=source.test.latents, representations=codes, labels=LABELS)
+    require_spread(codes, str(trained.folder.representations(seed)))
     encoder = onnx_bytes(_model(trained), source.test.resolution)
     _require_same(encoder, codes, source, f"{trained.folder.path}, seed {seed}", limits)
     alone = config.model_copy(update={"seeds": (seed,)})
@@ -165,7 +181,7 @@ def _require_same(
     """Refuse an export that does not give the representations of the run."""
     rows = range(min(_TRIED_IMAGES, len(codes)))
     images = source.test.images(rows).permute(0, 2, 3, 1).numpy()
-    given = agreeing_codes(encoder, np.ascontiguousarray(images), CODES, name, limits)
+    given = agreeing_codes(encoder, np.ascontiguousarray(images), codes, name, limits)
     scale = np.maximum(codes.std(axis=0), 1e-6)
     apart = float((np.abs(given - codes[: len(rows)]) / scale).max())
     if apart > _SAME:

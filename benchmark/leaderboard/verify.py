@@ -2,6 +2,7 @@
 
 What is asked of every encoder:
 
+- the data set's images are those that its seed and settings give, by their digests;
 - codes do not depend on what else is in a batch;
 - for rows of the public test split that the secret picks, and that are drawn anew, it gives the
   representations that were submitted: those are its own, and in order;
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.leaderboard.check import Checked
 from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification
-from benchmark.leaderboard.folder import CODES, encoder_name, representations_name
+from benchmark.leaderboard.folder import CODES, SUMS, encoder_name, representations_name
 from benchmark.leaderboard.fresh import FreshImages
 from benchmark.leaderboard.sandbox import (
     ROUNDING,
@@ -29,8 +30,9 @@ from benchmark.leaderboard.sandbox import (
     Pass,
     agreeing_codes,
     execute,
+    require_spread,
 )
-from benchmark.leaderboard.seasons import Secret
+from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
 from benchmark.leaderboard.submission import SEEDS
 from benchmark.metrics import score
@@ -75,6 +77,7 @@ def verify(
         ValueError: an encoder is not what was submitted, or training its code again gives
             something else.
     """
+    _require_its_images(checked, fresh)
     codes = _fresh_codes(checked, fresh, limits, between)
     latents = fresh.latents
     gaps = public_minus_fresh((checked.latents, checked.codes), (latents, codes))
@@ -101,6 +104,20 @@ def verify(
     )
 
 
+def _require_its_images(checked: Checked, fresh: FreshImages) -> None:
+    """Refuse a data set whose images are not those that its seed and settings give."""
+    named, folder = checked.folder.image_digests(), checked.folder
+    drawn = fresh.public_digests
+    others = [row for row, digest in zip(fresh.rows, drawn, strict=True) if named[row] != digest]
+    if others:
+        raise ValueError(
+            f"{folder.path / SUMS}: expected the digests of the images of "
+            f"{folder.submission.data.id}, found others for {len(others)} of {len(drawn)} rows "
+            f"drawn anew, first row {others[0]}; submit runs on a data set as threedident render "
+            "draws it, and verify on a machine that draws the same pixels"
+        )
+
+
 def _fresh_codes(
     checked: Checked, fresh: FreshImages, limits: Limits, between: Callable[[], None]
 ) -> Codes:
@@ -114,7 +131,8 @@ def _fresh_codes(
         [given] = execute(model, public, CODES, [Pass(64)], name, limits)
         submitted = folder.path / representations_name(record.seed)
         _require_own(given, codes, fresh.rows, name, str(submitted))
-        found.append(agreeing_codes(model, images, CODES, name, limits))
+        found.append(agreeing_codes(model, images, codes, name, limits))
+        require_spread(found[-1], f"{name}, on the fresh split")
         between()
     return found
 
@@ -129,9 +147,10 @@ def _require_own(
     """Refuse representations that the encoder does not give."""
     exact = codes.astype(np.float64)
     apart = ((given.astype(np.float64) - exact[rows]) ** 2).mean(axis=0)
+    variance = exact.var(axis=0)
     rounding = (ROUNDING * np.abs(exact).max(axis=0)) ** 2  # of codes that do not vary
-    scale = np.maximum(exact.var(axis=0), rounding)
-    unexplained = float((apart / np.where(scale > 0, scale, np.finfo(float).tiny)).max())
+    scale = np.where(variance > 0.0, variance, np.maximum(rounding, np.finfo(float).tiny))
+    unexplained = float((apart / scale).max())
     if not unexplained <= _UNEXPLAINED:
         raise ValueError(
             f"{name}: expected the codes of {submitted} for {len(rows)} rows of the public test "

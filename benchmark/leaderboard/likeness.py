@@ -1,0 +1,91 @@
+"""Whether the seeds of a submission are trainings of their own, or one under several names.
+
+Two trainings may agree in all that images say of their factors, and yet not in their mistakes:
+these depend on the first weights and on the order of batches. So codes are compared by what is
+left of them when the latents are taken out, as far as polynomials of the third degree explain
+them, and by canonical correlations, which no invertible linear map of codes changes. Squares and
+cubes of the codes join in, so that bending each code does not hide it.
+
+Measured: one training and a linear map of its codes, 1.00, with noise of 1 % on top 0.99, of 3 %
+0.97. Two trainings: 0.64 to 0.68 (small nets on images, R^2 0.6, supervised and InfoNCE), 0.48 to
+0.94 (nets that undo a mixing of latents without noise, R^2 0.995 to 0.78).
+
+References:
+    SVCCA: Singular Vector Canonical Correlation Analysis for Deep Learning Dynamics and
+    Interpretability, Raghu et al., 2017, https://arxiv.org/abs/1706.05806
+"""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIKE = {"codes": 0.97, "weights": 0.5}  # beyond which two seeds are no two trainings
+_ROUNDING = 1e-6  # of a code's spread: what float32 leaves
+_DEGREE = 3
+_POWERS = (1, 2, 3)
+_MOST_ROWS = 5000  # which say enough
+
+Codes = NDArray[np.float32]
+
+
+def likeness(latents: NDArray[np.float32], one: Codes, other: Codes) -> float:
+    """How far two seeds share what the latents do not explain, in [0, 1].
+
+    The mean of the largest canonical correlations, one for each code that has a remainder.
+
+    Arguments:
+        latents: of the rows, shape (N, n).
+        one: codes of one seed, shape (N, k).
+        other: codes of the other, shape (N, k).
+    """
+    latents, one, other = (rows[:_MOST_ROWS] for rows in (latents, one, other))
+    known = _known(latents)
+    count = min(_dimensions(_remainder(known, one)), _dimensions(_remainder(known, other)))
+    if count == 0:
+        return 0.0
+    bases = [_basis(_remainder(known, _bent(codes))) for codes in (one, other)]
+    correlations = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
+    return float(np.clip(correlations[:count], 0.0, 1.0).mean())
+
+
+def _known(latents: NDArray[np.float32]) -> NDArray[np.float64]:
+    """An orthonormal basis of the polynomials of the latents, shape (N, m)."""
+    z = np.column_stack([np.ones(len(latents)), latents.astype(np.float64)])
+    products = combinations_with_replacement(range(z.shape[1]), _DEGREE)
+    return _basis(np.stack([z[:, factors].prod(axis=1) for factors in products], axis=1))
+
+
+def _bent(codes: Codes) -> NDArray[np.float64]:
+    """Codes at unit spread, and their powers, shape (N, 3 k)."""
+    exact = codes.astype(np.float64)
+    exact = exact - exact.mean(axis=0)
+    spread = exact.std(axis=0)
+    exact = exact[:, spread > 0] / spread[spread > 0]
+    return np.hstack([exact**power for power in _POWERS])
+
+
+def _remainder(known: NDArray[np.float64], codes: NDArray[Any]) -> NDArray[np.float64]:
+    """What of codes at unit spread the latents do not explain, shape (N, m)."""
+    exact = codes.astype(np.float64)
+    exact = exact - exact.mean(axis=0)
+    spread = exact.std(axis=0)
+    exact = exact[:, spread > 0] / spread[spread > 0]
+    left: NDArray[np.float64] = exact - known @ (known.T @ exact)
+    return left
+
+
+def _dimensions(left: NDArray[np.float64]) -> int:
+    """How many directions of a remainder are more than rounding."""
+    return _basis(left).shape[1]
+
+
+def _basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An orthonormal basis of the columns' span, but for what is rounding, shape (N, m)."""
+    vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    level = _ROUNDING * np.sqrt(len(columns))
+    found: NDArray[np.float64] = vectors[:, sizes > level]
+    return found

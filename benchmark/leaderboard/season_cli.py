@@ -1,0 +1,105 @@
+"""The commands ``leaderboard season open`` and ``leaderboard season reveal``."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.leaderboard.board_cli import BOARD, board_folder
+from benchmark.leaderboard.sandbox import require_packages
+from threedident.options import Group
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.secret import Secret
+
+SECRET = click.option(
+    "--secret",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="File that holds the season's secret, or - for standard input.",
+)
+_NAME = click.argument("name")
+
+
+@click.group(cls=Group, context_settings={"show_default": True})
+def season() -> None:
+    """Open a season by publishing the hash of its secret, or end it by publishing the secret.
+
+    \b
+    Examples:
+        threedident leaderboard season open 2027-spring
+        threedident leaderboard season reveal 2027-spring --secret 2027-spring.secret
+    """
+
+
+@season.command("open")
+@_NAME
+@click.option(
+    "--secret",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File of the secret, made where there is none, or - for standard input "
+    "[default: NAME.secret].",
+)
+@click.option("--n", type=click.IntRange(256), default=512, help="Rows of its fresh splits.")
+@BOARD
+def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> None:
+    """Draw a secret into a file for your eyes alone, and publish its hash.
+
+    \b
+    Example:
+        threedident leaderboard season open 2027-spring
+    """
+    require_packages("cryptography")
+    home = board_folder(board, writes=True)
+    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.seasons import open_season, require_new_season
+    from benchmark.leaderboard.secret import STDIN, make_secret
+
+    require_new_season(read_board(home, new=True).seasons, name)
+    place = Path(f"{name}.secret") if secret is None else secret
+    if place == STDIN or place.exists():
+        key = given_secret(place)
+    else:
+        key = make_secret(place)
+        click.echo(f"{place}: the secret, which you alone can read; keep it, and keep it to you")
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "seasons.json"
+    today = datetime.datetime.now(datetime.UTC).date()
+    opened = open_season(path, name, key, n, today)
+    click.echo(f"{path}: season {name} is open, commitment {opened.commitment}")
+
+
+@season.command("reveal")
+@_NAME
+@SECRET
+@BOARD
+def reveal_command(name: str, secret: Path, board: Path | None) -> None:
+    """End a season: publish its secret, and the signatures of the rows that count.
+
+    \b
+    Example:
+        threedident leaderboard season reveal 2027-spring --secret 2027-spring.secret
+    """
+    require_packages("cryptography")
+    home = board_folder(board, writes=True)
+    from benchmark.leaderboard.board import read_board, season_signatures
+    from benchmark.leaderboard.seasons import reveal_season
+
+    there, key = read_board(home), given_secret(secret)
+    reveal_season(home / "seasons.json", name, key, season_signatures(there, name))
+    click.echo(f"{home / 'seasons.json'}: season {name} has ended, its secret is published")
+
+
+def given_secret(place: Path) -> Secret:
+    """The secret in a file or standard input; says where others can read the file."""
+    from benchmark.leaderboard.secret import is_open_to_others, read_secret
+
+    found = read_secret(place)
+    if is_open_to_others(place):
+        click.echo(f"note: other users can read {place}; chmod 600 {place}", err=True)
+    return found

@@ -1,0 +1,145 @@
+"""A season's secret: made here, kept in a file of its owner, never a word on a command line.
+
+References:
+    Edwards-Curve Digital Signature Algorithm, RFC 8032, https://www.rfc-editor.org/rfc/rfc8032
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from threedident.storage import sha256
+
+STDIN = Path("-")
+_FORM = re.compile(r"[0-9a-f]{32,128}")  # 128 bits at least
+_LEAST_DISTINCT = 7  # digits; two random secrets in 10^10 have fewer
+_BYTES = 32
+_MOST_BYTES = 4096
+
+
+class Secret:
+    """What a season's fresh split and signatures follow from.
+
+    Arguments:
+        text: 32 to 128 hexadecimal digits, as ``season open`` draws them.
+
+    Raises:
+        ValueError: it has another form, or repeats itself, and so could be guessed.
+    """
+
+    def __init__(self, text: str) -> None:
+        formed = _FORM.fullmatch(text) is not None
+        if not formed or _repeats(text):
+            what = "some that repeat themselves" if formed else f"{len(text)} other characters"
+            raise ValueError(
+                "secret: expected 32 to 128 random digits of 0 to 9 and a to f, found "
+                f"{what}, which could be guessed; let threedident leaderboard season open make it"
+            )
+        self._text = text.encode()
+
+    @property
+    def text(self) -> str:
+        """The secret itself, to be published when its season ends."""
+        return self._text.decode()
+
+    @property
+    def commitment(self) -> str:
+        """Its SHA-256."""
+        return sha256(self._text)
+
+    @property
+    def public_key(self) -> str:
+        """What its signatures are checked with."""
+        return self._key().public_key().public_bytes_raw().hex()
+
+    def number(self, purpose: str) -> int:
+        """A seed of 63 bits for one purpose, from which no other can be told."""
+        return int(sha256(purpose.encode() + b"\n" + self._text)[:16], 16) >> 1
+
+    def sign(self, content: bytes) -> str:
+        """The signature of ``content`` in hexadecimal."""
+        return self._key().sign(content).hex()
+
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(
+            bytes.fromhex(sha256(b"signature\n" + self._text))
+        )
+
+
+def is_signed(content: bytes, signature: str, public_key: str) -> bool:
+    """Whether the holder of a key signed ``content``."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+        key.verify(bytes.fromhex(signature), content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def make_secret(path: Path) -> Secret:
+    """Draw a secret into a new file that its owner alone can read.
+
+    Raises:
+        FileExistsError: there is a file.
+    """
+    text = secrets.token_hex(_BYTES)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(handle, "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(handle)
+    return Secret(text)
+
+
+def read_secret(path: Path) -> Secret:
+    """The secret in a file, or in standard input for the path ``-``.
+
+    Raises:
+        ValueError: there is none. The message does not repeat what was given: it may be a secret.
+    """
+    if path == STDIN:
+        return _secret(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(handle, "rb") as file:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise ValueError(
+                    "--secret: expected a plain file, found another kind; give - to read "
+                    "standard input"
+                )
+            return _secret(file.read(_MOST_BYTES + 1), "that file")
+    except OSError as error:
+        raise ValueError(
+            "--secret: expected a file that holds the secret, or - for standard input, found "
+            f"{(error.strerror or 'none').lower()}; the secret itself does not go on a command "
+            "line, where other users see it"
+        ) from None
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether others than its owner may read a secret's file."""
+    return path != STDIN and bool(path.stat().st_mode & 0o077)
+
+
+def _secret(content: bytes, place: str) -> Secret:
+    try:
+        return Secret(content.decode("ascii").strip())
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"secret: expected digits of 0 to 9 and a to f in {place}, found bytes that are no "
+            "text; give the file that threedident leaderboard season open made"
+        ) from None
+
+
+def _repeats(text: str) -> bool:
+    """Whether it is a shorter text again and again, or made of few digits."""
+    again = any(text.startswith(text[period:]) for period in range(1, len(text) // 2 + 1))
+    return again or len(set(text)) < _LEAST_DISTINCT
