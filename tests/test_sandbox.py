@@ -89,7 +89,7 @@ def test_what_onnx_cannot_say_is_refused() -> None:
 
 PROBE = """
 import os, socket, sys, threading
-from benchmark.leaderboard.executor import leave_network, lock_down
+from benchmark.leaderboard.confinement import leave_network, lock_down
 leave_network()
 lock_down(2**30, 60)
 for name, attempt in {
@@ -123,7 +123,7 @@ def test_a_locked_process_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_locked_process_has_no_network() -> None:
     code = (
-        "import socket\nfrom benchmark.leaderboard.executor import leave_network\n"
+        "import socket\nfrom benchmark.leaderboard.confinement import leave_network\n"
         "leave_network()\nprint(len(socket.if_nameindex()))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -160,6 +160,18 @@ def _is_executor(pid: int) -> bool:
         return b"benchmark.leaderboard.executor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def test_an_answer_of_another_size_is_refused(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a flaw in a library made of the process."""
+    for answer in (b"", b"\n", b"\n" + bytes(70 * 10 * 4 + 1), b"\x1b[2J" * 1000):
+        monkeypatch.setattr("benchmark.leaderboard.sandbox._answer", lambda *_, a=answer: a)
+        with pytest.raises(ValueError, match=r"^mine: ") as caught:
+            execute(b"", images, 10, [Pass(64)], "mine")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 400
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

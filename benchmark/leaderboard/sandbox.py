@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,6 +21,19 @@ from threedident.rooms import module_command
 _STARTUP_SECONDS = 60
 ROUNDING = 1e-6
 TOLERANCE = 1e-4
+PROTECTIONS = {
+    "network": "an empty network of its own",
+    "files": "no path that leads to a file",
+    "rights": "no rights of root",
+    "calls": "no calls to the system but those that running a graph takes",
+}
+_NOWHERE = "/dev/null"  # below which nobody can make anything, not even root
+_ENVIRONMENT = {
+    "HOME": _NOWHERE,
+    "XDG_CACHE_HOME": _NOWHERE,
+    "OPENBLAS_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -82,12 +96,16 @@ def execute(
         "seconds": limits.seconds,
     }
     content = b"".join((json.dumps(request).encode(), b"\n", model, images.tobytes()))
-    found = _answer(content, name, limits)
-    header, _, body = found.partition(b"\n")
-    said = json.loads(header)
-    if "refused" in said:
-        raise ValueError(f"{name}: {printable(said['refused'])}")
-    return list(np.frombuffer(body, np.float32).reshape(len(passes), *said["shape"]))
+    reason, _, body = _answer(content, name, limits).partition(b"\n")
+    if reason:
+        raise ValueError(f"{name}: {printable(reason.decode(errors='replace'))}")
+    shape = (len(passes), len(images), codes)
+    if len(body) != np.dtype(np.float32).itemsize * math.prod(shape):
+        raise ValueError(
+            f"{name}: expected {codes} codes of {len(images)} images, {len(passes)} times, found "
+            f"{len(body)} bytes"
+        )
+    return list(np.frombuffer(body, np.float32).reshape(shape))
 
 
 def agreeing_codes(
@@ -128,6 +146,19 @@ def agreeing_codes(
     return whole
 
 
+def protections() -> dict[str, bool]:
+    """Which of :data:`PROTECTIONS` this system grants, beside limits, which it always does.
+
+    Found in a process of its own that takes them.
+    """
+    command = module_command("benchmark.leaderboard.confinement")
+    found = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, cwd="/", env=_ENVIRONMENT
+    )
+    held: dict[str, bool] = json.loads(found.stdout)
+    return held
+
+
 def require_packages(*names: str) -> None:
     """Refuse early where packages of the extra ``leaderboard`` are missing.
 
@@ -151,7 +182,7 @@ def _answer(content: bytes, name: str, limits: Limits) -> bytes:
         stderr=subprocess.PIPE,
         start_new_session=True,
         cwd="/",
-        env={"OPENBLAS_NUM_THREADS": "1"},
+        env=_ENVIRONMENT,
     )
     try:
         found, said = child.communicate(content, timeout=_STARTUP_SECONDS + limits.seconds)
