@@ -23,9 +23,9 @@ ROUNDING = 1e-6
 TOLERANCE = 1e-4
 PROTECTIONS = {
     "network": "an empty network of its own",
-    "files": "no path that leads to a file",
-    "rights": "no rights of root",
-    "calls": "no calls to the system but those that running a graph takes",
+    "files": "a root of all paths that holds no file",
+    "rights": "a user who is not root",
+    "calls": "a short list of allowed calls to the system",
 }
 _NOWHERE = "/dev/null"  # below which nobody can make anything, not even root
 _ENVIRONMENT = {

@@ -27,7 +27,7 @@ _CLONE_NEW_NAMESPACES = 0x7E020000
 
 
 def load_library() -> Any:
-    """The bindings of libseccomp; None where the system has it not.
+    """The bindings of libseccomp; None where the system lacks it.
 
     They look for the library's file, so this must be called while files can be opened.
     """
