@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from benchmark.encoders import build_encoder
+from benchmark.leaderboard.agreement import agreeing_codes
 from benchmark.leaderboard.onnx_export import onnx_bytes
-from benchmark.leaderboard.sandbox import Limits, Pass, agreeing_codes, execute, require_packages
+from benchmark.leaderboard.sandbox import Limits, Pass, execute, require_packages
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
 from tests.test_hostile_encoders import hog
@@ -66,7 +67,8 @@ def test_exported_encoders_give_the_codes_of_torch(
     model = nn.Sequential(_Floats(), network).train()
     content = onnx_bytes(model, EDGE)
     assert model.training
-    codes = agreeing_codes(content, images, 10, name)
+    [codes] = execute(content, images, 10, [Pass(64)], name)
+    assert np.array_equal(agreeing_codes(content, images, codes, name, Limits()), codes)
     with torch.no_grad():
         expected = model.eval()(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
     assert codes == pytest.approx(expected, abs=1e-4)
@@ -89,7 +91,7 @@ def test_what_onnx_cannot_say_is_refused() -> None:
 
 PROBE = """
 import os, socket, sys, threading
-from benchmark.leaderboard.executor import leave_network, lock_down
+from benchmark.leaderboard.confinement import leave_network, lock_down
 leave_network()
 lock_down(2**30, 60)
 for name, attempt in {
@@ -123,7 +125,7 @@ def test_a_locked_process_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_locked_process_has_no_network() -> None:
     code = (
-        "import socket\nfrom benchmark.leaderboard.executor import leave_network\n"
+        "import socket\nfrom benchmark.leaderboard.confinement import leave_network\n"
         "leave_network()\nprint(len(socket.if_nameindex()))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -160,6 +162,18 @@ def _is_executor(pid: int) -> bool:
         return b"benchmark.leaderboard.executor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def test_an_answer_of_another_size_is_refused(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a flaw in a library made of the process."""
+    for answer in (b"", b"\n", b"\n" + bytes(70 * 10 * 4 + 1), b"\x1b[2J" * 1000):
+        monkeypatch.setattr("benchmark.leaderboard.sandbox._answer", lambda *_, a=answer: a)
+        with pytest.raises(ValueError, match=r"^mine: ") as caught:
+            execute(b"", images, 10, [Pass(64)], "mine")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 400
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from benchmark.config import Config, ImageSettings, differences
+from benchmark.leaderboard.agreement import TOLERANCE, agreeing_codes, require_spread
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.findings import Alike, Likeness, SeedScores, rounded
 from benchmark.leaderboard.folder import (
@@ -29,13 +30,7 @@ from benchmark.leaderboard.folder import (
 )
 from benchmark.leaderboard.gather import supervision_of
 from benchmark.leaderboard.likeness import ALIKE, likeness
-from benchmark.leaderboard.sandbox import (
-    TOLERANCE,
-    Limits,
-    agreeing_codes,
-    require_spread,
-    shared_weights,
-)
+from benchmark.leaderboard.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission import TRAINER, Claim, SeedRecord, Submission
 from benchmark.leaderboard.texts import explained, shown
 from benchmark.metrics import Scores, score
@@ -122,7 +117,12 @@ def _alike(
     for (one, a), (other, b) in combinations(zip(records, codes, strict=True), 2):
         shared: dict[Likeness, float] = {
             "codes": likeness(latents, a, b),
-            "weights": shared_weights(folder.encoder(one), folder.encoder(other), limits),
+            "weights": shared_weights(
+                folder.encoder(one),
+                folder.encoder(other),
+                str(folder.path / encoder_name(other.seed)),
+                limits,
+            ),
         }
         for of, value in shared.items():
             if value > ALIKE[of]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.leaderboard.board_cli import BOARD, board_folder, build, entries, pin
-from benchmark.leaderboard.sandbox import Limits, require_packages
+from benchmark.leaderboard.sandbox import PROTECTIONS, Limits, protections, require_packages
 from benchmark.leaderboard.season_cli import SECRET, given_secret, season
 from threedident.options import Group
 from threedident.progress import progress
@@ -256,3 +256,6 @@ def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
     Console().print(table)
     for alike in checked.alike:
         click.echo(f"not ranked: {alike.spelled()}")
+    for name, held in protections().items():
+        if not held:
+            click.echo(f"sandbox: this system did not grant the encoders {PROTECTIONS[name]}")

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from benchmark.leaderboard.agreement import TOLERANCE
 from benchmark.leaderboard.data_record import track_name
 from benchmark.leaderboard.findings import N_FACTORS, Alike, Number, SeedScores, Verification
 from benchmark.leaderboard.record import Date, Record, Signature
-from benchmark.leaderboard.sandbox import TOLERANCE
 from benchmark.leaderboard.secret import Secret, is_signed
 from benchmark.leaderboard.submission import (
     SCHEMA_VERSION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,10 +19,19 @@ from threedident.disk import spell_bytes
 from threedident.rooms import module_command
 
 _STARTUP_SECONDS = 60
-ROUNDING = 1e-6  # of a code's magnitude
-TOLERANCE = 1e-4  # of a code's standard deviation
-_MOST_ROUNDING = 1e-3  # of the same: what rounding may be granted
-_DROWNED = 1e-4  # standard deviation over magnitude, below which a code is its own rounding
+PROTECTIONS = {
+    "network": "an empty network of its own",
+    "files": "a root of all paths that holds no file",
+    "rights": "a user who is not root",
+    "calls": "a short list of allowed calls to the system",
+}
+_NOWHERE = "/dev/null"  # below which nobody can make anything, not even root
+_ENVIRONMENT = {
+    "HOME": _NOWHERE,
+    "XDG_CACHE_HOME": _NOWHERE,
+    "OPENBLAS_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -84,73 +94,57 @@ def execute(
         "seconds": limits.seconds,
     }
     content = b"".join((json.dumps(request).encode(), b"\n", model, images.tobytes()))
-    found = _answer(content, name, limits)
-    header, _, body = found.partition(b"\n")
-    said = json.loads(header)
-    if "refused" in said:
-        raise ValueError(f"{name}: {printable(said['refused'])}")
-    return list(np.frombuffer(body, np.float32).reshape(len(passes), *said["shape"]))
+    reason, _, body = _answer(content, name, limits).partition(b"\n")
+    if reason:
+        raise ValueError(f"{name}: {printable(reason.decode(errors='replace'))}")
+    shape = (len(passes), len(images), codes)
+    if len(body) != np.dtype(np.float32).itemsize * math.prod(shape):
+        raise ValueError(
+            f"{name}: expected {codes} codes of {len(images)} images, {len(passes)} times, found "
+            f"{len(body)} bytes"
+        )
+    return list(np.frombuffer(body, np.float32).reshape(shape))
 
 
-def agreeing_codes(
-    model: bytes,
-    images: NDArray[np.uint8],
-    submitted: NDArray[np.float32],
-    name: str,
-    limits: Limits = Limits(),
-) -> NDArray[np.float32]:
-    """Codes that do not depend on what else is in the batch, shape (N, codes).
+def shared_weights(one: bytes, other: bytes, name: str, limits: Limits = Limits()) -> float:
+    """The share of the first model's weights that the second has, too, in [0, 1].
 
     Arguments:
-        model: content of an ONNX file.
-        images: shape (N, H, H, 3).
-        submitted: its codes of the test split, shape (M, codes), whose spread is the measure.
-        name: what messages call the model.
+        one: content of an ONNX file.
+        other: content of another one.
+        name: what messages call them.
         limits: of time and memory.
 
     Raises:
-        ValueError: batches of 1, of 64, and of 64 shuffled images do not agree within 1e-4 of a
-            code's standard deviation, or the last digit or so of float32 where that is more, to
-            1e-3 of it; or as :func:`execute` does.
+        ValueError: one of them is no model, or it takes more than the limits.
     """
-    shuffled = np.random.default_rng(len(images)).permutation(len(images)).tolist()
-    ways = {"64 shuffled": Pass(64, shuffled), "1": Pass(1)}
-    passes, codes = [Pass(64), *ways.values()], submitted.shape[1]
-    whole, *others = execute(model, images, codes, passes, name, limits)
-    exact, spread = whole.astype(np.float64), submitted.std(axis=0, dtype=np.float64)
-    rounding = np.minimum(ROUNDING * np.abs(exact).max(axis=0), _MOST_ROUNDING * spread)
-    constant = spread == 0.0  # where rounding is all that there is
-    allowed = np.maximum(TOLERANCE * spread, rounding)
-    allowed[constant] = ROUNDING * np.abs(submitted[0, constant])
-    for way, other in zip(ways, others, strict=True):
-        distance = np.abs(other - exact)
-        if not (distance <= allowed).all():
-            apart = float((distance / np.maximum(spread, 1e-300)).max())
-            raise ValueError(
-                f"{name}: expected codes that depend on their own image alone, found those of "
-                f"batches of 64 and of {way} apart by {apart:.2g} standard deviations, more than "
-                f"{TOLERANCE:g}; export in eval mode"
-            )
-    return whole
+    require_packages("onnx", "onnxruntime")
+    request = {
+        "model_bytes": len(one),
+        "other_bytes": len(other),
+        "memory": limits.memory,
+        "seconds": limits.seconds,
+    }
+    content = b"".join((json.dumps(request).encode(), b"\n", one, other))
+    reason, _, body = _answer(content, name, limits).partition(b"\n")
+    share = np.frombuffer(body, np.float64) if len(body) == 8 else np.array([np.nan])
+    if reason or not 0.0 <= share[0] <= 1.0:
+        what = printable(reason.decode(errors="replace")) or "expected a share, found none"
+        raise ValueError(f"{name}: {what}")
+    return float(share[0])
 
 
-def require_spread(codes: NDArray[np.float32], name: str) -> None:
-    """Refuse codes whose variation is lost in their magnitude.
+def protections() -> dict[str, bool]:
+    """Which of :data:`PROTECTIONS` this system grants, beside limits, which it always does.
 
-    Arguments:
-        codes: shape (N, n).
-        name: what messages call them.
-
-    Raises:
-        ValueError: a code varies, and by less than 1e-4 of its largest value.
+    Found in a process of its own that takes them.
     """
-    spread, most = codes.std(axis=0, dtype=np.float64), np.abs(codes).max(axis=0)
-    for code in np.flatnonzero((spread > 0.0) & (spread < _DROWNED * most)):
-        raise ValueError(
-            f"{name}: expected codes that vary by {_DROWNED:g} of their magnitude at least, found "
-            f"code {code} with standard deviation {spread[code]:.2g} about {most[code]:.2g}; take "
-            "the offset out of the encoder and of its codes"
-        )
+    command = module_command("benchmark.leaderboard.confinement")
+    found = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, cwd="/", env=_ENVIRONMENT
+    )
+    held: dict[str, bool] = json.loads(found.stdout)
+    return held
 
 
 def require_packages(*names: str) -> None:
@@ -176,7 +170,7 @@ def _answer(content: bytes, name: str, limits: Limits) -> bytes:
         stderr=subprocess.PIPE,
         start_new_session=True,
         cwd="/",
-        env={"OPENBLAS_NUM_THREADS": "1"},
+        env=_ENVIRONMENT,
     )
     try:
         found, said = child.communicate(content, timeout=_STARTUP_SECONDS + limits.seconds)
@@ -202,10 +196,3 @@ def _answer(content: bytes, name: str, limits: Limits) -> bytes:
             f"memory, found its process ended ({reason})"
         )
     return found
-
-
-def shared_weights(one: bytes, other: bytes, limits: Limits) -> float:
-    from benchmark.leaderboard.graph import parse
-    from benchmark.leaderboard.weights import shared_weights as w
-
-    return w(parse(one), parse(other))

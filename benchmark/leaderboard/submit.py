@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmark.checkpoint import own_checkpoint, restored_model
 from benchmark.config import ImageSettings
 from benchmark.image_source import ImageSource
+from benchmark.leaderboard.agreement import agreeing_codes, require_spread
 from benchmark.leaderboard.data_record import DataRecord, describe_data
 from benchmark.leaderboard.folder import (
     SUBMISSION,
@@ -26,7 +27,7 @@ from benchmark.leaderboard.folder import (
 from benchmark.leaderboard.gather import Trained, supervision_of, uses_train_latents
 from benchmark.leaderboard.onnx_export import onnx_bytes
 from benchmark.leaderboard.reproduce import reproduce_command
-from benchmark.leaderboard.sandbox import Limits, agreeing_codes, require_spread
+from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.submission import (
     PROTOCOL_VERSION,
     SCHEMA_VERSION,

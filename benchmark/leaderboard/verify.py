@@ -19,19 +19,17 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.leaderboard.agreement import (
+    ROUNDING,
+    TOLERANCE,
+    agreeing_codes,
+    require_spread,
+)
 from benchmark.leaderboard.check import Checked
 from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification
 from benchmark.leaderboard.folder import CODES, SUMS, encoder_name, representations_name
 from benchmark.leaderboard.fresh import FreshImages
-from benchmark.leaderboard.sandbox import (
-    ROUNDING,
-    TOLERANCE,
-    Limits,
-    Pass,
-    agreeing_codes,
-    execute,
-    require_spread,
-)
+from benchmark.leaderboard.sandbox import Limits, Pass, execute
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
 from benchmark.leaderboard.submission import SEEDS
