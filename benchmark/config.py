@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.mixing import MOST_LATENTS
+from threedident.errors import printable
 from threedident.storage import sha256
 
+_QUOTED = 80  # characters of a value in a message
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -150,10 +152,14 @@ def differences(old: Config, new: Config) -> list[str]:
 def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
     """The values in which two sets of settings differ, in the same words."""
     return [
-        f"{name} {was.get(name)} where {is_now.get(name)} is asked for"
+        f"{name} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
         for name in {**was, **is_now}
         if was.get(name) != is_now.get(name)
     ]
+
+
+def _quoted(value: object) -> str:
+    return printable(str(value), _QUOTED)
 
 
 def flat(config: Config) -> dict[str, Any]:
