@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 _WORDS = {
     errno.ENOSPC: "expected room on the disk, found it full; free some space",
@@ -32,6 +33,11 @@ def printable(text: str, most: int = 60) -> str:
         return kept
     half = most // 2
     return f"{kept[:half]} ... {kept[-half:]}"
+
+
+def found_folder(path: Path) -> str:
+    """One line on a folder where a file is to be."""
+    return f"{path}: {_WORDS[errno.EISDIR]}"
 
 
 def explain(error: OSError) -> str:

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from threedident.errors import printable
+
+_SAID = 300  # characters of what is wrong
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -33,6 +36,6 @@ def parse_model(model: type[Model], content: str | bytes) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise ValueError(f"at {place}: {first['msg']}") from None
+        raise ValueError(printable(f"at {place}: {first['msg']}", _SAID)) from None
     except (ArithmeticError, RecursionError) as error:  # from the model's own checks
         raise ValueError(f"at the file: {type(error).__name__}") from None
