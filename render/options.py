@@ -14,22 +14,19 @@ from render.on_ray import Ray
 from render.on_slurm import Queue, Slurm
 from render.probe import devices
 from render.settings import DEVICES, QUALITIES
-from threedident.counter import MOST_SEED
 from threedident.manifest import MOST_PIXELS
-from threedident.options import Choice
+from threedident.options import Choice, Seed
 from threedident.storage import SplitFolder
 
 _CLUSTER_THREADS = 2
 _MOST_DIGITS = 20  # of a seed
+_MOST_HANDS = 1024  # workers, and threads of one: Blender takes no more
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class SeedNumber(click.IntRange):
+class GivenSeed(Seed):
     """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
-
-    def __init__(self) -> None:
-        super().__init__(0, MOST_SEED)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The seed, checked."""
@@ -40,7 +37,7 @@ class SeedNumber(click.IntRange):
 
 SEED = click.option(
     "--seed",
-    type=SeedNumber(),
+    type=GivenSeed(),
     default=None,
     help="Seed of all draws, or - to read it from standard input [default: 0].",
 )
@@ -73,7 +70,7 @@ DEVICE = click.option(
 )
 WORKERS = click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MOST_HANDS),
     default=None,
     help="Processes of this machine [default: one per 2 cores, or one per GPU].",
 )
@@ -129,7 +126,7 @@ _EXECUTOR_OPTIONS = (
     WORKERS,
     click.option(
         "--threads",
-        type=click.IntRange(1),
+        type=click.IntRange(1, _MOST_HANDS),
         default=None,
         help="Threads of a worker [default: this machine's share, 2 on a cluster].",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -17,8 +18,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused
+from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused, refused_at_once
 from threedident import ThreeDIdent
+from threedident.pack import pack_states
 from threedident.packing import Packing
 from threedident.storage import SplitFolder
 
@@ -185,6 +187,23 @@ def test_a_killed_run_goes_on_where_it_was(plain: Path, tmp_path: Path, blocks: 
     assert ours.channel_statistics()[1] == pytest.approx(theirs.channel_statistics()[1], abs=0)
 
 
+@pytest.mark.parametrize("place", [9, 200, 1200, 11_000], ids=str)  # header, first and last rows
+def test_what_was_altered_since_a_kill_is_packed_anew(
+    plain: Path, tmp_path: Path, place: int
+) -> None:
+    root = copied(plain, tmp_path / "data")
+    subprocess.run([sys.executable, "-c", KILLED, str(root), "2"])
+    begun = root / "train/packed/.work/20.npy"
+    content = bytearray(begun.read_bytes())
+    content[place] ^= 1
+    begun.write_bytes(content)
+    Packing(SplitFolder(root, "train")).run(lambda _: None)
+    ours, theirs = ThreeDIdent(root), ThreeDIdent(plain)
+    assert ours.pack is not None
+    assert ours.pack.is_intact()
+    assert all(torch.equal(ours[i][0], theirs[i][0]) for i in range(len(ours)))
+
+
 def test_what_was_begun_for_other_images_is_begun_anew(plain: Path, tmp_path: Path) -> None:
     root = copied(plain, tmp_path / "data")
     subprocess.run([sys.executable, "-c", KILLED, str(root), "6"])
@@ -259,6 +278,37 @@ def test_a_bad_pack_is_refused_and_made_anew(packed: Path, harm: object, words: 
     data = ThreeDIdent(packed)
     assert data.pack is not None
     assert (data[5][0].permute(1, 2, 0).numpy() == np.asarray(data._files.read(5))).all()
+
+
+def test_an_altered_record_is_refused_and_made_anew(packed: Path) -> None:
+    path = packed / "train/packed/20.json"
+    whole = path.read_bytes()
+    record = json.loads(whole)
+    record["channels"]["total"][0] += 1
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"20\.json: expected the record that was written, found"):
+        ThreeDIdent(packed)
+    del record["seal"]  # as earlier versions wrote it
+    record["channels"]["total"][0] -= 1
+    path.write_text(json.dumps(record))
+    assert ThreeDIdent(packed).pack is not None
+    path.write_text("{}")
+    Packing(SplitFolder(packed, "train")).run(lambda _: None)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["20.json", "20.npy"])
+def test_a_folder_in_place_of_a_pack_is_named(packed: Path, name: str) -> None:
+    path = packed / "train/packed" / name
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match=rf"{name}: expected|found IsADirectory"):
+        ThreeDIdent(packed)
+    folder = SplitFolder(packed, "train")
+    assert [what for _, what in pack_states(folder, None, False)] == [
+        "damaged, or of other images"
+    ]
+    assert f"{name}: expected a file there, found a folder" in refused_at_once("pack", packed)
 
 
 def test_a_file_cut_short_under_its_reader_is_an_error(packed: Path) -> None:
