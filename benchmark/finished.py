@@ -12,6 +12,7 @@ from typing import Any
 from benchmark.config import Config
 from benchmark.run import RunFolder, is_run, is_suite, what_is
 from threedident.nearby import RUNS, advise
+from threedident.storage import MOST_JSON, read_plain
 
 _DEPTH = 2  # a folder of runs, some of which are the rows of a suite
 
@@ -106,8 +107,8 @@ def _read(path: Path) -> Finished:
             f"{path}: a run that has not ended; threedident benchmark --resume {path} goes on"
         )
     try:
-        scores = json.loads(folder.scores.read_bytes())
-    except ValueError:
+        scores = json.loads(read_plain(folder.scores, MOST_JSON))
+    except (ValueError, RecursionError):
         scores = None
     if _number(_entry(scores, "mcc")) is None and _number(_entry(scores, "r2")) is None:
         raise ValueError(

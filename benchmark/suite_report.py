@@ -24,7 +24,7 @@ from benchmark.pages import page_template
 from benchmark.remarks import notes_on_runs
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
-from threedident.storage import write_bytes
+from threedident.storage import MOST_JSON, read_plain, write_bytes
 
 _NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
@@ -72,10 +72,10 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
     if not folder.scores.is_file():
         return None
     try:
-        outcome = Outcome(row, json.loads(folder.scores.read_bytes()), folder.scored())
+        outcome = Outcome(row, json.loads(read_plain(folder.scores, MOST_JSON)), folder.scored())
         if not (outcome.seeds and all(map(outcome.ours, _NAMES))):
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError(
             f"{folder.scores}: expected the scores of a run, found a damaged file; delete it, and "
             "the run is scored again"

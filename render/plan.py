@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from threedident.latents import SPLITS
 from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.origin import Origin
-from threedident.storage import SplitFolder, load_npy, npy_bytes, write_bytes
+from threedident.storage import (
+    MOST_JSON,
+    SplitFolder,
+    load_npy,
+    npy_bytes,
+    read_plain,
+    write_bytes,
+)
 
 
 class Plan(BaseModel):
@@ -51,7 +58,7 @@ def read_plan(folder: SplitFolder) -> Plan | None:
     """
     path = plan_path(folder)
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return Plan.model_validate_json(read_plain(path, MOST_JSON))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError:

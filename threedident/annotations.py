@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from threedident.storage import open_plain
+
 NOTHING, GROUND, OBJECT = 0, 1, 2
 DEPTH_STEP = 1e-3
 _COLORS = (0, 0, 0, 120, 130, 140, 240, 150, 40)  # of the three labels, for viewers
@@ -38,12 +40,12 @@ def annotation_picture(
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """The labels in a mask's file, shape (H, W)."""
-    with Image.open(path) as picture:
+    with open_plain(path) as file, Image.open(file) as picture:
         return np.asarray(picture, dtype=np.uint8)
 
 
 def read_depth(path: Path) -> NDArray[np.float32]:
     """The distances in a depth's file in Blender units, shape (H, W), float32."""
-    with Image.open(path) as picture:
+    with open_plain(path) as file, Image.open(file) as picture:
         steps = np.asarray(picture, dtype=np.float64)
     return (steps * DEPTH_STEP).astype(np.float32)

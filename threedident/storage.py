@@ -40,7 +40,10 @@ _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
 _TEMPORARY = ".{name}.{token}.tmp"
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 _NUMBER = re.compile(r"[0-9]+")
-_MOST_SUMS = 2**29  # bytes: a line for each picture of as many rows as there may be
+MOST_JSON = 2**24  # bytes of a record, such as a manifest
+MOST_PICTURE = 2**30
+MOST_ARRAY = 2**30  # latents of as many rows as there may be take a tenth of it
+MOST_SUMS = 2**29  # a line for each picture of as many rows as there may be
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([a-z]+/\d+\.png)")
 
 ANNOTATIONS = {"mask": "masks", "depth": "depths"}  # by name: the folder of their pictures
@@ -181,7 +184,7 @@ def is_leftover(path: Path) -> bool:
     return _LEFTOVER.fullmatch(path.name) is not None
 
 
-def open_plain(path: Path, links: bool = True) -> BinaryIO:
+def open_plain(path: Path, links: bool = True) -> io.BufferedReader:
     """A file that others may have put there, opened to be read.
 
     To open a pipe waits for whoever writes to it, and a device may have no end, so neither is
@@ -278,7 +281,7 @@ def read_sums(path: Path) -> dict[str, str]:
     """Digests by a picture's name; lines that are not digests are passed over."""
     if not path.is_file():
         return {}
-    lines = read_plain(path, _MOST_SUMS).decode(errors="replace").splitlines()
+    lines = read_plain(path, MOST_SUMS).decode(errors="replace").splitlines()
     matches = (_SUM_LINE.fullmatch(line) for line in lines)
     return {match[2]: match[1] for match in matches if match}
 

@@ -19,6 +19,7 @@ from threedident.exchange.asking import Hiccup, RangeRefused, open_address, read
 from threedident.exchange.megabytes import megabytes
 from threedident.exchange.partial import Part, Reply
 from threedident.progress import say
+from threedident.storage import open_plain
 
 _CHUNK = 2**18
 
@@ -85,7 +86,7 @@ def fetch(
 
 def _is_right(path: Path, md5: str) -> bool:
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file, megabytes(f"check {path.stem}", path.stat().st_size) as count:
+    with open_plain(path) as file, megabytes(f"check {path.stem}", path.stat().st_size) as count:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             count(len(chunk))

@@ -14,9 +14,9 @@ from email.message import Message
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from threedident.storage import write_bytes
+from threedident.storage import MOST_JSON, read_plain, write_bytes
 
 _PARTIAL_CONTENT = 206
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -154,6 +154,6 @@ class Part:
 
     def _read_note(self) -> _Note | None:
         try:
-            return _Note.model_validate_json(self._note_path.read_bytes())
-        except (OSError, ValidationError):
+            return _Note.model_validate_json(read_plain(self._note_path, MOST_JSON))
+        except (OSError, ValueError):
             return None
