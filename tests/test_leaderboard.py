@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,18 @@ from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
 from benchmark.leaderboard.standings import standings
 from benchmark.metrics import score
-from tests.conftest import DRAFT, cli, contents, done_at_once, refused_at_once
+from tests.conftest import (
+    DRAFT,
+    all_ended,
+    cli,
+    command_line,
+    contents,
+    descendants,
+    done_at_once,
+    refused_at_once,
+    start,
+    wait_for,
+)
 from tests.runs import run
 from tests.submissions import (
     EDGE,
@@ -93,6 +105,26 @@ def verified(folder: Path, board: Path, season: Path, *more: object) -> Entry:
     [row] = [row for row in read_board(board).rows if row.id == folder.name]
     assert isinstance(row, Entry)
     return row
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_renderer_ends_with_the_verification_at_once(
+    linear: Path, board: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    line = verify(linear, board, tmp_path / "season")
+    process = start(*line, env={"TMPDIR": str(scratch)})
+    tree: list[int] = []
+    while not any(b"render.worker" in command_line(pid) for pid in tree):
+        assert process.poll() is None
+        tree = descendants(process.pid)
+    process.send_signal(number)
+    wait_for(lambda: all_ended(tree), 1.0)
+    process.communicate()
+    if number != signal.SIGKILL:
+        assert process.returncode == 2
+        assert list(scratch.iterdir()) == []
 
 
 def test_runs_become_a_row_that_was_re_executed(

@@ -22,6 +22,7 @@ from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.seasons import Secret
 from threedident.dataset import ThreeDIdent
 from threedident.latents import sample_raw
+from threedident.machine import child
 from threedident.rooms import module_command
 from threedident.storage import npy_bytes, write_bytes
 
@@ -152,7 +153,7 @@ def _render(root: Path, shown: str, *arguments: object) -> None:
     """
     command = [*module_command("threedident"), "render", *map(str, arguments)]
     reason = "it says above why"
-    with subprocess.Popen(
+    with child(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
