@@ -9,11 +9,13 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from render.leases import EXPIRY_S, acquire
 from threedident.errors import explain
+from threedident.machine import die_with
 from threedident.rooms import call, module_command
 from threedident.storage import SplitFolder
 
@@ -112,6 +114,7 @@ class WorkerProcess:
             stderr=self._errors,
             env={**os.environ, "TMPDIR": self._leavings.enter_context(scratch)},
             start_new_session=True,
+            preexec_fn=partial(die_with, os.getpid()),
         )
 
     def _arguments(self, gpu: int | None) -> list[str]:
@@ -160,7 +163,7 @@ def run(chunk: Chunk) -> Report:
 
 def worker_command() -> list[str]:
     """The start of the worker's command line."""
-    return [*module_command("render.worker"), "--parent", str(os.getpid())]
+    return module_command("render.worker")
 
 
 def _report(status: int, out: bytes, errors: bytes) -> Report:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from functools import partial
 
 from render.chunk import worker_command
+from threedident.machine import die_with
 
 
 def devices() -> dict[str, int]:
@@ -14,7 +17,12 @@ def devices() -> dict[str, int]:
     Raises:
         ValueError: Blender cannot be loaded.
     """
-    asked = subprocess.run([*worker_command(), "devices"], capture_output=True, text=True)
+    asked = subprocess.run(
+        [*worker_command(), "devices"],
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(die_with, os.getpid()),
+    )
     lines = asked.stdout.strip().splitlines()
     message = json.loads(lines[-1]) if lines else {}
     if "devices" not in message:

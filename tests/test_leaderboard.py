@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -29,9 +30,12 @@ from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.metrics import score
 from tests.conftest import (
+    all_ended,
     cli,
     command,
+    command_line,
     contents,
+    descendants,
     done_at_once,
     refused_at_once,
     start,
@@ -136,6 +140,26 @@ def drawn(season: Path) -> Path:
     """The one folder of kept images that were drawn to their end."""
     [place] = [seal.parent for seal in season.glob("*/seal")]
     return place
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_renderer_ends_with_the_verification_at_once(
+    linear: Path, board: Path, secret: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    place = ("--secret", secret, "--board", board, "--fresh", tmp_path / "season")
+    process = start("leaderboard", "verify", linear, *place, env={"TMPDIR": str(scratch)})
+    tree: list[int] = []
+    while not any(b"render.worker" in command_line(pid) for pid in tree):
+        assert process.poll() is None
+        tree = descendants(process.pid)
+    process.send_signal(number)
+    wait_for(lambda: all_ended(tree), 1.0)
+    process.communicate()
+    if number != signal.SIGKILL:
+        assert process.returncode == 2
+        assert list(scratch.iterdir()) == []
 
 
 def test_runs_become_a_row_that_was_re_executed(
@@ -370,20 +394,6 @@ def test_a_clock_before_the_opening_is_found_before_any_work(
     assert contents(board) == before
 
 
-def descendants(pid: int) -> set[int]:
-    """A process and all that it started, directly or not."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            fields = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            parents[int(path.name)] = int(fields[1])
-    found, size = {pid}, 0
-    while size < len(found):
-        size = len(found)
-        found |= {child for child, parent in parents.items() if parent in found}
-    return found
-
-
 def test_nobody_sees_the_secret_or_the_seed_of_the_split(
     linear: Path, board: Path, secret: Path
 ) -> None:
@@ -393,7 +403,7 @@ def test_nobody_sees_the_secret_or_the_seed_of_the_split(
     seen = set[str]()
 
     def shown() -> bool:
-        for pid in descendants(process.pid):
+        for pid in (process.pid, *descendants(process.pid)):
             for name in ("cmdline", "environ"):
                 with suppress(OSError):
                     text = Path(f"/proc/{pid}/{name}").read_text(errors="replace")

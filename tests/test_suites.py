@@ -20,7 +20,15 @@ from benchmark.run import RunFolder
 from benchmark.suite_figures import over_steps
 from benchmark.suite_report import Outcome, read_outcome, write_suite
 from benchmark.tables import Figure, Row
-from tests.conftest import children, cli, make_images, refused, refused_at_once, start
+from tests.conftest import (
+    children,
+    cli,
+    command_line,
+    make_images,
+    refused,
+    refused_at_once,
+    start,
+)
 
 ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
 
@@ -190,13 +198,6 @@ def test_rows_of_other_settings_are_not_taken_into_the_table(tmp_path: Path) -> 
     assert "identity: it holds a run with seeds (0,) where (1,) is asked for" in found
 
 
-def command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # it has ended
-        return b""
-
-
 def test_a_row_that_is_killed_is_named(tmp_path: Path) -> None:
     out = tmp_path / "suite"
     process = start(*SMALL, "--rows", "laplace-box-l1", "--out", out)
@@ -219,7 +220,8 @@ def test_damaged_scores_are_named(tmp_path: Path) -> None:
     wrong = ({"mcc": "x"}, {"seeds": []}, {"seeds": None}, {"r2_sd": [1]})
     folder.scores.write_text(json.dumps(whole))
     assert read_outcome(Row("row", {}, {}), folder) is not None
-    for content in ("{", "{}", "[]", *(json.dumps({**whole, **part}) for part in wrong)):
+    damaged = [json.dumps({**whole, **part}) for part in wrong]
+    for content in ("{", "{}", "[]", "[" * 100_000, *damaged):
         folder.scores.write_text(content)
         with pytest.raises(ValueError, match=r"scores\.json: expected the scores .*; delete it"):
             read_outcome(Row("row", {}, {}), folder)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from threedident.errors import Interrupted, explain, printable
+from threedident.errors import Interrupted, explain
+from threedident.interrupts import interruptible
 from threedident.options import Group, no_such_option
+from threedident.quoting import printable
 from threedident.rooms import claim
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
-    """Run a command; a user's mistake ends it with one line and exit status 2.
+    """Run a command; a user's mistake, or a signal, ends it with one line and exit status 2.
 
     Where the terminal lacks a letter it shows a question mark.
     """
@@ -106,7 +108,8 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
             stream.reconfigure(errors="replace")
     try:
         _require_place()
-        status = command.main(arguments, prog_name=name, standalone_mode=False)
+        with interruptible():
+            status = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         status = USER_ERROR

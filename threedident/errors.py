@@ -1,4 +1,4 @@
-"""What ends long work before its time, in words for the user, and how messages quote others."""
+"""What ends long work before its time, in words for the user."""
 
 from __future__ import annotations
 
@@ -19,20 +19,6 @@ _WORDS = {
 
 class Interrupted(Exception):  # noqa: N818
     """The user stopped long work; the message says what is safe and how to go on."""
-
-
-def printable(text: str, most: int = 60) -> str:
-    """What a file or a stranger says, for a message: in one line, bounded, nothing for terminals.
-
-    Arguments:
-        text: of any kind and length.
-        most: characters; a longer text is cut in its middle, since both its ends tell something.
-    """
-    kept = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    if len(kept) <= most:
-        return kept
-    half = most // 2
-    return f"{kept[:half]} ... {kept[-half:]}"
 
 
 def found_folder(path: Path) -> str:

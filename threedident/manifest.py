@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from threedident.cards import Card
 from threedident.channels import Channels, Moments
-from threedident.errors import explain, printable
+from threedident.errors import explain
 from threedident.factors import FACTORS
 from threedident.json_text import parse_model
 from threedident.latents import SPLITS, check_raw
 from threedident.nearby import DATA, advise
 from threedident.origin import Origin
+from threedident.quoting import printable
 from threedident.spaces import SPACES
 from threedident.storage import MOST_ROWS, SplitFolder, load_npy
 
