@@ -6,12 +6,21 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.mixing import MOST_LATENTS
+from threedident.counter import SEEDS
+from threedident.errors import printable
+from threedident.manifest import MOST_PIXELS
 from threedident.storage import sha256
 
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_QUOTED = 80  # characters of a value in a message
+LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
+MOST_STEPS = 10**9
+MOST_PAIRS = 10**6  # a step
+MOST_FRAMES = 10**6  # between the two images of a pair
+_Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 
 
 class _Frozen(BaseModel):
@@ -49,7 +58,7 @@ class ImageSettings(_Frozen):
     anchor: Literal["row", "marginal"] | None
     conditional: Law | None
     data: dict[str, str]
-    resolution: int
+    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     numbering: int = 1
 
 
@@ -82,7 +91,7 @@ class MaskSettings(_Frozen):
 
     kind: Literal["kitti"] = "kitti"
     data: str
-    max_distance: Annotated[int, Field(gt=0)]
+    max_distance: Annotated[int, Field(gt=0, le=MOST_FRAMES)]
     paired: bool
     numbering: int = 1
 
@@ -118,15 +127,15 @@ class Config(_Frozen):
     temperature: _Positive | None
     symmetric: bool
     learned_scales: bool
-    steps: Annotated[int, Field(ge=0)]
-    batch_size: Annotated[int, Field(gt=1)]
+    steps: Annotated[int, Field(ge=0, le=MOST_STEPS)]
+    batch_size: Annotated[int, Field(gt=1, le=MOST_PAIRS)]
     learning_rate: _Positive
     schedule: Literal["constant", "cosine", "linear"]
-    warmup: Annotated[int, Field(ge=0)]
+    warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)]
     precision: Literal["float32", "bf16"]
     eval_every: Annotated[int, Field(gt=0)]
     protocol: Literal["held-out", "published"]
-    seeds: tuple[int, ...]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=SEEDS)], ...], Field(min_length=1)]
 
 
 def numbering(config: Config) -> int | None:
@@ -150,10 +159,14 @@ def differences(old: Config, new: Config) -> list[str]:
 def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
     """The values in which two sets of settings differ, in the same words."""
     return [
-        f"{name} {was.get(name)} where {is_now.get(name)} is asked for"
+        f"{name} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
         for name in {**was, **is_now}
         if was.get(name) != is_now.get(name)
     ]
+
+
+def _quoted(value: object) -> str:
+    return printable(str(value), _QUOTED)
 
 
 def flat(config: Config) -> dict[str, Any]:

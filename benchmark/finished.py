@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 from benchmark.config import Config
 from benchmark.run import RunFolder, is_run, is_suite, what_is
 from threedident.nearby import RUNS, advise
-from threedident.storage import MOST_JSON, read_plain
 
 _DEPTH = 2  # a folder of runs, some of which are the rows of a suite
 
@@ -106,10 +104,7 @@ def _read(path: Path) -> Finished:
         raise ValueError(
             f"{path}: a run that has not ended; threedident benchmark --resume {path} goes on"
         )
-    try:
-        scores = json.loads(read_plain(folder.scores, MOST_JSON))
-    except (ValueError, RecursionError):
-        scores = None
+    scores = folder.read_scores()
     if _number(_entry(scores, "mcc")) is None and _number(_entry(scores, "r2")) is None:
         raise ValueError(
             f"{folder.scores}: no scores, but a damaged file; threedident benchmark --resume "

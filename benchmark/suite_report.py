@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from benchmark.pages import page_template
 from benchmark.remarks import notes_on_runs
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
-from threedident.storage import MOST_JSON, read_plain, write_bytes
+from threedident.storage import write_bytes
 
 _NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
@@ -72,10 +71,10 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
     if not folder.scores.is_file():
         return None
     try:
-        outcome = Outcome(row, json.loads(read_plain(folder.scores, MOST_JSON)), folder.scored())
+        outcome = Outcome(row, folder.read_scores(), folder.scored())
         if not (outcome.seeds and all(map(outcome.ours, _NAMES))):
             raise ValueError
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"{folder.scores}: expected the scores of a run, found a damaged file; delete it, and "
             "the run is scored again"

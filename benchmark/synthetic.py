@@ -74,4 +74,4 @@ def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> 
     record = PackRecord(
         resolution=edge, n=rows, images=_UNREAD, channels=Channels(), pixels=_UNREAD
     )
-    write_bytes(files.record, record.model_dump_json().encode())
+    write_bytes(files.record, record.to_bytes())

@@ -30,7 +30,7 @@ from threedident.errors import Interrupted
 from threedident.latents import check_raw
 from threedident.machine import peak_bytes
 from threedident.manifest import Annotation, Rendering
-from threedident.options import Choice
+from threedident.options import Choice, Seed
 from threedident.origin import Origin, rows_digest
 from threedident.products import parse_conditional
 from threedident.spaces import SPACES, parse_fixed
@@ -56,9 +56,7 @@ from threedident.storage import ANNOTATIONS, MOST_ROWS, SplitFolder, load_npy
     default=Path("data/3dident"),
     help="Folder of the data set.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=None, help="Seed of all draws [default: 0]."
-)
+@click.option("--seed", type=Seed(), default=None, help="Seed of all draws [default: 0].")
 @click.option(
     "--space",
     type=Choice(list(SPACES)),

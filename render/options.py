@@ -18,6 +18,7 @@ from threedident.options import Choice
 from threedident.storage import SplitFolder
 
 _CLUSTER_THREADS = 2
+_MOST_HANDS = 1024  # workers, and threads of one: Blender takes no more
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,7 +51,7 @@ DEVICE = click.option(
 )
 WORKERS = click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MOST_HANDS),
     default=None,
     help="Processes of this machine [default: one per 2 cores, or one per GPU].",
 )
@@ -106,7 +107,7 @@ _EXECUTOR_OPTIONS = (
     WORKERS,
     click.option(
         "--threads",
-        type=click.IntRange(1),
+        type=click.IntRange(1, _MOST_HANDS),
         default=None,
         help="Threads of a worker [default: this machine's share, 2 on a cluster].",
     ),

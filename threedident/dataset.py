@@ -167,13 +167,14 @@ found no folder no/such/folder; render one with threedident render --out
 
     def mask(self, index: int) -> NDArray[np.uint8]:
         """What every pixel shows, by the labels of :mod:`threedident.annotations`, (H, W)."""
-        return read_mask(self._annotation("mask", index))
+        return read_mask(*self._annotation("mask", index))
 
     def depth(self, index: int) -> NDArray[np.float32]:
         """Distance of every pixel along the camera's axis in Blender units, (H, W)."""
-        return read_depth(self._annotation("depth", index))
+        return read_depth(*self._annotation("depth", index))
 
-    def _annotation(self, name: str, index: int) -> Path:
+    def _annotation(self, name: str, index: int) -> tuple[Path, int]:
+        """The file of an annotation, and its edge in pixels."""
         given = () if self.manifest is None else self.manifest.rendering.annotations
         if name not in given:
             raise ValueError(
@@ -181,7 +182,8 @@ found no folder no/such/folder; render one with threedident render --out
                 f"{','.join(given) or 'no annotations'}"
             )
         row = np.array([range(len(self))[operator.index(index)]])
-        return self.folder.annotation(name, int(self._rows_of_split(row)[0]))
+        path = self.folder.annotation(name, int(self._rows_of_split(row)[0]))
+        return path, self._files.edge
 
     def card(self) -> dict[str, str]:
         """See :class:`threedident.cards.Card`."""

@@ -15,11 +15,11 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from threedident.errors import explain
+from threedident.errors import explain, printable
+from threedident.json_text import parse_model
 from threedident.progress import say
-from threedident.quoting import printable
 from threedident.storage import atomic_write, open_plain, sha256
 
 Setting = dict[str, float]
@@ -132,8 +132,8 @@ def load(source: Source) -> Built | None:
 
 def _header(path: Path, line: bytes, source: Source) -> Header:
     try:
-        header = Header.model_validate_json(line)
-    except ValidationError:
+        header = parse_model(Header, line)
+    except ValueError:
         raise _refusal(path, "the header of an index", "none") from None
     for name, expected in source:
         if (found := getattr(header.source, name)) != expected:

@@ -10,11 +10,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from threedident.cards import Card
 from threedident.channels import Channels, Moments
+from threedident.errors import explain, printable
 from threedident.factors import FACTORS
+from threedident.json_text import parse_model
 from threedident.latents import SPLITS, check_raw
 from threedident.nearby import DATA, advise
 from threedident.origin import Origin
@@ -146,22 +148,20 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
         ValueError: the file is there but is no manifest.
     """
     try:
-        content = folder.manifest.read_bytes()
+        manifest = parse_model(Manifest, folder.manifest.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
+    except OSError as error:
+        raise ValueError(explain(error)) from None
+    except ValueError as error:
         raise ValueError(
-            f"{folder.manifest}: expected a manifest of schema version 2, but at "
-            f"{place}: {first['msg']}; restore the file from a copy, or render anew elsewhere"
+            f"{folder.manifest}: expected a manifest of schema version 2, but {error}; restore "
+            "the file from a copy, or render anew elsewhere"
         ) from None
     if manifest.split != folder.split:
         raise ValueError(
             f"{folder.manifest}: expected the manifest of the {folder.split} split, found that of "
-            f"{manifest.split}; restore the file from a copy"
+            f"{printable(manifest.split)}; restore the file from a copy"
         )
     return manifest
 

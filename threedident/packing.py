@@ -17,10 +17,12 @@ from functools import cached_property
 from typing import Annotated, BinaryIO
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from threedident.channels import Channels
+from threedident.errors import found_folder
 from threedident.images import ImageFiles, require_shrinking, shrink
+from threedident.json_text import parse_model
 from threedident.locking import locked
 from threedident.machine import processors
 from threedident.manifest import open_latents, open_manifest
@@ -67,6 +69,9 @@ class Packing:
         self._edge = self._sources.edge if resolution is None else resolution
         require_shrinking(self._edge, self._sources.edge, folder.path)
         self.files = PackFiles(folder, self._edge)
+        for path in (self.files.pixels, self.files.record):
+            if path.is_dir():
+                raise ValueError(found_folder(path))
         self._images = images_identity(folder, self._manifest)
         self._work = folder.packed / ".work"
         self._pixels = self._work / self.files.pixels.name
@@ -158,9 +163,9 @@ class Packing:
     def _noted(self) -> _Note | None:
         """The note of an earlier run whose rows are there."""
         try:
-            note = _Note.model_validate_json(self._note.read_bytes())
+            note = parse_model(_Note, self._note.read_bytes())
             size = self._pixels.stat().st_size
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             return None
         whole = size >= len(self._header) + note.rows * self._row_bytes
         return note if whole and note.rows <= self.n and note.images == self._images else None
@@ -179,7 +184,7 @@ class Packing:
         )
         self.files.record.unlink(missing_ok=True)
         self._pixels.replace(self.files.pixels)
-        write_bytes(self.files.record, (record.model_dump_json(indent=2) + "\n").encode())
+        write_bytes(self.files.record, record.to_bytes())
         self._note.unlink(missing_ok=True)
 
 
