@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from render.leases import EXPIRY_S, acquire
 from threedident.errors import explain
@@ -81,6 +82,9 @@ class Report:
     seconds: float = 0.0
     first_peak_bytes: int = 0
     peak_bytes: int = 0
+
+
+_REPORT = TypeAdapter(Report)
 
 
 class WorkerProcess:
@@ -167,19 +171,18 @@ def worker_command() -> list[str]:
 
 
 def _report(status: int, out: bytes, errors: bytes) -> Report:
-    message = _last_message(out)
-    if status == 0 or "error" in message:
-        return Report(**message)
+    said = _last_message(out)
+    if said is not None and (status == 0 or said.error is not None):
+        return said
     return Report(death=_epitaph(status, errors.decode(errors="replace")))
 
 
-def _last_message(out: bytes) -> dict[str, Any]:
-    lines = out.decode(errors="replace").strip().splitlines()
+def _last_message(out: bytes) -> Report | None:
+    lines = out.strip().splitlines()
     try:
-        message = json.loads(lines[-1]) if lines else {}
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
+        return _REPORT.validate_json(lines[-1]) if lines else None
+    except ValidationError:
+        return None
 
 
 def _epitaph(status: int, errors: str) -> str:

@@ -68,7 +68,7 @@ class Holder:
     def __str__(self) -> str:
         if self == _UNKNOWN:
             return "an unknown process"
-        return f"process {self.pid} on {printable(self.host, 60)}"
+        return f"process {self.pid} on {printable(self.host)}"
 
 
 _UNKNOWN = Holder("", "", 0, "")

@@ -50,6 +50,11 @@ def _render_chunk(orders: _Orders) -> Report:
 
     folder = orders.chunk.folder
     plan, raw = open_plan(folder)
+    if orders.chunk.indices[-1] >= len(raw):
+        raise ValueError(
+            f"{folder.path}: expected latents of row {orders.chunk.indices[-1]}, found {len(raw)} "
+            "rows; give the render command again"
+        )
     settings, physical = plan.rendering, to_physical(raw, plan.origin.space)
     finished = _finished(folder, orders.chunk, settings.annotations)
     with open_journal(folder, orders.chunk.name) as journal:

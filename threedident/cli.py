@@ -107,8 +107,8 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        _require_place()
         with interruptible():
+            _require_place()
             status = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
