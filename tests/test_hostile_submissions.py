@@ -384,6 +384,22 @@ def test_codes(folder: Path, board: Path, name: str) -> None:
     assert reason in refusal(folder, board)
 
 
+@pytest.mark.parametrize("offset", [2.0**22, -1e6, 3e4])
+def test_codes_that_drown_in_their_offset(folder: Path, board: Path, offset: float) -> None:
+    change_codes(folder, codes(folder) + np.float32(offset))
+    line = refusal(folder, board)
+    assert "expected codes that vary by 0.0001 of their magnitude at least, found code 0" in line
+    assert "take the offset out" in line
+
+
+def test_codes_of_a_common_offset_are_taken(folder: Path, board: Path) -> None:
+    """As a bias or a box from 0 to 1 gives, and codes that do not vary at all, as dead units."""
+    shifted = codes(folder) + np.float32(100.0)
+    shifted[:, 3] = 1.0
+    change_codes(folder, shifted)
+    done_at_once("leaderboard", "check", folder, "--board", board)
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.float16, np.int32, np.complex64, ">f4"])
 def test_codes_of_another_type(folder: Path, board: Path, kind: Any) -> None:
     change_codes(folder, codes(folder).astype(kind)[: ROWS // 2], claimed=False)

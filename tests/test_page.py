@@ -208,7 +208,7 @@ def test_details_show_heat_maps_facts_and_the_command(opened: Page) -> None:
     }
     assert len(colours) == 2  # of codes that match, and those that do not
     expect(shown.locator("pre")).to_have_text("python train.py")
-    expect(shown).to_contain_text("3dident-draft-16px-60: 60 train and 40 test images")
+    expect(shown).to_contain_text("3dident-draft-16px-60: 60 train and 1000 test images")
     expect(shown).to_contain_text("on 512 images, season 2026-autumn")
     button.click()
     assert opened.locator(".detail").count() == 0

@@ -27,6 +27,7 @@ from threedident.storage import MOST_JSON, MOST_ROWS, SplitFolder, load_npy, rea
 MOST_PIXELS = 4096
 
 Annotation = Literal["mask", "depth"]
+Word = Annotated[str, Field(pattern=r"^[ -~]{0,60}$")]  # which is shown as it is
 
 
 class _Model(BaseModel):
@@ -57,13 +58,13 @@ class Rendering(_Model):
     """
 
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
-    quality: str
+    quality: Word
     hue_mode: Literal["wrapped", "published"]
     material: Literal["rubber", "metal"] = "rubber"
     annotations: tuple[Annotation, ...] = ()
-    device: str
-    blender: str
-    fingerprint: str
+    device: Word
+    blender: Word
+    fingerprint: Word
 
 
 class Digests(_Model):
