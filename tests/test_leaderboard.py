@@ -123,6 +123,12 @@ def linear(tmp_path: Path, record: dict[str, Any], images: np.ndarray, sums: byt
 
 
 @pytest.fixture
+def single(tmp_path: Path, record: dict[str, Any], images: np.ndarray, sums: bytes) -> Path:
+    """A sound submission of one linear encoder, which is soon verified."""
+    return make_submission(tmp_path, partial(encode, images), data=record, sums=sums)
+
+
+@pytest.fixture
 def verify(board: Path, season: Path, secret: Path) -> Verify:
     """What verifies a folder in the season."""
     shared = ("--secret", secret, "--fresh", season, "--board", board)
@@ -144,12 +150,12 @@ def drawn(season: Path) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_the_renderer_ends_with_the_verification_at_once(
-    linear: Path, board: Path, secret: Path, tmp_path: Path, number: signal.Signals
+    single: Path, board: Path, secret: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     place = ("--secret", secret, "--board", board, "--fresh", tmp_path / "season")
-    process = start("leaderboard", "verify", linear, *place, env={"TMPDIR": str(scratch)})
+    process = start("leaderboard", "verify", single, *place, env={"TMPDIR": str(scratch)})
     tree: list[int] = []
     while not any(b"render.worker" in command_line(pid) for pid in tree):
         assert process.poll() is None
@@ -219,35 +225,35 @@ def test_fresh_scores_are_those_of_images_that_did_not_exist(
 
 
 def test_labels_in_place_of_codes_pass_the_check_and_not_the_verification(
-    linear: Path, board: Path, verify: Verify, data: Path
+    single: Path, board: Path, verify: Verify, data: Path
 ) -> None:
-    change_codes(linear, ThreeDIdent(data, "test").latents)
-    assert read_record(linear)["seeds"][0]["claim"]["mcc"] == pytest.approx(1.0)
-    done_at_once("leaderboard", "check", linear, "--board", board)
+    change_codes(single, ThreeDIdent(data, "test").latents)
+    assert read_record(single)["seeds"][0]["claim"]["mcc"] == pytest.approx(1.0)
+    done_at_once("leaderboard", "check", single, "--board", board)
     before = contents(board)
-    line = refused_at_once(*verify(linear))
+    line = refused_at_once(*verify(single))
     assert "encoder_seed0.onnx: expected the codes of" in line
     assert "drawn anew, found others" in line
     assert contents(board) == before
 
 
 def test_shuffled_codes_that_are_claimed_as_they_are(
-    linear: Path, verify: Verify, images: np.ndarray
+    single: Path, verify: Verify, images: np.ndarray
 ) -> None:
-    change_codes(linear, np.ascontiguousarray(encode(images)[::-1]))
-    assert "drawn anew, found others" in refused_at_once(*verify(linear))
+    change_codes(single, np.ascontiguousarray(encode(images)[::-1]))
+    assert "drawn anew, found others" in refused_at_once(*verify(single))
 
 
-def test_the_encoder_of_another_seed(linear: Path, verify: Verify) -> None:
-    change_encoder(linear, encoder(5))
-    assert "drawn anew, found others" in refused_at_once(*verify(linear))
+def test_the_encoder_of_another_seed(single: Path, verify: Verify) -> None:
+    change_encoder(single, encoder(5))
+    assert "drawn anew, found others" in refused_at_once(*verify(single))
 
 
-def test_images_of_another_renderer(linear: Path, verify: Verify) -> None:
-    changed = read_record(linear)
+def test_images_of_another_renderer(single: Path, verify: Verify) -> None:
+    changed = read_record(single)
     changed["data"]["fingerprint"] = "0" * 16
-    write_record(linear, changed)
-    line = refused_at_once(*verify(linear))
+    write_record(single, changed)
+    line = refused_at_once(*verify(single))
     assert "renderer: expected the fingerprint 0000000000000000" in line
 
 
@@ -338,7 +344,7 @@ def test_a_supervised_encoder_that_claims_none_passes_and_the_page_says_so(
 
 
 def test_what_lies_in_the_working_folder_is_not_run(
-    linear: Path, verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    single: Path, verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever unpacks a submission and stands beside it."""
     canary = tmp_path / "executed"
@@ -346,8 +352,8 @@ def test_what_lies_in_the_working_folder_is_not_run(
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.chdir(tmp_path)
-    done_at_once("leaderboard", "check", linear.name, "--board", tmp_path / "board")
-    done_at_once(*verify(linear.name))
+    done_at_once("leaderboard", "check", single.name, "--board", tmp_path / "board")
+    done_at_once(*verify(single.name))
     assert not canary.exists()
 
 
@@ -373,33 +379,33 @@ def test_the_readmes_submission_without_our_code(
     assert read_record(folder)["data"] == record
 
 
-def test_secrets_of_no_season(linear: Path, board: Path, tmp_path: Path) -> None:
+def test_secrets_of_no_season(single: Path, board: Path, tmp_path: Path) -> None:
     (tmp_path / "s").write_text(OTHER)
     line = refused_at_once(
-        *("leaderboard", "verify", linear, "--secret", tmp_path / "s", "--board", board)
+        *("leaderboard", "verify", single, "--secret", tmp_path / "s", "--board", board)
     )
     assert "expected the secret of a season of" in line
     assert "threedident leaderboard season open begins one" in line
 
 
 def test_a_clock_before_the_opening_is_found_before_any_work(
-    linear: Path, board: Path, verify: Verify
+    single: Path, board: Path, verify: Verify
 ) -> None:
     seasons = json.loads((board / "seasons.json").read_text())
     seasons[0]["opened"] = "2098-01-01"
     (board / "seasons.json").write_text(json.dumps(seasons))
     before = contents(board)
-    line = refused_at_once(*verify(linear))
+    line = refused_at_once(*verify(single))
     assert "clock: expected 2098-01-01 or later, when season 2026-autumn opened" in line
     assert contents(board) == before
 
 
 def test_nobody_sees_the_secret_or_the_seed_of_the_split(
-    linear: Path, board: Path, secret: Path
+    single: Path, board: Path, secret: Path
 ) -> None:
     """Neither on a command line, nor in an environment, of any process of a verification."""
     seed = str(Secret(SECRET).number("fresh split"))
-    process = start("leaderboard", "verify", linear, "--secret", secret, "--board", board)
+    process = start("leaderboard", "verify", single, "--secret", secret, "--board", board)
     seen = set[str]()
 
     def shown() -> bool:
@@ -427,7 +433,6 @@ def test_invented_digests_are_found_on_rows_drawn_anew(
     folder = make_submission(
         tmp_path,
         partial(encode, images),
-        seeds=(0, 1, 2),
         data={**record, "digests": digests},
         sums=invented,
     )
@@ -439,10 +444,10 @@ def test_invented_digests_are_found_on_rows_drawn_anew(
 
 
 def test_kept_images_that_were_altered_are_drawn_again(
-    linear: Path, board: Path, verify: Verify, season: Path
+    single: Path, board: Path, verify: Verify, season: Path
 ) -> None:
     """Rotated, cut, exchanged: the scores are those of the images that the season drew."""
-    first = verified(verify, board, linear)
+    first = verified(verify, board, single)
     place = drawn(season)
     whole = contents(place)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
@@ -451,7 +456,7 @@ def test_kept_images_that_were_altered_are_drawn_again(
         with Image.open(path) as image:
             image.rotate(180).save(path)
     (place / "train" / "images" / "000003.png").write_bytes(b"")
-    again = verified(verify, board, linear)
+    again = verified(verify, board, single)
     assert contents(place) == whole
     assert first.verification is not None
     assert again.verification is not None
@@ -460,14 +465,14 @@ def test_kept_images_that_were_altered_are_drawn_again(
 
 @pytest.mark.parametrize("change", ["seal", "manifest", "sums", "images"])
 def test_kept_images_with_digests_of_ones_own_are_refused(
-    linear: Path,
+    single: Path,
     board: Path,
     verify: Verify,
     season: Path,
     change: str,
     tmp_path: Path,
 ) -> None:
-    verified(verify, board, linear)
+    verified(verify, board, single)
     place, kept = drawn(season), tmp_path / "kept"
     shutil.copytree(place, kept)
     before = contents(board)
@@ -482,7 +487,7 @@ def test_kept_images_with_digests_of_ones_own_are_refused(
             (place / "seal").unlink()
         else:
             shutil.rmtree(place / "train")
-        line = refused_at_once(*verify(linear))
+        line = refused_at_once(*verify(single))
         assert "expected images under this season's seal" in line
         assert "delete the folder, and the same command draws them again" in line
         assert contents(board) == before
@@ -495,11 +500,11 @@ def test_kept_images_with_digests_of_ones_own_are_refused(
     "place", ["/dev/full", "closed", "ascii"], ids=["full disk", "closed pipe", "ascii"]
 )
 def test_a_signed_row_is_written_before_it_is_shown(
-    linear: Path, board: Path, verify: Verify, place: str
+    single: Path, board: Path, verify: Verify, place: str
 ) -> None:
     """Also one whose names are markup to a terminal."""
-    change_record(linear, method="Net [/] [red]x :smile: é")
-    words = command(*verify(linear))
+    change_record(single, method="Net [/] [red]x :smile: é")
+    words = command(*verify(single))
     environment = {**os.environ, "PYTHONIOENCODING": "ascii" if place == "ascii" else "utf-8"}
     if place == "ascii":
         result = subprocess.run(words, capture_output=True, env=environment)
