@@ -337,6 +337,59 @@ def test_files_of_a_board_that_are_damaged(board: Path, file: str, content: byte
     assert not (board / "page.html").exists()
 
 
+@pytest.mark.parametrize("file", ["data.json", "changes.json", "seasons.json"])
+def test_pipes_in_place_of_files_of_a_board(board: Path, file: str) -> None:
+    (board / file).unlink(missing_ok=True)
+    os.mkfifo(board / file)
+    line = refused_at_once("leaderboard", "entries", "--board", board)
+    assert f"{file}: expected a plain file, found another kind" in line
+
+
+REPORTED: dict[str, Any] = {
+    "schema_version": 1,
+    "kind": "reported",
+    "id": "2021-02-17_theirs",
+    "method": "Theirs",
+    "paper": "https://arxiv.org/abs/2102.08850",
+    "data": "3DIdent",
+    "supervision": "pairs",
+    "seeds": 3,
+    "r2": {"mean": 0.9, "sd": 0.1},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"id": "0001-01-01_theirs"}, "at reported.id:"),
+        ({"id": "9999-12-31_theirs"}, "at reported.id:"),
+        ({"id": "2021-13-01_theirs"}, "at reported.id:"),
+        ({"seeds": 10**4000}, "at reported.seeds:"),
+        ({"seeds": 0}, "at reported.seeds:"),
+        ({"r2": {"mean": 0.9, "sd": 1e308}}, "at reported.r2.sd:"),
+        ({"r2": {"mean": -1e308}}, "at reported.r2.mean:"),
+        ({"method": "\x1b[2J"}, "at reported.method:"),
+        ({"\x1b[2J" + "k" * 10**5: 1}, "at reported.?[2Jkk"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_reported_rows_stay_within_bounds(
+    tmp_path: Path, change: dict[str, Any], place: str
+) -> None:
+    def write(row: dict[str, Any]) -> None:
+        (tmp_path / "entries" / f"{row['id']}.json").write_text(json.dumps(row))
+
+    (tmp_path / "entries").mkdir()
+    write(REPORTED)
+    [row] = read_board(tmp_path).rows
+    assert row.id == REPORTED["id"]
+    write({**REPORTED, **change})
+    line = refused_at_once("leaderboard", "entries", "--board", tmp_path)
+    assert place in line
+    assert line.isprintable()
+    assert len(line) < 700
+
+
 def test_a_data_set_is_pinned_once(board: Path, checked: Entry) -> None:
     data = checked.submission.data.model_dump(mode="json")
     (board / "data.json").write_text(json.dumps([data, data]))
