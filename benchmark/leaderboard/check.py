@@ -113,21 +113,35 @@ def _alike(
     limits: Limits,
 ) -> tuple[Alike, ...]:
     """Pairs of seeds that are no two trainings."""
-    found, records = [], folder.submission.seeds
+    found = [*alike_codes(folder.submission.seeds, latents, codes, "codes")]
+    for one, other in combinations(folder.submission.seeds, 2):
+        place = str(folder.path / encoder_name(other.seed))
+        share = shared_weights(folder.encoder(one), folder.encoder(other), place, limits)
+        if share > ALIKE["weights"]:
+            pair = (one.seed, other.seed)
+            found.append(Alike(seeds=pair, of="weights", share=rounded(share)))
+    return tuple(found)
+
+
+def alike_codes(
+    records: Sequence[SeedRecord],
+    latents: NDArray[np.float32],
+    codes: Sequence[NDArray[np.float32]],
+    of: Likeness,
+) -> tuple[Alike, ...]:
+    """Pairs of seeds whose codes of some images are one training's.
+
+    Arguments:
+        records: of the seeds.
+        latents: of the images, shape (N, n).
+        codes: of every seed, each of shape (N, n).
+        of: what the images are called, ``codes`` or ``fresh codes``.
+    """
+    found = []
     for (one, a), (other, b) in combinations(zip(records, codes, strict=True), 2):
-        shared: dict[Likeness, float] = {
-            "codes": likeness(latents, a, b),
-            "weights": shared_weights(
-                folder.encoder(one),
-                folder.encoder(other),
-                str(folder.path / encoder_name(other.seed)),
-                limits,
-            ),
-        }
-        for of, value in shared.items():
-            if value > ALIKE[of]:
-                pair = (one.seed, other.seed)
-                found.append(Alike(seeds=pair, of=of, share=rounded(value)))
+        share = likeness(latents, a, b)
+        if share > ALIKE["codes"]:
+            found.append(Alike(seeds=(one.seed, other.seed), of=of, share=rounded(share)))
     return tuple(found)
 
 
@@ -147,7 +161,7 @@ def _scored(
         claimed, true = getattr(record.claim, field), getattr(found, field)
         if abs(claimed - true) > TOLERANCE:
             raise ValueError(
-                f"{name}: expected the {field} {claimed:.6f} that is claimed, found {true:.6f}; "
+                f"{name}: expected the {field} {claimed:.6g} that is claimed, found {true:.6g}; "
                 "give codes in the order of the test split, and claim what the scorer finds"
             )
     return found

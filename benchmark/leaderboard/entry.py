@@ -85,6 +85,12 @@ class Entry(Record):
         return "recomputed" if self.verification is None else self.verification.level
 
     @property
+    def one_training(self) -> tuple[Alike, ...]:
+        """Pairs of seeds that are no two trainings, by public and by fresh codes and weights."""
+        fresh = None if self.verification is None else self.verification.alike
+        return (*(self.alike or ()), *(fresh or ()))
+
+    @property
     def track(self) -> str:
         """What rows must share to be compared."""
         return self.submission.track

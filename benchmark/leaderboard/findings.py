@@ -47,7 +47,7 @@ class SeedScores(Record):
         return cls(seed=seed, **kept)
 
 
-Likeness = Literal["codes", "weights"]
+Likeness = Literal["codes", "fresh codes", "weights"]
 
 
 class Alike(Record):
@@ -55,7 +55,8 @@ class Alike(Record):
 
     Arguments:
         seeds: which.
-        of: what they share: what latents leave unexplained of ``codes``, or ``weights``.
+        of: what they share: what latents leave unexplained of ``codes``, or of ``fresh codes``,
+            those of the fresh split; or ``weights``.
         share: how far, in [0, 1].
     """
 
@@ -65,7 +66,7 @@ class Alike(Record):
 
     def spelled(self) -> str:
         """In words, such as ``seeds 0 and 1 share 99.9 % of their codes' own part``."""
-        what = "their codes beyond the factors" if self.of == "codes" else "their weights"
+        what = "their weights" if self.of == "weights" else f"their {self.of} beyond the factors"
         return f"seeds {self.seeds[0]} and {self.seeds[1]} share {self.share:.1%} of {what}"
 
 
@@ -82,8 +83,8 @@ class GapRecord(Record):
 
     @property
     def suspicious(self) -> bool:
-        """Whether the fall is more than chance explains: past three standard errors."""
-        return self.difference > SUSPICIOUS * self.standard_error
+        """Whether fall or rise is more than chance explains: past three standard errors."""
+        return abs(self.difference) > SUSPICIOUS * self.standard_error
 
 
 class Retrained(Record):
@@ -112,6 +113,7 @@ class Verification(Record):
         tolerance: between batches, and of recomputed scores.
         fresh: scores of every seed on the fresh split.
         gap: public minus fresh.
+        alike: pairs of seeds that are no two trainings on the fresh split, if there are any.
         retrained: what its code gave when we trained it again, where we did.
     """
 
@@ -125,6 +127,7 @@ class Verification(Record):
     tolerance: Annotated[float, Field(gt=0, le=1)]
     fresh: tuple[SeedScores, ...]
     gap: dict[Literal["r2", "mcc"], GapRecord]
+    alike: tuple[Alike, ...] | None = None
     retrained: Retrained | None = None
 
     @model_validator(mode="after")

@@ -218,13 +218,13 @@ def _float32(content: bytes, shape: tuple[int, int], place: str) -> NDArray[np.f
     if kind != np.dtype("<f4") or by_columns:
         order = " by columns" if by_columns else ""
         raise ValueError(
-            f"{place}: expected float32 in order of rows, found {kind}{order}; save "
+            f"{place}: expected float32 in order of rows, found {shown(str(kind))}{order}; save "
             "numpy.ascontiguousarray(codes, dtype=numpy.float32)"
         )
     if found != shape:
         raise ValueError(
-            f"{place}: expected shape {shape}, a row for each test image, found {found}; give all "
-            "rows and codes"
+            f"{place}: expected shape {shape}, a row for each test image, found {shown(found)}; "
+            "give all rows and codes"
         )
     if len(content) - stream.tell() != 4 * shape[0] * shape[1]:
         raise ValueError(

@@ -2,13 +2,15 @@
 
 Two trainings may agree in all that images say of their factors, and yet not in their mistakes:
 these depend on the first weights and on the order of batches. So codes are compared by what is
-left of them when the latents are taken out, as far as polynomials of the third degree explain
-them, and by canonical correlations, which no invertible linear map of codes changes. Squares and
-cubes of the codes join in, so that bending each code does not hide it.
+left of them when the latents are taken out, as far as polynomials explain them: of the third
+degree from 954 rows on, of the second below. They are compared by canonical correlations, which
+no invertible linear map of codes changes. Squares and cubes of the codes join in, so that bending
+each code does not hide it.
 
 Measured: one training and a linear map of its codes, 1.00, with noise of 1 % on top 0.99, of 3 %
 0.97. Two trainings: 0.64 to 0.68 (small nets on images, R^2 0.6, supervised and InfoNCE), 0.48 to
-0.94 (nets that undo a mixing of latents without noise, R^2 0.995 to 0.78).
+0.94 (nets that undo a mixing of latents without noise, R^2 0.995 to 0.78). On 256 rows, by the
+second degree: 0.98 and more, and 0.75 to 0.87.
 
 References:
     SVCCA: Singular Vector Canonical Correlation Analysis for Deep Learning Dynamics and
@@ -17,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -25,7 +28,8 @@ from numpy.typing import NDArray
 
 ALIKE = {"codes": 0.97, "weights": 0.5}  # beyond which two seeds are no two trainings
 _ROUNDING = 1e-6  # of a code's spread: what float32 leaves
-_DEGREE = 3
+_DEGREES = (3, 2, 1)
+_MOST_SHARE = 0.3  # polynomials a row: more would leave too little of any codes
 _POWERS = (1, 2, 3)
 _MOST_ROWS = 5000  # which say enough
 
@@ -55,8 +59,10 @@ def likeness(latents: NDArray[np.float32], one: Codes, other: Codes) -> float:
 def _known(latents: NDArray[np.float32]) -> NDArray[np.float64]:
     """An orthonormal basis of the polynomials of the latents, shape (N, m)."""
     z = np.column_stack([np.ones(len(latents)), latents.astype(np.float64)])
-    products = combinations_with_replacement(range(z.shape[1]), _DEGREE)
-    return _basis(np.stack([z[:, factors].prod(axis=1) for factors in products], axis=1))
+    most, factors = _MOST_SHARE * len(z), latents.shape[1]
+    degree = next((d for d in _DEGREES if math.comb(factors + d, d) <= most), _DEGREES[-1])
+    products = combinations_with_replacement(range(factors + 1), degree)
+    return _basis(np.stack([z[:, chosen].prod(axis=1) for chosen in products], axis=1))
 
 
 def _bent(codes: Codes) -> NDArray[np.float64]:

@@ -203,7 +203,7 @@ def _spread(found: Spread | None) -> dict[str, float | int | None] | None:
 def _flags(row: Entry) -> list[str]:
     submission = row.submission
     named = {
-        "seeds alike": bool(row.alike),
+        "seeds alike": bool(row.one_training),
         "train latents": submission.uses_train_latents,
         "external data": submission.external_data,
         "pretrained": submission.pretrained,
@@ -255,8 +255,8 @@ def _facts(row: Entry) -> dict[str, str]:
     if submission.trainer is not None:
         ours = submission.trainer == TRAINER
         facts["trained by"] = "threedident benchmark" if ours else "code of its own"
-    if row.alike:
-        facts["seeds alike"] = "; ".join(alike.spelled() for alike in row.alike)
+    if row.one_training:
+        facts["seeds alike"] = "; ".join(alike.spelled() for alike in row.one_training)
     if seconds:
         facts["wall time"] = f"{np.mean(seconds) / 60:.1f} min a seed"
     if row.verification is not None:

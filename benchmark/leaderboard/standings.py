@@ -111,8 +111,8 @@ def _unranked(board: Board, row: Row, latest: Season | None) -> str:
         return f"verified in season {season.name}, not yet in {latest.name}"
     if not is_complete(row):
         return f"seeds {', '.join(map(str, SEEDS))} are not all there"
-    if row.alike:
-        return f"no training for each seed: {row.alike[0].spelled()}"
+    if row.one_training:
+        return f"no training for each seed: {row.one_training[0].spelled()}"
     other = _contradicting(board, row)
     if other is not None:
         return (
@@ -123,14 +123,15 @@ def _unranked(board: Board, row: Row, latest: Season | None) -> str:
 
 
 def _contradicting(board: Board, row: Entry) -> Entry | None:
-    """A verified row with another data set of the same id, where none is pinned."""
+    """A row that would be ranked and has another data set of the same id, where none is pinned."""
     data = row.submission.data
     if data.id in board.pins:
         return None
     for other in board.rows:
         if isinstance(other, Entry) and other.verification is not None:
             there = other.submission.data
-            if there.id == data.id and there != data:
+            fit = is_complete(other) and not other.one_training
+            if fit and there.id == data.id and there != data:
                 return other
     return None
 

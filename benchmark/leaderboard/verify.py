@@ -25,7 +25,7 @@ from benchmark.leaderboard.agreement import (
     agreeing_codes,
     require_spread,
 )
-from benchmark.leaderboard.check import Checked
+from benchmark.leaderboard.check import Checked, alike_codes
 from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification
 from benchmark.leaderboard.folder import CODES, SUMS, encoder_name, representations_name
 from benchmark.leaderboard.fresh import FreshImages
@@ -79,7 +79,7 @@ def verify(
     codes = _fresh_codes(checked, fresh, limits, between)
     latents = fresh.latents
     gaps = public_minus_fresh((checked.latents, checked.codes), (latents, codes))
-    scores = _scores(checked, latents, codes)
+    scores, records = _scores(checked, latents, codes), checked.folder.submission.seeds
     again = None
     if retrained is not None:
         _require_same_recipe(checked, retrained)
@@ -98,6 +98,7 @@ def verify(
         tolerance=TOLERANCE,
         fresh=scores,
         gap={"r2": GapRecord.of(gaps["r2"]), "mcc": GapRecord.of(gaps["mcc"])},
+        alike=alike_codes(records, latents, codes, "fresh codes") or None,
         retrained=again,
     )
 
@@ -143,11 +144,12 @@ def _require_own(
     submitted: str,
 ) -> None:
     """Refuse representations that the encoder does not give."""
-    exact = codes.astype(np.float64)
-    apart = ((given.astype(np.float64) - exact[rows]) ** 2).mean(axis=0)
-    variance = exact.var(axis=0)
-    rounding = (ROUNDING * np.abs(exact).max(axis=0)) ** 2  # of codes that do not vary
-    scale = np.where(variance > 0.0, variance, np.maximum(rounding, np.finfo(float).tiny))
+    exact, drawn = codes.astype(np.float64), given.astype(np.float64)
+    apart = ((drawn - exact[rows]) ** 2).mean(axis=0)
+    # the least of three, so that codes of rows that are not drawn cannot make it large
+    variance = np.min([exact.var(axis=0), exact[rows].var(axis=0), drawn.var(axis=0)], axis=0)
+    rounding = (ROUNDING * np.abs(exact[rows]).max(axis=0)) ** 2  # of codes that hardly vary
+    scale = np.maximum(np.maximum(variance, rounding), np.finfo(float).tiny)
     unexplained = float((apart / scale).max())
     if not unexplained <= _UNEXPLAINED:
         raise ValueError(
