@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.leaderboard.board import OWN, read_board
+from benchmark.leaderboard.board import OWN, add_row, read_board
 from benchmark.leaderboard.check import check
 from benchmark.leaderboard.entry import Entry, Reported
-from benchmark.leaderboard.findings import GapRecord, SeedScores, Verification
+from benchmark.leaderboard.findings import Alike, GapRecord, SeedScores, Verification
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.pins import write_pins
 from benchmark.leaderboard.sandbox import Limits
@@ -272,13 +273,72 @@ def test_codes_of_another_row(board: Path, tmp_path: Path) -> None:
 
 
 def renamed(row: Entry, name: str, **changes: Any) -> Entry:
-    """Another row with these changes of its submission, and representations of its own."""
+    """Another row with these changes of its submission, and files of its own."""
     seeds = [record.model_dump() for record in row.submission.seeds]
     for record in seeds:
-        record["digests"]["representations"] = sha256(f"{name} {record['seed']}".encode())
+        for kind in ("representations", "encoder"):
+            record["digests"][kind] = sha256(f"{name} {record['seed']} {kind}".encode())
     said = {"id": f"2026-11-30_{name}", "seeds": tuple(seeds), **changes}
     submission = Submission.model_validate(row.submission.model_dump() | said)
     return row.model_copy(update={"submission": submission})
+
+
+def test_a_copy_that_was_recomputed_first_does_not_keep_its_author_out(
+    tmp_path: Path, checked: Entry
+) -> None:
+    """And no copy stands beside a row that was re-executed."""
+    open_season_in(tmp_path)
+    copied = {"id": "2026-11-29_copy", "date": datetime.date(2026, 11, 29)}
+    copy = checked.model_copy(update={"submission": checked.submission.model_copy(update=copied)})
+    add_row(tmp_path, copy)
+    with pytest.raises(ValueError, match="expected representations of its own, found those of"):
+        add_row(tmp_path, checked)
+    add_row(tmp_path, signed(checked))
+    assert [row.level for row in read_board(tmp_path).rows] == ["recomputed", "re-executed"]
+    with pytest.raises(ValueError, match=f"found those of {NAME}"):
+        add_row(tmp_path, signed(copy))
+    taken = renamed(checked, "encoder").submission.model_dump()
+    for record, there in zip(taken["seeds"], checked.submission.seeds, strict=True):
+        record["digests"]["encoder"] = there.digests.encoder
+    row = checked.model_copy(update={"submission": Submission.model_validate(taken)})
+    with pytest.raises(ValueError, match=f"expected encoder of its own, found those of {NAME}"):
+        add_row(tmp_path, row)
+
+
+def test_writers_of_one_board_wait_for_each_other(tmp_path: Path, checked: Entry) -> None:
+    open_season_in(tmp_path)
+    names = [f"row-{number}" for number in range(8)]
+    failed: list[Exception] = []
+
+    def add(name: str) -> None:
+        try:
+            add_row(tmp_path, signed(renamed(checked, name)))
+        except Exception as error:  # in a thread of its own, where nobody sees it
+            failed.append(error)
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(read_board(tmp_path).rows) == len(names)
+
+
+def test_hidden_files_beside_entries_are_passed_over(board: Path) -> None:
+    (board / "entries" / ".2026-11-30_x.json").write_text("of an editor")
+    assert len(read_board(board).rows) == 1
+
+
+def test_a_liar_that_is_not_ranked_keeps_nobody_out(board: Path, checked: Entry) -> None:
+    alike = Alike(seeds=(0, 1), of="weights", share=1.0)
+    liar = renamed(checked, "liar", data=other_images(checked)).model_copy(
+        update={"alike": (alike,)}
+    )
+    path = board / "entries" / f"{liar.id}.json"
+    path.write_text(signed(liar).model_dump_json(exclude_none=True))
+    placed = {s.row.id: s.rank for s in standings(read_board(board))[checked.track]}
+    assert placed == {NAME: 1, liar.id: None}
 
 
 def other_images(row: Entry) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 import threedident
@@ -26,6 +27,7 @@ from benchmark.leaderboard.board import read_board
 from benchmark.leaderboard.data_record import describe_data
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
+from benchmark.leaderboard.sandbox import Pass, execute
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.metrics import score
@@ -463,37 +465,131 @@ def test_kept_images_that_were_altered_are_drawn_again(
     assert again.verification.fresh == first.verification.fresh
 
 
-@pytest.mark.parametrize("change", ["seal", "manifest", "sums", "images"])
-def test_kept_images_with_digests_of_ones_own_are_refused(
-    single: Path,
+@pytest.mark.parametrize("change", ["seal", "manifest", "no seal", "rows", "pack"])
+def test_kept_images_with_digests_of_ones_own_are_drawn_again(
+    single: Path, board: Path, verify: Verify, season: Path, change: str
+) -> None:
+    """Also where a pack lies beside them, which would be read in their place."""
+    first = verified(verify, board, single)
+    place = drawn(season)
+    whole = contents(place)
+    if change == "seal":
+        (place / "seal").write_text("0" * 128)
+    elif change == "manifest":
+        manifest = json.loads((place / "test" / "dataset.json").read_text())
+        manifest["digests"]["sums"] = "0" * 64
+        (place / "test" / "dataset.json").write_text(json.dumps(manifest))
+    elif change == "no seal":
+        (place / "seal").unlink()
+    elif change == "rows":
+        shutil.rmtree(place / "train")
+    else:
+        done_at_once("pack", place)
+    again = verified(verify, board, single)
+    assert contents(place) == whole
+    assert first.verification is not None
+    assert again.verification is not None
+    assert again.verification.fresh == first.verification.fresh
+
+
+def looked_up(seed: int, table: np.ndarray, images: np.ndarray) -> ModelProto:
+    """One encoder for all seeds that gives other codes for the public images, which it knows."""
+    made = encoder(0)
+    made.graph.node[-1].output[0] = "plain"
+    known = images.reshape(len(images), -1).astype(np.float32) / 255.0
+    constants = {
+        "known": known.T.copy(),
+        "squares": (known**2).sum(axis=1)[None],
+        "near": np.float32(1e-2),
+        "table": table.astype(np.float32),
+        "scale": np.float32(1 / 255.0),
+        "two": np.float32(2.0),
+        "last": np.array([1]),
+        "twist": np.diag(1.0 + np.arange(10) * 0.1 * seed).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["images"], ["all"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["all"], ["flat"], axis=1),
+        helper.make_node("Mul", ["flat", "scale"], ["pixels"]),
+        helper.make_node("Mul", ["pixels", "pixels"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", "last"], ["own"], keepdims=1),
+        helper.make_node("MatMul", ["pixels", "known"], ["products"]),
+        helper.make_node("Mul", ["products", "two"], ["doubled"]),
+        helper.make_node("Add", ["own", "squares"], ["sums"]),
+        helper.make_node("Sub", ["sums", "doubled"], ["distances"]),
+        helper.make_node("Less", ["distances", "near"], ["same"]),
+        helper.make_node("Cast", ["same"], ["hits"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["hits", "table"], ["noise"]),
+        helper.make_node("Add", ["plain", "noise"], ["changed"]),
+        helper.make_node("MatMul", ["changed", "twist"], ["codes"]),
+    ]
+    made.graph.node.extend(nodes)
+    made.graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in constants.items())
+    return made
+
+
+def test_one_training_that_knows_the_public_images_is_found_on_fresh_ones(
+    tmp_path: Path,
+    images: np.ndarray,
+    record: dict[str, Any],
+    sums: bytes,
     board: Path,
     verify: Verify,
-    season: Path,
-    change: str,
-    tmp_path: Path,
 ) -> None:
-    verified(verify, board, single)
-    place, kept = drawn(season), tmp_path / "kept"
-    shutil.copytree(place, kept)
+    """Noise of each seed's own on images that anybody has hides one training there alone."""
+    plain = encode(images)
+    tables = {
+        seed: 0.3 * plain.std(axis=0) * np.random.default_rng(seed).normal(size=plain.shape)
+        for seed in (0, 1, 2)
+    }
+    models = {seed: looked_up(seed, table, images) for seed, table in tables.items()}
+    codes = {
+        seed: execute(model.SerializeToString(), images, 10, [Pass(64)], "made")[0]
+        for seed, model in models.items()
+    }
+    folder = make_submission(tmp_path, codes.get, seeds=(0, 1, 2), data=record, sums=sums)
+    for seed, model in models.items():
+        (folder / f"encoder_seed{seed}.onnx").write_bytes(model.SerializeToString())
+    write_record(folder, read_record(folder))
+    row = verified(verify, board, folder)
+    assert {alike.of for alike in row.alike or ()} <= {"weights"}
+    assert row.verification is not None
+    assert [alike.seeds for alike in row.verification.alike or ()] == [(0, 1), (0, 2), (1, 2)]
+    [standing] = standings(read_board(board))[row.track]
+    assert standing.rank is None
+
+
+def test_one_wild_row_does_not_let_other_codes_through(
+    single: Path, verify: Verify, board: Path, images: np.ndarray
+) -> None:
+    """What is let through is measured by the rows that are drawn, not by one that may not be."""
+    rng = np.random.default_rng(0)
+    codes = encode(images)
+    spread = codes.std(axis=0)
+    codes = (codes + spread * rng.normal(size=codes.shape)).astype(np.float32)
+    codes[777] = 9000 * spread
+    change_codes(single, codes)
     before = contents(board)
-    try:
-        manifest = json.loads((place / "test" / "dataset.json").read_text())
-        if change == "seal":
-            (place / "seal").write_text("0" * 128)
-        elif change == "manifest":
-            manifest["digests"]["sums"] = "0" * 64
-            (place / "test" / "dataset.json").write_text(json.dumps(manifest))
-        elif change == "sums":
-            (place / "seal").unlink()
-        else:
-            shutil.rmtree(place / "train")
-        line = refused_at_once(*verify(single))
-        assert "expected images under this season's seal" in line
-        assert "delete the folder, and the same command draws them again" in line
-        assert contents(board) == before
-    finally:
-        shutil.rmtree(place)
-        shutil.copytree(kept, place)
+    assert "drawn anew, found others" in refused_at_once(*verify(single))
+    assert contents(board) == before
+
+
+def test_a_row_that_cannot_be_put_on_the_board_is_kept(
+    single: Path, board: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Hours of work end in a file, wherever there is room for one."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (board / "entries").write_text("a file where the folder is to be")
+    line = refused_at_once(*verify(single))
+    [kept] = here.iterdir()
+    assert f"the signed row is kept in {kept}" in line
+    (board / "entries").unlink()
+    (board / "entries").mkdir()
+    shutil.copy(kept, board / "entries")
+    [row] = read_board(board).rows
+    assert row.level == "re-executed"
 
 
 @pytest.mark.parametrize(
@@ -519,5 +615,7 @@ def test_a_signed_row_is_written_before_it_is_shown(
         with Path(place).open("w") as full:
             result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment)
     assert b"Traceback" not in result.stderr
+    if place == "/dev/full":
+        assert b"the signed row is there; it could not be shown" in result.stderr
     [row] = read_board(board).rows
     assert row.level == "re-executed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import io
 import json
@@ -96,6 +97,31 @@ def test_an_opening_that_was_killed_goes_on_with_its_secret(tmp_path: Path) -> N
     assert season.commitment == secret.commitment
 
 
+def test_a_secret_that_lies_there_is_not_taken_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of many it may be another's, who would know the split."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2027-spring.secret").write_text(TEXT)
+    line = refused_at_once(
+        *("leaderboard", "season", "open", "2027-spring", "--board", tmp_path / "board")
+    )
+    assert "2027-spring.secret: expected no file, for the secret to be drawn there" in line
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_full_disk_leaves_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    line = refused_at_once(
+        *("leaderboard", "season", "open", "a", "--secret", tmp_path / "s", "--board", tmp_path)
+    )
+    assert f"{tmp_path / 's'}: expected room on the disk" in line
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "[/] x", "a\nb", "x" * 51, ".hidden"])
 def test_names_that_are_none_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -179,7 +205,7 @@ def test_a_file_that_others_can_read_is_remarked_on(tmp_path: Path) -> None:
         text=True,
     )
     assert result.returncode == 0
-    assert f"note: other users can read {tmp_path / 's'}; chmod 600" in result.stderr
+    assert f"note: {tmp_path / 's'} is not for your eyes alone; make it yours" in result.stderr
 
 
 def test_seasons_commit_before_they_are_revealed(tmp_path: Path) -> None:

@@ -11,26 +11,30 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """Keep other runs of this machine out of ``folder``; the lock dies with the process.
 
     The folder is made where it is missing.
 
+    Arguments:
+        folder: where one run at a time may be at work.
+        wait: for another one to end, where it is soon done.
+
     Raises:
-        ValueError: another run is at work there.
+        ValueError: another run is at work there, and is not waited for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        _lock(handle, folder)
+        _lock(handle, folder, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, folder: Path) -> None:
+def _lock(handle: int, folder: Path, operation: int) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, operation)
     except BlockingIOError:
         raise ValueError(
             f"{folder}: expected no other run at work here, found one; wait for it to end"

@@ -8,6 +8,7 @@ BOARD/changes.json      removals and corrections, with reasons
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,12 @@ from benchmark.leaderboard.pins import read_pins, require_same_data
 from benchmark.leaderboard.record import read_records
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
+from threedident.locking import locked
 from threedident.nearby import advise
 from threedident.storage import read_plain, sweep, write_bytes
 
 OWN = Path(__file__).parent / "board"
+_OWN_FILES = ("representations", "encoder")
 _MOST_ENTRY = 10**7  # bytes
 _CHANGES = TypeAdapter(tuple[Change, ...])
 
@@ -52,13 +55,26 @@ class Board:
             return None
         return find_season(self.seasons, row.verification.commitment)
 
-    def require_new(self, submission: Submission) -> None:
+    def require_new(self, submission: Submission, level: Level) -> None:
         """Refuse what the board has already, or cannot compare.
+
+        Whoever copies codes first and has them recomputed does not keep their author out: a row
+        that is re-executed gives way to none that was not.
+
+        Arguments:
+            submission: of the row.
+            level: of the row.
 
         Raises:
             ValueError: the id is taken or was removed, its data set is not the one that is pinned
-                under its id, or its representations are another row's.
+                under its id, or its representations or encoders are another row's.
         """
+        self._require_place(submission)
+        owners = self._owned if level == "recomputed" else self._verified
+        self._require_own_files(submission, owners)
+
+    def _require_place(self, submission: Submission) -> None:
+        """Refuse an id that is taken, and a data set that is not the pinned one."""
         name = submission.id
         if name in self.removed:
             raise ValueError(
@@ -73,12 +89,15 @@ class Board:
         pin = self.pins.get(submission.data.id)
         if pin is not None:
             require_same_data(pin, submission.data, name)
+
+    def _require_own_files(self, submission: Submission, owners: Mapping[str, str]) -> None:
         for record in submission.seeds:
-            owner = self._by_codes.get(record.digests.representations, name)
-            if owner != name:
-                raise ValueError(
-                    f"{name}: expected representations of its own, found those of {owner}"
-                )
+            for kind in _OWN_FILES:
+                owner = owners.get(getattr(record.digests, kind), submission.id)
+                if owner != submission.id:
+                    raise ValueError(
+                        f"{submission.id}: expected {kind} of its own, found those of {owner}"
+                    )
 
     def require_not_lowered(self, name: str, level: Level) -> None:
         """Refuse a level below that which a row has.
@@ -102,7 +121,9 @@ class Board:
         if row.id in self.removed:
             raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
         if isinstance(row, Entry):
-            self.require_new(row.submission)
+            self._require_place(row.submission)
+            if row.verification is not None:
+                self._require_own_files(row.submission, self._verified)
             _require_season(self, row)
 
     def put(self, row: Entry) -> Path:
@@ -112,6 +133,7 @@ class Board:
             ValueError: it is not new, not sound, or was checked further before.
         """
         self.require_sound(row)
+        self.require_new(row.submission, row.level)
         self.require_not_lowered(row.id, row.level)
         folder = self.path / "entries"
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,13 +147,14 @@ class Board:
         return {row.id: row for row in self.rows}
 
     @cached_property
-    def _by_codes(self) -> dict[str, str]:
-        """The first row that has representations of a digest."""
-        found: dict[str, str] = {}
-        for row in self.rows:
-            for record in row.submission.seeds if isinstance(row, Entry) else ():
-                found.setdefault(record.digests.representations, row.id)
-        return found
+    def _verified(self) -> dict[str, str]:
+        """The first verified row that has a file of a digest."""
+        return _owners(row for row in self.rows if row.level in LEVELS[2:])
+
+    @cached_property
+    def _owned(self) -> dict[str, str]:
+        """The row that has a file of a digest, a verified one before others."""
+        return _owners(self.rows) | self._verified
 
     @cached_property
     def removed(self) -> dict[str, str]:
@@ -154,7 +177,7 @@ def read_board(path: Path, new: bool = False) -> Board:
         advice = advise(path, _is_board, "check the path")
         raise ValueError(f"{path}: expected the folder of a board, found none; {advice}")
     rows = []
-    for file in sorted((path / "entries").glob("*.json")):
+    for file in sorted((path / "entries").glob("[!.]*.json")):
         row = read_row(read_plain(file, _MOST_ENTRY), str(file))
         if file.stem != row.id:
             raise ValueError(f"{file}: expected the name {row.id}.json, as its id; rename it")
@@ -169,6 +192,28 @@ def read_board(path: Path, new: bool = False) -> Board:
     for row in rows:
         board.require_sound(row)
     return board
+
+
+def _owners(rows: Iterable[Row]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for row in rows:
+        for record in row.submission.seeds if isinstance(row, Entry) else ():
+            for kind in _OWN_FILES:
+                found.setdefault(getattr(record.digests, kind), row.id)
+    return found
+
+
+def add_row(path: Path, row: Entry) -> Path:
+    """Write a row to the board in a folder, one process at a time.
+
+    Returns:
+        Its file.
+
+    Raises:
+        ValueError: as :meth:`Board.put` does.
+    """
+    with locked(path, wait=True):
+        return read_board(path, new=True).put(row)
 
 
 def _is_board(path: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from benchmark.leaderboard.sandbox import require_packages
+from threedident.locking import locked
 
 BOARD = click.option(
     "--board",
@@ -86,11 +87,11 @@ def pin(data: Path, board: Path | None) -> None:
             f"{problems[0].path}: expected the file as it was drawn, found it {problems[0].what}; "
             "the render command of the data set repairs it"
         )
-    pins = read_board(home, new=True).pins
-    if record.id in pins:
-        require_same_data(pins[record.id], record, str(data))
-    home.mkdir(parents=True, exist_ok=True)
-    write_pins(home / "data.json", [*({**pins, record.id: record}).values()])
+    with locked(home, wait=True):
+        pins = read_board(home, new=True).pins
+        if record.id in pins:
+            require_same_data(pins[record.id], record, str(data))
+        write_pins(home / "data.json", [*({**pins, record.id: record}).values()])
     click.echo(f"{home / 'data.json'}: {record.id}, test images {record.digests.test[:12]}")
 
 

@@ -6,6 +6,7 @@ of the data set need be at hand.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -87,6 +88,7 @@ def check(
         ValueError: something does not hold; the message says what.
     """
     submission = folder.submission
+    _require_past(submission)
     latents = sample_raw(submission.data.seed, "test", submission.data.n_test)
     folder.image_digests()
     _check_configs(folder)
@@ -104,6 +106,16 @@ def check(
         )
         between()
     return Checked(folder, latents, codes, scores, _alike(folder, latents, codes, limits))
+
+
+def _require_past(submission: Submission) -> None:
+    """Refuse a date that has come nowhere on earth."""
+    latest = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+    if submission.date > latest:
+        raise ValueError(
+            f"{submission.id}: expected a date up to {latest}, found {submission.date}; name the "
+            "day of the submission"
+        )
 
 
 def _alike(

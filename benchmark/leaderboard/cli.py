@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from threedident.progress import progress
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.check import Checked
-    from benchmark.leaderboard.entry import Level
+    from benchmark.leaderboard.entry import Entry, Level
     from benchmark.leaderboard.findings import SeedScores
     from benchmark.leaderboard.seasons import Season
 
@@ -125,10 +126,10 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
     require_packages(*_PACKAGES)
     home = board_folder(board, writes=add)
     from benchmark.leaderboard.advice import after_check, place_of
-    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.board import add_row, read_board
 
-    checked = _checked(folder, home, _limits(time_limit, memory_limit))
-    written = read_board(home, new=True).put(checked.entry()) if add else None  # first of all
+    checked = _checked(folder, home, "recomputed", _limits(time_limit, memory_limit))
+    written = add_row(home, checked.entry()) if add else None  # first of all
     _show(checked)
     if written is not None:
         click.echo(f"entry: {written}, recomputed")
@@ -176,10 +177,10 @@ def verify(
 
     there, key = read_board(home, new=True), given_secret(secret)
     season = _open_season(there.seasons, key.commitment, home)
-    checked = _checked(folder, home, limits)
-    again = None if retrained is None else _checked(retrained, None, limits)
+    level: Level = "re-executed" if retrained is None else "retrained"
+    checked = _checked(folder, home, level, limits)
+    again = None if retrained is None else _checked(retrained, None, level, limits)
     submission = checked.folder.submission
-    level: Level = "re-executed" if again is None else "retrained"
     there.require_not_lowered(submission.id, level)
     encoders = len(submission.seeds) * (1 if again is None else 2)
     with (
@@ -188,16 +189,45 @@ def verify(
     ):
         found = examine(checked, images, key, season.name, limits, again, lambda: advance(1))
     row = checked.entry().verified(found, key)
-    written = read_board(home, new=True).put(row)  # first of all: showing it may fail
-    click.echo(f"entry: {written}, {row.level}")
-    _show(checked, found.fresh)
-    for name, gap in found.gap.items():
-        flag = ", more than chance explains" if gap.suspicious else ""
-        click.echo(
-            f"{name}: public minus fresh {gap.difference:+.4f}, standard error "
-            f"{gap.standard_error:.4f}{flag}"
-        )
-    click.echo("\n".join(after_verify(read_board(home), row.id)))
+    written = _kept(home, row)
+    try:
+        click.echo(f"entry: {written}, {row.level}")
+        _show(checked, found.fresh)
+        for name, gap in found.gap.items():
+            flag = ", more than chance explains" if gap.suspicious else ""
+            click.echo(
+                f"{name}: public minus fresh {gap.difference:+.4f}, standard error "
+                f"{gap.standard_error:.4f}{flag}"
+            )
+        click.echo("\n".join(after_verify(read_board(home), row.id)))
+        sys.stdout.flush()
+    except OSError as error:
+        raise ValueError(
+            f"{written}: the signed row is there; it could not be shown "
+            f"({error.strerror or error}); threedident leaderboard build shows it"
+        ) from None
+
+
+def _kept(board: Path, row: Entry) -> Path:
+    """Write a signed row to the board, or where that fails to the working folder.
+
+    Raises:
+        ValueError: it failed; the message says where the row is.
+    """
+    from benchmark.leaderboard.board import add_row
+    from benchmark.leaderboard.entry import row_bytes
+    from threedident.errors import explain
+    from threedident.storage import write_bytes
+
+    try:
+        return add_row(board, row)
+    except (OSError, ValueError) as error:
+        rescued = Path(f"{row.id}.json").resolve()
+        write_bytes(rescued, row_bytes(row))
+        reason = explain(error) if isinstance(error, OSError) else str(error)
+        raise ValueError(
+            f"{reason}; the signed row is kept in {rescued}: put it into {board / 'entries'}"
+        ) from None
 
 
 def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Season:
@@ -228,15 +258,15 @@ def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Sea
     return found
 
 
-def _checked(folder: Path, board: Path | None, limits: Limits) -> Checked:
-    """A submission, checked and new to the board."""
+def _checked(folder: Path, board: Path | None, level: Level, limits: Limits) -> Checked:
+    """A submission, checked and new to the board at a level."""
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.check import check as examine
     from benchmark.leaderboard.folder import SubmissionFolder
 
     opened = SubmissionFolder(folder)
     if board is not None:
-        read_board(board, new=True).require_new(opened.submission)
+        read_board(board, new=True).require_new(opened.submission, level)
     with progress(f"check {folder.name}", len(opened.submission.seeds), "seeds") as advance:
         return examine(opened, limits, lambda: advance(1))
 

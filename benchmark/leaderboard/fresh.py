@@ -10,6 +10,7 @@ digests are signed with the season's secret: what was altered meanwhile is drawn
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.secret import Secret, is_signed
 from threedident.dataset import ThreeDIdent
 from threedident.latents import SPLITS, sample_raw
+from threedident.locking import locked
 from threedident.machine import child
 from threedident.manifest import read_manifest
 from threedident.origin import rows_digest
@@ -110,31 +112,35 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> 
     root, rows = root.resolve(), _public_rows(data, secret)
     public, seed = sample_raw(data.seed, "test", data.n_test)[rows], secret.number("fresh split")
     found = FreshImages(root, rows)
-    if _is_sealed(root, secret) and _holds(root, public, n, seed):
-        bad = sum(len(verify_split(SplitFolder(root, split), deep=True)) for split in SPLITS)
-        if not bad:
+    with locked(root.parent, wait=True):  # for another verification that draws there
+        if _is_sealed(root, secret) and _holds(root, public, n, seed) and _is_intact(root):
             _require_same_renderer(root, data)
             return found
-        say(f"{root}: {bad} kept files are not as they were drawn; they are drawn again")
-    elif (root / _SEAL).exists() or all(SplitFolder(root, s).manifest.exists() for s in SPLITS):
-        raise ValueError(
-            f"{root}: expected images under this season's seal, found others, or no seal; delete "
-            "the folder, and the same command draws them again"
+        if root.exists():
+            say(f"{root}: not as this season drew and sealed it; it is drawn again")
+            shutil.rmtree(root)
+        root.mkdir(mode=0o700)
+        latents = root / "public_rows.npy"
+        write_bytes(latents, npy_bytes(public))
+        settings = (
+            *("--latents", latents, "--resolution", data.resolution, "--quality", data.quality),
+            *("--hue", data.hue_mode, "--material", data.material, "--device", data.device),
+            *("--out", root),
         )
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    latents = root / "public_rows.npy"
-    write_bytes(latents, npy_bytes(public))
-    settings = (
-        *("--latents", latents, "--resolution", data.resolution, "--quality", data.quality),
-        *("--hue", data.hue_mode, "--material", data.material, "--device", data.device),
-        *("--out", root),
-    )
-    shown = str(root) if kept else "fresh split"
-    _render(root, shown, *settings)
-    _require_same_renderer(root, data)  # before the larger part is drawn
-    _render(root, shown, *settings, "--n-test", n, "--seed", "-", said=f"{seed}\n")
-    write_bytes(root / _SEAL, secret.sign(_sealed_content(root)).encode())
+        shown = str(root) if kept else "fresh split"
+        _render(root, shown, *settings)
+        _require_same_renderer(root, data)  # before the larger part is drawn
+        _render(root, shown, *settings, "--n-test", n, "--seed", "-", said=f"{seed}\n")
+        write_bytes(root / _SEAL, secret.sign(_sealed_content(root)).encode())
     return found
+
+
+def _is_intact(root: Path) -> bool:
+    """Whether every file is as it was drawn, and none is there that would be read in its place."""
+    folders = [SplitFolder(root, split) for split in SPLITS]
+    if any(folder.packed.exists() for folder in folders):
+        return False
+    return not any(verify_split(folder, deep=True) for folder in folders)
 
 
 def _is_sealed(root: Path, secret: Secret) -> bool:

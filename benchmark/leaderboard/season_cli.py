@@ -10,6 +10,7 @@ import click
 
 from benchmark.leaderboard.board_cli import BOARD, board_folder
 from benchmark.leaderboard.sandbox import require_packages
+from threedident.locking import locked
 from threedident.options import Group
 
 if TYPE_CHECKING:
@@ -62,15 +63,20 @@ def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> 
 
     require_new_season(read_board(home, new=True).seasons, name)
     place = Path(f"{name}.secret") if secret is None else secret
+    if secret is None and place.exists():
+        raise ValueError(
+            f"{place}: expected no file, for the secret to be drawn there, found one; give "
+            f"--secret {place} where you made it yourself"
+        )
     if place == STDIN or place.exists():
         key = given_secret(place)
     else:
         key = make_secret(place)
         click.echo(f"{place}: the secret, which you alone can read; keep it, and keep it to you")
-    home.mkdir(parents=True, exist_ok=True)
     path = home / "seasons.json"
     today = datetime.datetime.now(datetime.UTC).date()
-    opened = open_season(path, name, key, n, today)
+    with locked(home, wait=True):
+        opened = open_season(path, name, key, n, today)
     click.echo(f"{path}: season {name} is open, commitment {opened.commitment}")
 
 
@@ -90,8 +96,11 @@ def reveal_command(name: str, secret: Path, board: Path | None) -> None:
     from benchmark.leaderboard.board import read_board, season_signatures
     from benchmark.leaderboard.seasons import reveal_season
 
-    there, key = read_board(home), given_secret(secret)
-    reveal_season(home / "seasons.json", name, key, season_signatures(there, name))
+    read_board(home)
+    key = given_secret(secret)
+    with locked(home, wait=True):
+        signatures = season_signatures(read_board(home), name)
+        reveal_season(home / "seasons.json", name, key, signatures)
     click.echo(f"{home / 'seasons.json'}: season {name} has ended, its secret is published")
 
 
@@ -101,5 +110,8 @@ def given_secret(place: Path) -> Secret:
 
     found = read_secret(place)
     if is_open_to_others(place):
-        click.echo(f"note: other users can read {place}; chmod 600 {place}", err=True)
+        click.echo(
+            f"note: {place} is not for your eyes alone; make it yours, and chmod 600 {place}",
+            err=True,
+        )
     return found

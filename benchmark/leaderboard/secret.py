@@ -91,10 +91,16 @@ def make_secret(path: Path) -> Secret:
     """
     text = secrets.token_hex(_BYTES)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(handle)
+    try:
+        with open(handle, "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(handle)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
     return Secret(text)
 
 
@@ -108,6 +114,11 @@ def read_secret(path: Path) -> Secret:
         return _secret(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
     try:
         content = read_plain(path, _MOST_BYTES)
+    except ValueError:
+        raise ValueError(
+            f"--secret: expected a plain file of at most {_MOST_BYTES} bytes, found another kind "
+            "or more; give - to read it from standard input"
+        ) from None
     except OSError as error:
         raise ValueError(
             "--secret: expected a file that holds the secret, or - for standard input, found "
@@ -118,8 +129,11 @@ def read_secret(path: Path) -> Secret:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether others than its owner may read a secret's file."""
-    return path != STDIN and bool(path.stat().st_mode & 0o077)
+    """Whether others than this user may read a secret's file, or have written it."""
+    if path == STDIN:
+        return False
+    status = path.stat()
+    return bool(status.st_mode & 0o077) or status.st_uid != os.geteuid()
 
 
 def _secret(content: bytes, place: str) -> Secret:
