@@ -23,8 +23,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 import threedident
+from benchmark.leaderboard import fresh
 from benchmark.leaderboard.board import read_board
-from benchmark.leaderboard.data_record import describe_data
+from benchmark.leaderboard.data_record import DataRecord, SplitDigests, describe_data
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
 from benchmark.leaderboard.sandbox import Pass, execute
@@ -465,14 +466,21 @@ def test_kept_images_that_were_altered_are_drawn_again(
     assert again.verification.fresh == first.verification.fresh
 
 
-@pytest.mark.parametrize("change", ["seal", "manifest", "no seal", "rows", "pack"])
+@pytest.mark.parametrize("change", ["nothing", "seal", "manifest", "no seal", "rows", "pack"])
 def test_kept_images_with_digests_of_ones_own_are_drawn_again(
-    single: Path, board: Path, verify: Verify, season: Path, change: str
+    single: Path,
+    board: Path,
+    verify: Verify,
+    season: Path,
+    record: dict[str, Any],
+    change: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where a pack lies beside them, which would be read in their place."""
-    first = verified(verify, board, single)
-    place = drawn(season)
-    whole = contents(place)
+    verified(verify, board, single)
+    kept = tmp_path / "kept"
+    place = shutil.copytree(drawn(season), kept / drawn(season).name)
     if change == "seal":
         (place / "seal").write_text("0" * 128)
     elif change == "manifest":
@@ -483,13 +491,27 @@ def test_kept_images_with_digests_of_ones_own_are_drawn_again(
         (place / "seal").unlink()
     elif change == "rows":
         shutil.rmtree(place / "train")
-    else:
+    elif change == "pack":
         done_at_once("pack", place)
-    again = verified(verify, board, single)
-    assert contents(place) == whole
-    assert first.verification is not None
-    assert again.verification is not None
-    assert again.verification.fresh == first.verification.fresh
+    drawings: list[object] = []
+
+    def draw(root: Path, *_: object, **__: object) -> None:
+        drawings.append(list(root.iterdir()))
+        raise ValueError("drawn again")
+
+    monkeypatch.setattr(fresh, "_render", draw)
+    data = DataRecord.model_validate(record | {"digests": SplitDigests(**record["digests"])})
+    if change == "nothing":
+        with fresh.fresh_images(data, Secret(SECRET), FRESH, kept) as found:
+            assert len(found.latents) == FRESH
+        assert drawings == []
+    else:
+        with (
+            pytest.raises(ValueError, match="drawn again"),
+            fresh.fresh_images(data, Secret(SECRET), FRESH, kept),
+        ):
+            pass
+        assert drawings == [[place / "public_rows.npy"]]  # and nothing of what was there
 
 
 def looked_up(seed: int, table: np.ndarray, images: np.ndarray) -> ModelProto:
