@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.config import Config, ImageSettings, MixingSettings, differences
 from benchmark.model import Observed, build_model
 from benchmark.run import RunFolder
+from benchmark.seals import digest_of
+from threedident.errors import printable
 from threedident.factors import LABELS
+from threedident.manifest import MOST_PIXELS
 
 _PUBLISHED_MASKS = (1, 64, 64)  # checkpoints of version 0.1.0 do not say their shape
 
@@ -53,20 +58,84 @@ def own_checkpoint(folder: RunFolder, config: Config, seed: int) -> dict[str, An
     state = folder.load_checkpoint(seed)
     if state is None:
         return None
-    try:
-        changed = differences(Config.model_validate(state.get("config")), config)
-    except ValidationError:
-        changed = ["no configuration"]
-    if state.get("seed") != seed:
-        changed.append(f"seed {state.get('seed')} where {seed} is asked for")
-    if not isinstance(state.get("step"), int):
-        changed.append("no step")
+    changed = _differences(state, config, seed)
     if changed:
         raise ValueError(
             f"{folder.checkpoint(seed)}: expected a checkpoint of this run, found one with "
             f"{', '.join(changed)}; delete it to train this seed again"
         )
     return state
+
+
+def _differences(state: dict[str, Any], config: Config, seed: int) -> list[str]:
+    """What of a checkpoint is not of this run, in words."""
+    try:
+        changed = differences(Config.model_validate(state.get("config")), config)
+    except ValidationError:
+        changed = ["no configuration"]
+    found, step = state.get("seed"), state.get("step")
+    if type(found) is not int:
+        changed.append("no seed")
+    elif found != seed:
+        changed.append(f"seed {printable(str(found))} where {seed} is asked for")
+    if type(step) is not int:
+        changed.append("no step")
+    elif not 0 <= step <= config.steps:
+        changed.append(f"a step that is none of the {config.steps}")
+    return changed
+
+
+def require_own_scores(folder: RunFolder, seed: int, state: dict[str, Any]) -> None:
+    """Check that the log has the scores that a checkpoint knows.
+
+    Checkpoints of earlier versions know none.
+
+    Arguments:
+        folder: of the run.
+        seed: of the training.
+        state: as :func:`own_checkpoint` gives it.
+
+    Raises:
+        ValueError: it has others.
+    """
+    step, known = state["step"], state.get("scores")
+    if known is not None and known != digest_of(folder.scored_until(seed, step)):
+        raise ValueError(
+            f"{folder.metrics}: expected the scores of seed {seed} up to step {step} as they were "
+            f"logged, found others; restore the file, or delete {folder.checkpoint(seed)} to "
+            "train this seed again"
+        )
+
+
+def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Put weights and moments of a checkpoint in place; the optimizer's settings stay.
+
+    Arguments:
+        objective: model and loss of the run.
+        optimizer: of its parameters.
+        state: as :func:`own_checkpoint` gives it.
+
+    Raises:
+        Exception: of any kind, where the state does not fit; ``ValueError`` where it fits and is
+            not finite.
+    """
+    settings = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    objective.load_state_dict(state["objective"])
+    optimizer.load_state_dict(state["optimizer"])
+    for group, kept in zip(optimizer.param_groups, settings, strict=True):
+        group.update(kept)
+    _require_finite(objective.parameters())
+    for parameter, moments in optimizer.state.items():
+        shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        if {name: tuple(value.shape) for name, value in moments.items()} != shapes:
+            raise ValueError("moments of other shapes")
+        if any(bool(value.isnan().any()) for value in moments.values()):
+            raise ValueError("moments that are no numbers")
+
+
+def _require_finite(tensors: Iterable[Tensor]) -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+        raise ValueError("weights that are not finite")
 
 
 def restored_model(folder: RunFolder, config: Config, seed: int, state: dict[str, Any]) -> Any:
@@ -92,7 +161,8 @@ def restored_model(folder: RunFolder, config: Config, seed: int, state: dict[str
             if name.startswith("model.")
         }
         model.load_state_dict(weights)
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        _require_finite(model.parameters())
+    except Exception as error:  # what a stranger's file holds fails in a dozen ways
         raise ValueError(
             f"{folder.checkpoint(seed)}: expected the weights of {config.encoder}, found others "
             f"({type(error).__name__}); restore the file, or train this seed again"
@@ -110,10 +180,25 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
     if isinstance(source, ImageSettings):
         from benchmark.image_source import Normalise
 
-        shape = (3, source.resolution, source.resolution)
-        return _Outline(shape, LABELS, len(LABELS), Normalise(np.zeros(3), np.ones(3)))
+        edge = source.resolution
+        return _Outline((3, edge, edge), LABELS, len(LABELS), Normalise(np.zeros(3), np.ones(3)))
     from benchmark.kitti import LABELS as MASK_LABELS
     from benchmark.mask_source import CODES, Unit
 
-    shape = tuple(state.get("shape", _PUBLISHED_MASKS))
-    return _Outline(shape, MASK_LABELS, CODES if source.paired else len(MASK_LABELS), Unit())
+    masks = _mask_shape(state.get("shape", _PUBLISHED_MASKS))
+    return _Outline(masks, MASK_LABELS, CODES if source.paired else len(MASK_LABELS), Unit())
+
+
+def _mask_shape(shape: object) -> tuple[int, ...]:
+    """The shape of masks as a checkpoint says it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    edges = list(shape) if isinstance(shape, list | tuple) else []
+    if len(edges) != 3 or not all(type(e) is int and 0 < e <= MOST_PIXELS for e in edges):
+        raise ValueError(
+            f"shape: expected that of masks in the checkpoint, such as 1, 64, 64, found "
+            f"{reprlib.repr(shape)}; restore the checkpoint, or train again"
+        )
+    return tuple(edges)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from benchmark.config import LARGEST, MOST_PAIRS, MOST_STEPS
 from benchmark.encoders import ENCODERS
 from benchmark.experiment import carry_out
 from benchmark.laws import CONDITIONALS, MARGINALS
@@ -26,8 +26,9 @@ from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
 from benchmark.spaces import OUTPUT_SPACES
 from benchmark.suites import SCALES, SUITES, run_suite
+from threedident.errors import printable
 from threedident.machine import processors
-from threedident.options import Choice, HeadedCommand, completed
+from threedident.options import Choice, HeadedCommand, Seed, completed
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SUITE_TAKES = frozenset(
@@ -40,15 +41,14 @@ def _seeds(
 ) -> tuple[int, ...] | None:
     if value is None:
         return None
-    parts = value.split(",")
-    numbers = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part)]
-    if len(numbers) != len(parts) or len(set(numbers)) != len(parts):
+    numbers = tuple(Seed().convert(part, param, ctx) for part in value.split(","))
+    if len(set(numbers)) != len(numbers):
         raise click.BadParameter(
-            f"expected distinct integers of at most nine digits such as 0,1,2, found {value}",
+            f"expected distinct integers such as 0,1,2, found {printable(value)}",
             ctx=ctx,
             param=param,
         )
-    return tuple(numbers)
+    return numbers
 
 
 def _run_to_resume(
@@ -75,8 +75,8 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 
 
 def _positive(name: str, text: str) -> Callable[[_Command], _Command]:
-    """An option that takes a positive finite number."""
-    kind = click.FloatRange(0, min_open=True)
+    """An option that takes a positive finite number, as far as float32 reaches."""
+    kind = click.FloatRange(0, LARGEST, min_open=True)
     return click.option(name, type=kind, callback=_finite, help=text)
 
 
@@ -172,9 +172,17 @@ _HEADINGS = {
     "--learned-scales", is_flag=True, help="Learn a weight for each coordinate in the loss."
 )
 @_count(
-    "--steps", "Training steps; 0 scores the untrained encoder [default: the paper's].", least=0
+    "--steps",
+    "Training steps; 0 scores the untrained encoder [default: the paper's].",
+    least=0,
+    most=MOST_STEPS,
 )
-@_count("--batch-size", "Pairs a step, over all ranks [default: the paper's].", least=2)
+@_count(
+    "--batch-size",
+    "Pairs a step, over all ranks [default: the paper's].",
+    least=2,
+    most=MOST_PAIRS,
+)
 @_positive("--learning-rate", "Learning rate of Adam [default: 1e-4].")
 @click.option(
     "--schedule",
@@ -184,7 +192,7 @@ _HEADINGS = {
 )
 @click.option(
     "--warmup",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MOST_STEPS),
     default=0,
     help="Steps in which the learning rate rises linearly.",
 )

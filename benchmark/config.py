@@ -6,12 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.mixing import MOST_LATENTS
+from threedident.counter import SEEDS
+from threedident.errors import printable
 from threedident.storage import sha256
 
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_QUOTED = 80  # characters of a value in a message
+LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
+MOST_STEPS = 10**9
+MOST_PAIRS = 10**6  # a step
+_Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 
 
 class _Frozen(BaseModel):
@@ -118,15 +125,15 @@ class Config(_Frozen):
     temperature: _Positive | None
     symmetric: bool
     learned_scales: bool
-    steps: Annotated[int, Field(ge=0)]
-    batch_size: Annotated[int, Field(gt=1)]
+    steps: Annotated[int, Field(ge=0, le=MOST_STEPS)]
+    batch_size: Annotated[int, Field(gt=1, le=MOST_PAIRS)]
     learning_rate: _Positive
     schedule: Literal["constant", "cosine", "linear"]
-    warmup: Annotated[int, Field(ge=0)]
+    warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)]
     precision: Literal["float32", "bf16"]
     eval_every: Annotated[int, Field(gt=0)]
     protocol: Literal["held-out", "published"]
-    seeds: tuple[int, ...]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=SEEDS)], ...], Field(min_length=1)]
 
 
 def numbering(config: Config) -> int | None:
@@ -150,10 +157,14 @@ def differences(old: Config, new: Config) -> list[str]:
 def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
     """The values in which two sets of settings differ, in the same words."""
     return [
-        f"{name} {was.get(name)} where {is_now.get(name)} is asked for"
+        f"{name} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
         for name in {**was, **is_now}
         if was.get(name) != is_now.get(name)
     ]
+
+
+def _quoted(value: object) -> str:
+    return printable(str(value), _QUOTED)
 
 
 def flat(config: Config) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,10 +104,7 @@ def _read(path: Path) -> Finished:
         raise ValueError(
             f"{path}: a run that has not ended; threedident benchmark --resume {path} goes on"
         )
-    try:
-        scores = json.loads(folder.scores.read_bytes())
-    except ValueError:
-        scores = None
+    scores = folder.read_scores()
     if _number(_entry(scores, "mcc")) is None and _number(_entry(scores, "r2")) is None:
         raise ValueError(
             f"{folder.scores}: no scores, but a damaged file; threedident benchmark --resume "

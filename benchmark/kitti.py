@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.unpickling import load_pickle
 from threedident.cards import Card
-from threedident.counter import uniforms
+from threedident.counter import check_seed, uniforms
 from threedident.epochs import Epochs
 from threedident.pairs import Pair
 
@@ -132,12 +132,10 @@ class MaskPairs(Card):
     def __init__(self, masks: KittiMasks, max_distance: int, seed: int = 0) -> None:
         if operator.index(max_distance) < 1:
             raise ValueError(f"max_distance: expected at least 1 frame, found {max_distance}")
-        if operator.index(seed) < 0:
-            raise ValueError(f"seed: expected a non-negative integer, found {seed}")
         lengths = np.diff(masks.starts)
         lasts = np.repeat(masks.starts[1:] - 1, lengths)
         rows = np.arange(len(masks))
-        self.masks, self.max_distance, self.seed = masks, max_distance, seed
+        self.masks, self.max_distance, self.seed = masks, max_distance, check_seed(seed)
         self._anchors, self._lasts = rows[rows < lasts], lasts
         if not len(self._anchors):
             raise ValueError("masks: expected a track of 2 frames or more, found none; take more")

@@ -11,7 +11,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from benchmark.checkpoint import Labelled, observed, own_checkpoint, restored_model
+from benchmark.checkpoint import (
+    Labelled,
+    observed,
+    own_checkpoint,
+    require_own_scores,
+    restored_model,
+)
 from benchmark.config import Config, MixingSettings
 from benchmark.metrics import Scores
 from benchmark.run import RunFolder, is_run, what_is
@@ -189,6 +195,8 @@ def load_encoder(
             f"threedident benchmark --resume {folder.path} goes on",
             stacklevel=2,
         )
+    if folder.scored(chosen):
+        require_own_scores(folder, chosen, state)
     found = LoadedEncoder(folder, config, chosen, step, observed(config, state), model)
     return found.to(place)
 

@@ -25,12 +25,13 @@ from benchmark.ranks import lost_another
 from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
 from benchmark.schedules import factor
+from benchmark.seals import digest_of
 from benchmark.sources import Batch, Machine, Source
 from benchmark.tracking import Tracker
 from threedident.errors import Interrupted
 from threedident.loading import WorkerDied, is_death, named_deaths
 from threedident.progress import Advance, progress
-from threedident.storage import npy_bytes, write_bytes
+from threedident.storage import npy_bytes, sha256, write_bytes
 
 CHECKPOINT_PERIOD_S = 60.0
 _INSTEAD = {  # of the paper's scale on a CPU, by kind of source
@@ -71,8 +72,11 @@ class Loop:
         self._stop = Stop()
         self._settled = True  # whether weights and statistics belong to a whole step
         self._saved, self._saved_step = time.monotonic(), self.step
-        scored = [r for r in self.folder.scored(self.seed) if r["step"] <= self.step]
+        scored = self._scored = self.folder.scored_until(self.seed, self.step)
         self._scored_step = scored[-1]["step"] if scored else -1
+        ended = self.step == self.config.steps
+        if ended and not self.folder.has_scored_codes(self.seed):
+            self._scored_step = -1  # the codes are lost or altered: they are made again
         self._scores = scored[-1] if scored else {}
         self.machine.ranks.wait()  # before one of them logs more
         custom = is_custom(self.config.encoder)
@@ -220,7 +224,8 @@ class Loop:
         config, source = self.config, self.source
         if not np.isfinite(codes).all():
             raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
-        write_bytes(self.folder.representations(self.seed), npy_bytes(codes))
+        content = npy_bytes(codes)
+        write_bytes(self.folder.representations(self.seed), content)
         with catch_warnings(action="ignore", category=ScoreWarning):  # the run says it once
             scores = score(
                 latents=scored_latents(config, source, self.seed),
@@ -228,7 +233,9 @@ class Loop:
                 labels=source.labels,
                 spare_codes=source.spare_codes,
             ).to_json()
+        scores["codes"] = sha256(content)
         self.tracker.record(self.step, scores)
+        self._scored.append({"seed": self.seed, "step": self.step, **scores})
         self._scores = scores
 
     def _save(self) -> None:
@@ -248,6 +255,7 @@ class Loop:
             "seed": self.seed,
             "step": self.step,
             "shape": list(self.source.shape),
+            "scores": digest_of(self._scored),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }

@@ -118,8 +118,7 @@ def write_results(
     shown = examples, others
     page = _page(config, scores, results, probes, source, shown, command)
     write_bytes(folder.report, page.encode())
-    _write_json(folder.scores, scores)
-    return scores
+    return folder.write_scores(scores, config)
 
 
 def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:

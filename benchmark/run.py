@@ -16,18 +16,21 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
-from pydantic import ValidationError
 
 from benchmark.config import Config, differences, numbering, with_numbering
 from benchmark.json_lines import read_lines
+from benchmark.seals import is_intact, seal
 from threedident.epochs import NUMBERING
-from threedident.storage import atomic_write, is_leftover, sweep, write_bytes
+from threedident.errors import explain
+from threedident.json_text import parse_json, parse_model
+from threedident.storage import atomic_write, is_leftover, sha256, sweep, write_bytes
 
 
 def runs_in(path: Path) -> list[Path]:
@@ -180,12 +183,42 @@ class RunFolder:
             ValueError: the file is damaged.
         """
         try:
-            return Config.model_validate_json(self.config.read_bytes())
-        except ValidationError:
+            return parse_model(Config, self.config.read_bytes())
+        except OSError as error:
+            raise ValueError(explain(error)) from None
+        except ValueError as error:
             raise ValueError(
-                f"{self.config}: expected the configuration of a run, found a damaged file; "
-                "restore it, or take another folder"
+                f"{self.config}: expected the configuration of a run, found a damaged file "
+                f"({error}); restore it, or take another folder"
             ) from None
+
+    def write_scores(self, scores: dict[str, Any], config: Config) -> dict[str, Any]:
+        """Write the final scores under a seal; returns what was written."""
+        sealed = seal(scores, config)
+        write_bytes(self.scores, (json.dumps(sealed, indent=2) + "\n").encode())
+        return sealed
+
+    def read_scores(self) -> dict[str, Any]:
+        """The final scores.
+
+        Raises:
+            ValueError: the file is damaged, or it or ``config.json`` was altered since.
+        """
+        way_on = f"threedident benchmark --resume {self.path} writes it again"
+        try:
+            scores = parse_json(self.scores.read_bytes())
+        except OSError as error:
+            raise ValueError(explain(error)) from None
+        except ValueError:
+            scores = None
+        if not isinstance(scores, dict):
+            raise ValueError(f"{self.scores}: no scores, but a damaged file; {way_on}")
+        if not is_intact(scores, self.read_config()):
+            raise ValueError(
+                f"{self.scores}: expected the scores that were written there, for {self.config}, "
+                f"found one of the two altered; {way_on}"
+            )
+        return scores
 
     def save_checkpoint(self, seed: int, state: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -196,6 +229,8 @@ class RunFolder:
     def load_checkpoint(self, seed: int) -> dict[str, Any] | None:
         """The last checkpoint of a seed, or None where there is none.
 
+        Every part of the file is compared with the checksum that torch wrote beside it.
+
         Raises:
             ValueError: the file is damaged.
         """
@@ -203,8 +238,9 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
+            _require_intact(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
+        except Exception as error:  # readers raise a dozen kinds on damaged files
             raise ValueError(
                 f"{path}: expected a checkpoint, found a damaged file "
                 f"({type(error).__name__}); delete it to train this seed again"
@@ -218,11 +254,25 @@ class RunFolder:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The lines of ``metrics.jsonl``; lines that are damaged or cut short are passed over."""
-        return read_lines(self.metrics, {"seed", "step"})
+        return read_lines(self.metrics, {"seed": int, "step": int})
+
+    def has_scored_codes(self, seed: int) -> bool:
+        """Whether the codes of a seed are there, and those that were scored last.
+
+        Logs of earlier versions do not tell, and the codes are taken for those.
+        """
+        path, scored = self.representations(seed), self.scored(seed)
+        if not path.is_file() or not scored:
+            return False
+        return scored[-1].get("codes") in (None, sha256(path.read_bytes()))
 
     def scored(self, seed: int | None = None) -> list[dict[str, Any]]:
         """The scores among :meth:`records`, in order, of one seed or of all."""
         return [r for r in self.records() if "r2" in r and seed in (None, r["seed"])]
+
+    def scored_until(self, seed: int, step: int) -> list[dict[str, Any]]:
+        """The scores of a seed up to a step, in order."""
+        return [r for r in self.scored(seed) if r["step"] <= step]
 
     def rewind(self, seed: int, step: int) -> TextIO:
         """``metrics.jsonl``, open to append, without the lines of ``seed`` past ``step``."""
@@ -231,3 +281,18 @@ class RunFolder:
                 if r["seed"] != seed or r["step"] <= step:
                     file.write((json.dumps(r) + "\n").encode())
         return self.metrics.open("a", encoding="utf-8")
+
+
+def _require_intact(path: Path) -> None:
+    """Check a file of torch, which is a ZIP archive, by the CRC-32 of every part.
+
+    Torch's own reader does not look at them.
+
+    Raises:
+        ValueError: a part is not what was written, or is packed as torch packs nothing.
+        zipfile.BadZipFile: the file is no archive, or its table is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+        if packed or archive.testzip() is not None:
+            raise ValueError("a part is not what was written")

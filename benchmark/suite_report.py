@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
     if not folder.scores.is_file():
         return None
     try:
-        outcome = Outcome(row, json.loads(folder.scores.read_bytes()), folder.scored())
+        outcome = Outcome(row, folder.read_scores(), folder.scored())
         if not (outcome.seeds and all(map(outcome.ours, _NAMES))):
             raise ValueError
     except (KeyError, TypeError, ValueError):

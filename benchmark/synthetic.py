@@ -13,7 +13,7 @@ from threedident.latents import sample_raw, to_physical
 from threedident.manifest import Digests, Manifest, Rendering, factor_records
 from threedident.origin import Origin
 from threedident.pack import PackFiles, PackRecord
-from threedident.storage import SplitFolder, npy_bytes, write_bytes
+from threedident.storage import SplitFolder, npy_bytes, sha256, write_bytes
 
 _DISTINCT = 1000  # noise images; all others are links to them
 _UNREAD = "0" * 64  # digests that nobody looks at
@@ -47,7 +47,8 @@ def sparse_pairs(root: Path, rows: int, edge: int, conditional: str) -> None:
 def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> None:
     folder.packed.mkdir(parents=True)
     raw = origin.draw(rows)
-    write_bytes(folder.raw_latents, npy_bytes(raw))
+    content = npy_bytes(raw)
+    write_bytes(folder.raw_latents, content)
     manifest = Manifest(
         split=folder.split,
         n=rows,
@@ -64,7 +65,7 @@ def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> 
         channel_mean=(0.0, 0.0, 0.0),
         channel_std=(0.0, 0.0, 0.0),
         channels=Channels(),
-        digests=Digests(raw_latents=_UNREAD, latents=_UNREAD, sums=_UNREAD, sizes=_UNREAD),
+        digests=Digests(raw_latents=sha256(content), latents=_UNREAD, sums=_UNREAD, sizes=_UNREAD),
     )
     write_bytes(folder.manifest, manifest.to_bytes())
     files = PackFiles(folder, edge)
@@ -73,4 +74,4 @@ def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> 
     record = PackRecord(
         resolution=edge, n=rows, images=_UNREAD, channels=Channels(), pixels=_UNREAD
     )
-    write_bytes(files.record, record.model_dump_json().encode())
+    write_bytes(files.record, record.to_bytes())

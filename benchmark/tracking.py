@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import Any
@@ -60,6 +61,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         """Hand all lines over to the disk."""
         if self._file is not None:
             self._file.flush()
+            os.fsync(self._file.fileno())  # a checkpoint knows the scores in it
         if self._board is not None:
             self._board.flush()
 

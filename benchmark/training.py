@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.checkpoint import own_checkpoint
+from benchmark.checkpoint import own_checkpoint, require_own_scores, restore
 from benchmark.config import Config
 from benchmark.loop import Loop
 from benchmark.metrics import Scores
@@ -94,20 +94,20 @@ class Training:
             state = own_checkpoint(self.folder, self.config, self.seed)
             if state is not None:
                 step = self._load(state, objective, optimizer)
+                require_own_scores(self.folder, self.seed, state)
         return step
 
     def _load(
         self, state: dict[str, Any], objective: nn.Module, optimizer: torch.optim.Optimizer
     ) -> int:
         try:
-            objective.load_state_dict(state["objective"])
-            optimizer.load_state_dict(state["optimizer"])
-            return int(state["step"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            restore(objective, optimizer, state)
+        except Exception as error:  # what a stranger's file holds fails in a dozen ways
             raise ValueError(
                 f"{self.folder.checkpoint(self.seed)}: expected a checkpoint of this run, found "
                 f"another ({type(error).__name__}); delete it to train this seed again"
             ) from None
+        return int(state["step"])
 
     def result(self) -> Result:
         """First and last scores in the log."""

@@ -19,6 +19,8 @@ from benchmark.json_lines import read_lines
 from benchmark.ranks import Ranks
 from threedident.machine import processor_name, processors
 
+_LONGEST_S = 1e12
+
 
 class Work(NamedTuple):
     """What went into one seed.
@@ -86,7 +88,17 @@ def last_data(path: Path) -> Path | None:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a log; those that are damaged or cut short are passed over."""
-    return list(read_lines(path, {"seed", "seconds", "hardware"}))
+    needed: dict[str, type | tuple[type, ...]] = {
+        "seed": int,
+        "seconds": (int, float),
+        "hardware": str,
+    }
+    places = (str, type(None))
+    return [
+        line
+        for line in read_lines(path, needed)
+        if 0 <= line["seconds"] < _LONGEST_S and isinstance(line.get("data"), places)
+    ]
 
 
 def _hardware(device: torch.device, ranks: Ranks) -> str:

@@ -14,9 +14,8 @@ from render.on_ray import Ray
 from render.on_slurm import Queue, Slurm
 from render.probe import devices
 from render.settings import DEVICES, QUALITIES
-from threedident.counter import MOST_SEED
 from threedident.manifest import MOST_PIXELS
-from threedident.options import Choice
+from threedident.options import Choice, Seed
 from threedident.storage import SplitFolder
 
 _CLUSTER_THREADS = 2
@@ -25,11 +24,8 @@ _MOST_DIGITS = 20  # of a seed
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class SeedNumber(click.IntRange):
+class SeedNumber(Seed):
     """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
-
-    def __init__(self) -> None:
-        super().__init__(0, MOST_SEED)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The seed, checked."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from threedident.json_text import parse_model
 from threedident.latents import SPLITS
 from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.origin import Origin
@@ -51,10 +52,10 @@ def read_plan(folder: SplitFolder) -> Plan | None:
     """
     path = plan_path(folder)
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return parse_model(Plan, path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError:
+    except ValueError:
         raise ValueError(
             f"{path}: expected the plan of an unfinished render, found a damaged file; delete it "
             "and give the render command again"

@@ -4,6 +4,7 @@ import pickle
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from tests.conftest import make_images, pixels
-from threedident import ThreeDIdent
+from threedident import RenderedPairs, ThreeDIdent
+from threedident.packing import Packing
+from threedident.storage import SplitFolder, sha256
 
 
 def test_item_is_the_file_and_its_row(rendered: Path) -> None:
@@ -167,13 +170,47 @@ def test_truncated_image_is_named_when_read(rendered: Path, tmp_path: Path) -> N
 
 def test_latents_of_another_length(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
-    np.save(train / "raw_latents.npy", np.zeros((5, 10), dtype=np.float32))
+    path, manifest = train / "raw_latents.npy", train / "dataset.json"
+    before = sha256(path.read_bytes())
+    np.save(path, np.zeros((5, 10), dtype=np.float32))
+    manifest.write_text(manifest.read_text().replace(before, sha256(path.read_bytes())))
     with pytest.raises(ValueError, match="expected 12 rows as the manifest says, found 5"):
         ThreeDIdent(train.parent)
 
 
-def test_pickled_latents_are_refused(rendered: Path, tmp_path: Path) -> None:
-    train = broken(rendered, tmp_path)
-    np.save(train / "raw_latents.npy", np.array([{}], dtype=object), allow_pickle=True)
+@pytest.mark.parametrize("split", ["train", "test", "train/positives", "test/positives"])
+def test_latents_are_those_that_the_manifest_records(
+    paired: Path, tmp_path: Path, split: str
+) -> None:
+    root = shutil.copytree(paired, tmp_path / "data")
+    path = root / split / "raw_latents.npy"
+    np.save(path, np.load(path)[::-1])  # of the same shape, type and range
+    words = r"raw_latents\.npy: expected the file that was written, .* found it altered"
+    with pytest.raises(ValueError, match=words):
+        ThreeDIdent(root, split)
+    anchors, _, positives = split.partition("/")
+    with pytest.raises(ValueError, match=words):
+        RenderedPairs(ThreeDIdent(root, anchors))
+    folder = SplitFolder(root, anchors)
+    with pytest.raises(ValueError, match=words):
+        Packing(folder.positives if positives else folder)
+
+
+def test_pickled_latents_are_refused(tmp_path: Path) -> None:
+    root = make_images(tmp_path / "data", n=3, n_test=1)
+    np.save(root / "train/raw_latents.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="expected a plain npy array"):
-        ThreeDIdent(train.parent)
+        ThreeDIdent(root)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.float32(0.5), np.zeros(10, np.float32), np.zeros((0, 10)), np.zeros((3, 10), "M8[s]")],
+    ids=["0-d", "1-d", "empty", "times"],
+)
+def test_latents_of_the_published_layout_that_are_no_rows(tmp_path: Path, array: Any) -> None:
+    root = make_images(tmp_path / "data", n=3, n_test=1)
+    np.save(root / "train/raw_latents.npy", array)
+    for opened in (ThreeDIdent, lambda root: Packing(SplitFolder(root, "train"))):
+        with pytest.raises(ValueError, match=r"raw_latents\.npy: expected (shape|a real dtype)"):
+            opened(root)

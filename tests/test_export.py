@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,36 @@ def test_damaged_splits_are_not_exported(
     with pytest.raises(ValueError, match=rf"{damage}.*000003\.png|000003\.png.*{damage}"):
         export(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["images", "masks", "positives/images", "positives/depths"])
+def test_a_flipped_bit_is_not_exported(paired: Path, tmp_path: Path, name: str) -> None:
+    data, out = shutil.copytree(paired, tmp_path / "data"), tmp_path / "out"
+    flip_a_bit(data / "train" / name / "000002.png")
+    with pytest.raises(ValueError, match=r"000002\.png: expected a whole file, found it altered"):
+        export_shards(data, out)
+    assert not out.exists()
+    if "positives" not in name:
+        with pytest.raises(ValueError, match="found it altered"):
+            export_published(data, out)
+        assert not out.exists()
+
+
+@pytest.mark.parametrize("export", [export_published, export_shards])
+def test_a_flipped_bit_of_the_published_layout_is_not_exported(
+    tmp_path: Path, export: Callable[[Path, Path], object]
+) -> None:
+    data, out = make_images(tmp_path / "data", n=12), tmp_path / "out"
+    flip_a_bit(data / "train/images/07.png")
+    with pytest.raises(ValueError, match=r"07\.png: expected a whole image, found it damaged"):
+        export(data, out)
+    assert not out.exists()
 
 
 def test_truncated_images_of_the_published_layout_are_found(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_ones_own_encoder_is_loaded_by_a_script_beside_a_module_named_benchmark(
 
 
 def test_a_training_that_has_not_ended_is_loaded_with_a_warning(alone: Path) -> None:
-    change(alone, 0, step=30)
+    change(alone, 0, step=30, scores=None)
     with pytest.warns(UserWarning, match="seed 0 was trained for 30 of 40 steps; threedident ben"):
         encoder = load_encoder(alone)
     assert encoder.step == 30

@@ -185,6 +185,23 @@ def test_a_killed_run_goes_on_where_it_was(plain: Path, tmp_path: Path, blocks: 
     assert ours.channel_statistics()[1] == pytest.approx(theirs.channel_statistics()[1], abs=0)
 
 
+@pytest.mark.parametrize("place", [9, 200, 1200, 11_000], ids=str)  # header, first and last rows
+def test_what_was_altered_since_a_kill_is_packed_anew(
+    plain: Path, tmp_path: Path, place: int
+) -> None:
+    root = copied(plain, tmp_path / "data")
+    subprocess.run([sys.executable, "-c", KILLED, str(root), "2"])
+    begun = root / "train/packed/.work/20.npy"
+    content = bytearray(begun.read_bytes())
+    content[place] ^= 1
+    begun.write_bytes(content)
+    Packing(SplitFolder(root, "train")).run(lambda _: None)
+    ours, theirs = ThreeDIdent(root), ThreeDIdent(plain)
+    assert ours.pack is not None
+    assert ours.pack.is_intact()
+    assert all(torch.equal(ours[i][0], theirs[i][0]) for i in range(len(ours)))
+
+
 def test_what_was_begun_for_other_images_is_begun_anew(plain: Path, tmp_path: Path) -> None:
     root = copied(plain, tmp_path / "data")
     subprocess.run([sys.executable, "-c", KILLED, str(root), "6"])

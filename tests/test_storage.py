@@ -91,6 +91,22 @@ def test_damaged_npy_is_named(tmp_path: Path, content: bytes) -> None:
         load_npy(tmp_path / "b.npy")
 
 
+def test_an_array_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    write_bytes(path, npy_bytes(np.arange(9.0)))
+    digest = sha256(path.read_bytes())
+    assert (load_npy(path, digest) == np.arange(9.0)).all()
+    write_bytes(path, npy_bytes(np.arange(9.0)[::-1]))
+    with pytest.raises(ValueError, match=r"a\.npy: expected the file .* found it altered"):
+        load_npy(path, digest)
+
+
+def test_a_folder_in_place_of_an_array_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").mkdir()
+    with pytest.raises(ValueError, match=r"a\.npy: expected a file there, found a folder"):
+        load_npy(tmp_path / "a.npy")
+
+
 def test_archives_are_no_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.ones(3))
     with pytest.raises(ValueError, match="found an archive"):

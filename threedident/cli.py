@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from threedident.errors import Interrupted, explain
+from threedident.errors import Interrupted, explain, printable
 from threedident.options import Group, no_such_option
 from threedident.rooms import claim
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 USER_ERROR = 2
+_LONGEST = 2000  # characters of the line that a mistake takes
 
 
 class _Entry(NamedTuple):
@@ -96,6 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
     """Run a command; a user's mistake ends it with one line and exit status 2."""
     try:
+        _require_place()
         status = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -113,6 +116,21 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _require_place() -> None:
+    """Refuse to start where names of files lead nowhere.
+
+    Raises:
+        ValueError: the working folder was deleted.
+    """
+    try:
+        Path.cwd()
+    except OSError:
+        raise ValueError(
+            "working folder: expected it on the disk, found it deleted; change to another one, "
+            "then give the same command again"
+        ) from None
+
+
 def _fail(message: str) -> int:
-    click.echo(f"threedident: {' '.join(message.split())}", err=True)
+    click.echo(f"threedident: {printable(message, _LONGEST)}", err=True)
     return USER_ERROR

@@ -18,7 +18,7 @@ from threedident.manifest import (
     require_alike,
     require_manifest,
 )
-from threedident.options import Choice, NewFile
+from threedident.options import Choice, NewFile, Seed
 from threedident.pack import pack_states
 from threedident.progress import progress
 from threedident.storage import SplitFolder
@@ -104,7 +104,7 @@ def info(data: Path) -> None:
     "--split", type=Choice(list(SPLITS)), default="train", help="Split to draw samples of."
 )
 @click.option("--count", type=click.IntRange(1, 400), default=24, help="Samples to draw.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Picks the samples.")
+@click.option("--seed", type=Seed(), default=0, help="Picks the samples.")
 def preview(data: Path, out: Path | None, split: str, count: int, seed: int) -> None:
     """Draw a sheet of random samples, each with its latents as bars; positives stand beside.
 

@@ -12,6 +12,8 @@ References:
 
 from __future__ import annotations
 
+import operator
+import reprlib
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -22,7 +24,7 @@ from threedident.arrays import is_tensor, namespace
 if TYPE_CHECKING:
     import torch
 
-MOST_SEED = 2**63 - 1
+SEEDS = 2**63  # seeds are below, so that every file format and library holds them
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
@@ -30,6 +32,23 @@ _MASK64 = (1 << 64) - 1
 _MANTISSA = (1 << 52) - 1
 _LOW = (1 << 32) - 1
 _HALF = np.uint64(32)
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as an integer, checked.
+
+    Raises:
+        ValueError: it is no integer from 0 to 2^63 - 1.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < SEEDS:
+        raise ValueError(
+            f"seed: expected an integer from 0 to 2^63 - 1, found {reprlib.repr(seed)}; give one"
+        )
+    return number
 
 
 def _signed(word: int) -> int:
@@ -87,7 +106,7 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
     """Uniform numbers in the open interval (0, 1), addressed by row.
 
     Arguments:
-        seed: any non-negative integer.
+        seed: from 0 to 2^63 - 1.
         stream: separates uses of one seed, such as the train and the test split.
         rows: non-negative integers, shape (N,).
         count: numbers per row.
@@ -99,9 +118,9 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
         bits. The first numbers of a row do not depend on ``count``.
 
     Raises:
-        ValueError: rows that are negative, or no integers.
+        ValueError: rows that are negative, or no integers, or another seed.
     """
-    key = np.random.SeedSequence(seed, spawn_key=stream).generate_state(2, np.uint64)
+    key = np.random.SeedSequence(check_seed(seed), spawn_key=stream).generate_state(2, np.uint64)
     index = _row_words(rows)
     xp, blocks = namespace(index), -(-count // 4)
     counters = xp.tile(_first_counters(blocks, index), (len(index), 1, 1))

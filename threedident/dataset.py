@@ -20,10 +20,10 @@ from threedident.channels import Channels
 from threedident.choices import unknown
 from threedident.factors import NAMES
 from threedident.images import ImageFiles, require_shrinking, shrink
-from threedident.latents import SPLITS, check_raw
-from threedident.manifest import open_manifest
+from threedident.latents import SPLITS
+from threedident.manifest import open_latents, open_manifest
 from threedident.pack import find_pack
-from threedident.storage import SplitFolder, load_npy
+from threedident.storage import SplitFolder
 
 
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
@@ -54,7 +54,8 @@ class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
         rows: rows of the split that are held, shape (N,); None for all, see :meth:`take`.
 
     Raises:
-        ValueError: the folder is no finished data set, or images are missing.
+        ValueError: the folder is no finished data set, images are missing, or the latents are not
+            those that the manifest records.
 
     Example:
         >>> from threedident import ThreeDIdent
@@ -79,11 +80,8 @@ found no folder no/such/folder; render one with threedident render --out
         self.rows: NDArray[np.int64] | None = None
         self.transform = transform
         self.manifest = open_manifest(self.folder)
-        path = self.folder.raw_latents
-        space = self.manifest.origin.space if self.manifest is not None else "box"
-        self.latents = check_raw(load_npy(path), str(path), space)
+        self.latents = open_latents(self.folder, self.manifest)
         self.latents.setflags(write=False)
-        self._check_rows()
         self._files = ImageFiles(self.folder, self.manifest, len(self))
         self.resolution = self._files.edge if resolution is None else resolution
         require_shrinking(self.resolution, self._files.edge, self.folder.path)
@@ -169,13 +167,14 @@ found no folder no/such/folder; render one with threedident render --out
 
     def mask(self, index: int) -> NDArray[np.uint8]:
         """What every pixel shows, by the labels of :mod:`threedident.annotations`, (H, W)."""
-        return read_mask(self._annotation("mask", index))
+        return read_mask(*self._annotation("mask", index))
 
     def depth(self, index: int) -> NDArray[np.float32]:
         """Distance of every pixel along the camera's axis in Blender units, (H, W)."""
-        return read_depth(self._annotation("depth", index))
+        return read_depth(*self._annotation("depth", index))
 
-    def _annotation(self, name: str, index: int) -> Path:
+    def _annotation(self, name: str, index: int) -> tuple[Path, int]:
+        """The file of an annotation, and its edge in pixels."""
         given = () if self.manifest is None else self.manifest.rendering.annotations
         if name not in given:
             raise ValueError(
@@ -183,7 +182,8 @@ found no folder no/such/folder; render one with threedident render --out
                 f"{','.join(given) or 'no annotations'}"
             )
         row = np.array([range(len(self))[operator.index(index)]])
-        return self.folder.annotation(name, int(self._rows_of_split(row)[0]))
+        path = self.folder.annotation(name, int(self._rows_of_split(row)[0]))
+        return path, self._files.edge
 
     def card(self) -> dict[str, str]:
         """See :class:`threedident.cards.Card`."""
@@ -228,13 +228,6 @@ found no folder no/such/folder; render one with threedident render --out
             return self.manifest.channels
         pictures = (np.asarray(self.picture(row)) for row in range(len(self)))
         return sum((Channels.of(pixels) for pixels in pictures), Channels())
-
-    def _check_rows(self) -> None:
-        if self.manifest is not None and self.manifest.n != len(self):
-            raise ValueError(
-                f"{self.folder.raw_latents}: expected {self.manifest.n} rows as the manifest "
-                f"says, found {len(self)}; give the same render command again"
-            )
 
 
 def _find_split(root: Path, split: str) -> SplitFolder:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from threedident.manifest import Manifest
+from threedident.pictures import decode_picture
 from threedident.storage import SplitFolder, image_name
 
 _REPAIR = "threedident verify names every bad file, and the same render command again repairs them"
@@ -71,11 +71,10 @@ class ImageFiles:
 
     def _decode(self, row: int, content: bytes) -> Image.Image:
         try:
-            with Image.open(io.BytesIO(content)) as file:
-                return file.convert("RGB")
-        except (OSError, SyntaxError, UnidentifiedImageError):
+            return decode_picture(content).convert("RGB")
+        except ValueError as error:
             raise ValueError(
-                f"{self.path(row)}: expected an image, found a damaged file; {_REPAIR}"
+                f"{self.path(row)}: expected an image, found {error}; {_REPAIR}"
             ) from None
 
     def _first_edge(self) -> int:

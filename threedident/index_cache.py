@@ -15,9 +15,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from threedident.errors import explain
+from threedident.json_text import parse_model
 from threedident.progress import say
 from threedident.storage import atomic_write, sha256
 
@@ -120,8 +121,8 @@ def load(source: Source) -> Built | None:
         return None
     end = bytes(whole[:_LONGEST]).find(b"\n")
     try:
-        header, content = Header.model_validate_json(bytes(whole[:end])), whole[end + 1 :]
-    except ValidationError:
+        header, content = parse_model(Header, bytes(whole[:end])), whole[end + 1 :]
+    except ValueError:
         raise _refusal(path, "the header of an index", "none") from None
     for name, expected in source:
         if (found := getattr(header.source, name)) != expected:

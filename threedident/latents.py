@@ -32,7 +32,7 @@ def sample_raw(
     """The first ``n`` raw latents of a split.
 
     Arguments:
-        seed: any non-negative integer.
+        seed: from 0 to 2^63 - 1.
         split: ``train`` or ``test``.
         n: number of rows.
         space: name of the latent space.
@@ -57,7 +57,7 @@ def sample_positives(
     Arguments:
         anchors: rows 0, 1, ..., N - 1 of the split, shape (N, d), in the conditional's space.
         conditional: density p(z~ | z).
-        seed: any non-negative integer; that of the anchors will do.
+        seed: from 0 to 2^63 - 1; that of the anchors will do.
         split: ``train`` or ``test``.
 
     Returns:

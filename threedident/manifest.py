@@ -8,16 +8,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from threedident.cards import Card
 from threedident.channels import Channels, Moments
+from threedident.errors import explain, printable
 from threedident.factors import FACTORS
-from threedident.latents import SPLITS
+from threedident.json_text import parse_model
+from threedident.latents import SPLITS, check_raw
 from threedident.nearby import DATA, advise
 from threedident.origin import Origin
 from threedident.spaces import SPACES
-from threedident.storage import MOST_ROWS, SplitFolder
+from threedident.storage import MOST_ROWS, SplitFolder, load_npy
 
 MOST_PIXELS = 4096
 
@@ -144,22 +148,20 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
         ValueError: the file is there but is no manifest.
     """
     try:
-        content = folder.manifest.read_bytes()
+        manifest = parse_model(Manifest, folder.manifest.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
+    except OSError as error:
+        raise ValueError(explain(error)) from None
+    except ValueError as error:
         raise ValueError(
-            f"{folder.manifest}: expected a manifest of schema version 2, but at "
-            f"{place}: {first['msg']}; restore the file from a copy, or render anew elsewhere"
+            f"{folder.manifest}: expected a manifest of schema version 2, but {error}; restore "
+            "the file from a copy, or render anew elsewhere"
         ) from None
     if manifest.split != folder.split:
         raise ValueError(
             f"{folder.manifest}: expected the manifest of the {folder.split} split, found that of "
-            f"{manifest.split}; restore the file from a copy"
+            f"{printable(manifest.split)}; restore the file from a copy"
         )
     return manifest
 
@@ -187,6 +189,32 @@ def open_manifest(folder: SplitFolder) -> Manifest | None:
     if manifest is None and (ours or not folder.raw_latents.is_file()):
         raise ValueError(missing_manifest(folder))
     return manifest
+
+
+def open_latents(folder: SplitFolder, manifest: Manifest | None) -> NDArray[np.float32]:
+    """The raw latents of a split, checked: those that its manifest records.
+
+    Arguments:
+        folder: the split.
+        manifest: of the split; None for the published archive, whose latents have no digest.
+
+    Returns:
+        Shape (N, columns of the space), float32.
+
+    Raises:
+        ValueError: they are missing, damaged, altered, or not in the space.
+    """
+    path = folder.raw_latents
+    if manifest is None:
+        return check_raw(load_npy(path), str(path))
+    found = load_npy(path, manifest.digests.raw_latents)
+    raw = check_raw(found, str(path), manifest.origin.space)
+    if len(raw) != manifest.n:
+        raise ValueError(
+            f"{path}: expected {manifest.n} rows as the manifest says, found {len(raw)}; give the "
+            "same render command again"
+        )
+    return raw
 
 
 def missing_manifest(folder: SplitFolder) -> str:

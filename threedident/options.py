@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import click
 
 from threedident.choices import nearest, unknown
+
+_SEED = re.compile(r"[0-9]{1,19}")
 
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -23,6 +26,23 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
         except click.BadParameter:
             option = "value" if param is None else param.opts[0]
             raise click.UsageError(unknown(option, value, self.choices), ctx) from None
+
+
+class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """An integer from 0 to 2^63 - 1."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The seed, checked."""
+        from threedident.counter import check_seed  # slow to import: numpy
+
+        text = str(value)
+        try:
+            return check_seed(int(text) if _SEED.fullmatch(text) else text)
+        except ValueError as error:
+            option = "seed" if param is None else param.opts[0]
+            raise click.UsageError(f"{option}: {error}".replace(": seed:", ":"), ctx) from None
 
 
 class NewFile(click.Path):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from threedident.counter import SEEDS
 from threedident.latents import sample_positives, sample_raw
 from threedident.products import parse_conditional
 from threedident.spaces import find_space
@@ -33,7 +34,7 @@ class Origin(BaseModel):
 
     split: Literal["train", "test"]
     space: Literal["box", "periodic"] = "box"
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
     rows: str | None = None
     fixed: dict[str, float] = {}
     conditional: str | None = None

@@ -18,9 +18,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from threedident.channels import Channels
+from threedident.errors import explain
+from threedident.json_text import parse_model
 from threedident.manifest import MOST_PIXELS, Manifest
 from threedident.storage import MOST_ROWS, SplitFolder, sha256
 
@@ -36,6 +38,7 @@ class PackRecord(BaseModel):
         images: identifies the files it was made from, see :func:`images_identity`.
         channels: sums over all its pixels.
         pixels: SHA-256 of the npy file.
+        seal: digest of all the rest; None in records of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +49,16 @@ class PackRecord(BaseModel):
     images: str
     channels: Channels
     pixels: str
+    seal: str | None = None
+
+    def digest(self) -> str:
+        """SHA-256 of all entries but the seal."""
+        return sha256(self.model_dump_json(exclude={"seal"}).encode())
+
+    def to_bytes(self) -> bytes:
+        """The file's content, sealed."""
+        sealed = self.model_copy(update={"seal": self.digest()})
+        return (sealed.model_dump_json(indent=2) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -185,16 +198,21 @@ def read_record(files: PackFiles) -> PackRecord | None:
         ValueError: the file is there but is no record of this resolution.
     """
     try:
-        record = PackRecord.model_validate_json(files.record.read_bytes())
+        record = parse_model(PackRecord, files.record.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
+    except OSError as error:
+        raise ValueError(explain(error)) from None
+    except ValueError as error:
         raise ValueError(
-            f"{files.record}: expected the record of a pack, but at {place}: {first['msg']}; "
-            "give threedident pack again"
+            f"{files.record}: expected the record of a pack, but {error}; give threedident pack "
+            "again"
         ) from None
+    if record.seal not in (None, record.digest()):
+        raise ValueError(
+            f"{files.record}: expected the record that was written, found it altered; give "
+            "threedident pack again"
+        )
     if record.resolution != files.resolution:
         raise ValueError(
             f"{files.record}: expected the record of a pack of {files.resolution} pixels, found "

@@ -1,7 +1,8 @@
 """Makes packs: every image is read once, checked, made smaller where asked, and put in its place.
 
-What is written so far lies in ``packed/.work/`` with a note of how far it goes, so that a run
-that was stopped goes on from there.
+What is written so far lies in ``packed/.work/`` with a note of how far it goes and of its digest,
+so that a run that was stopped goes on from there. What was altered since begins anew: the digest
+of a pack is that of the images it was made of, whatever became of the file.
 """
 
 from __future__ import annotations
@@ -13,30 +14,39 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from threedident.channels import Channels
+from threedident.errors import found_folder
 from threedident.images import ImageFiles, require_shrinking, shrink
+from threedident.json_text import parse_model
 from threedident.locking import locked
 from threedident.machine import processors
-from threedident.manifest import open_manifest
+from threedident.manifest import open_latents, open_manifest
 from threedident.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
-from threedident.storage import SplitFolder, load_npy, picture_name, sha256, write_bytes
+from threedident.storage import MOST_ROWS, SplitFolder, picture_name, sha256, write_bytes
 from threedident.verify import trusted_digests
 
 _BLOCK_BYTES = 2**25
 
 
 class _Note(BaseModel):
-    """How far the work goes, and of which images it is."""
+    """How far the work goes, of which images it is, and what it wrote of them.
+
+    Arguments:
+        images: see :func:`threedident.pack.images_identity`.
+        rows: that were written.
+        pixels: SHA-256 of the header and these rows, as they left memory.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: str
-    rows: int
+    rows: Annotated[int, Field(gt=0, le=MOST_ROWS)]
+    pixels: str
 
 
 class Packing:
@@ -52,13 +62,16 @@ class Packing:
 
     def __init__(self, folder: SplitFolder, resolution: int | None = None) -> None:
         self.folder, self._manifest = folder, open_manifest(folder)
-        self.n = len(load_npy(folder.raw_latents))
+        self.n = len(open_latents(folder, self._manifest))
         self._sources = ImageFiles(folder, self._manifest, self.n)
         if self._manifest is not None:
             self._sources.require_all()
         self._edge = self._sources.edge if resolution is None else resolution
         require_shrinking(self._edge, self._sources.edge, folder.path)
         self.files = PackFiles(folder, self._edge)
+        for path in (self.files.pixels, self.files.record):
+            if path.is_dir():
+                raise ValueError(found_folder(path))
         self._images = images_identity(folder, self._manifest)
         self._work = folder.packed / ".work"
         self._pixels = self._work / self.files.pixels.name
@@ -78,7 +91,8 @@ class Packing:
         """How much is still to be written."""
         if self.done:
             return 0
-        return self._bytes() - len(self._header) - self._rows_kept() * self._row_bytes
+        note = self._noted()
+        return self._bytes() - len(self._header) - (note.rows if note else 0) * self._row_bytes
 
     def run(
         self, advance: Callable[[int], None], skip: Callable[[int], None] | None = None
@@ -102,17 +116,20 @@ class Packing:
             self._work.rmdir()
 
     def _write(self, advance: Callable[[int], None], skip: Callable[[int], None]) -> None:
-        kept = self._rows_kept()
-        digests = self._digests()
-        with self._pixels.open("r+b" if kept else "w+b") as file:
+        note, digests = self._noted(), self._digests()
+        with self._pixels.open("r+b" if note else "w+b") as file:
             tally = _Tally(file, self._header)
+            kept = 0 if note is None else note.rows
             tally.keep(kept, self._row_bytes)
+            if note is not None and tally.digest.hexdigest() != note.pixels:
+                kept, tally = 0, _Tally(file, self._header)
             skip(kept)
             with ThreadPoolExecutor(processors()) as pool:
                 for rows in self._blocks(kept):
                     tally.add(np.stack(list(pool.map(lambda row: self._read(row, digests), rows))))
                     os.fsync(file.fileno())
-                    note = _Note(images=self._images, rows=rows.stop)
+                    written = tally.digest.hexdigest()
+                    note = _Note(images=self._images, rows=rows.stop, pixels=written)
                     write_bytes(self._note, note.model_dump_json().encode())
                     advance(len(rows))
         self._publish(tally)
@@ -143,15 +160,15 @@ class Packing:
             )
         return digests
 
-    def _rows_kept(self) -> int:
-        """How many rows of an earlier run are there."""
+    def _noted(self) -> _Note | None:
+        """The note of an earlier run whose rows are there."""
         try:
-            note = _Note.model_validate_json(self._note.read_bytes())
+            note = parse_model(_Note, self._note.read_bytes())
             size = self._pixels.stat().st_size
-        except (OSError, ValidationError):
-            return 0
+        except (OSError, ValueError):
+            return None
         whole = size >= len(self._header) + note.rows * self._row_bytes
-        return note.rows if whole and note.images == self._images else 0
+        return note if whole and note.rows <= self.n and note.images == self._images else None
 
     def _bytes(self) -> int:
         return len(self._header) + self.n * self._row_bytes
@@ -167,7 +184,7 @@ class Packing:
         )
         self.files.record.unlink(missing_ok=True)
         self._pixels.replace(self.files.pixels)
-        write_bytes(self.files.record, (record.model_dump_json(indent=2) + "\n").encode())
+        write_bytes(self.files.record, record.to_bytes())
         self._note.unlink(missing_ok=True)
 
 
@@ -178,10 +195,11 @@ class _Tally:
         self._file = file
         self.digest = hashlib.sha256(header)
         self.channels = Channels()
+        file.seek(0)
         file.write(header)
 
     def keep(self, rows: int, row_bytes: int) -> None:
-        """Take in rows that are already written."""
+        """Take in rows that are already written, and drop what comes after."""
         for _ in range(rows):
             self._count(self._file.read(row_bytes))
         self._file.truncate()

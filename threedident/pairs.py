@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Subset, default_collate
 
 from threedident.cards import Card
-from threedident.counter import uniforms
+from threedident.counter import check_seed, uniforms
 from threedident.dataset import ThreeDIdent, as_images
 from threedident.delivery import Delivered, measure
 from threedident.epochs import Clock, Epochs
@@ -77,18 +77,17 @@ class Pairs(Card, Dataset[Pair]):
         positives: images and latents of the positives; the same split unless they were rendered.
 
     Raises:
-        ValueError: the data set is no ThreeDIdent, the seed is negative, or the length is below 1.
+        ValueError: the data set is no ThreeDIdent, the seed is not from 0 to 2^63 - 1, or the
+            length is below 1.
     """
 
     changes_images: ClassVar[bool] = False
 
     def __init__(self, dataset: ThreeDIdent | Subset[Any], seed: int, length: int | None) -> None:
-        if operator.index(seed) < 0:
-            raise ValueError(f"seed: expected a non-negative integer, found {seed}")
         if length is not None and length < 1:
             raise ValueError(f"length: expected at least 1 pair, found {length}")
         self.dataset = self.positives = as_images(dataset)
-        self.seed = operator.index(seed)
+        self.seed = check_seed(seed)
         self._length = len(self.dataset) if length is None else operator.index(length)
         self._epochs = Epochs(self.seed, len(self.dataset), self._length)
         self._clock = Clock()

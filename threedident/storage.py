@@ -30,6 +30,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from threedident.errors import explain
+
 DIGITS = 6
 MOST_ROWS = 10**DIGITS
 _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
@@ -183,17 +185,30 @@ def npy_bytes(array: NDArray[np.generic]) -> bytes:
     return buffer.getvalue()
 
 
-def load_npy(path: Path) -> NDArray[np.generic]:
+def load_npy(path: Path, digest: str | None = None) -> NDArray[np.generic]:
     """The array in an npy file.
 
+    Arguments:
+        path: of the file.
+        digest: SHA-256 of the file, where one was recorded.
+
     Raises:
-        ValueError: the file is missing, truncated or no plain array.
+        ValueError: the file is missing, truncated or no plain array, or not the recorded one.
     """
     try:
-        with path.open("rb") as file:
-            array = np.load(file, allow_pickle=False)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ValueError(f"{path}: expected an npy file, found nothing; check the path") from None
+    except OSError as error:
+        raise ValueError(explain(error)) from None
+    if digest is not None and sha256(content) != digest:
+        raise ValueError(
+            f"{path}: expected the file that was written, whose SHA-256 begins with "
+            f"{digest[:12]}, found it altered; restore it from a copy, or give the command that "
+            "wrote it again"
+        )
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
         raise ValueError(
             f"{path}: expected a plain npy array as numpy.save writes it, found none "

@@ -6,8 +6,6 @@ decodes and digests it.
 
 from __future__ import annotations
 
-import io
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -15,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from threedident.manifest import Manifest, require_manifest
+from threedident.pictures import EDGES, PNG_HEAD, check_chunks, decode_picture
 from threedident.storage import (
     SplitFolder,
     load_npy,
@@ -27,10 +25,8 @@ from threedident.storage import (
     sums_bytes,
 )
 
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
 _PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _MOST_DISPUTED = 4  # pictures and lines that disagree, of which all combinations are tried
-_EDGES = struct.Struct(">II")  # width and height follow the head
 
 
 @dataclass(frozen=True)
@@ -47,16 +43,28 @@ def picture_state(path: Path, digest: str | None) -> str | None:
     return what or (_file_state(path, digest) if digest is not None else "altered")
 
 
-def quick_check(folder: SplitFolder, n: int) -> None:
+def quick_check(
+    folder: SplitFolder,
+    n: int,
+    chunks: bool = False,
+    advance: Callable[[], None] = lambda: None,
+) -> None:
     """Check that the first ``n`` images are there and complete, without their digests.
 
+    Arguments:
+        folder: the split.
+        n: how many images.
+        chunks: read all of every image, and compare its chunks with the checksums in it.
+        advance: called after every image.
+
     Raises:
-        ValueError: an image is missing or truncated; the message names the first.
+        ValueError: an image is missing, truncated or damaged; the message names the first.
     """
     digits = folder.digits()
     for index in range(n):
         path = folder.image(index, digits)
-        what = _header_state(path)
+        what = _header_state(path) or (_chunk_state(path) if chunks else None)
+        advance()
         if what is not None:
             raise ValueError(
                 f"{path}: expected a whole image, found it {what}; threedident verify names "
@@ -68,7 +76,7 @@ def _header_state(path: Path, size: int | None = None, edge: int | None = None) 
     """``missing``, ``truncated``, ``altered`` or None, from a PNG's first and last bytes."""
     try:
         with path.open("rb") as file:
-            head = file.read(len(_PNG_HEAD) + _EDGES.size)
+            head = file.read(len(PNG_HEAD) + EDGES.size)
             length = path.stat().st_size
             file.seek(max(0, length - len(_PNG_TAIL)))
             tail = file.read()
@@ -78,10 +86,20 @@ def _header_state(path: Path, size: int | None = None, edge: int | None = None) 
         return "altered"
     except OSError:
         return "unreadable"
-    if not head.startswith(_PNG_HEAD) or tail != _PNG_TAIL or (size and length < size):
+    if not head.startswith(PNG_HEAD) or tail != _PNG_TAIL or (size and length < size):
         return "truncated"
-    resized = edge is not None and _EDGES.unpack(head[len(_PNG_HEAD) :]) != (edge, edge)
+    resized = edge is not None and EDGES.unpack(head[len(PNG_HEAD) :]) != (edge, edge)
     return "altered" if resized or size not in (None, length) else None
+
+
+def _chunk_state(path: Path) -> str | None:
+    try:
+        check_chunks(path.read_bytes())
+    except ValueError:
+        return "damaged"
+    except OSError:
+        return "unreadable"
+    return None
 
 
 def _deep_state(path: Path, digest: str | None) -> str | None:
@@ -89,9 +107,8 @@ def _deep_state(path: Path, digest: str | None) -> str | None:
     if what is not None:
         return what
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as image:
-            image.load()
-    except (OSError, SyntaxError, UnidentifiedImageError):
+        decode_picture(path.read_bytes())
+    except (OSError, ValueError):
         return "undecodable"
     return None
 
@@ -172,7 +189,11 @@ def _file_state(path: Path, digest: str) -> str | None:
 
 
 def verify_split(
-    folder: SplitFolder, deep: bool = False, advance: Callable[[], None] = lambda: None
+    folder: SplitFolder,
+    deep: bool = False,
+    advance: Callable[[], None] = lambda: None,
+    *,
+    decode: bool = True,
 ) -> list[Problem]:
     """The bad files of a finished split, in order.
 
@@ -181,13 +202,14 @@ def verify_split(
         deep: read, decode and digest every picture, where otherwise its size and its first and
             last bytes must do.
         advance: called after every picture.
+        decode: leave out to read and digest every picture alone, which is faster.
 
     Raises:
         ValueError: the split has no manifest, or a damaged one.
     """
     manifest = require_manifest(folder)
     problems = bad_files_beside(folder, manifest)
-    check = _deep_check(folder, manifest) if deep else _fast_check(folder, manifest)
+    check = _deep_check(folder, manifest, decode) if deep else _fast_check(folder, manifest)
     for number, path in enumerate(_pictures(folder, manifest)):
         what = check(number, path)
         if what is not None:
@@ -196,11 +218,14 @@ def verify_split(
     return problems
 
 
-def _deep_check(folder: SplitFolder, manifest: Manifest) -> Callable[[int, Path], str | None]:
+def _deep_check(
+    folder: SplitFolder, manifest: Manifest, decode: bool
+) -> Callable[[int, Path], str | None]:
     digests = trusted_digests(folder, manifest)
     if digests is None:
         digests = read_sums(folder.sums)
-    return lambda _, path: _deep_state(path, digests.get(picture_name(path)))
+    state = _deep_state if decode else picture_state
+    return lambda _, path: state(path, digests.get(picture_name(path)))
 
 
 def _fast_check(folder: SplitFolder, manifest: Manifest) -> Callable[[int, Path], str | None]:
@@ -210,8 +235,9 @@ def _fast_check(folder: SplitFolder, manifest: Manifest) -> Callable[[int, Path]
 
 def _recorded_sizes(folder: SplitFolder, manifest: Manifest) -> list[int | None]:
     """The size of every picture that the manifest vouches for, row by row, or Nones."""
+    count = manifest.n * (1 + len(manifest.rendering.annotations))
     if _file_state(folder.sizes, manifest.digests.sizes) is None:
         sizes: list[int | None] = np.ravel(load_npy(folder.sizes)).tolist()
-    else:
-        sizes = [None] * (manifest.n * (1 + len(manifest.rendering.annotations)))
-    return sizes
+        if len(sizes) == count:
+            return sizes
+    return [None] * count

@@ -14,12 +14,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from benchmark.leaderboard.texts import explained, printable
-from threedident.counter import MOST_SEED
+from threedident.counter import SEEDS
 
 T = TypeVar("T")
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]  # of a renderer
-Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+Seed = Annotated[int, Field(ge=0, le=SEEDS - 1)]
 Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]  # Ed25519
 Date = Annotated[
     datetime.date, Field(ge=datetime.date(2000, 1, 1), le=datetime.date(2099, 12, 31))

@@ -79,12 +79,18 @@ def open_source(root: Path, name: str) -> Source:
 
 
 def _require_whole(name: str, folder: SplitFolder, manifest: Manifest | None, n: int) -> None:
-    if manifest is None:
-        quick_check(folder, n)
-        return
-    pictures = n * (1 + len(manifest.rendering.annotations))
+    """Read every picture: by its digest, or else by its own checksums, it is what it was.
+
+    Raises:
+        ValueError: one is not.
+    """
+    annotations = () if manifest is None else manifest.rendering.annotations
+    pictures = n * (1 + len(annotations))
     with progress(f"check {name}", pictures, "pictures", quiet=pictures < _MANY) as advance:
-        problems = verify_split(folder, advance=advance)
+        if manifest is None:
+            quick_check(folder, n, chunks=True, advance=advance)
+            return
+        problems = verify_split(folder, deep=True, advance=advance, decode=False)
     if problems:
         raise ValueError(
             f"{problems[0].path}: expected a whole file, found it {problems[0].what} (and "

@@ -1,0 +1,41 @@
+"""JSON from outside: what was sent, edited or damaged is refused in words, however it is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from threedident.errors import printable
+
+_SAID = 300  # characters of what is wrong
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_json(content: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: the text is no JSON, or nested deeper than Python can read.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("the text is nested too deeply") from None
+
+
+def parse_model(model: type[Model], content: str | bytes) -> Model:
+    """The record in a JSON text.
+
+    Raises:
+        ValueError: the text is none; the message says where it goes wrong, as ``at n: why``.
+    """
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(printable(f"at {place}: {first['msg']}", _SAID)) from None
+    except (ArithmeticError, RecursionError) as error:  # from the model's own checks
+        raise ValueError(f"at the file: {type(error).__name__}") from None
