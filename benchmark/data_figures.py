@@ -13,6 +13,7 @@ from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.factors import LABELS
 from threedident.index import NearestLatents
+from threedident.storage import MOST_PICTURE, read_plain
 
 TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _TITLE = "The factors, as images"
@@ -41,7 +42,9 @@ def traversal(dataset: ThreeDIdent) -> Picture:
     """The rendered traversal that lies beside the data, or its nearest images."""
     exact = dataset.folder.root / "traversal.png"
     return (
-        rendered_traversal(exact.read_bytes()) if exact.is_file() else nearest_traversal(dataset)
+        rendered_traversal(read_plain(exact, MOST_PICTURE))
+        if exact.is_file()
+        else nearest_traversal(dataset)
     )
 
 

@@ -36,6 +36,7 @@ from threedident.cards import Card
 from threedident.counter import check_seed, uniforms
 from threedident.epochs import Epochs
 from threedident.pairs import Pair
+from threedident.storage import open_plain
 
 LABELS = ("vertical centre", "horizontal centre", "area")
 _MASKS, _LATENTS = "pedestrians", "pedestrians_latents"
@@ -199,7 +200,7 @@ def load_masks(path: str | Path) -> KittiMasks:
     for i, (track, length) in enumerate(zip(latents, lengths, strict=True)):
         _check_latents(track, length, f"{path}: {_LATENTS}[{i}]")
     factors = np.concatenate(latents).astype(np.float32)
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return KittiMasks(frames, factors, _starts(lengths), digest)
 

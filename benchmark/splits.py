@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.metrics import LEAST_ROWS
 from threedident.dataset import ThreeDIdent
 from threedident.manifest import require_alike
-from threedident.storage import sha256
+from threedident.storage import MOST_ARRAY, read_plain, sha256
 from threedident.verify import quick_check
 
 
@@ -61,4 +61,4 @@ def identity(split: ThreeDIdent) -> str:
     """Identifies a split's images, or at least its latents where images have no digests."""
     if split.manifest is not None:
         return split.manifest.digests.sums
-    return sha256(split.folder.raw_latents.read_bytes())
+    return sha256(read_plain(split.folder.raw_latents, MOST_ARRAY))

@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmark.pickled_names import SHOWN, Forbidden, Name, build, called, named
 from threedident.nearby import DATA, advise
+from threedident.storage import read_plain
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = re.compile(r"BININT[12]?|LONG1|BINFLOAT|(SHORT_)?BIN(UNICODE|BYTES)|BIN(UNICODE|BYTES)8")
@@ -30,6 +31,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "EMPTY_DICT": dict,
     "EMPTY_TUPLE": tuple,
 }
+_LARGEST = 2**34  # bytes
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -63,7 +65,7 @@ def load_pickle(path: Path) -> Any:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_plain(path, _LARGEST)
     except OSError as error:
         advice = advise(path, Path.is_file, "check the path", DATA)
         raise ValueError(

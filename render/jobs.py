@@ -99,7 +99,9 @@ def render_dataset(
     """
     for request in requests:
         _check(root, request, rendering)
+    _require_no_workers(root, requests)
     with _alone(root) as lease:  # another run may have come between, so look again
+        _require_no_workers(root, requests)
         manifests = [_check(root, request, rendering) for request in requests]
         jobs = [
             _job(root, request, rendering, manifest)
@@ -114,11 +116,15 @@ def render_dataset(
         return [run.bring(job, todo) for job, todo in zip(jobs, work, strict=True)]
 
 
+def _run_leases(root: Path) -> Path:
+    return root / ".lease"
+
+
 @contextmanager
 def _alone(root: Path) -> Iterator[Lease]:
     """Keep other runs out of ``root``, which is made where it is missing."""
     root.mkdir(parents=True, exist_ok=True)
-    leases = root / ".lease"
+    leases = _run_leases(root)
     try:
         with held(leases, "run") as lease:
             yield lease
@@ -128,15 +134,20 @@ def _alone(root: Path) -> Iterator[Lease]:
 
 
 def _check(root: Path, request: Request, rendering: Rendering) -> Manifest | None:
-    folder = request.folder
-    manifest = check_compatible(root, folder, Plan(origin=request.origin, rendering=rendering))
-    busy = holders(leases_of(folder)) if leases_of(folder).is_dir() else {}
-    for name, who in busy.items():
-        raise ValueError(
-            f"{folder.path}: expected no worker of another run here, found {who} at work on "
-            f"{name}; wait for it or stop it, then give the same command again"
-        )
-    return manifest
+    plan = Plan(origin=request.origin, rendering=rendering)
+    return check_compatible(root, request.folder, plan)
+
+
+def _require_no_workers(root: Path, requests: list[Request]) -> None:
+    """Refuse splits at which workers are; those of a run that is lost are waited for."""
+    splits = {leases_of(request.folder): request.folder for request in requests}
+    living = holders(_run_leases(root), *splits)  # that of the run, too: all are watched at once
+    for path, who in living.items():
+        if path.parent in splits:
+            raise ValueError(
+                f"{splits[path.parent].path}: expected no worker of another run here, found {who} "
+                f"at work on {path.stem}; wait for it or stop it, then give the same command again"
+            )
 
 
 def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest | None) -> _Job:

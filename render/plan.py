@@ -13,7 +13,14 @@ from threedident.json_text import parse_model
 from threedident.latents import SPLITS
 from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.origin import Origin
-from threedident.storage import SplitFolder, load_npy, npy_bytes, write_bytes
+from threedident.storage import (
+    MOST_JSON,
+    SplitFolder,
+    load_npy,
+    npy_bytes,
+    read_plain,
+    write_bytes,
+)
 
 
 class Plan(BaseModel):
@@ -52,7 +59,7 @@ def read_plan(folder: SplitFolder) -> Plan | None:
     """
     path = plan_path(folder)
     try:
-        return parse_model(Plan, path.read_bytes())
+        return parse_model(Plan, read_plain(path, MOST_JSON))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:

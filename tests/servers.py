@@ -131,6 +131,54 @@ def status(code: int, **headers: str) -> Answer:
     return lambda handler: handler.head(code, 0, **named)
 
 
+def raw(said: bytes) -> Answer:
+    """Say just this, and close the connection."""
+    return lambda handler: _say(handler, said)
+
+
+def _say(handler: Handler, said: bytes) -> None:
+    handler.wfile.write(said)
+    handler.wfile.flush()
+    handler.close_connection = True
+
+
+def drip(at_once: bytes, slowly: bytes) -> Answer:
+    """Say the first part at once, and the rest byte by byte, without an end."""
+
+    def answer(handler: Handler) -> None:
+        _say(handler, at_once)
+        with suppress(OSError):
+            for byte in slowly:
+                if handler.server.closing.wait(0.1):
+                    return
+                _say(handler, bytes([byte]))
+            handler.server.closing.wait()
+
+    return answer
+
+
+def redirect(target: str) -> Answer:
+    return status(302, Location=target)
+
+
+def endless(how: str = "", **headers: str) -> Answer:
+    """A body that does not end: as it is, ``chunked``, or that of a ``redirect``."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if how == "chunked":
+        named["Transfer-Encoding"] = "chunked"
+    piece = b"ffff\r\n" + bytes(0xFFFF) + b"\r\n" if how == "chunked" else bytes(0xFFFF)
+
+    def answer(handler: Handler) -> None:
+        handler.protocol_version = "HTTP/1.1"
+        handler.head(302 if how == "redirect" else 200, None, **named)
+        handler.close_connection = True
+        with suppress(OSError):
+            while not handler.server.closing.is_set():
+                handler.wfile.write(piece)
+
+    return answer
+
+
 def drop(handler: Handler) -> None:
     """Close the connection without a word."""
     handler.close_connection = True

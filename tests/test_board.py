@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,14 @@ def test_a_misnamed_entry(board: Path) -> None:
     (entries / f"{NAME}.json").rename(entries / "2026-11-30_else.json")
     with pytest.raises(ValueError, match=f"expected the name {NAME}.json"):
         read_board(board)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_an_entry_that_is_no_plain_file(board: Path, kind: str) -> None:
+    path = board / "entries" / "2026-12-01_else.json"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    line = refused_at_once("leaderboard", "entries", "--board", board)
+    assert f"{path}: expected a plain file, found another kind; replace it" in line
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"kind": "else"}', b'{"schema_version": 9}'])

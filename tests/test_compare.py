@@ -214,6 +214,7 @@ def test_suites_give_their_rows_and_the_rest_is_named(tmp_path: Path) -> None:
     (write_run(runs / "begun", [0.6]) / "scores.json").unlink()
     (write_run(runs / "cut", [0.6]) / "scores.json").write_text('{"mcc": 0.')
     (write_run(runs / "bare", [0.6]) / "scores.json").write_text('{"mcc": NaN, "r2": null}')
+    (write_run(runs / "nested", [0.6]) / "scores.json").write_text("[" * 100_000)
     (write_run(runs / "foreign", [0.6]) / "config.json").write_text("{}")
     (runs / "letters").mkdir()
     (runs / "notes.txt").write_text("")
@@ -221,10 +222,11 @@ def test_suites_give_their_rows_and_the_rest_is_named(tmp_path: Path) -> None:
     result = cli("compare", *sorted(runs.iterdir()), runs / "alone", runs)
     assert result.returncode == 0, result.stderr
     notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
-    assert len(notes) == len(result.stderr.splitlines()) == 6
+    assert len(notes) == len(result.stderr.splitlines()) == 7
     for words in (
         f"{runs / 'begun'}: a run that has not ended; threedident benchmark --resume",
         f"{runs / 'cut' / 'scores.json'}: no scores, but a damaged file",
+        f"{runs / 'nested' / 'scores.json'}: no scores, but a damaged file",
         f"{runs / 'bare' / 'scores.json'}: no scores, but a damaged file",
         f"{runs / 'foreign' / 'config.json'}: expected the configuration of a run",
         f"{runs / 'letters'}: no run, but a folder",

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 import signal
 import socket
@@ -13,6 +14,8 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from urllib.error import URLError
@@ -25,8 +28,12 @@ from tests.servers import (
     Server,
     corrupt,
     cut,
+    drip,
     drop,
+    endless,
     other_range,
+    raw,
+    redirect,
     serving,
     silent,
     stall,
@@ -42,6 +49,7 @@ from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
 
 HASTE = Patience(silence_s=0.5, tries=3, first_pause_s=0.01, longest_pause_s=0.02)
 BYTES = np.random.default_rng(0).bytes(300_000)
+MOST = 400_000
 
 
 def md5(content: bytes) -> str:
@@ -76,12 +84,12 @@ def offer(server: Server, data: Path, inside: str = "3dident") -> list[Archive]:
     for split in ("train", "test"):
         content = pack(data / split, f"{inside}/{split}".strip("/"))
         server.files[f"{split}.tar"] = content
-        archives.append(Archive(f"{split}.tar", md5(content), split))
+        archives.append(Archive(f"{split}.tar", md5(content), split, len(content)))
     return archives
 
 
 def get(server: Server, path: Path, patience: Patience = HASTE) -> None:
-    fetch(f"{server.url}/file", path, md5(BYTES), patience)
+    fetch(f"{server.url}/file", path, md5(BYTES), MOST, patience)
 
 
 def begun(server: Server, path: Path, count: int = 100_000) -> None:
@@ -139,7 +147,7 @@ def test_patience_ends(server: Server, tmp_path: Path, answer: object) -> None:
 
 
 def test_a_passing_failure_passes(server: Server, tmp_path: Path) -> None:
-    server.plan = [status(503), status(500), cut(5), status(429)]
+    server.plan = [status(503), status(500), cut(5_000), status(429)]
     get(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BYTES
 
@@ -191,7 +199,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(
     begun(server, tmp_path / "file")
     server.etag = etag
     other = server.files["file"] = BYTES[::-1] + b"more"
-    fetch(f"{server.url}/file", tmp_path / "file", md5(other), HASTE)
+    fetch(f"{server.url}/file", tmp_path / "file", md5(other), MOST, HASTE)
     assert contents(tmp_path) == {"file": other}
 
 
@@ -292,7 +300,7 @@ def test_asking_again_would_be_in_vain(server: Server, tmp_path: Path, code: int
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://a/b", "nonsense", "http://", ""])
 def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match="--url: expected an address"):
-        fetch(url, tmp_path / "file", md5(BYTES), HASTE)
+        fetch(url, tmp_path / "file", md5(BYTES), MOST, HASTE)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +308,7 @@ def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
 )
 def test_addresses_that_cannot_be_asked(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match="--url: expected an address"):
-        fetch(url, tmp_path / "file", md5(BYTES), HASTE)
+        fetch(url, tmp_path / "file", md5(BYTES), MOST, HASTE)
 
 
 def test_nobody_there(tmp_path: Path) -> None:
@@ -310,7 +318,7 @@ def test_nobody_there(tmp_path: Path) -> None:
         with pytest.raises(
             ValueError, match=r"found no connection \(Connection refused\), 3 times"
         ):
-            fetch(url, tmp_path / "file", md5(BYTES), HASTE)
+            fetch(url, tmp_path / "file", md5(BYTES), MOST, HASTE)
 
 
 def test_a_server_without_a_valid_certificate_is_not_asked_again(
@@ -324,9 +332,9 @@ def test_a_server_without_a_valid_certificate_is_not_asked_again(
         error.verify_message = "certificate has expired"
         raise URLError(error)
 
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", urlopen)
     with pytest.raises(ValueError, match="found certificate has expired; check this machine's cl"):
-        fetch("https://a.invalid/file", tmp_path / "file", md5(BYTES), HASTE)
+        fetch("https://a.invalid/file", tmp_path / "file", md5(BYTES), MOST, HASTE)
     assert len(asked) == 1
 
 
@@ -342,6 +350,218 @@ def test_a_disk_that_fills_up_is_named(
     assert explain(caught.value).startswith(f"{tmp_path}/file.part: expected room on the disk")
 
 
+@pytest.mark.parametrize("answer", [endless(), endless("chunked")])
+def test_an_answer_without_end_leaves_nothing(
+    server: Server, tmp_path: Path, answer: object
+) -> None:
+    server.plan = [answer]  # type: ignore[list-item]
+    with pytest.raises(
+        ValueError, match=r"of less than 400 kB, found more, and no end announced; check --url"
+    ):
+        get(server, tmp_path / "file")
+    assert contents(tmp_path) == {}
+    assert len(server.asked) == 1
+
+
+def test_a_size_beyond_all_bounds_is_refused_before_the_first_byte(
+    server: Server, tmp_path: Path
+) -> None:
+    server.plan = [raw(b"HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999\r\n\r\n" + BYTES)]
+    with pytest.raises(ValueError, match=r"found one of 1e\+05 TB; check --url"):
+        get(server, tmp_path / "file")
+    assert contents(tmp_path) == {}
+
+
+def test_a_part_that_is_there_survives_a_senseless_size(server: Server, tmp_path: Path) -> None:
+    begun(server, tmp_path / "file")
+    head = b"HTTP/1.0 206 OK\r\nContent-Range: bytes 100000-99999998/99999999\r\n\r\n"
+    server.plan = [raw(head + BYTES)]
+    get(server, tmp_path / "file")
+    assert contents(tmp_path) == {"file": BYTES}
+
+
+def test_room_is_looked_at_while_an_answer_without_length_comes_in(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("threedident.exchange.fetch._STRIDE", 50_000)
+    server.plan, sizes = [without_length], list[int]()
+
+    def require(_: int, size: int) -> None:
+        sizes.append(size)
+        if size > 120_000:
+            raise ValueError("no room")
+
+    with pytest.raises(ValueError, match="no room"):
+        fetch(f"{server.url}/file", tmp_path / "file", md5(BYTES), MOST, HASTE, require)
+    assert sizes == sorted(sizes)
+    assert (tmp_path / "file.part").stat().st_size < 200_000
+
+
+NUMBERS = [b"9" * 5000, b"-5", "\N{SUPERSCRIPT TWO}".encode("latin-1"), b"1e3", b" ", b"0x10"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_senseless_numbers_in_heads_count_as_none(
+    server: Server, tmp_path: Path, number: bytes
+) -> None:
+    end = b"\r\n\r\n"
+    refused = b"HTTP/1.0 416 No\r\nContent-Range: bytes */" + number + end
+    busy = b"HTTP/1.0 503 No\r\nRetry-After: " + number + end
+    part = b"HTTP/1.0 206 OK\r\nContent-Range: bytes " + number + b"-7/" + number + end
+    begun(server, tmp_path / "file")
+    server.plan = [raw(refused), raw(busy), raw(part)]
+    get(server, tmp_path / "file", replace(HASTE, tries=9))
+    assert contents(tmp_path) == {"file": BYTES}
+    (tmp_path / "file").unlink()
+    server.plan = [raw(b"HTTP/1.0 200 OK\r\nContent-Length: " + number + end + BYTES)]
+    get(server, tmp_path / "file")
+    assert contents(tmp_path) == {"file": BYTES}
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 1 Jan 99999 0:0:0 GMT", "1", "x" * 60_000]
+)
+def test_senseless_dates_in_heads_count_as_none(server: Server, tmp_path: Path, date: str) -> None:
+    server.plan = [raw(f"HTTP/1.0 503 No\r\nRetry-After: {date} x\r\n\r\n".encode())]
+    with suppress(ValueError):  # it may be a wish for peace until the year 9999
+        get(server, tmp_path / "file")
+        assert contents(tmp_path) == {"file": BYTES}
+
+
+LOUD = [
+    b"HTTP/1.0 404 \x1b]0;title\x07\x1b[2J" + b"x" * 60_000 + b"\r\n\r\n",
+    b"HTTP/1.0 503 \x1b[2J" + b"x" * 900_000 + b"\r\n\r\n",
+    b"\x1b[2J" + b"x" * 900_000,
+    b"SSH-2.0-\x1b[2Jserver\r\n",
+    b"HTTP/1.0 200 OK\r\nETag: " + b"x" * 900_000 + b"\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n",
+    b"HTTP/1.0 302 No\r\nLocation: ftp://\x1b[2J" + b"x" * 60_000 + b"\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("said", LOUD)
+def test_what_servers_say_is_quoted_in_one_short_line(
+    server: Server, tmp_path: Path, said: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.plan = [raw(said)] * 3
+    with pytest.raises(ValueError, match=f"{server.url}/file: expected the ") as caught:
+        get(server, tmp_path / "file")
+    for line in [str(caught.value), *capsys.readouterr().err.splitlines()]:
+        assert line.isprintable()
+        assert len(line) < 500
+
+
+def test_tags_that_cannot_be_sent_back_are_forgotten(server: Server, tmp_path: Path) -> None:
+    folded = b'HTTP/1.0 200 OK\r\nETag: "a\r\n b"\r\nContent-Length: 300000\r\n\r\n'
+    server.plan = [raw(folded + BYTES[:100_000])]
+    get(server, tmp_path / "file")
+    assert contents(tmp_path) == {"file": BYTES}
+    assert "If-Range" not in server.asked[1]
+
+
+@pytest.mark.parametrize(
+    "target", ["ftp://127.0.0.1:1/x", "file:///etc/hosts", "data:,x", "gopher:x", "http://[x"]
+)
+def test_redirects_lead_to_http_alone(server: Server, tmp_path: Path, target: str) -> None:
+    server.plan = [redirect(target)]
+    with pytest.raises(
+        ValueError, match=r"expected the archive, found (a redirect to|HTTP status)"
+    ):
+        get(server, tmp_path / "file")
+    assert contents(tmp_path) == {}
+
+
+def test_a_redirect_leads_to_the_file(server: Server, tmp_path: Path) -> None:
+    with serving() as other:
+        other.plan = [redirect(f"{server.url}/file")]
+        get(other, tmp_path / "file")
+    assert contents(tmp_path) == {"file": BYTES}
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_redirects_without_end_end(server: Server, tmp_path: Path, distinct: bool) -> None:
+    server.plan = [redirect(f"{server.url}/{i if distinct else 0}") for i in range(30)]
+    with pytest.raises(ValueError, match=r"found HTTP status 302 .*; check --url"):
+        get(server, tmp_path / "file")
+    assert len(server.asked) <= 11
+
+
+def test_the_body_of_a_redirect_is_not_read(server: Server, tmp_path: Path) -> None:
+    with serving() as other:
+        other.plan = [endless("redirect", Location=f"{server.url}/file")]
+        get(other, tmp_path / "file")
+    assert contents(tmp_path) == {"file": BYTES}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.0 200 " + b"O" * 99,
+        b"HTTP/1.0 200 OK\r\nETag: " + b"x" * 99,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 99,
+    ],
+)
+def test_a_head_that_drips_in_counts_as_silence(
+    server: Server, tmp_path: Path, said: bytes
+) -> None:
+    server.plan = [drip(b"", said)] * 2
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="found no answer in time, 2 times in a row"):
+        get(server, tmp_path / "file", replace(HASTE, tries=2))
+    assert time.monotonic() - start < 3
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 300000\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+    ],
+)
+def test_a_body_that_drips_in_counts_as_silence(
+    server: Server, tmp_path: Path, head: bytes
+) -> None:
+    server.plan = [drip(head, BYTES[:99])] * 2
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=r"found a trickle of \d+ bytes in 1 s, 2 times in a row"):
+        get(server, tmp_path / "file", replace(HASTE, tries=2))
+    assert time.monotonic() - start < 5
+
+
+def test_chunks_and_their_end_that_drip_in_count_as_silence(
+    server: Server, tmp_path: Path
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.plan = [drip(head, b"0" * 99), drip(head + b"0\r\n", b"A: b\r\n" * 99)]
+    with pytest.raises(ValueError, match="found no answer in time, 2 times in a row"):
+        get(server, tmp_path / "file", replace(HASTE, tries=2))
+
+
+def test_more_bytes_than_announced_are_not_kept(server: Server, tmp_path: Path) -> None:
+    server.plan = [endless("chunked", Content_Length="1000")] * 3
+    with pytest.raises(ValueError, match="found more bytes than were announced, 3 times in a row"):
+        get(server, tmp_path / "file")
+    assert contents(tmp_path) == {}
+
+
+def test_a_length_that_is_too_long_counts_as_a_cut(server: Server, tmp_path: Path) -> None:
+    server.plan = [raw(b"HTTP/1.0 200 OK\r\nContent-Length: 350000\r\n\r\n" + BYTES)] * 3
+    with pytest.raises(ValueError, match=r"found (a connection that ended early|another file)"):
+        get(server, tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["file", "file.part.json"])
+def test_a_pipe_in_place_of_a_file_blocks_nobody(
+    server: Server, tmp_path: Path, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    with suppress(ValueError):
+        get(server, tmp_path / "file")
+        assert contents(tmp_path) == {"file": BYTES}
+
+
 def test_proxies_are_honoured(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,7 +569,7 @@ def test_proxies_are_honoured(
     server.files["http://nowhere.invalid/file"] = BYTES
     script = (
         "import sys; from pathlib import Path; from threedident.exchange.fetch import fetch; "
-        "fetch('http://nowhere.invalid/file', Path(sys.argv[1]), sys.argv[2])"
+        "fetch('http://nowhere.invalid/file', Path(sys.argv[1]), sys.argv[2], 10**6)"
     )
     subprocess.run([sys.executable, "-c", script, tmp_path / "file", md5(BYTES)], check=True)
     assert contents(tmp_path) == {"file": BYTES}
@@ -371,7 +591,7 @@ def test_a_split_may_be_all_that_an_archive_holds(
     server: Server, published: Path, tmp_path: Path
 ) -> None:
     content = server.files["test.tar"] = pack(published / "test", ".")
-    list(download(tmp_path, [Archive("test.tar", md5(content), "test")], server.url, HASTE))
+    list(download(tmp_path, [Archive("test.tar", md5(content), "test", MOST)], server.url, HASTE))
     assert contents(tmp_path / "test") == contents(published / "test")
 
 
@@ -450,7 +670,9 @@ def test_hostile_archives_leave_nothing(
     server.files["train.tar"] = content
     data = tmp_path / "deep" / "data"
     with pytest.raises(ValueError, match=rf"train\.tar: expected {expected}, found"):
-        list(download(data, [Archive("train.tar", md5(content), "train")], server.url, HASTE))
+        list(
+            download(data, [Archive("train.tar", md5(content), "train", MOST)], server.url, HASTE)
+        )
     assert contents(tmp_path) == {"deep/data/.download/train.tar": content}
 
 
@@ -460,7 +682,11 @@ def test_what_is_no_archive_leaves_nothing(server: Server, tmp_path: Path, conte
     place.parent.mkdir()
     place.write_bytes(content)
     with pytest.raises(ValueError, match=r"train\.tar: expected "):
-        list(download(tmp_path, [Archive("train.tar", md5(content), "train")], server.url, HASTE))
+        list(
+            download(
+                tmp_path, [Archive("train.tar", md5(content), "train", MOST)], server.url, HASTE
+            )
+        )
     assert contents(tmp_path) == {".download/train.tar": content}
 
 

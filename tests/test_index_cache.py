@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,3 +105,20 @@ def test_where_nothing_can_be_kept_the_index_serves_all_the_same(
     assert index.search(points()[:3]).indices[:, 0].tolist() == [0, 1, 2]
     assert "this one stays in memory" in capfd.readouterr().err
     assert (tmp_path / "file").read_text() == "no folder"
+
+
+def test_a_pipe_in_place_of_a_kept_index_blocks_nobody(folder: Path) -> None:
+    NearestLatents(points(), "hnsw")
+    path = kept(folder)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"\.index: expected a plain file, found another kind"):
+        NearestLatents(points(), "hnsw")
+
+
+def test_a_kept_index_that_is_larger_than_it_says_takes_no_memory(folder: Path) -> None:
+    NearestLatents(points(), "hnsw")
+    with kept(folder).open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match=r"expected \d+ bytes of index, found \d{13}; delete it"):
+        NearestLatents(points(), "hnsw")

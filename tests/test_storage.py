@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from threedident.storage import (
     atomic_write,
     load_npy,
     npy_bytes,
+    open_plain,
     picture_name,
+    read_plain,
     read_sums,
     sha256,
     sums_bytes,
@@ -133,3 +136,51 @@ def test_damaged_sums_lose_only_their_lines(tmp_path: Path) -> None:
     (tmp_path / "SHA256SUMS").write_bytes(content)
     assert read_sums(tmp_path / "SHA256SUMS") == {"images/000000.png": "a" * 64}
     assert read_sums(tmp_path / "absent") == {}
+
+
+def occupy(path: Path, kind: str) -> None:
+    """Put something at ``path`` that is no plain file."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_is_no_plain_file_is_refused_at_once(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # names of sockets must be short
+    occupy(Path("file"), kind)
+    for read in (open_plain, load_npy, lambda path: read_plain(path, 100)):
+        with pytest.raises(ValueError, match=r"^file: expected a plain"):
+            read(Path("file"))  # type: ignore[operator]
+    assert read_sums(Path("file")) == {}
+
+
+def test_plain_files_are_read_up_to_their_bound(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"", b"12345"):
+        path.write_bytes(content)
+        assert read_plain(path, 5) == content
+    with pytest.raises(ValueError, match=r"file: expected at most 0\.004 kB, found 0\.005 kB"):
+        read_plain(path, 4)
+    with pytest.raises(ValueError, match="expected at most 1 kB, found"):
+        read_plain(Path("/proc/self/smaps"), 1000)  # whose size is not known before
+    with pytest.raises(IsADirectoryError):
+        open_plain(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_plain(tmp_path / "none")
+
+
+def test_links_to_plain_files_are_followed_where_they_may_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert read_plain(tmp_path / "link", 7) == b"content"
+    with pytest.raises(ValueError, match="link: expected a plain file, found Too many levels"):
+        read_plain(tmp_path / "link", 7, links=False)

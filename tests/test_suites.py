@@ -219,7 +219,8 @@ def test_damaged_scores_are_named(tmp_path: Path) -> None:
     wrong = ({"mcc": "x"}, {"seeds": []}, {"seeds": None}, {"r2_sd": [1]})
     folder.scores.write_text(json.dumps(whole))
     assert read_outcome(Row("row", {}, {}), folder) is not None
-    for content in ("{", "{}", "[]", *(json.dumps({**whole, **part}) for part in wrong)):
+    damaged = [json.dumps({**whole, **part}) for part in wrong]
+    for content in ("{", "{}", "[]", "[" * 100_000, *damaged):
         folder.scores.write_text(content)
         with pytest.raises(ValueError, match=r"scores\.json: expected the scores .*; delete it"):
             read_outcome(Row("row", {}, {}), folder)

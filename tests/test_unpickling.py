@@ -300,6 +300,12 @@ def test_no_file(tmp_path: Path) -> None:
             load_pickle(path)
 
 
+def test_what_is_no_plain_file(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"expected a plain file, found another kind"):
+        load_pickle(path)
+
+
 def test_every_pickler_of_python_agrees(path: Path) -> None:
     value = published(make_tracks([3]))
     buffer = io.BytesIO()

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from threedident.errors import explain
 from threedident.json_text import parse_model
 from threedident.progress import say
-from threedident.storage import atomic_write, sha256
+from threedident.quoting import printable
+from threedident.storage import atomic_write, open_plain, sha256
 
 Setting = dict[str, float]
 
@@ -116,22 +117,29 @@ def load(source: Source) -> Built | None:
     """
     try:
         path = source.path()
-        whole = memoryview(path.read_bytes())
+        opened = open_plain(path)
     except (OSError, RuntimeError):
         return None
-    end = bytes(whole[:_LONGEST]).find(b"\n")
+    with opened as file:
+        header = _header(path, file.readline(_LONGEST), source)
+        size = path.stat().st_size - file.tell()
+        if size != header.size:  # before it takes memory
+            raise _refusal(path, f"{header.size} bytes of index", str(size))
+        content = file.read(size)
+    if header.seal(content) != header.sha256:
+        raise _refusal(path, f"an index with SHA-256 {header.sha256}", "it altered")
+    return Built(content, header.setting, header.recall)
+
+
+def _header(path: Path, line: bytes, source: Source) -> Header:
     try:
-        header, content = parse_model(Header, bytes(whole[:end])), whole[end + 1 :]
+        header = parse_model(Header, line)
     except ValueError:
         raise _refusal(path, "the header of an index", "none") from None
     for name, expected in source:
         if (found := getattr(header.source, name)) != expected:
-            raise _refusal(path, f"{name} {expected}", str(found))
-    if len(content) != header.size:
-        raise _refusal(path, f"{header.size} bytes of index", str(len(content)))
-    if header.seal(content) != header.sha256:
-        raise _refusal(path, f"an index with SHA-256 {header.sha256}", "it altered")
-    return Built(content, header.setting, header.recall)
+            raise _refusal(path, f"{name} {expected}", printable(str(found)))
+    return header
 
 
 def store(source: Source, built: Built) -> None:

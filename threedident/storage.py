@@ -17,10 +17,12 @@ it is read all the same.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from threedident.disk import spell_bytes
 from threedident.errors import explain
 
 DIGITS = 6
@@ -38,6 +41,10 @@ _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
 _TEMPORARY = ".{name}.{token}.tmp"
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 _NUMBER = re.compile(r"[0-9]+")
+MOST_JSON = 2**24  # bytes of a record, such as a manifest
+MOST_PICTURE = 2**30
+MOST_ARRAY = 2**30  # latents of as many rows as there may be take a tenth of it
+MOST_SUMS = 2**29  # a line for each picture of as many rows as there may be
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([a-z]+/\d+\.png)")
 
 ANNOTATIONS = {"mask": "masks", "depth": "depths"}  # by name: the folder of their pictures
@@ -178,6 +185,62 @@ def is_leftover(path: Path) -> bool:
     return _LEFTOVER.fullmatch(path.name) is not None
 
 
+def open_plain(path: Path, links: bool = True) -> io.BufferedReader:
+    """A file that others may have put there, opened to be read.
+
+    To open a pipe waits for whoever writes to it, and a device may have no end, so neither is
+    opened.
+
+    Arguments:
+        path: of the file.
+        links: whether it may be a link to a plain file.
+
+    Raises:
+        ValueError: something else than a plain file is there.
+        OSError: nothing is there, a folder, or what may not be read.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags if links else flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENODEV):  # links, sockets, devices
+            raise ValueError(f"{path}: expected a plain file, found {error.strerror}") from None
+        raise
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise ValueError(f"{path}: expected a plain file, found another kind; replace it")
+    return open(handle, "rb")  # noqa: PTH123
+
+
+def read_plain(path: Path, most: int, links: bool = True) -> bytes:
+    """The content of a file that others may have put there.
+
+    Arguments:
+        path: of the file.
+        most: bytes that it may have.
+        links: as :func:`open_plain` takes it.
+
+    Raises:
+        ValueError: it is larger, or as :func:`open_plain` does.
+        OSError: as :func:`open_plain` does.
+    """
+    with open_plain(path, links) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(most, size) + 1)
+        if size < len(content) <= most:  # it grew, or the system does not know its size
+            content += file.read(most + 1 - len(content))
+        if len(content) > most:
+            size = max(size, len(content))
+            raise ValueError(
+                f"{path}: expected at most {spell_bytes(most)}, found {spell_bytes(size)}; make "
+                "it smaller"
+            )
+        return content
+
+
 def npy_bytes(array: NDArray[np.generic]) -> bytes:
     """``array`` as the content of an npy file."""
     buffer = io.BytesIO()
@@ -196,7 +259,7 @@ def load_npy(path: Path, digest: str | None = None) -> NDArray[np.generic]:
         ValueError: the file is missing, truncated or no plain array, or not the recorded one.
     """
     try:
-        content = path.read_bytes()
+        content = read_plain(path, MOST_ARRAY)
     except FileNotFoundError:
         raise ValueError(f"{path}: expected an npy file, found nothing; check the path") from None
     except OSError as error:
@@ -232,7 +295,7 @@ def read_sums(path: Path) -> dict[str, str]:
     """Digests by a picture's name; lines that are not digests are passed over."""
     if not path.is_file():
         return {}
-    return parse_sums(path.read_text(encoding="utf-8", errors="replace"))
+    return parse_sums(read_plain(path, MOST_SUMS).decode(errors="replace"))
 
 
 def parse_sums(text: str) -> dict[str, str]:

@@ -21,9 +21,10 @@ from benchmark.leaderboard.record import read_records
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
 from threedident.nearby import advise
-from threedident.storage import sweep, write_bytes
+from threedident.storage import read_plain, sweep, write_bytes
 
 OWN = Path(__file__).parent / "board"
+_MOST_ENTRY = 10**7  # bytes
 _CHANGES = TypeAdapter(tuple[Change, ...])
 
 
@@ -154,7 +155,7 @@ def read_board(path: Path, new: bool = False) -> Board:
         raise ValueError(f"{path}: expected the folder of a board, found none; {advice}")
     rows = []
     for file in sorted((path / "entries").glob("*.json")):
-        row = read_row(file.read_bytes(), str(file))
+        row = read_row(read_plain(file, _MOST_ENTRY), str(file))
         if file.stem != row.id:
             raise ValueError(f"{file}: expected the name {row.id}.json, as its id; rename it")
         rows.append(row)

@@ -10,7 +10,6 @@ FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, 10
 from __future__ import annotations
 
 import io
-import os
 import stat
 import warnings
 from pathlib import Path
@@ -22,10 +21,9 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.record import parse_json
 from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
-from threedident.disk import spell_bytes
 from threedident.factors import FACTORS
 from threedident.nearby import advise
-from threedident.storage import image_name, parse_sums, sha256
+from threedident.storage import image_name, parse_sums, read_plain, sha256
 
 SUBMISSION = "submission.json"
 SUMS = "SHA256SUMS"
@@ -177,21 +175,11 @@ def _read_plain(path: Path, most: int) -> bytes:
         ValueError: it is something else, or larger.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return read_plain(path, most, links=False)
     except FileNotFoundError:
         raise ValueError(f"{path}: expected a file, found nothing; add it") from None
     except OSError as error:
         raise ValueError(f"{path}: expected a plain file, found {error.strerror}") from None
-    with open(handle, "rb") as file:  # noqa: PTH123
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path}: expected a plain file, found another kind; replace it")
-        if status.st_size > most:
-            raise ValueError(
-                f"{path}: expected at most {spell_bytes(most)}, found "
-                f"{spell_bytes(status.st_size)}; make it smaller"
-            )
-        return file.read(most)
 
 
 def _require_plain(folder: Path) -> None:

@@ -8,12 +8,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from threedident import __version__
+from threedident.exchange.connections import Response, opener
+from threedident.quoting import printable
 
+_WORDS = 100  # characters of a server's own that a line quotes
+_MOST_DIGITS = 18  # of a number of bytes or seconds
 # statuses below 500 that another try may not meet
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -41,8 +46,14 @@ class RangeRefused(Exception):  # noqa: N818
 
     def __init__(self, what: str, content_range: str | None) -> None:
         super().__init__(what)
-        size = (content_range or "").removeprefix("bytes */")
-        self.size = int(size) if size.isdecimal() else None
+        self.size = number((content_range or "").removeprefix("bytes */"))
+
+
+def number(text: str | None) -> int | None:
+    """A whole number as headers write it; None where it is none, or of senseless length."""
+    if text is None or len(text) > _MOST_DIGITS or not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text)
 
 
 def require_address(url: str) -> None:
@@ -58,15 +69,14 @@ def require_address(url: str) -> None:
         )
 
 
-def open_address(
-    url: str, headers: Mapping[str, str], silence_s: float
-) -> http.client.HTTPResponse:
+def open_address(url: str, headers: Mapping[str, str], silence_s: float) -> Response:
     """Ask for a file; proxies are taken from the environment.
 
     Arguments:
         url: its address.
         headers: to send beside our own.
-        silence_s: seconds without an answer after which the connection counts as dead.
+        silence_s: seconds after which the connection counts as dead: until it is there, until
+            the head of its answer is there, and from piece to piece.
 
     Returns:
         The reply, of a status that means success.
@@ -79,21 +89,21 @@ def open_address(
     ours = {"User-Agent": f"threedident/{__version__}", "Accept-Encoding": "identity"}
     try:
         request = urllib.request.Request(url, headers={**ours, **headers})
-        response = urllib.request.urlopen(request, timeout=silence_s)
+        response = opener().open(request, timeout=silence_s)
     except urllib.error.HTTPError as error:
-        with error:
+        with closing(error):
             raise _refusal(url, error) from None
     except (http.client.InvalidURL, UnicodeError) as error:
         raise ValueError(f"--url: expected an address, found {url!r} ({error})") from None
     except (OSError, http.client.HTTPException) as error:
         raise _broken(url, error) from None
-    assert isinstance(response, http.client.HTTPResponse)
+    assert isinstance(response, Response)
     return response
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     """What to raise for a status that is no success."""
-    words = f"HTTP status {error.code} {error.reason}"
+    words = printable(f"HTTP status {error.code} {error.reason}", _WORDS)
     if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return RangeRefused(words, error.headers.get("Content-Range"))
     if error.code in _PASSING or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -103,22 +113,23 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
 
 def _asked_pause(text: str | None) -> float | None:
     """The seconds of a ``Retry-After``: a number or a date."""
-    if text is None or text.isdecimal():
-        return None if text is None else float(text)
+    seconds = number(text)
+    if text is None or seconds is not None:
+        return seconds
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):  # of years and zones that there are not
         return None
 
 
-def read(response: http.client.HTTPResponse, most: int) -> bytes:
+def read(response: Response, most: int) -> bytes:
     """Bytes of a reply as they come in, up to ``most``; none at its end.
 
     Raises:
         Hiccup: the connection is dead.
     """
     try:
-        return response.read1(most)
+        return response.piece(most)
     except (OSError, http.client.HTTPException) as error:
         raise Hiccup(_spell(error)) from None
 
@@ -140,4 +151,4 @@ def _spell(reason: object) -> str:
     if isinstance(reason, http.client.IncompleteRead):
         return "a connection that ended early"
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return f"no connection ({text})"
+    return f"no connection ({printable(text, _WORDS)})"

@@ -90,6 +90,7 @@ def _obtain(
         f"{base_url.rstrip('/')}/{archive.name}",
         place,
         archive.md5,
+        archive.most,
         patience,
         lambda left, size: _require_room(folder.root, left, size),
     )

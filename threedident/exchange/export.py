@@ -18,7 +18,7 @@ from threedident.exchange.published import image_digits
 from threedident.exchange.sources import Source, open_sources, other_content, require_apart
 from threedident.locking import locked
 from threedident.progress import progress
-from threedident.storage import SplitFolder, atomic_write, sweep
+from threedident.storage import SplitFolder, atomic_write, open_plain, sweep
 
 
 def export_published(root: Path, out: Path) -> list[str]:
@@ -153,5 +153,5 @@ def _link(origin: Path, place: Path) -> None:
 
 
 def _copy(origin: Path, place: Path) -> None:
-    with origin.open("rb") as source, atomic_write(place) as file:
+    with open_plain(origin) as source, atomic_write(place) as file:
         shutil.copyfileobj(source, file)

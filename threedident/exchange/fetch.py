@@ -8,7 +8,6 @@ whole and its digest is the right one.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +15,14 @@ from pathlib import Path
 
 from threedident.disk import spell_bytes
 from threedident.exchange.asking import Hiccup, RangeRefused, open_address, read, require_address
+from threedident.exchange.connections import Response
 from threedident.exchange.megabytes import megabytes
 from threedident.exchange.partial import Part, Reply
 from threedident.progress import say
+from threedident.storage import open_plain
 
 _CHUNK = 2**18
+_STRIDE = 2**26  # bytes between two looks at the room, where no size is announced
 
 Require = Callable[[int, int], None]
 
@@ -31,23 +33,31 @@ class Patience:
 
     Arguments:
         silence_s: seconds without a byte after which a connection counts as dead.
-        tries: attempts in a row that bring nothing new, after which to give up.
+        least_bytes_s: bytes a second, over such a time, below which it does so, too.
+        tries: attempts in a row that bring less than that, after which to give up.
         first_pause_s: seconds before the second of them; each further pause is twice as long.
         longest_pause_s: seconds beyond which pauses do not grow.
         longest_asked_s: the longest pause in seconds that a server may ask for.
     """
 
     silence_s: float = 30.0
+    least_bytes_s: float = 1000.0
     tries: int = 8
     first_pause_s: float = 1.0
     longest_pause_s: float = 60.0
     longest_asked_s: float = 3600.0
+
+    @property
+    def least_bytes(self) -> float:
+        """What a connection that lives brings within the time of silence."""
+        return self.least_bytes_s * self.silence_s
 
 
 def fetch(
     url: str,
     path: Path,
     md5: str,
+    most: int,
     patience: Patience | None = None,
     require: Require | None = None,
 ) -> None:
@@ -57,21 +67,25 @@ def fetch(
         url: its address, http or https; proxies are taken from the environment.
         path: its place, in a folder that is there.
         md5: its digest in hexadecimal.
+        most: bytes that it surely does not exceed.
         patience: with the server.
         require: called before bytes come in with how many there will be and with the file's
-            size; raises ValueError where they have no room.
+            size, or where nobody knows them, now and then with 0 and what is there; raises
+            ValueError where they have no room.
 
     Raises:
         ValueError: there is no such file, the server cannot be reached or keeps failing, or what
-            it sends has another digest, twice. What has come in stays, except in the last case.
+            it sends is too large, or has another digest, twice. What has come in stays, except
+            in the last two cases.
     """
     require_address(url)
     if path.exists() and _is_right(path, md5):
         return
     path.unlink(missing_ok=True)
     part = Part(path)
+    source = _Source(url, most, patience or Patience(), require)
     for attempt in ("first", "second"):
-        _receive(url, part, patience or Patience(), require)
+        _receive(source, part)
         if _is_right(part.path, md5):
             part.finish()
             return
@@ -85,29 +99,50 @@ def fetch(
 
 def _is_right(path: Path, md5: str) -> bool:
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file, megabytes(f"check {path.stem}", path.stat().st_size) as count:
+    with open_plain(path) as file, megabytes(f"check {path.stem}", path.stat().st_size) as count:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             count(len(chunk))
     return digest.hexdigest() == md5
 
 
-def _receive(url: str, part: Part, patience: Patience, require: Require | None) -> None:
+@dataclass(frozen=True)
+class _Source:
+    """Where a file comes from, and what to put up with."""
+
+    url: str
+    most: int
+    patience: Patience
+    require: Require | None
+
+    def require_room(self, left: int, size: int) -> None:
+        if self.require is not None:
+            self.require(left, size)
+
+    def too_large(self, found: str) -> ValueError:
+        return ValueError(
+            f"{self.url}: expected the archive, of less than {spell_bytes(self.most)}, found "
+            f"{found}; check --url"
+        )
+
+
+def _receive(source: _Source, part: Part) -> None:
     """Ask until the part is whole."""
-    failures, most = 0, part.length()
+    patience, failures, furthest = source.patience, 0, part.length()
     while True:
         try:
-            _attempt(url, part, patience, require)
+            _attempt(source, part)
             return
         except Hiccup as hiccup:
-            failures = 1 if part.length() > most else failures + 1
-            most = max(most, part.length())
+            gained = part.length() - furthest
+            failures = 1 if gained >= patience.least_bytes else failures + 1
+            furthest = max(furthest, part.length())
             if failures == patience.tries:
                 raise ValueError(
-                    f"{url}: expected the whole file, found {hiccup}, {failures} times in a row; "
-                    f"{spell_bytes(part.length())} are kept, the same command again goes on"
+                    f"{source.url}: expected the whole file, found {hiccup}, {failures} times in "
+                    f"a row; {spell_bytes(part.length())} are kept, the same command again goes on"
                 ) from None
-            _pause(url, hiccup, failures, patience)
+            _pause(source.url, hiccup, failures, patience)
 
 
 def _pause(url: str, hiccup: Hiccup, failures: int, patience: Patience) -> None:
@@ -123,31 +158,33 @@ def _pause(url: str, hiccup: Hiccup, failures: int, patience: Patience) -> None:
     time.sleep(seconds)
 
 
-def _attempt(url: str, part: Part, patience: Patience, require: Require | None) -> None:
+def _attempt(source: _Source, part: Part) -> None:
     """One request, for what is missing of the part."""
     if part.is_whole():
         return
-    response = _ask(url, part, patience.silence_s)
+    response = _ask(source, part)
     if response is None:
         return
     with response:
         reply = Reply.of(response.status, response.headers)
-        if reply.start and not part.goes_on_with(reply, url):
+        if reply.start and not part.goes_on_with(reply, source.url):
             part.discard()
             raise Hiccup("another file than before")
-        if require is not None and reply.left is not None:
-            require(reply.left, reply.start + reply.left)
+        if reply.size is not None and reply.size > source.most:
+            raise source.too_large(f"one of {spell_bytes(reply.size)}")
+        if reply.left is not None:
+            source.require_room(reply.left, reply.start + reply.left)
         if not reply.start:
-            part.begin(reply, url)
-        _take(response, part, reply)
+            part.begin(reply, source.url)
+        _take(response, part, reply, source)
     if reply.size is not None and part.length() < reply.size:
         raise Hiccup("a connection that ended early")
 
 
-def _ask(url: str, part: Part, silence_s: float) -> http.client.HTTPResponse | None:
+def _ask(source: _Source, part: Part) -> Response | None:
     """The server's reply; None where it says that nothing is missing."""
     try:
-        return open_address(url, part.headers(url), silence_s)
+        return open_address(source.url, part.headers(source.url), source.patience.silence_s)
     except RangeRefused as refusal:
         if refusal.size == part.length():
             return None
@@ -155,12 +192,47 @@ def _ask(url: str, part: Part, silence_s: float) -> http.client.HTTPResponse | N
         raise Hiccup(str(refusal)) from None
 
 
-def _take(response: http.client.HTTPResponse, part: Part, reply: Reply) -> None:
+def _take(response: Response, part: Part, reply: Reply, source: _Source) -> None:
+    """Write what comes in to the part.
+
+    More than was announced is not what was asked for, and is not kept.
+    """
     title = f"fetch {part.name}"
     if reply.start:
         title += f" from {spell_bytes(reply.start)} on"
-    total = None if reply.left is None else reply.start + reply.left
-    with part.appending() as file, megabytes(title, total, reply.start) as count:
+    size = max(reply.start, 0)
+    pace = _Pace(source.patience)
+    with part.appending() as file, megabytes(title, reply.size, reply.start) as count:
         while chunk := read(response, _CHUNK):
+            size += len(chunk)
+            if size > (source.most if reply.size is None else reply.size):
+                part.discard()
+                if reply.size is None:
+                    raise source.too_large("more, and no end announced")
+                raise Hiccup("more bytes than were announced")
+            if reply.size is None and size // _STRIDE > (size - len(chunk)) // _STRIDE:
+                source.require_room(0, size)
             file.write(chunk)
             count(len(chunk))
+            pace.count(len(chunk))
+
+
+class _Pace:
+    """Tells a connection that lives from one that only drips."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._start, self._bytes = time.monotonic(), 0
+
+    def count(self, count: int) -> None:
+        """Count bytes that came in.
+
+        Raises:
+            Hiccup: they were too few for too long.
+        """
+        self._bytes += count
+        seconds = time.monotonic() - self._start
+        if seconds > self._patience.silence_s:
+            if self._bytes < self._patience.least_bytes_s * seconds:
+                raise Hiccup(f"a trickle of {self._bytes} bytes in {seconds:.0f} s")
+            self._start, self._bytes = time.monotonic(), 0

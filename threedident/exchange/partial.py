@@ -14,12 +14,14 @@ from email.message import Message
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from threedident.storage import write_bytes
+from threedident.exchange.asking import number
+from threedident.storage import MOST_JSON, read_plain, write_bytes
 
 _PARTIAL_CONTENT = 206
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+_TAG = re.compile(r"[ -~]{1,200}")  # what may be sent back
 _OTHER_PART = -1  # of the start, where a server does not say which part it sends
 
 
@@ -43,12 +45,14 @@ class Reply(BaseModel):
     @classmethod
     def of(cls, status: int, headers: Message) -> Reply:
         """The reply of an HTTP status and headers."""
-        start, size = 0, _number(headers.get("Content-Length"))
+        start, size = 0, number(headers.get("Content-Length"))
         if status == _PARTIAL_CONTENT:
             match = _RANGE.fullmatch(headers.get("Content-Range") or "")
             start = int(match[1]) if match else _OTHER_PART
-            size = _number(match[2]) if match else None
-        etag, modified = headers.get("ETag"), headers.get("Last-Modified")
+            size = number(match[2]) if match else None
+            if size is not None and size < start:
+                start, size = _OTHER_PART, None
+        etag, modified = _tag(headers.get("ETag")), _tag(headers.get("Last-Modified"))
         return cls(start=start, size=size, etag=etag, modified=modified)
 
     @property
@@ -69,8 +73,8 @@ class Reply(BaseModel):
         return all(a == b or None in (a, b) for a, b in zip(here, there, strict=True))
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+def _tag(text: str | None) -> str | None:
+    return text if text is not None and _TAG.fullmatch(text) else None
 
 
 class _Note(BaseModel):
@@ -154,6 +158,6 @@ class Part:
 
     def _read_note(self) -> _Note | None:
         try:
-            return _Note.model_validate_json(self._note_path.read_bytes())
-        except (OSError, ValidationError):
+            return _Note.model_validate_json(read_plain(self._note_path, MOST_JSON))
+        except (OSError, ValueError):
             return None

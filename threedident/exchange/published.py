@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# a file of 224 x 224 pixels, not compressed at all, with what a tar archive puts around it
+_MOST_IMAGE = 3 * 224**2 + 4096
+
 ADDRESS = "https://zenodo.org/records/4502485/files"
 
 
@@ -24,16 +27,20 @@ class Archive:
         name: of the file, below the address of all.
         md5: its digest in hexadecimal.
         split: ``train`` or ``test``.
+        most: bytes that it surely does not exceed.
     """
 
     name: str
     md5: str
     split: str
+    most: int
 
 
 ARCHIVES = (
-    Archive("3dident_train.tar", "df132b4dacf04fa28e1c8ca9d2168634", "train"),
-    Archive("3dident_test.tar", "35020bca16c9faa80cf0c926d265d678", "test"),
+    Archive(
+        "3dident_train.tar", "df132b4dacf04fa28e1c8ca9d2168634", "train", 250_000 * _MOST_IMAGE
+    ),
+    Archive("3dident_test.tar", "35020bca16c9faa80cf0c926d265d678", "test", 25_000 * _MOST_IMAGE),
 )
 
 

@@ -34,8 +34,13 @@ from threedident.locking import locked
 from threedident.progress import progress
 from threedident.storage import (
     DIGITS,
+    MOST_JSON,
+    MOST_PICTURE,
+    MOST_SUMS,
     atomic_write,
     npy_bytes,
+    open_plain,
+    read_plain,
     sha256,
     sums_bytes,
     sweep,
@@ -107,7 +112,10 @@ class _Layout:
         named = {"": self.anchors, ".positives": self.positives}
         for ending, source in named.items():
             if source is not None and source.manifest is not None:
-                yield f"{self.anchors.name}{ending}.json", source.folder.manifest.read_bytes()
+                yield (
+                    f"{self.anchors.name}{ending}.json",
+                    read_plain(source.folder.manifest, MOST_JSON),
+                )
 
     def members(self, row: int) -> Iterator[tuple[str, Path | bytes]]:
         """The files of one sample: a name, and the file to copy or the content itself."""
@@ -167,7 +175,7 @@ class _Shard:
 
     def _check(self, advance: Callable[[], None]) -> str:
         digest = hashlib.sha256()
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             for piece in self._pieces(advance):
                 digest.update(piece)
                 if file.read(len(piece)) != piece:
@@ -200,7 +208,7 @@ def _length(content: Path | bytes) -> int:
 
 def _member(name: str, content: Path | bytes) -> bytes:
     """A file in a tar archive, with neither time nor owner."""
-    data = content if isinstance(content, bytes) else content.read_bytes()
+    data = content if isinstance(content, bytes) else read_plain(content, MOST_PICTURE)
     info = tarfile.TarInfo(name)
     info.size = len(data)
     return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
@@ -213,7 +221,7 @@ def _require_no_others(out: Path, shards: Sequence[_Shard], notes: Mapping[Path,
         if path not in expected:
             raise other_content(path)
     for path, content in notes.items():
-        if path.exists() and path.read_bytes() != content:
+        if path.exists() and read_plain(path, MOST_JSON) != content:
             raise other_content(path)
     if not _summed(out / _SUMS) <= {path.name for path in expected}:
         raise other_content(out / _SUMS)
@@ -223,7 +231,7 @@ def _summed(path: Path) -> set[str]:
     """The names in a list of digests."""
     if not path.exists():
         return set()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_plain(path, MOST_SUMS).decode(errors="replace").splitlines()
     return {line.partition("  ")[2] for line in lines}
 
 

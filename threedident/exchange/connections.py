@@ -1,0 +1,143 @@
+"""HTTP connections that no server can hold open for ever, and that lead nowhere but to HTTP.
+
+A socket's time limit counts from byte to byte, so a server that lets a reply's head drip in could
+take days. Here the whole head, and each further piece, has to be there in that time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+from typing import IO, Any
+from urllib.parse import urljoin, urlsplit
+
+from threedident.quoting import printable
+
+
+class _Deadline:
+    """Shuts a socket down unless it is renewed in time, in a thread of its own."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line, self._seconds = line, line.gettimeout()
+        self.passed = False
+        self._end = threading.Event()
+        self.renew()
+        if self._seconds is not None:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def renew(self) -> None:
+        self._due = time.monotonic() + (self._seconds or 0.0)
+
+    def stop(self) -> None:
+        self._end.set()
+
+    def _run(self) -> None:
+        while (left := self._due - time.monotonic()) > 0:
+            if self._end.wait(left):
+                return
+        self.passed = True
+        with suppress(OSError):  # it is closed already
+            self._line.shutdown(socket.SHUT_RDWR)
+
+
+class Response(http.client.HTTPResponse):
+    """A reply whose pieces come in time, or not at all."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self._line = sock
+        self._deadline: _Deadline | None = None
+
+    def begin(self) -> None:
+        """Read the status and all headers.
+
+        Raises:
+            TimeoutError: they are not there in time.
+        """
+        self._deadline = _Deadline(self._line)
+        try:
+            super().begin()
+        except (OSError, http.client.HTTPException):
+            self._deadline.stop()
+            self._require_in_time()
+            raise
+        self._require_in_time()
+
+    def piece(self, most: int) -> bytes:
+        """Bytes as they come in, up to ``most``; none at the end.
+
+        Raises:
+            TimeoutError: none are there in time.
+        """
+        assert self._deadline is not None
+        self._deadline.renew()
+        found = self.read1(most)
+        if not found:
+            self._require_in_time()
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._deadline is not None:
+            self._deadline.stop()
+        super().close()
+
+    def _require_in_time(self) -> None:
+        if self._deadline is not None and self._deadline.passed:
+            raise TimeoutError
+
+
+class _Connection(http.client.HTTPConnection):
+    response_class = Response
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    response_class = Response
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_SecureConnection, req)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any:
+        """What lies where a redirect leads; nothing of the redirect's own body is read."""
+        fp.close()
+        target = str(headers.get("Location", ""))
+        if not _is_http(req.full_url, target):
+            raise ValueError(
+                f"{req.full_url}: expected the archive, found a redirect to {printable(target)}, "
+                "which is no address of HTTP; check --url"
+            )
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _is_http(base: str, target: str) -> bool:
+    try:
+        return urlsplit(urljoin(base, target)).scheme in ("http", "https")
+    except ValueError:
+        return False
+
+
+def opener() -> urllib.request.OpenerDirector:
+    """What opens addresses of HTTP; proxies are taken from the environment."""
+    return urllib.request.build_opener(_Plain, _Secure, _Redirects)
