@@ -29,7 +29,7 @@ def is_sealed(scores: Mapping[str, Any]) -> bool:
 def is_intact(sealed: Mapping[str, Any], config: Config) -> bool:
     """Whether scores and configuration are those that were sealed."""
     scores = {name: value for name, value in sealed.items() if name != _SEAL}
-    return sealed[_SEAL] == _digest(scores, config)
+    return bool(sealed[_SEAL] == _digest(scores, config))
 
 
 def digest_of(records: Any) -> str:
