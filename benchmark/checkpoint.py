@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from benchmark.config import Config, ImageSettings, MixingSettings, differences
+from benchmark.metrics import Scores
 from benchmark.model import Observed, build_model
 from benchmark.run import RunFolder
 from benchmark.seals import digest_of
@@ -86,7 +87,7 @@ def _differences(state: dict[str, Any], config: Config, seed: int) -> list[str]:
 
 
 def require_own_scores(folder: RunFolder, seed: int, state: dict[str, Any]) -> None:
-    """Check that the log has the scores that a checkpoint knows.
+    """Check that the log has scores, those that a checkpoint knows.
 
     Checkpoints of earlier versions know none.
 
@@ -96,15 +97,38 @@ def require_own_scores(folder: RunFolder, seed: int, state: dict[str, Any]) -> N
         state: as :func:`own_checkpoint` gives it.
 
     Raises:
-        ValueError: it has others.
+        ValueError: it has others, or damaged ones.
     """
     step, known = state["step"], state.get("scores")
-    if known is not None and known != digest_of(folder.scored_until(seed, step)):
+    scored = folder.scored_until(seed, step)
+    for record in scored:
+        logged_scores(folder, record)
+    if known is not None and known != digest_of(scored):
         raise ValueError(
             f"{folder.metrics}: expected the scores of seed {seed} up to step {step} as they were "
             f"logged, found others; restore the file, or delete {folder.checkpoint(seed)} to "
             "train this seed again"
         )
+
+
+def logged_scores(folder: RunFolder, record: dict[str, Any]) -> Scores:
+    """The scores in a line of the log.
+
+    Arguments:
+        folder: of the run.
+        record: one of :meth:`benchmark.run.RunFolder.scored`.
+
+    Raises:
+        ValueError: the line was damaged.
+    """
+    try:
+        return Scores.from_json(record)
+    except ValueError as error:
+        seed = record["seed"]
+        raise ValueError(
+            f"{folder.metrics}: expected the scores of seed {seed}, but {error}; restore the "
+            f"file, or delete {folder.checkpoint(seed)} to train this seed again"
+        ) from None
 
 
 def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from benchmark.config import LARGEST, MOST_PAIRS, MOST_STEPS
+from benchmark.config import LARGEST, MOST_FRAMES, MOST_PAIRS, MOST_STEPS
 from benchmark.encoders import ENCODERS
 from benchmark.experiment import carry_out
 from benchmark.laws import CONDITIONALS, MARGINALS
@@ -30,6 +30,7 @@ from threedident.errors import printable
 from threedident.machine import processors
 from threedident.options import Choice, HeadedCommand, Seed, completed
 
+_MOST_PROCESSES = 1024
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SUITE_TAKES = frozenset(
     ("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume", "device")
@@ -148,7 +149,11 @@ _HEADINGS = {
     type=Choice(_MARGINALS),
     help="Mixing: marginal p(z) [default: uniform; real space normal].",
 )
-@_count("--max-distance", "KITTI: most frames between the two of a pair [default: 1].")
+@_count(
+    "--max-distance",
+    "KITTI: most frames between the two of a pair [default: 1].",
+    most=MOST_FRAMES,
+)
 @click.option(
     "--loss",
     metavar="NAME",
@@ -236,7 +241,7 @@ _HEADINGS = {
 )
 @click.option(
     "--workers",
-    type=click.IntRange(0),
+    type=click.IntRange(0, _MOST_PROCESSES),
     default=None,
     help="Loader processes [default: one per 2 cores, at most 8].",
 )
@@ -260,7 +265,7 @@ _HEADINGS = {
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MOST_PROCESSES),
     default=None,
     help="Rows of a suite at once [default: one per GPU; without one 1, or for mixing one per "
     "core].",

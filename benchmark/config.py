@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from benchmark.mixing import MOST_LATENTS
 from threedident.counter import SEEDS
 from threedident.errors import printable
+from threedident.manifest import MOST_PIXELS
 from threedident.storage import sha256
 
 _QUOTED = 80  # characters of a value in a message
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # a step
+MOST_FRAMES = 10**6  # between the two images of a pair
 _Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 
 
@@ -56,7 +58,7 @@ class ImageSettings(_Frozen):
     anchor: Literal["row", "marginal"] | None
     conditional: Law | None
     data: dict[str, str]
-    resolution: int
+    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     numbering: int = 1
 
 
@@ -89,7 +91,7 @@ class MaskSettings(_Frozen):
 
     kind: Literal["kitti"] = "kitti"
     data: str
-    max_distance: Annotated[int, Field(gt=0)]
+    max_distance: Annotated[int, Field(gt=0, le=MOST_FRAMES)]
     paired: bool
     numbering: int = 1
 

@@ -9,7 +9,6 @@ import click
 
 from benchmark.config import Config, short_digest
 from benchmark.evaluation import scored_latents
-from benchmark.interrupts import interruptible
 from benchmark.metrics import paired_rows
 from benchmark.model import build_model, can_compile
 from benchmark.objective import mismatch
@@ -21,6 +20,7 @@ from benchmark.sources import Machine, Source
 from benchmark.tracking import require_tensorboard
 from benchmark.training import Training
 from threedident.errors import Interrupted
+from threedident.interrupts import interruptible
 from threedident.locking import locked
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from threedident.conditionals import Normal
 from threedident.dataset import ThreeDIdent
+from threedident.machine import die_with
 from threedident.nearest_pairs import PositivePairs
 
 _BATCHES = 8
@@ -61,5 +64,9 @@ def _peak_in(status: str) -> int:
 
 def _run(script: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=partial(die_with, os.getpid()),
     ).stdout

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmark.checkpoint import (
     Labelled,
+    logged_scores,
     observed,
     own_checkpoint,
     require_own_scores,
@@ -219,7 +220,7 @@ def _device(name: str | torch.device) -> torch.device:
 
 def _scores(folder: RunFolder, seed: int, step: int) -> Scores | None:
     records: list[dict[str, Any]] = [r for r in folder.scored(seed) if r["step"] == step]
-    return Scores.from_json(records[-1]) if records else None
+    return logged_scores(folder, records[-1]) if records else None
 
 
 def _name(dtype: torch.dtype) -> str:

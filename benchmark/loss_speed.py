@@ -7,11 +7,13 @@ its own, beyond what the process held after a step on a few codes.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from torch import Tensor
 from benchmark.losses import DotSimilarity, LpSimilarity, Similarity, info_nce
 from threedident.cli import run
 from threedident.disk import spell_bytes
+from threedident.machine import die_with
 from threedident.options import Choice
 
 SIMILARITIES: dict[str, Similarity] = {
@@ -121,7 +124,12 @@ def _peak_in_child(way: str, name: str, batch: int, codes: int, device: str) -> 
         "import benchmark.loss_speed as s\n"
         f"print(s.peak_bytes({way!r}, {name!r}, {batch}, {codes}, {device!r}))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(die_with, os.getpid()),
+    )
     if done.returncode:
         raise OSError(
             f"memory of {way}: expected a step of {batch} pairs, found exit status "

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+_IN_WORDS = {"float": "a number", "Array": "numbers", "NDArray[np.int64]": "integers"}
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Record:
@@ -22,10 +24,19 @@ class Record:
         """The inverse of :meth:`to_json`; other keys are passed over.
 
         Fields with a default may be missing, as they are in records of earlier versions.
+
+        Raises:
+            ValueError: a field is missing, or of another kind; the message names it.
         """
-        required = {field.name for field in fields(cls) if field.default is MISSING}
-        names = [f.name for f in fields(cls) if f.name in required or f.name in record]
-        return cls(**{name: _restored(record[name]) for name in names})
+        values = {}
+        for field in fields(cls):
+            if field.name in record:
+                value = _restored(field.name, record[field.name])
+                _check(field.name, str(field.type), value)
+                values[field.name] = value
+            elif field.default is MISSING:
+                raise ValueError(f"at {field.name}: expected a value, found none")
+        return cls(**values)
 
 
 def _plain(value: Any) -> Any:
@@ -34,8 +45,30 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _restored(value: Any) -> Any:
+def _restored(name: str, value: Any) -> Any:
     """Lists of texts as tuples, other lists as arrays."""
     if not isinstance(value, list):
         return value
-    return tuple(value) if value and isinstance(value[0], str) else np.array(value)
+    if value and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    try:
+        return np.array(value)
+    except ValueError:
+        raise ValueError(f"at {name}: expected rows of one length, found others") from None
+
+
+def _check(name: str, kind: str, value: Any) -> None:
+    """Check a value against the annotation of its field, as far as that is of numbers.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    array = value.dtype.kind if isinstance(value, np.ndarray) else ""
+    fits = {
+        "float": number,
+        "Array": array in ("i", "f"),
+        "NDArray[np.int64]": array == "i",
+    }
+    if not fits.get(kind, True):
+        raise ValueError(f"at {name}: expected {_IN_WORDS[kind]}, found {type(value).__name__}")

@@ -26,11 +26,21 @@ import torch
 
 from benchmark.config import Config, differences, numbering, with_numbering
 from benchmark.json_lines import read_lines
-from benchmark.seals import is_intact, seal
+from benchmark.seals import is_intact, is_sealed, seal
 from threedident.epochs import NUMBERING
 from threedident.errors import explain
 from threedident.json_text import parse_json, parse_model
-from threedident.storage import atomic_write, is_leftover, sha256, sweep, write_bytes
+from threedident.storage import (
+    MOST_ARRAY,
+    MOST_JSON,
+    atomic_write,
+    is_leftover,
+    open_appending,
+    read_plain,
+    sha256,
+    sweep,
+    write_bytes,
+)
 
 
 def runs_in(path: Path) -> list[Path]:
@@ -183,7 +193,7 @@ class RunFolder:
             ValueError: the file is damaged.
         """
         try:
-            return parse_model(Config, self.config.read_bytes())
+            return parse_model(Config, read_plain(self.config, MOST_JSON))
         except OSError as error:
             raise ValueError(explain(error)) from None
         except ValueError as error:
@@ -206,14 +216,14 @@ class RunFolder:
         """
         way_on = f"threedident benchmark --resume {self.path} writes it again"
         try:
-            scores = parse_json(self.scores.read_bytes())
+            scores = parse_json(read_plain(self.scores, MOST_JSON))
         except OSError as error:
             raise ValueError(explain(error)) from None
         except ValueError:
             scores = None
         if not isinstance(scores, dict):
             raise ValueError(f"{self.scores}: no scores, but a damaged file; {way_on}")
-        if not is_intact(scores, self.read_config()):
+        if is_sealed(scores) and not is_intact(scores, self.read_config()):
             raise ValueError(
                 f"{self.scores}: expected the scores that were written there, for {self.config}, "
                 f"found one of the two altered; {way_on}"
@@ -264,7 +274,7 @@ class RunFolder:
         path, scored = self.representations(seed), self.scored(seed)
         if not path.is_file() or not scored:
             return False
-        return scored[-1].get("codes") in (None, sha256(path.read_bytes()))
+        return scored[-1].get("codes") in (None, sha256(read_plain(path, MOST_ARRAY)))
 
     def scored(self, seed: int | None = None) -> list[dict[str, Any]]:
         """The scores among :meth:`records`, in order, of one seed or of all."""
@@ -280,7 +290,7 @@ class RunFolder:
             for r in self.records():
                 if r["seed"] != seed or r["step"] <= step:
                     file.write((json.dumps(r) + "\n").encode())
-        return self.metrics.open("a", encoding="utf-8")
+        return open_appending(self.metrics)
 
 
 def _require_intact(path: Path) -> None:

@@ -21,10 +21,15 @@ def seal(scores: Mapping[str, Any], config: Config) -> dict[str, Any]:
     return {**scores, _SEAL: _digest(scores, config)}
 
 
+def is_sealed(scores: Mapping[str, Any]) -> bool:
+    """Whether scores have a seal."""
+    return _SEAL in scores
+
+
 def is_intact(sealed: Mapping[str, Any], config: Config) -> bool:
-    """Whether scores and configuration are those that were sealed; True where there is no seal."""
+    """Whether scores and configuration are those that were sealed."""
     scores = {name: value for name, value in sealed.items() if name != _SEAL}
-    return _SEAL not in sealed or sealed[_SEAL] == _digest(scores, config)
+    return bool(sealed[_SEAL] == _digest(scores, config))
 
 
 def digest_of(records: Any) -> str:

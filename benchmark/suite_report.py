@@ -74,7 +74,7 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
         outcome = Outcome(row, folder.read_scores(), folder.scored())
         if not (outcome.seeds and all(map(outcome.ours, _NAMES))):
             raise ValueError
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"{folder.scores}: expected the scores of a run, found a damaged file; delete it, and "
             "the run is scored again"

@@ -23,6 +23,7 @@ from threedident.errors import Interrupted
 from threedident.machine import die_with, processors
 from threedident.progress import progress
 from threedident.rooms import module_command
+from threedident.storage import open_appending
 
 _POLL_S = 0.2
 
@@ -107,7 +108,7 @@ class Runner:
         log = _log(plan)
         log.parent.mkdir(parents=True, exist_ok=True)
         line = [*module_command("threedident"), "benchmark", *plan.options.arguments()]
-        with log.open("ab") as output:
+        with open_appending(log) as output:
             process = subprocess.Popen(
                 [*line, "--device", self._device, "--resume"],
                 stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.checkpoint import own_checkpoint, require_own_scores, restore
+from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scores, restore
 from benchmark.config import Config
 from benchmark.loop import Loop
 from benchmark.metrics import Scores
@@ -118,4 +118,5 @@ class Training:
                 f"{steps}, found others; delete {self.folder.checkpoint(self.seed)} to train "
                 "this seed again"
             )
-        return Result(self.seed, Scores.from_json(scored[0]), Scores.from_json(scored[-1]))
+        first, last = (logged_scores(self.folder, r) for r in (scored[0], scored[-1]))
+        return Result(self.seed, first, last)

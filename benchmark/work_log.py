@@ -18,6 +18,7 @@ import torch
 from benchmark.json_lines import read_lines
 from benchmark.ranks import Ranks
 from threedident.machine import processor_name, processors
+from threedident.storage import open_appending
 
 _LONGEST_S = 1e12
 
@@ -54,7 +55,7 @@ def logged(
     def note(seconds: float) -> None:
         if ranks.leads:
             line = {"seed": seed, "seconds": seconds, "hardware": hardware, "data": place}
-            with path.open("a", encoding="utf-8") as file:
+            with open_appending(path) as file:
                 file.write(json.dumps(line) + "\n")
 
     hardware = _hardware(device, ranks)

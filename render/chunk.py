@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from render.leases import EXPIRY_S, acquire
 from threedident.errors import explain
+from threedident.machine import die_with
 from threedident.rooms import call, module_command
 from threedident.storage import SplitFolder
 
@@ -81,6 +84,9 @@ class Report:
     peak_bytes: int = 0
 
 
+_REPORT = TypeAdapter(Report)
+
+
 class WorkerProcess:
     """A worker that renders a chunk in a process of its own, under the chunk's lease.
 
@@ -112,6 +118,7 @@ class WorkerProcess:
             stderr=self._errors,
             env={**os.environ, "TMPDIR": self._leavings.enter_context(scratch)},
             start_new_session=True,
+            preexec_fn=partial(die_with, os.getpid()),
         )
 
     def _arguments(self, gpu: int | None) -> list[str]:
@@ -160,23 +167,22 @@ def run(chunk: Chunk) -> Report:
 
 def worker_command() -> list[str]:
     """The start of the worker's command line."""
-    return [*module_command("render.worker"), "--parent", str(os.getpid())]
+    return module_command("render.worker")
 
 
 def _report(status: int, out: bytes, errors: bytes) -> Report:
-    message = _last_message(out)
-    if status == 0 or "error" in message:
-        return Report(**message)
+    said = _last_message(out)
+    if said is not None and (status == 0 or said.error is not None):
+        return said
     return Report(death=_epitaph(status, errors.decode(errors="replace")))
 
 
-def _last_message(out: bytes) -> dict[str, Any]:
-    lines = out.decode(errors="replace").strip().splitlines()
+def _last_message(out: bytes) -> Report | None:
+    lines = out.strip().splitlines()
     try:
-        message = json.loads(lines[-1]) if lines else {}
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
+        return _REPORT.validate_json(lines[-1]) if lines else None
+    except ValidationError:
+        return None
 
 
 def _epitaph(status: int, errors: str) -> str:

@@ -1,11 +1,12 @@
 """What workers have finished: one JSON line per row, written after the row's pictures.
 
 A row without a line is not finished. The line of a writer that was killed in the middle does
-not parse and is passed over.
+not parse and is passed over, as is whatever else no worker has written.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import defaultdict
@@ -13,16 +14,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
 from threedident.channels import Channels
-from threedident.storage import SplitFolder, sha256
+from threedident.storage import (
+    MOST_PICTURE,
+    MOST_ROWS,
+    SplitFolder,
+    open_plain,
+    read_plain,
+    sha256,
+)
 
 _PATTERN = "journal-{chunk}-{token}.jsonl"
+_LONGEST = 4096  # bytes of a line
+_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +46,9 @@ class Record:
         channels: sums over the image's pixels.
     """
 
-    index: Annotated[int, Field(ge=0)]
-    digests: tuple[str, ...]
-    sizes: tuple[int, ...]
+    index: Annotated[int, Field(ge=0, lt=MOST_ROWS)]
+    digests: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...]
+    sizes: tuple[Annotated[int, Field(gt=0, lt=MOST_PICTURE)], ...]
     channels: Channels
 
 
@@ -81,7 +91,7 @@ def read_journals(
     found: dict[int, Record] = {}
     rivals: dict[int, set[Record]] = defaultdict(set)
     paths = sorted(_journals(folder, chunk), key=lambda path: path.stat().st_mtime_ns)
-    records = (record for path in paths for record in _records(path.read_bytes()))
+    records = (record for path in paths for record in _journalled(path))
     for record in (each for each in records if len(each.digests) == 1 + len(annotations)):
         former = found.setdefault(record.index, record)
         if former.digests != record.digests:
@@ -91,7 +101,13 @@ def read_journals(
 
 
 def _journals(folder: SplitFolder, chunk: str = "*") -> Iterator[Path]:
-    return folder.scratch.glob(_PATTERN.format(chunk=chunk, token="*"))
+    paths = folder.scratch.glob(_PATTERN.format(chunk=chunk, token="*"))
+    return (path for path in paths if path.is_file())
+
+
+def _journalled(path: Path) -> Iterator[Record]:
+    with open_plain(path) as file:
+        yield from _records(file)
 
 
 def _settled(
@@ -101,7 +117,7 @@ def _settled(
     settled = {}
     for index, records in rivals.items():
         pictures = folder.pictures(index, annotations)
-        there = tuple(sha256(p.read_bytes()) if p.is_file() else "" for p in pictures)
+        there = tuple(sha256(read_plain(p, MOST_PICTURE)) if p.is_file() else "" for p in pictures)
         for record in records:
             if record.digests == there:
                 settled[index] = record
@@ -123,17 +139,30 @@ class Tail:
         start = self._offsets.get(path, 0)
         if path.stat().st_size == start:
             return
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             file.seek(start)
-            content = file.read()
-        whole = content[: content.rfind(b"\n") + 1]
+            content = file.read(_AT_ONCE)
+        whole = content if len(content) == _AT_ONCE else content[: content.rfind(b"\n") + 1]
         self._offsets[path] = start + len(whole)
-        yield from _records(whole)
+        yield from _records(io.BytesIO(whole))
 
 
-def _records(content: bytes) -> Iterator[Record]:
-    for line in content.splitlines():
+def _records(file: BinaryIO) -> Iterator[Record]:
+    """The records in whole lines of a sane length."""
+    within = False  # a line that is too long
+    while line := file.readline(_LONGEST):
+        begun, within = within, not line.endswith(b"\n") and len(line) == _LONGEST
+        if begun or within:
+            continue
         try:
-            yield _RECORD.validate_json(line)
+            record = _RECORD.validate_json(line, strict=True)
         except ValidationError:
             continue
+        if len(record.sizes) == len(record.digests) and _is_possible(record.channels):
+            yield record
+
+
+def _is_possible(channels: Channels) -> bool:
+    """Whether any pixels have these sums: v <= v^2 <= 255 v for whole v from 0 to 255."""
+    pairs = zip(channels.total, channels.square_total, strict=True)
+    return all(total <= square <= 255 * total for total, square in pairs)

@@ -30,9 +30,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from threedident.errors import printable
 from threedident.machine import process_space, started_at
 from threedident.progress import say
-from threedident.quoting import printable
 from threedident.storage import read_plain
 
 EXPIRY_S = 60.0
@@ -68,7 +68,7 @@ class Holder:
     def __str__(self) -> str:
         if self == _UNKNOWN:
             return "an unknown process"
-        return f"process {self.pid} on {printable(self.host, 60)}"
+        return f"process {self.pid} on {printable(self.host)}"
 
 
 _UNKNOWN = Holder("", "", 0, "")

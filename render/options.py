@@ -20,6 +20,7 @@ from threedident.storage import SplitFolder
 
 _CLUSTER_THREADS = 2
 _MOST_DIGITS = 20  # of a seed
+_MOST_HANDS = 1024  # workers, and threads of one: Blender takes no more
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -69,7 +70,7 @@ DEVICE = click.option(
 )
 WORKERS = click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MOST_HANDS),
     default=None,
     help="Processes of this machine [default: one per 2 cores, or one per GPU].",
 )
@@ -125,7 +126,7 @@ _EXECUTOR_OPTIONS = (
     WORKERS,
     click.option(
         "--threads",
-        type=click.IntRange(1),
+        type=click.IntRange(1, _MOST_HANDS),
         default=None,
         help="Threads of a worker [default: this machine's share, 2 on a cluster].",
     ),

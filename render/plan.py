@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from threedident.json_text import parse_model
-from threedident.latents import SPLITS
+from threedident.latents import SPLITS, check_raw
 from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.origin import Origin
 from threedident.storage import (
@@ -73,12 +73,13 @@ def open_plan(folder: SplitFolder) -> tuple[Plan, NDArray[np.float32]]:
     """The plan and raw latents that a worker renders.
 
     Raises:
-        ValueError: the split is not being rendered.
+        ValueError: the split is not being rendered, or its latents are damaged.
     """
     plan = read_plan(folder)
     if plan is None:
         raise ValueError(f"{folder.path}: expected a split that is being rendered, found none")
-    return plan, load_npy(planned_latents(folder)).astype(np.float32, copy=False)
+    path = planned_latents(folder)
+    return plan, check_raw(load_npy(path), str(path), plan.origin.space)
 
 
 def check_compatible(root: Path, folder: SplitFolder, plan: Plan) -> Manifest | None:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic import TypeAdapter, ValidationError
 
 from render.chunk import worker_command
+from threedident.errors import printable
+from threedident.machine import die_with
+
+_SAID = 200
+
+
+@dataclass(frozen=True)
+class _Message:
+    devices: dict[str, int] | None = None
+    error: str | None = None
+
+
+_MESSAGE = TypeAdapter(_Message)
 
 
 def devices() -> dict[str, int]:
@@ -14,11 +31,18 @@ def devices() -> dict[str, int]:
     Raises:
         ValueError: Blender cannot be loaded.
     """
-    asked = subprocess.run([*worker_command(), "devices"], capture_output=True, text=True)
+    asked = subprocess.run(
+        [*worker_command(), "devices"],
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(die_with, os.getpid()),
+    )
     lines = asked.stdout.strip().splitlines()
-    message = json.loads(lines[-1]) if lines else {}
-    if "devices" not in message:
-        said = message.get("error") or " ".join(asked.stderr.split())[-200:]
+    try:
+        message = _MESSAGE.validate_json(lines[-1] if lines else "{}")
+    except ValidationError:
+        message = _Message()
+    if message.devices is None:
+        said = message.error or printable(asked.stderr[-_SAID:], _SAID)
         raise ValueError(f"--device: expected Blender to list its devices, found {said}")
-    found: dict[str, int] = message["devices"]
-    return found
+    return message.devices

@@ -30,7 +30,7 @@ from render.settings import find_quality
 from threedident.annotations import annotation_picture
 from threedident.errors import explain
 from threedident.latents import to_physical
-from threedident.machine import die_with, peak_bytes
+from threedident.machine import peak_bytes
 from threedident.storage import SplitFolder, write_bytes
 from threedident.verify import picture_state
 
@@ -50,6 +50,11 @@ def _render_chunk(orders: _Orders) -> Report:
 
     folder = orders.chunk.folder
     plan, raw = open_plan(folder)
+    if orders.chunk.indices[-1] >= len(raw):
+        raise ValueError(
+            f"{folder.path}: expected latents of row {orders.chunk.indices[-1]}, found {len(raw)} "
+            "rows; give the render command again"
+        )
     settings, physical = plan.rendering, to_physical(raw, plan.origin.space)
     finished = _finished(folder, orders.chunk, settings.annotations)
     with open_journal(folder, orders.chunk.name) as journal:
@@ -139,7 +144,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="processor threads; by default 1")
     parser.add_argument("--gpu", type=int, help="which of the GPUs, by number; by default all")
     parser.add_argument("--lease", type=Path, help="lease without which to end")
-    parser.add_argument("--parent", type=int, help="process without which to end")
     return parser.parse_args()
 
 
@@ -152,8 +156,6 @@ def _devices() -> dict[str, int]:
 def main() -> int:
     """Run the command line; returns the exit status."""
     arguments = _parse()
-    if arguments.parent is not None:
-        die_with(arguments.parent)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a queue's notice, which the parent answers
     channel, status = _private_channel(), 0
     message: dict[str, Any]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,6 +178,27 @@ def finished(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def children(process: subprocess.Popen[str]) -> list[int]:
     listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    found = [pid]
+    for parent in found:  # which grows meanwhile
+        found += [child for child, above in pairs if above == parent]
+    return found[1:]
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+def all_ended(pids: Iterable[int]) -> bool:
+    return not any(Path(f"/proc/{pid}/exe").exists() for pid in pids)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:

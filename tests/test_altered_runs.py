@@ -223,10 +223,14 @@ def test_codes_that_are_lost_or_altered_are_made_again(
 
 @pytest.mark.parametrize("name", ["scores.json", "config.json"])
 def test_scores_are_shown_with_the_settings_they_are_of(run: Path, mixed: Path, name: str) -> None:
-    value = {"scores.json": '"mcc": 0.', "config.json": '"temperature": 1.'}[name]
+    changes = {
+        "scores.json": ('"mcc": 0.', '"mcc": 0.5'),
+        "config.json": ('"temperature": 1.0', '"temperature": 0.5'),
+    }
+    value, other = changes[name]
     text = (run / name).read_text()
     assert value in text
-    (run / name).write_text(text.replace(value, value[:-2] + "0.5"))
+    (run / name).write_text(text.replace(value, other))
     with pytest.raises(ValueError, match=r"scores\.json: expected the scores that were written"):
         RunFolder(run).read_scores()
     found, [remark] = find_runs([run, mixed])
@@ -237,3 +241,34 @@ def test_scores_are_shown_with_the_settings_they_are_of(run: Path, mixed: Path, 
         assert (run / name).read_bytes() == (mixed / name).read_bytes()
     else:
         assert "found one with temperature" in refusal(run)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("mcc", "text"),
+        ("mcc", None),
+        ("mcc_spearman", ...),
+        ("correlation", [["a"]]),
+        ("correlation", [[1.0], []]),
+        ("correlation", 3),
+        ("assignment", [0.5, 1, 2]),
+        ("r2_per_factor", {}),
+    ],
+    ids=str,
+)
+def test_scores_of_another_kind_in_an_early_log_are_refused(
+    run: Path, entry: str, value: Any
+) -> None:
+    """Its checkpoints know no scores."""
+    change(run, scores=None)
+    log = RunFolder(run).metrics
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    last = [line for line in lines if "mcc" in line][-1]
+    last[entry] = value
+    if value is ...:
+        del last[entry]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ValueError, match=rf"metrics\.jsonl: .*{entry}"):
+        load_encoder(run)
+    assert f"metrics.jsonl: expected the scores of seed 0, but at {entry}:" in refusal(run)

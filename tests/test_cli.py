@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import cli, command, refused
+from tests.conftest import cli, command, only_line, refused, refused_at_once
+from tests.test_architecture import ROOT
 from threedident import __version__
 from threedident.progress import progress
 
@@ -50,6 +53,48 @@ def test_mistakes_take_one_line() -> None:
     assert "--colour: expected an option of threedident render" in refused("render", "--colour")
     assert "--frame" in refused("--frame")
     assert "Missing argument" in refused("verify")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [("export", "a", "b", "--layout", "published"), ("leaderboard", "check", "x"), ("info", "x")],
+)
+def test_a_working_folder_that_was_deleted_is_named(line: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    script = (
+        f'cd "{tmp_path}/gone" && rmdir "{tmp_path}/gone" && exec {shlex.join(command(*line))}'
+    )
+    result = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 2
+    assert only_line(result.stderr) == result.stderr.rstrip()
+    assert "working folder: expected it on the disk, found it deleted; change" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("info", "{}"),
+        ("benchmark", "--data", "{}"),
+        ("benchmark", "--encoder", "{}"),
+        ("benchmark", "--steps", "{}"),
+        ("benchmark", "--conditional", "{}"),
+        ("render", "--n", "1", "--pairs", "{}"),
+        ("render", "--n", "1", "--annotate", "{}"),
+        ("render", "--n", "1", "--fix", "{}"),
+        ("{}",),
+        ("--{}",),
+    ],
+)
+def test_lines_are_bounded_and_nothing_for_terminals(line: tuple[str, ...]) -> None:
+    text = "x\x1b[2J\n\u202e" * 10_000
+    refusal = refused_at_once(*(part.format(text) for part in line))
+    assert len(refusal) < 2500
+    assert refusal.isprintable()
 
 
 def test_no_command_shows_what_there_is() -> None:

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from tests.conftest import make_images, refused_at_once
+from threedident import AugmentedPairs, PositivePairs, ThreeDIdent
+from threedident.conditionals import Normal
 from threedident.counter import philox, uniforms
+from threedident.latents import sample_positives, sample_raw
+from threedident.origin import Origin
 
 
 @pytest.mark.parametrize("trial", range(8))
@@ -33,9 +42,9 @@ def test_rows_do_not_depend_on_their_company() -> None:
 @pytest.mark.parametrize("count", [1, 4, 11])
 def test_tensors_of_rows_have_the_bits_of_arrays(count: int, kind: torch.dtype) -> None:
     rows = torch.arange(200).flip(0).to(kind)
-    tensor = uniforms(2**70, (3, 1), rows, count)
+    tensor = uniforms(2**63 - 1, (3, 1), rows, count)
     assert tensor.dtype == torch.float64
-    assert tensor.numpy().tobytes() == uniforms(2**70, (3, 1), rows.numpy(), count).tobytes()
+    assert tensor.numpy().tobytes() == uniforms(2**63 - 1, (3, 1), rows.numpy(), count).tobytes()
 
 
 def test_tensors_of_rows_keep_their_device() -> None:
@@ -77,7 +86,7 @@ def test_seeds_and_streams_are_unrelated() -> None:
     rows = np.arange(5000)
     draws = [
         uniforms(seed, stream, rows, 1)[:, 0]
-        for seed, stream in [(0, (0,)), (1, (0,)), (0, (1,)), (0, (0, 0)), (2**70, (0,))]
+        for seed, stream in [(0, (0,)), (1, (0,)), (0, (1,)), (0, (0, 0)), (2**63 - 1, (0,))]
     ]
     correlation = np.corrcoef(draws) - np.eye(len(draws))
     assert np.abs(correlation).max() < 5 / np.sqrt(len(rows))
@@ -89,3 +98,30 @@ def test_uniform_and_open() -> None:
     assert u.max() < 1
     for column in u.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64, 10**400, 0.5, None], ids=repr)
+def test_seeds_have_one_bound(seed: Any, tmp_path: Path) -> None:
+    data = make_images(tmp_path, n=3, n_test=1)
+    uses: list[Callable[[], object]] = [
+        lambda: uniforms(seed, (0,), [0], 1),
+        lambda: sample_raw(seed, "train", 1),
+        lambda: sample_positives(np.zeros((1, 10)), Normal(0.1), seed, "train"),
+        lambda: PositivePairs(ThreeDIdent(data), Normal(0.1), seed=seed),
+        lambda: AugmentedPairs(ThreeDIdent(data), seed=seed),
+    ]
+    for use in uses:
+        with pytest.raises(ValueError, match=r"seed: expected an integer from 0 to 2\^63 - 1"):
+            use()
+    with pytest.raises(ValueError, match="seed"):
+        Origin(split="train", seed=2**63)
+    for line in (("render", "--n", 1), ("benchmark",), ("preview", data)):
+        option = "--seeds" if line[0] == "benchmark" else "--seed"
+        refused = refused_at_once(*line, f"{option}={seed}")
+        assert f"{option}: expected an integer from 0 to 2^63 - 1, found" in refused
+        assert len(refused) < 300
+
+
+def test_the_largest_seed_is_taken() -> None:
+    assert uniforms(2**63 - 1, (0,), [0], 1) != uniforms(2**63 - 2, (0,), [0], 1)
+    assert Origin(split="train", seed=2**63 - 1).draw(1).shape == (1, 10)

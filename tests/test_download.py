@@ -552,7 +552,7 @@ def test_a_length_that_is_too_long_counts_as_a_cut(server: Server, tmp_path: Pat
         get(server, tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", ["file", "file.part.json"])
+@pytest.mark.parametrize("name", ["file", "file.part", "file.part.json"])
 def test_a_pipe_in_place_of_a_file_blocks_nobody(
     server: Server, tmp_path: Path, name: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -227,3 +228,16 @@ def test_a_run_on_images_under_an_early_name_is_refused_by_its_numbering(
     asked = ("--data", coloured, *SMALL, "--steps", 40, "--seeds", "0,3", "--resume")
     line = refused_at_once("benchmark", *asked)
     assert f"{early}: expected a run whose pairs are numbered" in line
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "work.jsonl", "scores.json"])
+def test_a_pipe_in_place_of_a_file_of_a_run_blocks_nobody(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "run"
+    done_at_once("benchmark", *TINY, *MACHINE, "--out", out)
+    (out / name).unlink()
+    os.mkfifo(out / name)
+    line = ("benchmark", *TINY, *MACHINE, "--out", out, "--resume")
+    if name == "scores.json":  # which is written anew
+        done_at_once(*line)
+    else:
+        assert f"threedident: {out}" in refused_at_once(*line)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import random
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,16 +19,19 @@ import pytest
 
 from tests.conftest import (
     DRAFT,
+    all_ended,
     can_mount,
     children,
     cli,
     command,
     contents,
+    descendants,
     images_in,
     refused,
     start_render,
     wait_for,
 )
+from threedident.interrupts import interruptible
 
 
 @pytest.mark.parametrize("kills", [1, 2, 3])
@@ -66,14 +73,94 @@ def test_twenty_kills_in_one_run_cost_nothing_but_time(rendered: Path, tmp_path:
     assert contents(out) == contents(rendered)
 
 
-def test_workers_die_with_their_parent(tmp_path: Path) -> None:
-    process = start_render(tmp_path / "data", "--n", 400, "--n-test", 0)
-    wait_for(lambda: images_in(tmp_path / "data") > 2)
-    workers = children(process)
-    assert workers
-    process.kill()
-    process.communicate()
-    wait_for(lambda: not any(Path(f"/proc/{worker}/exe").exists() for worker in workers), 30)
+AT_ONCE_S = 1.0
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+@pytest.mark.parametrize("number", [*REQUESTS, signal.SIGKILL])
+def test_every_signal_ends_the_whole_tree_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "data"
+    process = start_render(out, "--n", 400, "--n-test", 0, "--workers", 2)
+    wait_for(lambda: images_in(out) > 2)
+    tree = descendants(process.pid)
+    assert len(tree) >= 2
+    process.send_signal(number)
+    wait_for(lambda: all_ended(tree), AT_ONCE_S)
+    _, stderr = process.communicate()
+    if number != signal.SIGKILL:
+        assert process.returncode == 2
+        assert "the same command again goes on from there" in stderr
+        assert not (out / ".lease").exists()
+        left = {path.name.partition("-")[0] for path in (out / "train" / ".render").iterdir()}
+        assert left == {"plan.json", "raw_latents.npy", "journal", "leases"}
+        assert list((out / "train" / ".render" / "leases").iterdir()) == []
+
+
+def test_a_terminal_that_closes_ends_the_whole_tree_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    master, terminal = pty.openpty()
+    line = command("render", "--out", out, "--n", 400, "--n-test", 0, "--workers", 2, *DRAFT)
+    process = subprocess.Popen(
+        line,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    while images_in(out) < 3:
+        os.read(master, 4096)
+    tree = descendants(process.pid)
+    os.close(master)
+    wait_for(lambda: all_ended(tree), AT_ONCE_S)
+    assert process.wait() == 2
+    assert not (out / ".lease").exists()
+
+
+def test_what_is_told_to_ignore_its_terminal_outlives_it(tmp_path: Path) -> None:
+    """As ``nohup`` does."""
+    out = tmp_path / "data"
+    line = command("render", "--out", out, "--n", 12, "--n-test", 0, *DRAFT)
+    process = subprocess.Popen(
+        line,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    wait_for(lambda: images_in(out) > 0)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait() == 0
+
+
+CHILD = """
+import os, signal, subprocess, sys
+from threedident.machine import child
+with child(["sleep", "600"], stdout=subprocess.DEVNULL) as process:
+    print(process.pid, flush=True)
+    if sys.argv[1] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize("how", ["kill", "interrupt"])
+def test_a_child_does_not_outlive_its_parent_by_a_moment(how: str) -> None:
+    line = [sys.executable, "-c", CHILD, how]
+    done = subprocess.run(line, capture_output=True, text=True)
+    wait_for(lambda: all_ended([int(done.stdout)]), AT_ONCE_S)
+
+
+def test_a_signal_is_heard_once_and_handlers_come_back() -> None:
+    before = [signal.getsignal(number) for number in REQUESTS]
+    for number in REQUESTS[1:]:
+        with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+            finally:
+                os.kill(os.getpid(), number)
+    assert [signal.getsignal(number) for number in REQUESTS] == before
 
 
 def test_a_killed_worker_costs_only_its_images_in_flight(tmp_path: Path) -> None:
@@ -105,7 +192,7 @@ def test_interrupt_ends_quickly_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "of 400 train images are safe; the same command again goes on" in stderr
     assert "Traceback" not in stderr
-    assert not any(Path(f"/proc/{worker}/exe").exists() for worker in workers)
+    assert all_ended(workers)
     assert "interrupted; give the same render command" in refused("info", tmp_path / "data")
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -29,9 +30,12 @@ from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.metrics import score
 from tests.conftest import (
+    all_ended,
     cli,
     command,
+    command_line,
     contents,
+    descendants,
     done_at_once,
     refused_at_once,
     start,
@@ -136,6 +140,26 @@ def drawn(season: Path) -> Path:
     """The one folder of kept images that were drawn to their end."""
     [place] = [seal.parent for seal in season.glob("*/seal")]
     return place
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_renderer_ends_with_the_verification_at_once(
+    linear: Path, board: Path, secret: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    line = ("verify", linear, "--secret", secret, "--fresh", tmp_path / "season", "--board", board)
+    process = start("leaderboard", *line, env={"TMPDIR": str(scratch)})
+    tree: list[int] = []
+    while not any(b"render.worker" in command_line(pid) for pid in tree):
+        assert process.poll() is None
+        tree = descendants(process.pid)
+    process.send_signal(number)
+    wait_for(lambda: all_ended(tree), 1.0)
+    process.communicate()
+    if number != signal.SIGKILL:
+        assert process.returncode == 2
+        assert list(scratch.iterdir()) == []
 
 
 def test_runs_become_a_row_that_was_re_executed(

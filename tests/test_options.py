@@ -11,11 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.config import differences, short_digest
+from benchmark.config import Config, differences, short_digest
 from benchmark.options import Options, complete, open_source, resolve
 from benchmark.resume import options_of
-from tests.conftest import make_images
+from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle
+
+NUMBERS = ("--sigma", "--extent", "--temperature", "--learning-rate")
+COUNTS = ("--steps", "--batch-size", "--warmup", "--factors", "--max-distance", "--workers")
 
 
 def config(**asked: Any) -> Any:
@@ -156,3 +159,36 @@ def test_differences_name_what_changed_at_any_depth() -> None:
     assert line == "source.conditional.sigma 0.05 where 0.1 is asked for"
     lines = differences(config(), config(loss="supervised"))
     assert "loss l2 where supervised is asked for" in lines
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        *((name, ("1e300", "1e39", "inf", "nan", "0", "-1")) for name in NUMBERS),
+        *((name, (10**10, 2**63, 10**400, -1)) for name in COUNTS),
+    ],
+    ids=str,
+)
+def test_numbers_beyond_what_is_computed_with_are_refused(
+    option: str, values: tuple[object, ...]
+) -> None:
+    for value in values:
+        line = refused_at_once("benchmark", "--source", "mixing", f"{option}={value}")
+        assert f"Invalid value for '{option}'" in line
+        assert len(line) < 600
+
+
+def test_configurations_have_the_bounds_of_options() -> None:
+    whole = config().model_dump(mode="json")
+    changed: dict[str, Any] = {
+        "extent": 1e39,
+        "temperature": 1e39,
+        "learning_rate": 1e39,
+        "steps": 10**10,
+        "batch_size": 10**7,
+        "warmup": 10**10,
+        "seeds": [2**63],
+    }
+    for name, value in [*changed.items(), ("seeds", []), ("seeds", [-1])]:
+        with pytest.raises(ValueError, match=name):
+            Config.model_validate(whole | {name: value})

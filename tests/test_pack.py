@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -17,8 +18,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused
+from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused, refused_at_once
 from threedident import ThreeDIdent
+from threedident.pack import pack_states
 from threedident.packing import Packing
 from threedident.storage import SplitFolder
 
@@ -276,6 +278,37 @@ def test_a_bad_pack_is_refused_and_made_anew(packed: Path, harm: object, words: 
     data = ThreeDIdent(packed)
     assert data.pack is not None
     assert (data[5][0].permute(1, 2, 0).numpy() == np.asarray(data._files.read(5))).all()
+
+
+def test_an_altered_record_is_refused_and_made_anew(packed: Path) -> None:
+    path = packed / "train/packed/20.json"
+    whole = path.read_bytes()
+    record = json.loads(whole)
+    record["channels"]["total"][0] += 1
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"20\.json: expected the record that was written, found"):
+        ThreeDIdent(packed)
+    del record["seal"]  # as earlier versions wrote it
+    record["channels"]["total"][0] -= 1
+    path.write_text(json.dumps(record))
+    assert ThreeDIdent(packed).pack is not None
+    path.write_text("{}")
+    Packing(SplitFolder(packed, "train")).run(lambda _: None)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["20.json", "20.npy"])
+def test_a_folder_in_place_of_a_pack_is_named(packed: Path, name: str) -> None:
+    path = packed / "train/packed" / name
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match=rf"{name}: expected|found IsADirectory"):
+        ThreeDIdent(packed)
+    folder = SplitFolder(packed, "train")
+    assert [what for _, what in pack_states(folder, None, False)] == [
+        "damaged, or of other images"
+    ]
+    assert f"{name}: expected a file there, found a folder" in refused_at_once("pack", packed)
 
 
 def test_a_file_cut_short_under_its_reader_is_an_error(packed: Path) -> None:

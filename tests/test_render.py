@@ -137,26 +137,6 @@ def test_a_lost_digest_beside_a_lost_image_costs_that_image_alone(
     assert contents(data) == contents(rendered)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "null",
-        "[]",
-        '{"index": null}',
-        '{"index": "x", "digests": [], "sizes": [], "total": 0, "square_total": 0}',
-        '{"index": 0, "digests": [{}], "sizes": [1], "total": [0, 0, 0], "square_total": 0}',
-        '{"index": 0, "digests": [], "sizes": [], "total": [0, 0, 0], "square_total": [0, 0, 0]}',
-        "\x00\xff",
-    ],
-)
-def test_damaged_journals_are_passed_over(rendered: Path, tmp_path: Path, line: str) -> None:
-    scratch = tmp_path / "train" / ".render"
-    scratch.mkdir(parents=True)
-    (scratch / "journal-chunk-000000-aa.jsonl").write_text(line + "\n")
-    assert cli("render", "--n", 12, "--n-test", 6, "--out", tmp_path, *DRAFT).returncode == 0
-    assert contents(tmp_path) == contents(rendered)
-
-
 def test_an_image_altered_together_with_its_digest_is_rendered_again(
     rendered: Path, tmp_path: Path
 ) -> None:

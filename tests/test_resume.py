@@ -55,7 +55,7 @@ def undisturbed(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     return results(out)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_save_between_two_steps(
     coloured: Path, undisturbed: dict[str, str], tmp_path: Path, number: int
 ) -> None:

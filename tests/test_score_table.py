@@ -104,5 +104,5 @@ def test_records_of_earlier_versions_load_and_print() -> None:
     before = {k: v for k, v in probed["dci"].items() if k not in NEW}
     assert Probe.from_json({**probed, "dci": before}).dci.completeness is not None
     missing = {k: v for k, v in record.items() if k != "r2"}
-    with pytest.raises(KeyError, match="r2"):
+    with pytest.raises(ValueError, match="at r2: expected a value"):
         Scores.from_json(missing)

@@ -15,6 +15,7 @@ from threedident.storage import (
     atomic_write,
     load_npy,
     npy_bytes,
+    open_appending,
     open_plain,
     picture_name,
     read_plain,
@@ -157,7 +158,7 @@ def test_what_is_no_plain_file_is_refused_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # names of sockets must be short
     occupy(Path("file"), kind)
-    for read in (open_plain, load_npy, lambda path: read_plain(path, 100)):
+    for read in (open_plain, open_appending, load_npy, lambda path: read_plain(path, 100)):
         with pytest.raises(ValueError, match=r"^file: expected a plain"):
             read(Path("file"))  # type: ignore[operator]
     assert read_sums(Path("file")) == {}
@@ -184,3 +185,12 @@ def test_links_to_plain_files_are_followed_where_they_may_be(tmp_path: Path) -> 
     assert read_plain(tmp_path / "link", 7) == b"content"
     with pytest.raises(ValueError, match="link: expected a plain file, found Too many levels"):
         read_plain(tmp_path / "link", 7, links=False)
+
+
+def test_what_is_appended_comes_after_what_is_there(tmp_path: Path) -> None:
+    for line in ("first\n", "zweite Zeile, für alle\n"):
+        with open_appending(tmp_path / "file") as file:
+            file.write(line)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "first\nzweite Zeile, für alle\n"
+    with pytest.raises(IsADirectoryError):
+        open_appending(tmp_path)

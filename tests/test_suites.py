@@ -20,7 +20,15 @@ from benchmark.run import RunFolder
 from benchmark.suite_figures import over_steps
 from benchmark.suite_report import Outcome, read_outcome, write_suite
 from benchmark.tables import Figure, Row
-from tests.conftest import children, cli, make_images, refused, refused_at_once, start
+from tests.conftest import (
+    children,
+    cli,
+    command_line,
+    make_images,
+    refused,
+    refused_at_once,
+    start,
+)
 
 ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
 
@@ -188,13 +196,6 @@ def test_rows_of_other_settings_are_not_taken_into_the_table(tmp_path: Path) -> 
     assert cli(*line, "--seeds", 0, "--rows", "identity").returncode == 0
     found = refused(*line, "--seeds", 1, "--rows", "supervised-box", "--resume")
     assert "identity: it holds a run with seeds (0,) where (1,) is asked for" in found
-
-
-def command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # it has ended
-        return b""
 
 
 def test_a_row_that_is_killed_is_named(tmp_path: Path) -> None:

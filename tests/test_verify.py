@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.conftest import cli, refused
+from tests.conftest import DRAFT, cli, contents, done_at_once, refused, refused_at_once
+from threedident import ThreeDIdent
 from threedident.manifest import require_manifest
 from threedident.storage import SplitFolder, sha256
 from threedident.verify import Problem, quick_check, trusted_digests, verify_split
@@ -203,3 +207,45 @@ def test_quick_check_sees_incomplete_images(
     damage(folder.image(7))
     with pytest.raises(ValueError, match=rf"000007\.png: expected a whole image, found it {what}"):
         quick_check(folder, 12)
+
+
+FILES = ("raw_latents.npy", "latents.npy", "SHA256SUMS", "sizes.npy", "images/000003.png")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_pipe_in_place_of_a_file_is_named_and_repaired(
+    rendered: Path, tmp_path: Path, name: str
+) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    path = data / "train" / name
+    path.unlink()
+    os.mkfifo(path)
+    for deep in ((), ("--deep",)):
+        with redirect_stdout(io.StringIO()) as said:
+            assert f"{data}: expected every file intact" in refused_at_once("verify", data, *deep)
+        assert str(path) in said.getvalue()
+    done_at_once("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    assert contents(data) == contents(rendered)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_manifest_that_is_no_plain_file(rendered: Path, tmp_path: Path, kind: str) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    path = data / "train" / "dataset.json"
+    path.unlink()
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    for command in ("verify", "info", "pack"):
+        assert f"{path}: expected a manifest" in refused_at_once(command, data)
+
+
+@pytest.mark.parametrize("name", ["packed/32.npy", "packed/32.json", "images/000000.png"])
+def test_pipes_among_packs_and_pictures_block_nobody(
+    rendered: Path, tmp_path: Path, name: str
+) -> None:
+    data = shutil.copytree(rendered, tmp_path / "data")
+    if name.startswith("packed"):
+        done_at_once("pack", data)
+    (data / "train" / name).unlink()
+    os.mkfifo(data / "train" / name)
+    with pytest.raises(ValueError, match="expected "):
+        ThreeDIdent(data).images(range(3))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from threedident.pictures import decode_picture
+from threedident.storage import MOST_PICTURE, read_plain
 
 NOTHING, GROUND, OBJECT = 0, 1, 2
 DEPTH_STEP = 1e-3
@@ -65,7 +66,7 @@ def read_depth(path: Path, edge: int) -> NDArray[np.float32]:
 
 def _read(path: Path, edge: int, modes: tuple[str, ...]) -> Image.Image:
     try:
-        picture = decode_picture(path.read_bytes())
+        picture = decode_picture(read_plain(path, MOST_PICTURE))
     except OSError as error:
         what = "nothing" if isinstance(error, FileNotFoundError) else "an unreadable file"
         raise _bad(path, edge, what) from None

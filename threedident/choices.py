@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+from threedident.errors import printable
+
 _NEAR = 0.6  # share of common letters; difflib's own default
 _NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2
 _NEAR_BEGINNING = 0.75
+_SHOWN = 100  # characters of a name that is not in the list
 _SHORTEST = 3  # letters of a beginning that tell names apart
 
 
@@ -46,5 +49,6 @@ def unknown(what: str, found: object, known: Iterable[str], advice: str = "") ->
     names = list(known)
     near = nearest(found, names)
     end = f"did you mean {near!r}?" if near is not None else advice
-    line = f"{what}: expected one of {', '.join(names)}, found {found!r}"
+    shown = printable(repr(found), _SHOWN)
+    line = f"{what}: expected one of {', '.join(names)}, found {shown}"
     return f"{line}; {end}" if end else line

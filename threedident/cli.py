@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from threedident.errors import Interrupted, explain, printable
+from threedident.interrupts import interruptible
 from threedident.options import Group, no_such_option
 from threedident.rooms import claim
 
@@ -96,10 +97,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
-    """Run a command; a user's mistake ends it with one line and exit status 2."""
+    """Run a command; a user's mistake, or a signal, ends it with one line and exit status 2."""
     try:
-        _require_place()
-        status = command.main(arguments, prog_name=name, standalone_mode=False)
+        with interruptible():
+            _require_place()
+            status = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         status = USER_ERROR

@@ -9,7 +9,7 @@ from PIL import Image
 
 from threedident.manifest import Manifest
 from threedident.pictures import decode_picture
-from threedident.storage import SplitFolder, image_name
+from threedident.storage import MOST_PICTURE, SplitFolder, image_name, read_plain
 
 _REPAIR = "threedident verify names every bad file, and the same render command again repairs them"
 
@@ -54,7 +54,7 @@ class ImageFiles:
         """The bytes of a row's file, as :meth:`decode` takes them."""
         path = self.path(row)
         try:
-            return path.read_bytes()
+            return read_plain(path, MOST_PICTURE)
         except OSError as error:
             what = "nothing" if isinstance(error, FileNotFoundError) else "an unreadable file"
             raise ValueError(f"{path}: expected an image, found {what}; {_REPAIR}") from None

@@ -261,6 +261,7 @@ def _died(how: str) -> WorkerDied:
 
 
 def _start_process(parent: int, _: int) -> None:
-    """Make a loader process leave Ctrl-C to its parent, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Make a loader process leave Ctrl-C and a closed terminal to its parent, and end with it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     die_with(parent)

@@ -7,11 +7,18 @@ import os
 import platform
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+# loaded here: a process that was just forked off others' threads must not load anything
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def processors() -> int:
@@ -76,10 +83,29 @@ def started_at(pid: int) -> str:
 def die_with(parent: int) -> None:
     """Ask Linux to end this process when its parent ends, however that happens.
 
+    As the ``preexec_fn`` of a process it leaves no moment in which that would survive its parent.
+
     Arguments:
         parent: process id of the parent.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)  # it ended before the request
+
+
+@contextmanager
+def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process that ends at once where this one ends, or the block is left by an exception.
+
+    Arguments:
+        command: the command line.
+        options: of :class:`subprocess.Popen`.
+    """
+    end = partial(die_with, os.getpid())
+    with subprocess.Popen(command, preexec_fn=end, **options) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise

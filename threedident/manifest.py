@@ -21,7 +21,7 @@ from threedident.latents import SPLITS, check_raw
 from threedident.nearby import DATA, advise
 from threedident.origin import Origin
 from threedident.spaces import SPACES
-from threedident.storage import MOST_ROWS, SplitFolder, load_npy
+from threedident.storage import MOST_JSON, MOST_ROWS, SplitFolder, load_npy, read_plain
 
 MOST_PIXELS = 4096
 
@@ -148,7 +148,7 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
         ValueError: the file is there but is no manifest.
     """
     try:
-        manifest = parse_model(Manifest, folder.manifest.read_bytes())
+        manifest = parse_model(Manifest, read_plain(folder.manifest, MOST_JSON))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -24,7 +24,7 @@ from threedident.channels import Channels
 from threedident.errors import explain
 from threedident.json_text import parse_model
 from threedident.manifest import MOST_PIXELS, Manifest
-from threedident.storage import MOST_ROWS, SplitFolder, sha256
+from threedident.storage import MOST_JSON, MOST_ROWS, SplitFolder, open_plain, read_plain, sha256
 
 Pixels = NDArray[np.uint8]
 
@@ -102,6 +102,7 @@ class Pack:
         """
         edge = self.record.resolution
         try:
+            open_plain(self.path).close()
             pixels = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
             raise self._bad(type(error).__name__) from None
@@ -112,7 +113,7 @@ class Pack:
 
     def is_intact(self) -> bool:
         """Whether every byte is as it was packed; reads the whole file."""
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == self.record.pixels
 
     def read(self, rows: NDArray[np.int64], out: Pixels) -> None:
@@ -198,7 +199,7 @@ def read_record(files: PackFiles) -> PackRecord | None:
         ValueError: the file is there but is no record of this resolution.
     """
     try:
-        record = parse_model(PackRecord, files.record.read_bytes())
+        record = parse_model(PackRecord, read_plain(files.record, MOST_JSON))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

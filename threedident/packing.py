@@ -27,7 +27,15 @@ from threedident.locking import locked
 from threedident.machine import processors
 from threedident.manifest import open_latents, open_manifest
 from threedident.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
-from threedident.storage import MOST_ROWS, SplitFolder, picture_name, sha256, write_bytes
+from threedident.storage import (
+    MOST_JSON,
+    MOST_ROWS,
+    SplitFolder,
+    picture_name,
+    read_plain,
+    sha256,
+    write_bytes,
+)
 from threedident.verify import trusted_digests
 
 _BLOCK_BYTES = 2**25
@@ -163,7 +171,7 @@ class Packing:
     def _noted(self) -> _Note | None:
         """The note of an earlier run whose rows are there."""
         try:
-            note = parse_model(_Note, self._note.read_bytes())
+            note = parse_model(_Note, read_plain(self._note, MOST_JSON))
             size = self._pixels.stat().st_size
         except (OSError, ValueError):
             return None

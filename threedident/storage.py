@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,11 +199,26 @@ def open_plain(path: Path, links: bool = True) -> io.BufferedReader:
         ValueError: something else than a plain file is there.
         OSError: nothing is there, a folder, or what may not be read.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    return open(_plain_handle(path, os.O_RDONLY, links), "rb")
+
+
+def open_appending(path: Path) -> TextIO:
+    """A plain file of text that what is written is added to; made where it is missing.
+
+    Raises:
+        ValueError: something else than a plain file is there.
+        OSError: a folder is there, or what may not be written.
+    """
+    handle = _plain_handle(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    return open(handle, "a", encoding="utf-8")  # noqa: PTH123
+
+
+def _plain_handle(path: Path, flags: int, links: bool = True) -> int:
+    flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        handle = os.open(path, flags if links else flags | os.O_NOFOLLOW)
+        handle = os.open(path, flags if links else flags | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENODEV):  # links, sockets, devices
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENODEV):  # links, sockets, pipes
             raise ValueError(f"{path}: expected a plain file, found {error.strerror}") from None
         raise
     mode = os.fstat(handle).st_mode
@@ -212,7 +227,7 @@ def open_plain(path: Path, links: bool = True) -> io.BufferedReader:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise ValueError(f"{path}: expected a plain file, found another kind; replace it")
-    return open(handle, "rb")  # noqa: PTH123
+    return handle
 
 
 def read_plain(path: Path, most: int, links: bool = True) -> bytes:

@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from threedident.manifest import Manifest, require_manifest
 from threedident.pictures import EDGES, PNG_HEAD, check_chunks, decode_picture
 from threedident.storage import (
+    MOST_ARRAY,
+    MOST_PICTURE,
     SplitFolder,
     load_npy,
+    open_plain,
     picture_name,
+    read_plain,
     read_sums,
     sha256,
     sums_bytes,
@@ -75,14 +79,14 @@ def quick_check(
 def _header_state(path: Path, size: int | None = None, edge: int | None = None) -> str | None:
     """``missing``, ``truncated``, ``altered`` or None, from a PNG's first and last bytes."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             head = file.read(len(PNG_HEAD) + EDGES.size)
             length = path.stat().st_size
             file.seek(max(0, length - len(_PNG_TAIL)))
             tail = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
-    except IsADirectoryError:
+    except (IsADirectoryError, ValueError):
         return "altered"
     except OSError:
         return "unreadable"
@@ -94,7 +98,7 @@ def _header_state(path: Path, size: int | None = None, edge: int | None = None) 
 
 def _chunk_state(path: Path) -> str | None:
     try:
-        check_chunks(path.read_bytes())
+        check_chunks(read_plain(path, MOST_PICTURE))
     except ValueError:
         return "damaged"
     except OSError:
@@ -107,7 +111,7 @@ def _deep_state(path: Path, digest: str | None) -> str | None:
     if what is not None:
         return what
     try:
-        decode_picture(path.read_bytes())
+        decode_picture(read_plain(path, MOST_PICTURE))
     except (OSError, ValueError):
         return "undecodable"
     return None
@@ -144,7 +148,7 @@ def _own_digests(folder: SplitFolder, names: Iterable[str]) -> Iterator[tuple[st
     for name in names:
         path = folder.path / name
         if path.is_file():
-            yield name, sha256(path.read_bytes())
+            yield name, sha256(read_plain(path, MOST_PICTURE))
 
 
 def _pictures(folder: SplitFolder, manifest: Manifest) -> Iterator[Path]:
@@ -179,10 +183,10 @@ def _is_drawn(raw: NDArray[np.generic], manifest: Manifest) -> bool:
 
 def _file_state(path: Path, digest: str) -> str | None:
     try:
-        return None if sha256(path.read_bytes()) == digest else "altered"
+        return None if sha256(read_plain(path, MOST_ARRAY)) == digest else "altered"
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
-    except IsADirectoryError:
+    except (IsADirectoryError, ValueError):
         return "altered"
     except OSError:
         return "unreadable"

@@ -25,6 +25,7 @@ from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.secret import Secret, is_signed
 from threedident.dataset import ThreeDIdent
 from threedident.latents import SPLITS, sample_raw
+from threedident.machine import child
 from threedident.manifest import read_manifest
 from threedident.origin import rows_digest
 from threedident.progress import say
@@ -191,7 +192,7 @@ def _render(root: Path, shown: str, *arguments: object, said: str = "") -> None:
     """
     command = [*module_command("threedident"), "render", *map(str, arguments)]
     reason = "it says above why"
-    with subprocess.Popen(
+    with child(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

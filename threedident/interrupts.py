@@ -1,0 +1,66 @@
+"""Signals that ask a command to end, answered as Ctrl-C is: processes end, files are tidied up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+REQUESTS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # beside Ctrl-C
+Answer = Callable[[int], None]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """The first SIGTERM, SIGHUP or SIGUSR1 as Ctrl-C; it may come again and change nothing."""
+
+    def interrupt(number: int) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    with answered(REQUESTS, interrupt):
+        yield
+
+
+@contextmanager
+def answered(numbers: Sequence[signal.Signals], answer: Answer) -> Iterator[Callable[[], None]]:
+    """Answer signals in the main thread; yields what restores the former answers.
+
+    Those that are ignored stay so, such as SIGHUP under ``nohup``. Where a terminal has closed,
+    what is still said goes nowhere, since to write to it would fail.
+
+    Arguments:
+        numbers: of the signals.
+        answer: called with the number of each that comes.
+    """
+    before: dict[signal.Signals, Any] = {}
+    terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+
+    def heard(number: int, _: object) -> None:
+        for descriptor in terminals:
+            if not os.isatty(descriptor):  # any more
+                _send_nowhere(descriptor)
+        answer(number)
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    if threading.current_thread() is threading.main_thread():
+        current = {number: signal.getsignal(number) for number in numbers}
+        before = {n: h for n, h in current.items() if h not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def _send_nowhere(descriptor: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
