@@ -109,6 +109,8 @@ class Pack:
         if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):
             raise self._bad(f"{pixels.dtype} of shape {pixels.shape}")
         assert isinstance(pixels, np.memmap)
+        if self.path.stat().st_size != pixels.offset + pixels.nbytes:
+            raise self._bad("bytes after them")
         return pixels
 
     def is_intact(self) -> bool:

@@ -18,6 +18,14 @@ def _no_files_of_hypothesis(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     set_hypothesis_home_dir(None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """No power fails here, so nothing need reach the disk itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     hunts_to_come[:] = [1] * sum(here in item.path.parents for item in items)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 Edit = Callable[[bytes], bytes]
 
+_MOST_BYTES = 2**22  # of a damaged file, lest edits of edits grow without end
 _ANYWHERE = st.one_of(st.integers(0, 200), st.integers(0, 2**24))
 _PIECES = (
     *(b"", b"\0", b"\xff" * 8, b"\x80", b"\n", b"\r\n", b'"', b"{", b"[" * 50, b"-", b"1e999"),
@@ -180,7 +181,7 @@ class Kind:
                 path.write_bytes(b"")
             case "huge":
                 path.write_bytes(content)
-                os.truncate(path, 3 * 2**30)
+                os.truncate(path, 2**30 + 2**27)
 
 
 KINDS = (
@@ -204,7 +205,7 @@ class Damage:
             return True
         damaged = content
         for edit in self.edits:
-            damaged = edit(damaged)
+            damaged = edit(damaged)[:_MOST_BYTES]
         path.write_bytes(damaged)
         return damaged != content
 
@@ -219,7 +220,7 @@ class Damage:
 
 
 def damages(*edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Damage]:
-    """Damage by up to three edits of these kinds or of bytes, or, more rarely, of the file's kind."""
+    """Damage by up to three edits of these kinds or of bytes, or, more rarely, of its kind."""
     structured = st.lists(st.one_of(*edits, byte_edits), min_size=1, max_size=3)
     kinds = st.builds(Damage, kind=st.builds(Kind, st.sampled_from(KINDS)))
     edited = st.builds(Damage, edits=structured.map(tuple))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import contents
 from tests.fuzz.array_damage import array_damage
-from tests.fuzz.damage import Damage, any_damage, text_damage
+from tests.fuzz.damage import Damage, text_damage
 from tests.fuzz.hunting import Refused, anything, hunt, same
 from tests.fuzz.json_damage import json_damage
 from tests.fuzz.picture_damage import picture_damage
@@ -252,27 +252,3 @@ def test_previews(published: Path, tmp_path: Path) -> None:
 
     file = train(published).path / "images/2.png"
     hunt("preview", file, picture_damage, preview, anything, examples=4)
-
-
-def test_any_bytes_in_place_of_a_manifest(published: Path) -> None:
-    """A published split has none: whatever lies there is no reason to read it as rendered."""
-    file = train(published).manifest
-    file.write_bytes(b"{}")
-    read = lambda: _needed(read_manifest(train(published)))  # noqa: E731
-    try:
-        with pytest.raises(ValueError, match="expected a manifest"):
-            read()
-        hunt(
-            "bytes as a manifest", file, any_damage, lambda: _refused(read), anything, examples=50
-        )
-    finally:
-        file.unlink()
-
-
-def _refused(read: Callable[[], object]) -> None:
-    try:
-        read()
-    except (ValueError, Refused) as error:
-        assert str(error).isprintable()
-    else:
-        raise AssertionError("bytes were taken for a manifest")

@@ -51,7 +51,7 @@ class _Auditor:
     def _check(self, event: str, path: Any) -> None:
         if isinstance(path, int):
             return
-        name = os.path.abspath(os.fsdecode(path))
+        name = str(Path.cwd() / os.fsdecode(path))
         if not name.startswith(self._room) and "__pycache__" not in name and name != "/dev/null":
             assert self.seen is not None
             self.seen.append(f"{event} {name}")
