@@ -33,48 +33,43 @@ RENDERING = Rendering(
 )
 
 
-def draw(folder: SplitFolder, origin: Origin, n: int) -> None:
+def draw(folder: SplitFolder, plan: Plan, raw: NDArray[np.float32]) -> None:
     """What rendering leaves of a split before its end: pictures, journal and plan."""
-    plan = Plan(origin=origin, rendering=RENDERING)
-    raw = rows_of(origin, n)
     write_plan(folder, plan, raw)
-    rng = np.random.default_rng(n)
+    names, rng = plan.rendering.annotations, np.random.default_rng(len(raw))
     with open_journal(folder, "0") as journal:
-        for row in range(n):
+        for row in range(len(raw)):
             image = rng.integers(0, 256, (EDGE, EDGE, 3), dtype=np.uint8)
             labels = rng.integers(0, 3, (EDGE, EDGE), dtype=np.uint8)
             depths = rng.uniform(20, 60, (EDGE, EDGE)).astype(np.float32)
-            pictures = [
-                Image.fromarray(image),
-                annotation_picture("mask", labels, depths),
-                annotation_picture("depth", labels, depths),
-            ]
-            places = folder.pictures(row, RENDERING.annotations)
-            for picture, place in zip(pictures, places, strict=True):
+            pictures = [annotation_picture(name, labels, depths) for name in names]
+            places = folder.pictures(row, names)
+            for picture, place in zip([Image.fromarray(image), *pictures], places, strict=True):
                 picture.save(place)
-            contents = [place.read_bytes() for place in places]
-            append(journal, record_of(row, image, contents))
+            append(journal, record_of(row, image, [place.read_bytes() for place in places]))
+
+
+def make_split(folder: SplitFolder, plan: Plan, raw: NDArray[np.float32]) -> None:
+    """A split as rendering leaves it at its end."""
+    draw(folder, plan, raw)
+    finish(folder, plan, raw, None)
+    shutil.rmtree(folder.scratch)
 
 
 def make_rendered(root: Path) -> Path:
     """A data set as Blender's would be, annotated, with positives beside its train split."""
-    places = [
-        (SplitFolder(root, split), Origin(split=split, seed=0), n) for split, n in ROWS.items()
-    ]
-    train = SplitFolder(root, "train")
-    near = Origin(split="train", seed=0, conditional="normal:0.1")
-    for folder, origin, n in [*places, (train.positives, near, ROWS["train"])]:
-        draw(folder, origin, n)
-        finish(folder, Plan(origin=origin, rendering=RENDERING), rows_of(origin, n), None)
-        shutil.rmtree(folder.scratch)
+    train, test = (SplitFolder(root, split) for split in ROWS)
+    origins = {
+        train: Origin(split="train", seed=0),
+        test: Origin(split="test", seed=0),
+        train.positives: Origin(split="train", seed=0, conditional="normal:0.1"),
+    }
+    anchors = origins[train].draw(ROWS["train"])
+    for folder, origin in origins.items():
+        n = ROWS["test" if folder == test else "train"]
+        raw = origin.draw(n, None if origin.conditional is None else anchors)
+        make_split(folder, Plan(origin=origin, rendering=RENDERING), raw)
     return root
-
-
-def rows_of(origin: Origin, n: int) -> NDArray[np.float32]:
-    """The raw latents of an origin, positives around those of its marginal."""
-    if origin.conditional is None:
-        return origin.draw(n)
-    return origin.draw(n, origin.model_copy(update={"conditional": None}).draw(n))
 
 
 def make_packed(root: Path) -> Path:

@@ -8,7 +8,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -89,8 +90,8 @@ def watched(allowed: frozenset[str] = frozenset(), seconds: float = SECONDS) -> 
         signal.signal(signal.SIGALRM, before)
         seen, auditor.seen = auditor.seen, None
     assert not seen, seen
-    assert threading.active_count() == threads, "a thread was left"
-    assert _handles() <= handles, "a file was left open"
+    assert _settles(lambda: threading.active_count() <= threads), "a thread was left"
+    assert _settles(lambda: _handles() <= handles), "a file was left open"
     taken = _memory() - memory
     assert taken < _MOST_MEMORY, f"it took {taken / 2**20:.0f} MiB"
 
@@ -112,6 +113,16 @@ def _bounded() -> Iterator[None]:
 
 def _hang(_signal: int, _frame: FrameType | None) -> None:
     raise Hung
+
+
+def _settles(condition: Callable[[], bool]) -> bool:
+    """Whether a condition holds soon."""
+    end = time.monotonic() + 1.0
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def _handles() -> int:
