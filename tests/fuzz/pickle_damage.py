@@ -81,7 +81,6 @@ VALUES: dict[str, Any] = {
     "whole numbers": torch.zeros((10, 12), dtype=torch.int64),
     "complex tensor": torch.zeros((10, 12), dtype=torch.complex64),
     "half numbers": torch.zeros((10, 12), dtype=torch.float16),
-    "sparse": torch.zeros((10, 12)).to_sparse(),
     "stretched": torch.zeros(1).expand(10**9),
     "empty tensor": torch.zeros((0, 12)),
     "tensor of nowhere": torch.zeros((10, 12), device="meta"),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
@@ -16,6 +13,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
+from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scores
 from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
@@ -30,7 +28,7 @@ from tests.fuzz.hunting import Refused, hunt, same
 from tests.fuzz.json_damage import json_damage, log_damage
 from tests.fuzz.pickle_damage import pickle_damage, state_edits
 from tests.pedestrians import make_pickle
-from threedident.cli import main
+from threedident.storage import load_npy
 
 Damages = st.SearchStrategy[Damage]
 OPTIONS = (
@@ -131,47 +129,30 @@ def test_logs_of_work(run: Path) -> None:
     hunt("work.jsonl", path, log_damage, read, judge, place=run)
 
 
-_RESUMED: list[tuple[str, Damages]] = [
+def continued(run: Path) -> list[Any]:
+    """What a run that goes on takes from its folder in place of training and scoring again."""
+    folder = RunFolder(run)
+    state = own_checkpoint(folder, folder.read_config(), 0)
+    if state is None:
+        raise Refused("nothing to go on with")
+    require_own_scores(folder, 0, state)
+    if not folder.has_scored_codes(0):
+        raise Refused("codes are computed again")
+    scores = [logged_scores(folder, r).to_json() for r in folder.scored_until(0, state["step"])]
+    return [load_npy(folder.representations(0)), scores]
+
+
+_CONTINUED: list[tuple[str, Damages]] = [
     ("config.json", json_damage),
     ("metrics.jsonl", log_damage),
-    ("work.jsonl", log_damage),
-    ("scores.json", json_damage),
-    ("delivered.json", json_damage),
-    ("checkpoints/seed-0.pt", edited(state_edits)),
+    ("checkpoints/seed-0.pt", any_damage),
     ("representations/seed-0.npy", array_damage),
 ]
 
 
-@pytest.mark.parametrize(("name", "damage"), _RESUMED, ids=[name for name, _ in _RESUMED])
+@pytest.mark.parametrize(("name", "damage"), _CONTINUED, ids=[name for name, _ in _CONTINUED])
 def test_runs_that_are_gone_on_with(run: Path, name: str, damage: Damages) -> None:
-    """What goes on ends with the scores of the sound run."""
-
-    def resumed() -> Any:
-        with tempfile.TemporaryDirectory() as scratch:
-            copy = shutil.copytree(run, Path(scratch) / "run", symlinks=True, copy_function=_copy)
-            arguments = ["benchmark", "--resume", str(copy)]
-            with (
-                redirect_stdout(io.StringIO()),
-                redirect_stderr(io.StringIO()) as stderr,
-                pytest.raises(SystemExit) as ended,
-            ):
-                main(arguments)
-            if ended.value.code:
-                lines = [s for s in stderr.getvalue().splitlines() if s.startswith("threedident:")]
-                assert len(lines) == 1, stderr.getvalue()
-                raise Refused(lines[0])
-            return RunFolder(copy).read_scores()["seeds"][0]["trained"]
-
-    if not (run / name).exists():
-        pytest.skip("this run has no such file")
-    hunt(f"resume, {name}", run / name, damage, resumed, place=run, examples=2, seconds=30.0)
-
-
-def _copy(source: str, target: str) -> None:
-    if Path(source).is_file():
-        shutil.copyfile(source, target)
-    else:
-        os.mkfifo(target)
+    hunt(f"resume, {name}", run / name, damage, lambda: continued(run), place=run, examples=60)
 
 
 def test_masks(tmp_path: Path) -> None:
