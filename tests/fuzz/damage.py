@@ -219,6 +219,9 @@ class Damage:
         path.write_bytes(content)
 
 
+_kinds = st.sampled_from([Damage(kind=Kind(what)) for what in KINDS])
+
+
 def edited(*edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Damage]:
     """Damage by up to three edits of these kinds or of bytes."""
     listed = st.lists(st.one_of(*edits, byte_edits), min_size=1, max_size=3)
@@ -227,8 +230,7 @@ def edited(*edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Damage]:
 
 def damages(*edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Damage]:
     """The same, or now and then another kind of file."""
-    kinds = st.builds(Damage, kind=st.builds(Kind, st.sampled_from(KINDS)))
-    return st.integers(0, 19).flatmap(lambda roll: kinds if roll == 13 else edited(*edits))
+    return st.one_of(*[edited(*edits)] * 12, _kinds)
 
 
 any_damage = damages()
