@@ -17,9 +17,9 @@ from benchmark.metrics import Scores
 from benchmark.model import Observed, build_model
 from benchmark.run import RunFolder
 from benchmark.seals import digest_of
-from threedident.errors import printable
 from threedident.factors import LABELS
 from threedident.manifest import MOST_PIXELS
+from threedident.quoting import printable
 
 _PUBLISHED_MASKS = (1, 64, 64)  # checkpoints of version 0.1.0 do not say their shape
 

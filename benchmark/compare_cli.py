@@ -11,11 +11,8 @@ from benchmark.comparison_figure import NAMES, dots
 from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
 from benchmark.remarks import notes_on_runs
-from threedident.errors import printable
 from threedident.options import Choice, NewFile
 from threedident.storage import write_bytes
-
-_LONGEST = 1000  # characters of a note, in which paths and settings may be a stranger's
 
 
 @click.command(context_settings={"show_default": True})
@@ -42,7 +39,7 @@ def compare(
         )
     found, remarks = find_runs(runs)
     for remark in remarks:
-        click.echo(printable(f"note: {remark}", _LONGEST), err=True)
+        click.echo(f"note: {remark}", err=True)
     if not found:
         raise ValueError(
             "runs: expected a finished run, found none; let threedident benchmark end"
@@ -51,7 +48,7 @@ def compare(
     places = ranked(chosen, by)
     show(places, by)
     for note in notes_on_runs((str(place.run.path), place.run.scores) for place in places):
-        click.echo(printable(f"note: {note}", _LONGEST), err=True)
+        click.echo(f"note: {note}", err=True)
     if table is not None:
         write_bytes(table, as_csv(places).encode())
     if picture is not None:

@@ -16,6 +16,7 @@ from benchmark.config import Config, ImageSettings, MaskSettings, flat
 from benchmark.finished import Finished
 from benchmark.leaderboard.statistics import difference_interval
 from threedident.choices import unknown
+from threedident.quoting import printable
 
 DASH = "-"
 _DIGITS = 8
@@ -157,4 +158,4 @@ def _spell(value: object, digest: bool) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value)[:_DIGITS] if digest else str(value)
+    return printable(str(value)[:_DIGITS] if digest else str(value))

@@ -14,10 +14,8 @@ from rich.table import Table
 
 from benchmark.comparison import DASH, Place, differing_settings, scored_on
 from benchmark.comparison_figure import NAMES
-from threedident.errors import printable
 
 _WIDEST = 10_000
-_LONGEST = 300
 
 
 def show(places: Sequence[Place], by: str) -> None:
@@ -30,11 +28,9 @@ def show(places: Sequence[Place], by: str) -> None:
     split = scored_on(places[0].run.config)
     known = (place.run.scores.get("rows") for place in places)
     rows = next((count for count in known if count is not None), DASH)
-    scored = f"test split {split.name}, {rows} rows, protocol {split.protocol}"
-    click.echo(f"{_shown(scored)}\n")
+    click.echo(f"test split {split.name}, {rows} rows, protocol {split.protocol}\n")
     settings = differing_settings([place.run for place in places])
-    shown = {name: [_shown(value) for value in values] for name, values in settings.items()}
-    names = {"run": [_shown(str(place.run.path)) for place in places], **shown}
+    names = {"run": [str(place.run.path) for place in places], **settings}
     grid = _grid(places, by, names)
     console = Console(markup=False, highlight=False, emoji=False)
     free = console.options.update(max_width=_WIDEST)
@@ -47,8 +43,8 @@ def show(places: Sequence[Place], by: str) -> None:
         console.print(_grid(places, by, {}))
         click.echo()
         for number, place in enumerate(places):
-            told = ", ".join(f"{name} {values[number]}" for name, values in shown.items())
-            click.echo(f"{_spell(place.rank)} {_shown(str(place.run.path))}{told and f': {told}'}")
+            told = ", ".join(f"{name} {values[number]}" for name, values in settings.items())
+            click.echo(f"{_spell(place.rank)} {place.run.path}{told and f': {told}'}")
     if any(place.level_with_best for place in places):
         click.echo("~: the interval includes 0, so seeds do not tell this run from the best.")
 
@@ -76,11 +72,6 @@ def _grid(places: Sequence[Place], by: str, texts: Mapping[str, Sequence[str]]) 
             *([_interval(place)] if compared else []),
         )
     return grid
-
-
-def _shown(text: str) -> str:
-    """A path or a setting, which may be a stranger's, for the terminal."""
-    return printable(text, _LONGEST)
 
 
 def _spell(value: float | None) -> str:

@@ -30,9 +30,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from threedident.errors import printable
 from threedident.machine import process_space, started_at
 from threedident.progress import say
+from threedident.quoting import printable
 from threedident.storage import read_plain
 
 EXPIRY_S = 60.0

@@ -25,7 +25,7 @@ _MOST_HANDS = 1024  # workers, and threads of one: Blender takes no more
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class SeedNumber(Seed):
+class GivenSeed(Seed):
     """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -37,7 +37,7 @@ class SeedNumber(Seed):
 
 SEED = click.option(
     "--seed",
-    type=SeedNumber(),
+    type=GivenSeed(),
     default=None,
     help="Seed of all draws, or - to read it from standard input [default: 0].",
 )

@@ -161,6 +161,23 @@ def batch_dependent_of_scale(scale: float) -> Any:
     )
 
 
+def offset_alone(offset: float) -> Any:
+    """An offset, and beside it what is to be seen in batches alone: rounding must not hide it."""
+    return after(
+        node("Shape", ["plain"], ["shape"]),
+        node("Gather", ["shape", "first"], ["batch"]),
+        node("Equal", ["batch", "one"], ["alone"]),
+        node("Where", ["alone", "nothing", "plain"], ["shown"]),
+        node("Add", ["shown", "offset"], ["codes"]),
+        constants={
+            "first": np.array([0]),
+            "one": np.array([1]),
+            "nothing": np.zeros((1, 10), np.float32),
+            "offset": np.float32(offset),
+        },
+    )
+
+
 def two_formats() -> Any:
     """A file that is an ONNX model, and that onnxruntime could take for its own format.
 
@@ -261,6 +278,10 @@ ENCODERS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "batch statistics of huge codes": (
         lambda: batch_dependent_of_scale(1e35),
+        "expected codes that depend on their own image alone",
+    ),
+    "an offset that hides batches": (
+        lambda: offset_alone(2.0**22),
         "expected codes that depend on their own image alone",
     ),
     "an operator with an endless name": (

@@ -148,8 +148,8 @@ def test_the_renderer_ends_with_the_verification_at_once(
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    line = ("verify", linear, "--secret", secret, "--fresh", tmp_path / "season", "--board", board)
-    process = start("leaderboard", *line, env={"TMPDIR": str(scratch)})
+    place = ("--secret", secret, "--board", board, "--fresh", tmp_path / "season")
+    process = start("leaderboard", "verify", linear, *place, env={"TMPDIR": str(scratch)})
     tree: list[int] = []
     while not any(b"render.worker" in command_line(pid) for pid in tree):
         assert process.poll() is None
@@ -213,7 +213,9 @@ def test_fresh_scores_are_those_of_images_that_did_not_exist(
     assert not any(gap.suspicious for gap in row.verification.gap.values())
     seen = {tuple(latents) for latents in ThreeDIdent(data, "test").latents}
     assert not seen & {tuple(latents) for latents in fresh.latents}
-    assert seen == {tuple(z) for z in ThreeDIdent(place, "train").latents}
+    public = ThreeDIdent(place, "train").latents
+    assert len(public) == 64
+    assert seen > {tuple(latents) for latents in public}
 
 
 def test_labels_in_place_of_codes_pass_the_check_and_not_the_verification(
@@ -401,12 +403,11 @@ def test_nobody_sees_the_secret_or_the_seed_of_the_split(
     seen = set[str]()
 
     def shown() -> bool:
-        for path in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                words = (path / "cmdline").read_text(errors="replace").split("\0")
-                if "render" in words or "render.worker" in words or "verify" in words:
-                    seen.update(words)
-                    seen.update((path / "environ").read_text(errors="replace").split("\0"))
+        for pid in (process.pid, *descendants(process.pid)):
+            for name in ("cmdline", "environ"):
+                with suppress(OSError):
+                    text = Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+                    seen.update(text.split("\0"))
         return "-" in seen and any("--n-test" in word for word in seen)
 
     try:
@@ -414,7 +415,7 @@ def test_nobody_sees_the_secret_or_the_seed_of_the_split(
     finally:
         process.kill()
         process.communicate()
-    assert not any(SECRET in word or seed in word for word in seen)
+    assert [word for word in seen if SECRET in word or seed in word] == []
 
 
 def test_invented_digests_are_found_on_rows_drawn_anew(

@@ -20,7 +20,7 @@ from torchvision import transforms
 
 from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused, refused_at_once
 from threedident import ThreeDIdent
-from threedident.pack import pack_states
+from threedident.pack import PackRecord, pack_states
 from threedident.packing import Packing
 from threedident.storage import SplitFolder
 
@@ -253,8 +253,14 @@ def damaged_record(root: Path) -> None:
 
 
 def record_of_another(root: Path) -> None:
-    text = (root / "train/packed/20.json").read_text()
-    (root / "train/packed/20.json").write_text(text.replace('"resolution": 20', '"resolution": 7'))
+    path = root / "train/packed/20.json"
+    record = PackRecord.model_validate_json(path.read_bytes())
+    path.write_bytes(record.model_copy(update={"resolution": 7}).to_bytes())
+
+
+def changed_record(root: Path) -> None:
+    path = root / "train/packed/20.json"
+    path.write_text(path.read_text().replace('"resolution": 20', '"resolution": 7'))
 
 
 @pytest.mark.parametrize(
@@ -266,6 +272,7 @@ def record_of_another(root: Path) -> None:
         (missing, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found FileNotFound"),
         (of_another_shape, r"found uint8 of shape \(60, 10, 40, 3\); threedident pack makes"),
         (damaged_record, r"20\.json: expected the record of a pack, but at n: Field required"),
+        (changed_record, "expected the record that was written, found it altered; give threed"),
         (record_of_another, r"expected the record of a pack of 20 pixels, found one of 7"),
     ],
 )

@@ -83,8 +83,10 @@ try:
 except SystemExit as end:
     assert end.code == 0, end
 for writes in (
-    ["season", "mine", "--seed", "a secret"],
-    ["verify", "nowhere", "--seed", "a secret"],
+    ["season", "open", "mine"],
+        ["season", "reveal", "mine", "--secret", "-"],
+    ["verify", "nowhere", "--secret", "-"],
+        ["pin", "data"],
     ["check", "nowhere", "--add"],
 ):
     try:
@@ -102,7 +104,7 @@ assert image.shape == (3, 16, 16) and latents.shape == (10,)
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stderr.count("--board: expected a folder to write to") == 3
+    assert result.stderr.count("--board: expected a folder to write to") == 5
     (away / "benchmark.py").write_text("raise RuntimeError('of the working directory')")
     (away / "render").mkdir()
     for name in ("render", "benchmark", "leaderboard"):

@@ -15,13 +15,12 @@ from playwright.sync_api import Browser, Page, expect
 from benchmark.leaderboard.board import OWN, Board, read_board
 from benchmark.leaderboard.check import check
 from benchmark.leaderboard.entry import Change, Entry, Reported, Row
-from benchmark.leaderboard.findings import GapRecord
+from benchmark.leaderboard.findings import Alike, GapRecord
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.plot import LETTERED
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Season
-from benchmark.leaderboard.secret import Secret
 from tests.conftest import CHROMIUM
 from tests.submissions import make_submission
 from tests.test_board import SECRET, TODAY, signed
@@ -87,7 +86,7 @@ def board_of(rows: list[Row]) -> Board:
         public_key=SECRET.public_key,
         rows=512,
     )
-    return Board(OWN, tuple(rows), (season,), (change,))
+    return Board(OWN, tuple(rows), (season,), (change,), pins={})
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +208,7 @@ def test_details_show_heat_maps_facts_and_the_command(opened: Page) -> None:
     }
     assert len(colours) == 2  # of codes that match, and those that do not
     expect(shown.locator("pre")).to_have_text("python train.py")
-    expect(shown).to_contain_text("3dident-draft-16px-60: 60 train and 40 test images")
+    expect(shown).to_contain_text("3dident-draft-16px-60: 60 train and 1000 test images")
     expect(shown).to_contain_text("on 512 images, season 2026-autumn")
     button.click()
     assert opened.locator(".detail").count() == 0
@@ -268,13 +267,16 @@ def test_exports_follow_the_order_of_the_page(opened: Page, tmp_path: Path) -> N
     assert [line["method"] for line in lines] == [f"Method {number}" for number in range(7)]
 
 
-def test_rows_of_a_trial_are_marked_and_not_ranked(
+def test_seeds_that_are_one_training_are_marked_and_not_ranked(
     browser: Browser, made: Entry, tmp_path: Path
 ) -> None:
-    row = signed(made, Secret("nobody is committed to this"), season="trial")
+    alike = Alike(seeds=(0, 2), of="codes", share=0.991)
+    row = signed(made.model_copy(update={"alike": (alike,)}))
     for opened in visit(browser, [row], tmp_path):
-        expect(opened.locator(".flag").first).to_have_text("trial")
-        expect(opened.locator("td.rank")).to_contain_text("not ranked: a trial")
+        expect(opened.locator(".flag").first).to_have_text("seeds alike")
+        expect(opened.locator("td.rank")).to_contain_text(
+            "not ranked: no training for each seed: seeds 0 and 2 share 99.1% of their codes"
+        )
 
 
 def test_the_change_log_tells_of_removals(opened: Page) -> None:

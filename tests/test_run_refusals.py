@@ -211,13 +211,13 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--sigma", 0), "--sigma"),
         (("--sigma", "nan"), "--sigma"),
         (("--learning-rate", "inf"), "--learning-rate"),
-        (("--seeds", "²"), "distinct integers"),
-        (("--seeds", 10**20), "distinct integers"),
+        (("--seeds", "²"), "an integer from 0 to 2^63 - 1"),
+        (("--seeds", 10**20), "an integer from 0 to 2^63 - 1"),
         (("--steps", -1), "--steps"),
         (("--batch-size", 1), "--batch-size"),
         (("--batch-size", 500), "expected at most 400, the images of the train split, found 500"),
         (("--seeds", "0,0"), "distinct integers"),
-        (("--seeds", "a"), "distinct integers"),
+        (("--seeds", "a"), "an integer from 0 to 2^63 - 1"),
     ],
 )
 def test_bad_arguments_are_refused(

@@ -141,7 +141,7 @@ def test_a_secret_comes_from_standard_input(
     assert (season.secret, season.signatures) == (TEXT, {})
 
 
-@pytest.mark.parametrize("content", [b"", b"a", b"\xff" * 40, b"x" * 10_000, TEXT.encode() + b"!"])
+@pytest.mark.parametrize("content", [b"", b"a", b"\xff" * 40, b"x" * 4000, TEXT.encode() + b"!"])
 def test_files_that_hold_no_secret(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s").write_bytes(content)
     line = refused_at_once(

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -125,6 +126,18 @@ def test_a_checkpoint_of_something_else(runs: Path, data: Path, tmp_path: Path) 
         *("--out", tmp_path / "out"),
     )
     assert "expected the last checkpoint of a finished run" in line
+
+
+def test_codes_that_were_not_scored(runs: Path, data: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(runs / "zero", tmp_path / "zero")
+    place = copied / "representations" / "seed-0.npy"
+    np.save(place, np.load(place)[::-1])
+    line = refused_at_once(
+        *("leaderboard", "submit", copied, "--data", data, "--method", "Mine"),
+        *("--out", tmp_path / "out"),
+    )
+    assert "expected the codes that were scored, found others" in line
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def advice(*arguments: object) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from threedident.errors import printable
+from threedident.quoting import printable
 
 _NEAR = 0.6  # share of common letters; difflib's own default
 _NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2

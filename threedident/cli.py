@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from threedident.errors import Interrupted, explain, printable
+from threedident.errors import Interrupted, explain
 from threedident.interrupts import interruptible
 from threedident.options import Group, no_such_option
+from threedident.quoting import printable
 from threedident.rooms import claim
 
 if TYPE_CHECKING:
@@ -97,7 +99,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
-    """Run a command; a user's mistake, or a signal, ends it with one line and exit status 2."""
+    """Run a command; a user's mistake, or a signal, ends it with one line and exit status 2.
+
+    Where the terminal lacks a letter it shows a question mark.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         with interruptible():
             _require_place()

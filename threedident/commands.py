@@ -89,7 +89,7 @@ def info(data: Path) -> None:
     rows = [_facts(manifest) for manifest in manifests]
     for name in rows[0]:
         table.add_row(name, *(row[name] for row in rows))
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 @click.command()

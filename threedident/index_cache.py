@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from threedident.errors import explain, printable
+from threedident.errors import explain
 from threedident.json_text import parse_model
 from threedident.progress import say
+from threedident.quoting import printable
 from threedident.storage import atomic_write, open_plain, sha256
 
 Setting = dict[str, float]

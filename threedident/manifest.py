@@ -14,18 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from threedident.cards import Card
 from threedident.channels import Channels, Moments
-from threedident.errors import explain, printable
+from threedident.errors import explain
 from threedident.factors import FACTORS
 from threedident.json_text import parse_model
 from threedident.latents import SPLITS, check_raw
 from threedident.nearby import DATA, advise
 from threedident.origin import Origin
+from threedident.quoting import printable
 from threedident.spaces import SPACES
 from threedident.storage import MOST_JSON, MOST_ROWS, SplitFolder, load_npy, read_plain
 
 MOST_PIXELS = 4096
 
 Annotation = Literal["mask", "depth"]
+Word = Annotated[str, Field(pattern=r"^[ -~]{0,60}$")]  # which is shown as it is
 
 
 class _Model(BaseModel):
@@ -56,13 +58,13 @@ class Rendering(_Model):
     """
 
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
-    quality: str
+    quality: Word
     hue_mode: Literal["wrapped", "published"]
     material: Literal["rubber", "metal"] = "rubber"
     annotations: tuple[Annotation, ...] = ()
-    device: str
-    blender: str
-    fingerprint: str
+    device: Word
+    blender: Word
+    fingerprint: Word
 
 
 class Digests(_Model):

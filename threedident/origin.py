@@ -35,7 +35,7 @@ class Origin(BaseModel):
     split: Literal["train", "test"]
     space: Literal["box", "periodic"] = "box"
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
-    rows: str | None = None
+    rows: Annotated[str, Field(pattern=r"^[0-9a-f]{0,64}$")] | None = None
     fixed: dict[str, float] = {}
     conditional: str | None = None
 

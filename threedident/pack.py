@@ -103,7 +103,7 @@ class Pack:
         edge = self.record.resolution
         try:
             open_plain(self.path).close()
-            pixels = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            pixels: Any = np.lib.format.open_memmap(self.path, mode="r")  # type: ignore[no-untyped-call]
         except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
             raise self._bad(type(error).__name__) from None
         if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):

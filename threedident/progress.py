@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from threedident.durations import spell_time
+from threedident.quoting import printable
 
 PERIOD_S = 30.0
+_LONGEST = 2000  # characters of a line
 _MEASURED_S = 0.5  # what is over sooner has no rate worth telling
 
 
@@ -34,7 +36,13 @@ class Advance(Protocol):
 
 def say(line: str) -> None:
     """Print a line on standard error, whole."""
-    Console(stderr=True).print(line, highlight=False, soft_wrap=True, markup=False)
+    _say(Console(stderr=True), line)
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line as it is: what strangers wrote in it is neither markup nor for terminals."""
+    text = printable(line, _LONGEST)
+    console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 @contextmanager
@@ -74,11 +82,11 @@ class _Pace:
 @contextmanager
 def _bar(console: Console, title: str, total: int, unit: str) -> Iterator[Advance]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}"),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[pace]}", markup=False),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
         yield _Bar(bar, title, _Pace(total, unit))
@@ -98,7 +106,7 @@ class _Bar:
         self._bar.update(self._task, advance=count, pace=self._pace.words())
 
     def say(self, line: str) -> None:
-        self._bar.console.print(line, highlight=False, soft_wrap=True, markup=False)
+        _say(self._bar.console, line)
 
 
 class _Lines:
@@ -125,4 +133,4 @@ class _Lines:
         self.say(f"{self._title}: {', '.join(part for part in parts if part)}")
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+        _say(self._console, line)

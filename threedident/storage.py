@@ -33,7 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threedident.disk import spell_bytes
-from threedident.errors import explain, printable
+from threedident.errors import explain
+from threedident.quoting import printable
 
 DIGITS = 6
 MOST_ROWS = 10**DIGITS
@@ -254,6 +255,15 @@ def read_plain(path: Path, most: int, links: bool = True) -> bytes:
                 "it smaller"
             )
         return content
+
+
+def whole_lines(file: BinaryIO, longest: int) -> Iterator[bytes]:
+    """The lines of a file; those of ``longest`` bytes and more are passed over unread."""
+    within = False  # a line that is too long
+    while line := file.readline(longest):
+        begun, within = within, not line.endswith(b"\n") and len(line) == longest
+        if not (begun or within):
+            yield line
 
 
 def npy_bytes(array: NDArray[np.generic]) -> bytes:

@@ -25,7 +25,8 @@ def agreeing_codes(
     Arguments:
         model: content of an ONNX file.
         images: shape (N, H, H, 3).
-        submitted: its codes of the test split, shape (M, codes), whose spread is the measure.
+        submitted: its codes of the test split, shape (M, codes), whose spread bounds what
+            rounding is granted.
         name: what messages call the model.
         limits: of time and memory.
 
@@ -39,14 +40,13 @@ def agreeing_codes(
     passes, codes = [Pass(64), *ways.values()], submitted.shape[1]
     whole, *others = execute(model, images, codes, passes, name, limits)
     exact, spread = whole.astype(np.float64), submitted.std(axis=0, dtype=np.float64)
-    rounding = np.minimum(ROUNDING * np.abs(exact).max(axis=0), _MOST_ROUNDING * spread)
-    constant = spread == 0.0  # where rounding is all that there is
-    allowed = np.maximum(TOLERANCE * spread, rounding)
-    allowed[constant] = ROUNDING * np.abs(submitted[0, constant])
+    rounding, here = ROUNDING * np.abs(exact).max(axis=0), exact.std(axis=0)
+    granted = np.where(spread > 0.0, np.minimum(rounding, _MOST_ROUNDING * spread), rounding)
+    allowed = np.maximum(TOLERANCE * here, granted)
     for way, other in zip(ways, others, strict=True):
         distance = np.abs(other - exact)
         if not (distance <= allowed).all():
-            apart = float((distance / np.maximum(spread, 1e-300)).max())
+            apart = float((distance / np.maximum(here, 1e-300)).max())
             raise ValueError(
                 f"{name}: expected codes that depend on their own image alone, found those of "
                 f"batches of 64 and of {way} apart by {apart:.2g} standard deviations, more than "
@@ -65,7 +65,8 @@ def require_spread(codes: NDArray[np.float32], name: str) -> None:
     Raises:
         ValueError: a code varies, and by less than 1e-4 of its largest value.
     """
-    spread, most = codes.std(axis=0, dtype=np.float64), np.abs(codes).max(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):  # the scorer refuses what is not finite
+        spread, most = codes.std(axis=0, dtype=np.float64), np.abs(codes).max(axis=0)
     for code in np.flatnonzero((spread > 0.0) & (spread < _DROWNED * most)):
         raise ValueError(
             f"{name}: expected codes that vary by {_DROWNED:g} of their magnitude at least, found "

@@ -245,7 +245,7 @@ def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
     """The scores of every seed, with those of the fresh split beside the public ones."""
     submission = checked.folder.submission
     title = f"{submission.method}, {len(checked.latents)} public test rows"
-    table = Table(title=Text(title))  # whose words are a stranger's, and no markup
+    table = Table(title=Text(title))  # a stranger's words, and no markup
     names = ("seed", "R²", "MCC", "MCC, ranks")
     for name in (*names, "R², fresh", "MCC, fresh") if fresh else names:
         table.add_column(name, justify="right")

@@ -31,6 +31,7 @@ CODES = len(FACTORS)
 _MOST_JSON = 10**6
 _MOST_ENCODER = 2**29
 _MOST_HEADER = 4096
+_MOST_CODES = 16  # bytes a code, so that other shapes and types are named as such
 _MOST_SUMS_A_ROW = 3 * 100  # an image, and where annotated its mask and depth
 
 
@@ -91,7 +92,7 @@ class SubmissionFolder:
         """
         name = representations_name(record.seed)
         shape = (self.submission.data.n_test, CODES)
-        most = _MOST_HEADER + 4 * shape[0] * shape[1]
+        most = _MOST_HEADER + _MOST_CODES * shape[0] * shape[1]
         content = self._digested(name, most, record.digests.representations)
         return _float32(content, shape, str(self.path / name))
 

@@ -13,13 +13,15 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from benchmark.leaderboard.texts import explained, printable
+from benchmark.leaderboard.texts import explained
 from threedident.counter import SEEDS
+from threedident.quoting import printable
+from threedident.storage import MOST_JSON, read_plain
 
 T = TypeVar("T")
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]  # of a renderer
-Seed = Annotated[int, Field(ge=0, le=SEEDS - 1)]
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]  # Ed25519
 Date = Annotated[
     datetime.date, Field(ge=datetime.date(2000, 1, 1), le=datetime.date(2099, 12, 31))
@@ -57,9 +59,10 @@ def read_records(path: Path, kind: TypeAdapter[tuple[T, ...]], expected: str) ->
     Raises:
         ValueError: the file holds something else.
     """
-    if not path.exists():
+    try:
+        content = read_plain(path, MOST_JSON)
+    except FileNotFoundError:
         return ()
-    content = path.read_bytes()
     parse_json(content, str(path))
     try:
         return kind.validate_json(content)

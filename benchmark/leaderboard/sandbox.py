@@ -14,8 +14,8 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.texts import printable
 from threedident.disk import spell_bytes
+from threedident.quoting import printable
 from threedident.rooms import module_command
 
 _STARTUP_SECONDS = 60

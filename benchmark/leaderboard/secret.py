@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import stat
 import sys
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from threedident.storage import sha256
+from threedident.storage import read_plain, sha256
 
 STDIN = Path("-")
 _FORM = re.compile(r"[0-9a-f]{32,128}")  # 128 bits at least
@@ -108,20 +107,14 @@ def read_secret(path: Path) -> Secret:
     if path == STDIN:
         return _secret(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(handle, "rb") as file:  # noqa: PTH123
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ValueError(
-                    "--secret: expected a plain file, found another kind; give - to read "
-                    "standard input"
-                )
-            return _secret(file.read(_MOST_BYTES + 1), "that file")
+        content = read_plain(path, _MOST_BYTES)
     except OSError as error:
         raise ValueError(
             "--secret: expected a file that holds the secret, or - for standard input, found "
             f"{(error.strerror or 'none').lower()}; the secret itself does not go on a command "
             "line, where other users see it"
         ) from None
+    return _secret(content, "that file")
 
 
 def is_open_to_others(path: Path) -> bool:

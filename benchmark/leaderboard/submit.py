@@ -138,6 +138,11 @@ def _sums(data: Path, record: DataRecord) -> bytes:
 def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) -> SeedRecord:
     """Write the files of one seed; returns its record."""
     seed, config = trained.seed, trained.config
+    if not trained.folder.has_scored_codes(seed):
+        raise ValueError(
+            f"{trained.folder.representations(seed)}: expected the codes that were scored, found "
+            f"others, or none; threedident benchmark --resume {trained.folder.path} writes them"
+        )
     codes = np.ascontiguousarray(load_npy(trained.folder.representations(seed)), np.float32)
     with catch_warnings(action="ignore", category=ScoreWarning):
         found = score(latents=source.test.latents, representations=codes, labels=LABELS)

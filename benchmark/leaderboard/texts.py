@@ -8,10 +8,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints, ValidationError
 
+from threedident.quoting import printable
+
 _MARKUP = re.compile(r"[<>]")
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")
 _SHOWN = 60
-_QUOTED = 300
 _PLACE = 120  # names in it may be a stranger's
 _BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that show nothing
 _MOST_MARKS = 2
@@ -68,16 +69,10 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def printable(text: str) -> str:
-    """What a stranger's file made a program say: in one line, bounded, nothing for terminals."""
-    kept = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return kept if len(kept) <= _QUOTED else f"{kept[:_QUOTED]}..."
-
-
 def explained(error: ValidationError) -> str:
     """The first thing that is wrong, as ``at place: what``."""
     first = error.errors(include_url=False)[0]
-    place = printable(".".join(map(str, first["loc"])))[:_PLACE] or "the top"
+    place = printable(".".join(map(str, first["loc"])), _PLACE) or "the top"
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] in ("missing", "value_error", "extra_forbidden", "json_invalid"):
         return f"at {place}: {what}"

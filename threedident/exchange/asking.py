@@ -14,8 +14,8 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from threedident import __version__
-from threedident.errors import printable
 from threedident.exchange.connections import Response, opener
+from threedident.quoting import printable
 
 _WORDS = 100  # characters of a server's own that a line quotes
 _MOST_DIGITS = 18  # of a number of bytes or seconds

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from threedident.errors import printable
 from threedident.exchange.megabytes import megabytes
+from threedident.quoting import printable
 from threedident.storage import SplitFolder, open_plain
 
 _MOST_MEMBER_BYTES = 2**30  # the largest file of the published archive takes 20 MB
