@@ -219,18 +219,22 @@ class Damage:
         path.write_bytes(content)
 
 
-_kinds = st.sampled_from([Damage(kind=Kind(what)) for what in KINDS])
-
-
 def edited(*edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Damage]:
     """Damage by up to three edits of these kinds or of bytes."""
     listed = st.lists(st.one_of(*edits, byte_edits), min_size=1, max_size=3)
     return st.builds(Damage, edits=listed.map(tuple))
 
 
-def damages(*edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Damage]:
-    """The same, or now and then another kind of file."""
-    return st.one_of(*[edited(*edits)] * 12, _kinds)
+def damages(*edits: st.SearchStrategy[Edit], huge: bool = True) -> st.SearchStrategy[Damage]:
+    """The same, or now and then another kind of file.
+
+    Arguments:
+        edits: that fit the file.
+        huge: whether one of more than 1 GiB is among the kinds; files that may be as large as
+            they like take their time.
+    """
+    kinds = [Damage(kind=Kind(what)) for what in KINDS if huge or what != "huge"]
+    return st.one_of(*[edited(*edits)] * 12, st.sampled_from(kinds))
 
 
 any_damage = damages()

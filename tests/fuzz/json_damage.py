@@ -205,4 +205,5 @@ class OneLine:
 
 
 json_damage = damages(json_edits, json_edits, json_edits, encodings)
-log_damage = damages(st.builds(OneLine, st.integers(0, 50), json_edits), line_edits, encodings)
+log_edits: st.SearchStrategy[Edit] = st.builds(OneLine, st.integers(0, 50), json_edits)
+log_damage = damages(log_edits, log_edits, line_edits, encodings, huge=False)

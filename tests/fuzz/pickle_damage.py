@@ -204,4 +204,5 @@ pickle_damage = damages(
         at=st.integers(0, 400),
         other=st.integers(0, 400),
     ),
+    huge=False,
 )

@@ -14,9 +14,9 @@ from render.journal import Record, Tail, read_journals
 from render.leases import acquire, holders
 from render.plan import Plan, open_plan, plan_path, planned_latents
 from tests.fuzz.array_damage import array_damage
-from tests.fuzz.damage import text_damage
+from tests.fuzz.damage import edited, line_edits, text_damage
 from tests.fuzz.hunting import hunt
-from tests.fuzz.json_damage import json_damage, log_damage
+from tests.fuzz.json_damage import json_damage, log_damage, log_edits
 from tests.fuzz.specimens import RENDERING, draw
 from threedident.latents import check_raw
 from threedident.origin import Origin
@@ -77,21 +77,18 @@ def test_journals(begun: SplitFolder) -> None:
 
 def test_journals_that_grow(begun: SplitFolder) -> None:
     [file] = begun.scratch.glob("journal-*")
-    content = file.read_bytes()
 
     def read() -> list[Record]:
-        grown = b"" if not file.is_file() else file.read_bytes()[: 2 * len(content)]
-        if file.is_file():
-            file.write_bytes(b"")
+        grown = file.read_bytes()
+        file.write_bytes(grown[: len(grown) // 3])
         tail = Tail(begun)
-        if file.is_file():
-            file.write_bytes(grown)
+        file.write_bytes(grown)
         return tail.read()
 
     def judge(found: list[Record], _sound: object) -> None:
         assert all(asdict(record)["index"] >= 0 for record in found)
 
-    hunt("journal as it grows", file, log_damage, read, judge)
+    hunt("journal as it grows", file, edited(log_edits, line_edits), read, judge)
 
 
 @pytest.fixture

@@ -38,8 +38,10 @@ def unpack(archive: Path, target: Path) -> None:
                 tar.extract(member, target, filter="data")
                 count(tarfile.BLOCKSIZE * (1 + -(-member.size // tarfile.BLOCKSIZE)))
             count(size)  # the padding at the end counts as done
-    except (tarfile.TarError, EOFError) as error:
-        raise _not_ours(archive, "a whole tar archive", printable(str(error))) from None
+    except (tarfile.TarError, EOFError, MemoryError, OverflowError) as error:
+        raise _not_ours(
+            archive, "a whole tar archive", printable(str(error) or "sizes beyond all memory")
+        ) from None
 
 
 def _require_plain(member: tarfile.TarInfo, archive: Path, left: int) -> None:
