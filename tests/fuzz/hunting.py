@@ -21,7 +21,7 @@ from threedident.errors import explain
 
 MOST_LETTERS = 700
 _EXPECTED = re.compile(r".+: .*\bexpected\b.*(\bfound\b|, but at ).*", re.DOTALL)
-_BATCH = 500
+_MOST_AT_ONCE = 2000
 
 Judge = Callable[[Any, Any], None]
 
@@ -135,18 +135,20 @@ def repeat(
         examples: how many in the suite.
     """
     tally = TALLIES.setdefault(name, Tally())
-    start, end = time.monotonic(), _time_for_each()
+    start, whole = time.monotonic(), _time_for_each()
 
     def once(given_input: Any) -> None:
         tally.examples += 1
         tally.refused += example(given_input)
 
-    number = int(os.environ.get("FUZZ_SEED", "0"))
-    while True:
-        _examples(given(inputs)(once), min(examples, _BATCH) if end else examples, number)
+    number, count = int(os.environ.get("FUZZ_SEED", "0")), examples
+    while count:
+        begun = time.monotonic()
+        _examples(given(inputs)(once), count, number)
+        now = time.monotonic()
         number += 1_000_003
-        if end is None or time.monotonic() - start > end:
-            break
+        left = max(0.0, start + whole - now)
+        count = min(_MOST_AT_ONCE, int(count * left / (now - begun)))
     tally.seconds += time.monotonic() - start
 
 
@@ -162,10 +164,9 @@ def _examples(once: Callable[[], None], count: int, number: int) -> None:
     seed(number)(wanted(once))()
 
 
-def _time_for_each() -> float | None:
-    """Seconds for each hunt, or None for as many examples as in the suite."""
-    whole = float(os.environ.get("FUZZ_SECONDS", "0"))
-    return whole / max(1, len(hunts_to_come)) if whole else None
+def _time_for_each() -> float:
+    """Seconds for each hunt beyond the examples of the suite."""
+    return float(os.environ.get("FUZZ_SECONDS", "0")) / max(1, len(hunts_to_come))
 
 
 def check_refusal(error: Exception) -> None:

@@ -263,7 +263,7 @@ class Member:
             with tarfile.open(fileobj=io.BytesIO(content)) as tar:
                 members = [(m, tar.extractfile(m)) for m in tar.getmembers()]
                 pairs = [(m, b"" if file is None else file.read()) for m, file in members]
-        except (tarfile.TarError, EOFError, ValueError, OSError):
+        except (tarfile.TarError, EOFError, KeyError, ValueError, OSError):
             return content
         if not pairs:
             return content
