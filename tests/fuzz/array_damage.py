@@ -128,7 +128,7 @@ class Array:
     def __call__(self, content: bytes) -> bytes:
         try:
             array = np.load(io.BytesIO(content), allow_pickle=False)
-            if not array.size:  # numpy crashes on some that are empty
+            if not array.size or array.dtype.kind not in "biuf":  # numpy crashes on some others
                 return content
             return _ARRAYS[self.name](array)
         except Exception:  # an edit before this one left no array
