@@ -1,5 +1,6 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
+# make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
 # Blender's module is built for Python 3.11 alone.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -9,8 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= data/demo
 RUN ?= runs/demo
+MINUTES ?= 20
+SEED ?= $(shell date +%s)
 
-.PHONY: demo duration test lint entries setup libraries browser
+.PHONY: demo duration test fuzz lint entries setup libraries browser
 
 setup: $(VENV)/.ready libraries browser
 
@@ -69,3 +72,8 @@ entries: setup
 
 test: lint entries
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+
+fuzz: setup
+	@echo "== fuzz: about $(MINUTES) minutes; the same again with make fuzz MINUTES=$(MINUTES) SEED=$(SEED)"
+	@FUZZ_SECONDS=$$(( 60 * $(MINUTES) )) FUZZ_SEED=$(SEED) OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest --quiet -p no:randomly tests/fuzz

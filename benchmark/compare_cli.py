@@ -12,7 +12,10 @@ from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
 from benchmark.remarks import notes_on_runs
 from threedident.options import Choice, NewFile
+from threedident.quoting import printable
 from threedident.storage import write_bytes
+
+_LONGEST = 1000  # characters of a note
 
 
 @click.command(context_settings={"show_default": True})
@@ -39,7 +42,7 @@ def compare(
         )
     found, remarks = find_runs(runs)
     for remark in remarks:
-        click.echo(f"note: {remark}", err=True)
+        click.echo(printable(f"note: {remark}", _LONGEST), err=True)
     if not found:
         raise ValueError(
             "runs: expected a finished run, found none; let threedident benchmark end"
@@ -48,7 +51,7 @@ def compare(
     places = ranked(chosen, by)
     show(places, by)
     for note in notes_on_runs((str(place.run.path), place.run.scores) for place in places):
-        click.echo(f"note: {note}", err=True)
+        click.echo(printable(f"note: {note}", _LONGEST), err=True)
     if table is not None:
         write_bytes(table, as_csv(places).encode())
     if picture is not None:

@@ -159,7 +159,7 @@ def differences(old: Config, new: Config) -> list[str]:
 def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
     """The values in which two sets of settings differ, in the same words."""
     return [
-        f"{name} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
+        f"{_quoted(name)} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
         for name in {**was, **is_now}
         if was.get(name) != is_now.get(name)
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from threedident.json_text import parse_json
+from threedident.storage import MOST_JSON, open_plain, whole_lines
 
 
 def read_lines(
@@ -14,7 +15,7 @@ def read_lines(
 ) -> Iterator[dict[str, Any]]:
     """The objects of a log that have all needed entries, in order; none where there is no file.
 
-    Lines that are damaged or cut short are passed over.
+    Lines that are damaged, cut short or longer than any record are passed over.
 
     Arguments:
         path: of the log.
@@ -22,10 +23,10 @@ def read_lines(
     """
     if not path.is_file():
         return
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
+    with open_plain(path) as file:
+        for line in whole_lines(file, MOST_JSON):
             try:
-                found = parse_json(line)
+                found = parse_json(line.decode(errors="replace"))
             except ValueError:
                 continue
             if isinstance(found, dict) and all(_is(found.get(n), needed[n]) for n in needed):

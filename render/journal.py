@@ -28,6 +28,7 @@ from threedident.storage import (
     open_plain,
     read_plain,
     sha256,
+    whole_lines,
 )
 
 _PATTERN = "journal-{chunk}-{token}.jsonl"
@@ -149,11 +150,7 @@ class Tail:
 
 def _records(file: BinaryIO) -> Iterator[Record]:
     """The records in whole lines of a sane length."""
-    within = False  # a line that is too long
-    while line := file.readline(_LONGEST):
-        begun, within = within, not line.endswith(b"\n") and len(line) == _LONGEST
-        if begun or within:
-            continue
+    for line in whole_lines(file, _LONGEST):
         try:
             record = _RECORD.validate_json(line, strict=True)
         except ValidationError:

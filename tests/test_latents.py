@@ -141,3 +141,12 @@ def test_nan_is_named_with_its_factor() -> None:
 
 def test_factor_names_are_unique() -> None:
     assert len({factor.name for factor in FACTORS}) == len(FACTORS) == 10
+
+
+_WIDE = [np.longdouble] if np.dtype(np.longdouble).itemsize > 8 else []
+
+
+@pytest.mark.parametrize("kind", [*_WIDE, "m8[s]", bool, complex])
+def test_latents_are_real_numbers_of_64_bits_at_most(kind: object) -> None:
+    with pytest.raises(ValueError, match=r"it: expected a real dtype, found .*; use float32"):
+        check_raw(np.zeros((2, 10)).astype(kind), "it")

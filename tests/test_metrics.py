@@ -241,3 +241,14 @@ def test_bad_input_is_named(z: np.ndarray, codes: np.ndarray, words: str) -> Non
     with pytest.raises(ValueError, match="expected") as error:
         score(z, codes)
     assert words in str(error.value)
+
+
+def test_numbers_that_signal_are_refused_as_all_others_that_are_none() -> None:
+    """A NaN that signals makes numpy warn where it is converted."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(20, 3)).astype(np.float32)
+    codes.view(np.uint32)[4, 1] = 0x7F800001
+    with pytest.raises(
+        ValueError, match="expected finite numbers, found NaN or infinity in row 4"
+    ):
+        score(latents=rng.normal(size=(20, 3)), representations=codes)

@@ -248,6 +248,18 @@ def of_another_shape(root: Path) -> None:
     np.save(root / "train/packed/20.npy", np.zeros((60, 10, 40, 3), np.uint8))
 
 
+def archived(root: Path) -> None:
+    path = root / "train/packed/20.npy"
+    pixels = np.load(path)
+    with path.open("wb") as file:
+        np.savez(file, pixels)
+
+
+def lengthened(root: Path) -> None:
+    with (root / "train/packed/20.npy").open("ab") as file:
+        file.write(b"more")
+
+
 def damaged_record(root: Path) -> None:
     (root / "train/packed/20.json").write_text('{"resolution": 20}')
 
@@ -271,6 +283,11 @@ def changed_record(root: Path) -> None:
         (truncated, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found ValueError"),
         (missing, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found FileNotFound"),
         (of_another_shape, r"found uint8 of shape \(60, 10, 40, 3\); threedident pack makes"),
+        (archived, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found ValueError"),
+        (
+            lengthened,
+            r"20\.npy: expected 60 packed images .*, found bytes after them; threedident",
+        ),
         (damaged_record, r"20\.json: expected the record of a pack, but at n: Field required"),
         (changed_record, "expected the record that was written, found it altered; give threed"),
         (record_of_another, r"expected the record of a pack of 20 pixels, found one of 7"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from threedident.storage import (
     sha256,
     sums_bytes,
     sweep,
+    whole_lines,
     write_bytes,
 )
 
@@ -177,6 +179,32 @@ def test_plain_files_are_read_up_to_their_bound(tmp_path: Path) -> None:
         open_plain(tmp_path)
     with pytest.raises(FileNotFoundError):
         open_plain(tmp_path / "none")
+
+
+def test_a_file_larger_than_its_bound_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    os.truncate(path, 2**40)  # more than there is memory
+    with pytest.raises(ValueError, match=r"file: expected at most 550 GB, found 1\.1 TB"):
+        read_plain(path, 2**39)
+
+
+def test_lines_that_are_too_long_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n" + b"x" * 1000 + b"\ntwo\n" + b"x" * 8 + b"\n1234567\nend")
+    with path.open("rb") as file:
+        assert list(whole_lines(file, 8)) == [b"one\n", b"two\n", b"1234567\n", b"end"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.ENAMETOOLONG, errno.ENOSPC])
+def test_an_error_of_the_system_takes_one_bounded_line(number: int) -> None:
+    name = "/tmp/\x1b[2J\n" + "x" * 4000
+    line = explain(OSError(number, os.strerror(number), name))
+    assert line.startswith("/tmp/?[2J x")
+    assert "expected" in line
+    assert "found" in line
+    assert line.isprintable()
+    assert len(line) < 700
 
 
 def test_links_to_plain_files_are_followed_where_they_may_be(tmp_path: Path) -> None:

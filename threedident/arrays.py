@@ -24,7 +24,8 @@ def as_float64(values: Any) -> NDArray[np.float64]:
     _refuse_complex(values)
     if is_tensor(values):
         values = values.detach().cpu().double().numpy()
-    return np.asarray(values, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # NaN of any kind stays NaN
+        return np.asarray(values, dtype=np.float64)
 
 
 def as_float64_like(values: Any, like: Any) -> Any:

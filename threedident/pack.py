@@ -103,12 +103,14 @@ class Pack:
         edge = self.record.resolution
         try:
             open_plain(self.path).close()
-            pixels = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            pixels: Any = np.lib.format.open_memmap(self.path, mode="r")  # type: ignore[no-untyped-call]
         except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
             raise self._bad(type(error).__name__) from None
         if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):
             raise self._bad(f"{pixels.dtype} of shape {pixels.shape}")
         assert isinstance(pixels, np.memmap)
+        if self.path.stat().st_size != pixels.offset + pixels.nbytes:
+            raise self._bad("bytes after them")
         return pixels
 
     def is_intact(self) -> bool:

@@ -34,6 +34,7 @@ _POSITIONS = tuple(factor.name for factor in FACTORS if factor.group == "positio
 _ANGLES = tuple(factor.name for factor in FACTORS if factor.group != "position")
 _REACH = np.array([factor.reach for factor in FACTORS])
 _TURNS = np.array([2.0] * (len(_ANGLES) - 1) + [1.0])  # physical angle / hyperspherical angle
+_WIDEST = 8  # bytes of a number; wider ones have patterns that are none
 
 
 class Space(ABC):
@@ -100,7 +101,7 @@ class Space(ABC):
                 f"{name}: expected shape (N, {self.count}), the columns of the {self.name} space "
                 f"({', '.join(self.columns)}), found {raw.shape}; give one row per image"
             )
-        if not np.issubdtype(raw.dtype, np.number) or np.iscomplexobj(raw):
+        if raw.dtype.kind not in "iuf" or raw.dtype.itemsize > _WIDEST:
             raise ValueError(f"{name}: expected a real dtype, found {raw.dtype}; use float32")
         _check_flat(raw[:, : self.flat], name, self.columns)
         if self.flat < self.count:

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from threedident.disk import spell_bytes
 from threedident.errors import explain
+from threedident.quoting import printable
 
 DIGITS = 6
 MOST_ROWS = 10**DIGITS
@@ -249,16 +250,25 @@ def read_plain(path: Path, most: int, links: bool = True) -> bytes:
     """
     with open_plain(path, links) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(min(most, size) + 1)
+        content = b"" if size > most else file.read(size + 1)
         if size < len(content) <= most:  # it grew, or the system does not know its size
             content += file.read(most + 1 - len(content))
-        if len(content) > most:
-            size = max(size, len(content))
+        size = max(size, len(content))
+        if size > most:
             raise ValueError(
                 f"{path}: expected at most {spell_bytes(most)}, found {spell_bytes(size)}; make "
                 "it smaller"
             )
         return content
+
+
+def whole_lines(file: BinaryIO, longest: int) -> Iterator[bytes]:
+    """The lines of a file; those of ``longest`` bytes and more are passed over unread."""
+    within = False  # a line that is too long
+    while line := file.readline(longest):
+        begun, within = within, not line.endswith(b"\n") and len(line) == longest
+        if not (begun or within):
+            yield line
 
 
 def npy_bytes(array: NDArray[np.generic]) -> bytes:
@@ -295,15 +305,11 @@ def load_npy(path: Path, digest: str | None = None) -> NDArray[np.generic]:
     except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
         raise ValueError(
             f"{path}: expected a plain npy array as numpy.save writes it, found none "
-            f"({_one_line(error)}); save the array again"
+            f"({printable(str(error)) or type(error).__name__}); save the array again"
         ) from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected one npy array, found an archive; save the array alone")
     return array
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def sha256(content: bytes) -> str:

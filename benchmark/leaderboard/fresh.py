@@ -32,11 +32,20 @@ from threedident.manifest import read_manifest
 from threedident.origin import rows_digest
 from threedident.progress import say
 from threedident.rooms import module_command
-from threedident.storage import SplitFolder, npy_bytes, sha256, write_bytes
+from threedident.storage import (
+    MOST_JSON,
+    MOST_PICTURE,
+    SplitFolder,
+    npy_bytes,
+    read_plain,
+    sha256,
+    write_bytes,
+)
 from threedident.verify import verify_split
 
 _PUBLIC_ROWS = 64
 _SEAL = "seal"
+_MOST_SEAL = 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ class FreshImages:
     def public_digests(self) -> list[str]:
         """SHA-256 of the files of the public rows, drawn anew, in order of ``rows``."""
         drawn = SplitFolder(self.root, "train")
-        return [sha256(drawn.image(i).read_bytes()) for i in range(len(self.rows))]
+        images = (drawn.image(i) for i in range(len(self.rows)))
+        return [sha256(read_plain(image, MOST_PICTURE)) for image in images]
 
     def public_images(self, resolution: int) -> NDArray[np.uint8]:
         """The public rows, drawn anew, shape (K, H, H, 3)."""
@@ -146,15 +156,15 @@ def _is_intact(root: Path) -> bool:
 def _is_sealed(root: Path, secret: Secret) -> bool:
     """Whether the season has signed the digests of what lies there."""
     try:
-        seal = (root / _SEAL).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
+        seal = read_plain(root / _SEAL, _MOST_SEAL).decode("ascii")
+    except (OSError, ValueError):
         return False
     return is_signed(_sealed_content(root), seal, secret.public_key)
 
 
 def _sealed_content(root: Path) -> bytes:
     manifests = (SplitFolder(root, split).manifest for split in SPLITS)
-    return b"".join(path.read_bytes() if path.is_file() else b"" for path in manifests)
+    return b"".join(read_plain(p, MOST_JSON) if p.is_file() else b"" for p in manifests)
 
 
 def _holds(root: Path, public: NDArray[np.float32], n: int, seed: int) -> bool:

@@ -6,7 +6,8 @@ import tarfile
 from pathlib import Path, PurePosixPath
 
 from threedident.exchange.megabytes import megabytes
-from threedident.storage import SplitFolder
+from threedident.quoting import printable
+from threedident.storage import SplitFolder, open_plain
 
 _MOST_MEMBER_BYTES = 2**30  # the largest file of the published archive takes 20 MB
 _MOST_GROWTH = 4  # images do not grow when they are unpacked
@@ -26,20 +27,26 @@ def unpack(archive: Path, target: Path) -> None:
     size = archive.stat().st_size
     left = _MOST_GROWTH * size
     try:
-        with tarfile.open(archive) as tar, megabytes(f"unpack {archive.name}", size) as count:
+        with (
+            open_plain(archive) as file,
+            tarfile.open(fileobj=file) as tar,
+            megabytes(f"unpack {archive.name}", size) as count,
+        ):
             for member in tar:
                 _require_plain(member, archive, left)
                 left -= member.size
                 tar.extract(member, target, filter="data")
                 count(tarfile.BLOCKSIZE * (1 + -(-member.size // tarfile.BLOCKSIZE)))
             count(size)  # the padding at the end counts as done
-    except (tarfile.TarError, EOFError) as error:
-        raise _not_ours(archive, "a whole tar archive", str(error)) from None
+    except (tarfile.TarError, EOFError, MemoryError, OverflowError) as error:
+        raise _not_ours(
+            archive, "a whole tar archive", printable(str(error) or "sizes beyond all memory")
+        ) from None
 
 
 def _require_plain(member: tarfile.TarInfo, archive: Path, left: int) -> None:
     path = PurePosixPath(member.name)
-    name = repr(member.name)
+    name = printable(repr(member.name))
     if path.is_absolute() or ".." in path.parts:
         raise _not_ours(archive, "names below one folder", name)
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
