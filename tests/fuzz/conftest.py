@@ -18,7 +18,7 @@ def _no_files_of_hypothesis(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     set_hypothesis_home_dir(None)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _no_waiting_for_disks() -> Iterator[None]:
     """No power fails here, so nothing need reach the disk itself."""
     with pytest.MonkeyPatch.context() as patch:
