@@ -58,8 +58,8 @@ class Board:
     def require_new(self, submission: Submission, level: Level) -> None:
         """Refuse what the board has already, or cannot compare.
 
-        Whoever copies codes first and has them recomputed does not keep their author out: a row
-        that is re-executed gives way to none that was not.
+        Whoever copies codes first and has them recomputed does not keep their author out: only
+        re-executed rows keep others from being re-executed.
 
         Arguments:
             submission: of the row.

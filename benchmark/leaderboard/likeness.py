@@ -47,11 +47,12 @@ def likeness(latents: NDArray[np.float32], one: Codes, other: Codes) -> float:
         other: codes of the other, shape (N, k).
     """
     latents, one, other = (rows[:_MOST_ROWS] for rows in (latents, one, other))
-    known = _known(latents)
-    count = min(_dimensions(_remainder(known, one)), _dimensions(_remainder(known, other)))
+    known, codes = _known(latents), [_standard(each) for each in (one, other)]
+    count = min(_basis(_remainder(known, each)).shape[1] for each in codes)
     if count == 0:
         return 0.0
-    bases = [_basis(_remainder(known, _bent(codes))) for codes in (one, other)]
+    bent = [_standard(np.hstack([each**power for power in _POWERS])) for each in codes]
+    bases = [_basis(_remainder(known, each)) for each in bent]
     correlations = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
     return float(np.clip(correlations[:count], 0.0, 1.0).mean())
 
@@ -65,28 +66,19 @@ def _known(latents: NDArray[np.float32]) -> NDArray[np.float64]:
     return _basis(np.stack([z[:, chosen].prod(axis=1) for chosen in products], axis=1))
 
 
-def _bent(codes: Codes) -> NDArray[np.float64]:
-    """Codes at unit spread, and their powers, shape (N, 3 k)."""
+def _standard(codes: NDArray[Any]) -> NDArray[np.float64]:
+    """Those codes that vary, at zero mean and unit spread."""
     exact = codes.astype(np.float64)
     exact = exact - exact.mean(axis=0)
     spread = exact.std(axis=0)
-    exact = exact[:, spread > 0] / spread[spread > 0]
-    return np.hstack([exact**power for power in _POWERS])
+    found: NDArray[np.float64] = exact[:, spread > 0] / spread[spread > 0]
+    return found
 
 
-def _remainder(known: NDArray[np.float64], codes: NDArray[Any]) -> NDArray[np.float64]:
-    """What of codes at unit spread the latents do not explain, shape (N, m)."""
-    exact = codes.astype(np.float64)
-    exact = exact - exact.mean(axis=0)
-    spread = exact.std(axis=0)
-    exact = exact[:, spread > 0] / spread[spread > 0]
-    left: NDArray[np.float64] = exact - known @ (known.T @ exact)
+def _remainder(known: NDArray[np.float64], codes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What of standard codes the latents do not explain."""
+    left: NDArray[np.float64] = codes - known @ (known.T @ codes)
     return left
-
-
-def _dimensions(left: NDArray[np.float64]) -> int:
-    """How many directions of a remainder are more than rounding."""
-    return _basis(left).shape[1]
 
 
 def _basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
