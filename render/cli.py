@@ -31,7 +31,7 @@ from threedident.errors import Interrupted
 from threedident.latents import check_raw
 from threedident.machine import peak_bytes
 from threedident.manifest import Annotation, Rendering
-from threedident.options import Choice
+from threedident.options import Choice, NewFile
 from threedident.origin import Origin, rows_digest
 from threedident.products import parse_conditional
 from threedident.spaces import SPACES, parse_fixed
@@ -213,7 +213,7 @@ def _summary(out: Path, outcomes: list[Outcome], seconds: float, device: str) ->
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", type=NewFile())
 @RESOLUTION
 @QUALITY
 @HUE

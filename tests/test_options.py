@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,3 +194,27 @@ def test_configurations_have_the_bounds_of_options() -> None:
     for name, value in [*changed.items(), ("seeds", []), ("seeds", [-1])]:
         with pytest.raises(ValueError, match=name):
             Config.model_validate(whole | {name: value})
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+@pytest.mark.parametrize(
+    "command",
+    [("leaderboard", "build", "--out"), ("compare", "run", "--csv"), ("traverse",)],
+    ids=" ".join,
+)
+def test_output_replaces_no_device_or_pipe(
+    tmp_path: Path, kind: str, command: tuple[str, ...]
+) -> None:
+    """Whoever names a device, as root, keeps the device."""
+    path = tmp_path / "out.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+    else:
+        path.symlink_to("/dev/null")
+    before = path.stat().st_mode
+    line = refused_at_once(*command, path)
+    assert "expected a plain file, or none, found another kind" in line
+    assert path.stat().st_mode == before

@@ -222,21 +222,3 @@ def test_what_is_appended_comes_after_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text(encoding="utf-8") == "first\nzweite Zeile, für alle\n"
     with pytest.raises(IsADirectoryError):
         open_appending(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
-def test_a_file_replaces_no_device_or_pipe(tmp_path: Path, kind: str) -> None:
-    """Whoever asks for output on a device, as root, keeps the device."""
-    path = tmp_path / "out"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(path))
-    else:
-        path.symlink_to("/dev/null")
-    before = path.stat().st_mode
-    with pytest.raises(ValueError, match="expected a plain file there, or none, found another"):
-        write_bytes(path, b"content")
-    assert path.stat().st_mode == before
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]

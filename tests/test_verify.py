@@ -136,11 +136,11 @@ def test_an_impossible_manifest_is_refused_in_one_line(
     assert words in line
 
 
-def test_an_unreadable_image_does_not_hide_the_others(folder: SplitFolder) -> None:
+def test_an_image_that_leads_nowhere_does_not_hide_the_others(folder: SplitFolder) -> None:
     folder.image(2).unlink()
     folder.image(2).symlink_to(folder.image(2))
     folder.image(7).unlink()
-    found = [Problem(folder.image(2), "unreadable"), Problem(folder.image(7), "missing")]
+    found = [Problem(folder.image(2), "altered"), Problem(folder.image(7), "missing")]
     assert verify_split(folder) == verify_split(folder, deep=True) == found
 
 

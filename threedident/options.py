@@ -46,10 +46,17 @@ class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 
 
 class NewFile(click.Path):
-    """A file to write, in a folder that exists: checked before any work."""
+    """A file to write, in a folder that exists: checked before any work.
 
-    def __init__(self) -> None:
+    A file there is replaced, a device, a pipe or a socket never.
+
+    Arguments:
+        parents: whether folders on the way are made where they are missing.
+    """
+
+    def __init__(self, parents: bool = False) -> None:
         super().__init__(path_type=Path)
+        self._parents = parents
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, checked."""
@@ -60,7 +67,13 @@ class NewFile(click.Path):
                 f"{option}: expected a file to write, found the folder {path}; name a file in it",
                 ctx,
             )
-        if not path.parent.is_dir():
+        if path.exists() and not path.is_file():
+            raise click.UsageError(
+                f"{option}: expected a plain file, or none, found another kind at {path}; give "
+                "another path",
+                ctx,
+            )
+        if not self._parents and not path.parent.is_dir():
             raise click.UsageError(
                 f"{option}: expected {path} in a folder that exists, found none; create "
                 f"{path.parent}",

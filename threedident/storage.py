@@ -151,13 +151,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A binary file that appears under ``path`` whole or not at all.
 
     Raises:
-        ValueError: a device or a pipe is there, which a file must not replace.
         OSError: it cannot be written; its ``filename`` is ``path``.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError(
-            f"{path}: expected a plain file there, or none, found another kind; give another path"
-        )
     temporary = path.with_name(_TEMPORARY.format(name=path.name, token=os.urandom(6).hex()))
     try:
         with temporary.open("wb") as file:

@@ -8,6 +8,7 @@ import click
 
 from benchmark.leaderboard.sandbox import require_packages
 from threedident.locking import locked
+from threedident.options import NewFile
 
 BOARD = click.option(
     "--board",
@@ -20,7 +21,7 @@ BOARD = click.option(
 @BOARD
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=NewFile(parents=True),
     default=Path("leaderboard.html"),
     help="The page to write.",
 )

@@ -23,6 +23,7 @@ from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
 from threedident.factors import FACTORS
 from threedident.nearby import advise
+from threedident.quoting import printable
 from threedident.storage import image_name, parse_sums, read_plain, sha256
 
 SUBMISSION = "submission.json"
@@ -216,9 +217,9 @@ def _float32(content: bytes, shape: tuple[int, int], place: str) -> NDArray[np.f
             "float32 array"
         )
     if kind != np.dtype("<f4") or by_columns:
-        order = " by columns" if by_columns else ""
+        found_kind = printable(str(kind), 60) + (" by columns" if by_columns else "")
         raise ValueError(
-            f"{place}: expected float32 in order of rows, found {shown(str(kind))}{order}; save "
+            f"{place}: expected float32 in order of rows, found {found_kind}; save "
             "numpy.ascontiguousarray(codes, dtype=numpy.float32)"
         )
     if found != shape:

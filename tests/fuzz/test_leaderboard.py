@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -238,10 +239,10 @@ def test_kept_images(
 ) -> None:
     """Damaged ones are refused or drawn again, which here is a refusal as well."""
 
-    def render(*_: object, **__: object) -> None:
-        raise Refused("drawn again")
+    def refuse(*_: object, **__: object) -> None:
+        raise Refused("kept: expected as drawn, found damaged")
 
-    monkeypatch.setattr(fresh, "_render", render)
+    monkeypatch.setattr(fresh, "shutil", SimpleNamespace(rmtree=refuse))  # before it draws again
 
     def read() -> list[Any]:
         with fresh_images(DataRecord.model_validate(DATA), SECRET, 6, kept.parent) as found:
