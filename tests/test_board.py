@@ -429,6 +429,7 @@ REPORTED: dict[str, Any] = {
         ({"r2": {"mean": 0.9, "sd": 1e308}}, "at reported.r2.sd:"),
         ({"r2": {"mean": -1e308}}, "at reported.r2.mean:"),
         ({"method": "\x1b[2J"}, "at reported.method:"),
+        ({"kind": "x" * 100_000}, "at the top: Input tag 'xxx"),
         ({"\x1b[2J" + "k" * 10**5: 1}, "at reported.?[2Jkk"),
     ],
     ids=lambda value: str(value)[:40],

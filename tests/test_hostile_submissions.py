@@ -298,6 +298,19 @@ OURS: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("depth", [100, 500, 900])
+def test_a_configuration_that_is_nested_deeply(folder: Path, board: Path, depth: int) -> None:
+    change_record(folder, trainer="threedident")
+    nested = b"[" * depth + b"]" * depth
+    content = (
+        json.dumps(OURS | {"encoder": 0})
+        .encode()
+        .replace(b'"encoder": 0', b'"encoder": ' + nested)
+    )
+    change_file(folder, "config_seed0.json", content)
+    assert "config_seed0.json: expected" in refusal(folder, board)
+
+
 def test_a_trainer_must_be_named(folder: Path, board: Path) -> None:
     """Whether a configuration is one of ours is said, and not guessed from its look."""
     record = read_record(folder)

@@ -210,10 +210,12 @@ def _check_configs(folder: SubmissionFolder) -> None:
 def _own_config(given: Any, place: str) -> Config:
     try:
         return Config.model_validate(given)
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
+        nested = "it is nested too deeply, found no configuration"
+        reason = nested if isinstance(error, RecursionError) else explained(error)
         raise ValueError(
             f"{place}: expected a configuration of threedident benchmark, which trained this as "
-            f"the submission says, but {explained(error)}; give the run's config.json, or name "
+            f"the submission says, but {reason}; give the run's config.json, or name "
             'another trainer, "own"'
         ) from None
 

@@ -65,7 +65,10 @@ def slug(text: str) -> str:
 
 def shown(value: object) -> str:
     """A value as messages quote it: in one line, and cut where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -73,7 +76,7 @@ def explained(error: ValidationError) -> str:
     """The first thing that is wrong, as ``at place: what``."""
     first = error.errors(include_url=False)[0]
     place = printable(".".join(map(str, first["loc"])), _PLACE) or "the top"
-    what = first["msg"].removeprefix("Value error, ")
+    what = printable(first["msg"].removeprefix("Value error, "))  # it may quote what was found
     if first["type"] in ("missing", "value_error", "extra_forbidden", "json_invalid"):
         return f"at {place}: {what}"
     return f"at {place}: {what}, found {shown(first['input'])}"
