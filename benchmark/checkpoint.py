@@ -69,7 +69,7 @@ def own_checkpoint(folder: RunFolder, config: Config, seed: int) -> dict[str, An
 
 
 def _differences(state: dict[str, Any], config: Config, seed: int) -> list[str]:
-    """What of a checkpoint is not of this run, in words."""
+    """The entries in which a checkpoint differs from this run, in words."""
     try:
         changed = differences(Config.model_validate(state.get("config")), config)
     except ValidationError:
@@ -82,7 +82,7 @@ def _differences(state: dict[str, Any], config: Config, seed: int) -> list[str]:
     if type(step) is not int:
         changed.append("no step")
     elif not 0 <= step <= config.steps:
-        changed.append(f"a step that is none of the {config.steps}")
+        changed.append(f"a step beyond the {config.steps} of the run")
     return changed
 
 
@@ -217,7 +217,7 @@ def _mask_shape(shape: object) -> tuple[int, ...]:
     """The shape of masks as a checkpoint says it.
 
     Raises:
-        ValueError: it is none.
+        ValueError: masks have no such shape.
     """
     edges = list(shape) if isinstance(shape, list | tuple) else []
     if len(edges) != 3 or not all(type(e) is int and 0 < e <= MOST_PIXELS for e in edges):

@@ -1,4 +1,4 @@
-"""What an encoder's codes must hold: each depends on its own image alone, and visibly varies."""
+"""Checks of codes: a code depends on its own image alone, and varies by more than rounding."""
 
 from __future__ import annotations
 

@@ -92,20 +92,23 @@ def check(
     latents = sample_raw(submission.data.seed, "test", submission.data.n_test)
     folder.image_digests()
     _check_configs(folder)
-    codes, scores = [], []
+    codes, scores, encoders = [], [], []
     for record in submission.seeds:
         codes.append(folder.representations(record))
         require_spread(codes[-1], str(folder.path / representations_name(record.seed)))
         scores.append(_scored(folder, record, latents, codes[-1]))
+        encoders.append(folder.encoder(record))
         agreeing_codes(
-            folder.encoder(record),
+            encoders[-1],
             _noise(submission.input_resolution),
             codes[-1],
             str(folder.path / encoder_name(record.seed)),
             limits,
         )
         between()
-    return Checked(folder, latents, codes, scores, _alike(folder, latents, codes, limits))
+    alike = alike_codes(submission.seeds, latents, codes, "codes")
+    alike += _alike_weights(folder, encoders, limits)
+    return Checked(folder, latents, codes, scores, alike)
 
 
 def _require_past(submission: Submission) -> None:
@@ -118,17 +121,13 @@ def _require_past(submission: Submission) -> None:
         )
 
 
-def _alike(
-    folder: SubmissionFolder,
-    latents: NDArray[np.float32],
-    codes: Sequence[NDArray[np.float32]],
-    limits: Limits,
+def _alike_weights(
+    folder: SubmissionFolder, encoders: Sequence[bytes], limits: Limits
 ) -> tuple[Alike, ...]:
-    """Pairs of seeds that are no two trainings."""
-    found = [*alike_codes(folder.submission.seeds, latents, codes, "codes")]
-    for one, other in combinations(folder.submission.seeds, 2):
-        place = str(folder.path / encoder_name(other.seed))
-        share = shared_weights(folder.encoder(one), folder.encoder(other), place, limits)
+    """Pairs of seeds whose encoders share too many of their weights."""
+    found, records = [], folder.submission.seeds
+    for (one, a), (other, b) in combinations(zip(records, encoders, strict=True), 2):
+        share = shared_weights(a, b, str(folder.path / encoder_name(other.seed)), limits)
         if share > ALIKE["weights"]:
             pair = (one.seed, other.seed)
             found.append(Alike(seeds=pair, of="weights", share=rounded(share)))

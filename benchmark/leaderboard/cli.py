@@ -234,7 +234,7 @@ def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Sea
     """The season whose secret was given, which must have begun and go on.
 
     Raises:
-        ValueError: there is none, it has ended, or the clock is before its opening.
+        ValueError: no season has this secret, or its season has ended or not begun.
     """
     from benchmark.leaderboard.seasons import find_season
 

@@ -1,4 +1,4 @@
-"""What a process gives up before it reads a stranger's bytes: network, files, rights, calls.
+"""A process gives up network, files, rights and system calls before it reads a stranger's bytes.
 
 Each protection stands by itself, for a system may refuse any of them:
 
@@ -84,7 +84,7 @@ def _leave_files() -> bool:
 
 
 def _become_nobody() -> None:
-    """Where this is root, become a user who owns nothing, in all threads."""
+    """Root becomes a user who owns nothing, in all threads."""
     if os.geteuid() == 0:
         parent = os.getppid()
         with suppress(OSError):

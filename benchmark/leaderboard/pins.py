@@ -56,19 +56,14 @@ def require_same_data(pin: DataRecord, data: DataRecord, name: str) -> None:
     Raises:
         ValueError: a field differs; the message says which.
     """
-    differences = differing_fields(pin, data)
-    if differences:
-        field = differences[0]
+    fields = type(pin).model_fields
+    field = next((name for name in fields if getattr(pin, name) != getattr(data, name)), None)
+    if field is not None:
         was, found = (_spell(getattr(record, field)) for record in (pin, data))
         raise ValueError(
             f"{name}: expected the data set {data.id} as the board has pinned it, found another "
             f"{field} ({found}, not {was}); render it with the same settings"
         )
-
-
-def differing_fields(one: DataRecord, other: DataRecord) -> list[str]:
-    """Names of the fields in which two records differ."""
-    return [name for name in type(one).model_fields if getattr(one, name) != getattr(other, name)]
 
 
 def _spell(value: object) -> str:

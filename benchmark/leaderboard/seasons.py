@@ -156,7 +156,7 @@ def reveal_season(path: Path, name: str, secret: Secret, signatures: Mapping[str
         ValueError: there is none of that name, its secret is another, or it is out already.
     """
     seasons = read_seasons(path)
-    season = named_season(seasons, name, path)
+    season = _named(seasons, name, path)
     if season.ended:
         raise ValueError(f"season: expected one that goes on, found {name} ended")
     if secret.commitment != season.commitment:
@@ -169,7 +169,7 @@ def reveal_season(path: Path, name: str, secret: Secret, signatures: Mapping[str
     return revealed
 
 
-def named_season(seasons: Sequence[Season], name: str, path: Path) -> Season:
+def _named(seasons: Sequence[Season], name: str, path: Path) -> Season:
     """The season of a name.
 
     Raises:
