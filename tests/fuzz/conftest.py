@@ -8,6 +8,7 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.fuzz.hunting import TALLIES, hunts_to_come
+from tests.fuzz.specimens import make_packed, make_published
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +25,18 @@ def _no_waiting_for_disks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with a pack, made without a renderer."""
+    return make_packed(tmp_path_factory.mktemp("r") / "set")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same laid out as the published archive."""
+    return make_published(tmp_path_factory.mktemp("p") / "set")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

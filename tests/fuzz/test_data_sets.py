@@ -18,7 +18,7 @@ from tests.fuzz.damage import Damage, text_damage
 from tests.fuzz.hunting import Refused, anything, hunt, same
 from tests.fuzz.json_damage import json_damage
 from tests.fuzz.picture_damage import picture_damage
-from tests.fuzz.specimens import EDGE, make_packed, make_published
+from tests.fuzz.specimens import EDGE
 from threedident import ThreeDIdent
 from threedident.exchange.export import export_published
 from threedident.exchange.shards import export_shards
@@ -30,16 +30,6 @@ from threedident.storage import SplitFolder, load_npy
 from threedident.verify import verify_split
 
 Damages = st.SearchStrategy[Damage]
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_packed(tmp_path_factory.mktemp("r") / "set")
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_published(tmp_path_factory.mktemp("p") / "set")
 
 
 def train(root: Path) -> SplitFolder:

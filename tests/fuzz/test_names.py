@@ -17,7 +17,7 @@ from render.journal import read_journals
 from render.leases import holders
 from render.plan import Plan
 from tests.fuzz.hunting import repeat
-from tests.fuzz.specimens import RENDERING, draw, make_packed, make_published
+from tests.fuzz.specimens import RENDERING, draw
 from tests.fuzz.watching import watched
 from tests.submissions import make_submission
 from threedident import ThreeDIdent
@@ -96,16 +96,6 @@ def beside(folder: Path, read: Callable[[], bool]) -> Callable[[tuple[str, bytes
 
 
 strangers = st.tuples(names, st.sampled_from(_CONTENTS), st.booleans())
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_packed(tmp_path_factory.mktemp("n") / "set")
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_published(tmp_path_factory.mktemp("q") / "set")
 
 
 @pytest.mark.parametrize("place", [".", "train", "train/images", "train/packed"])
