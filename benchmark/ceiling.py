@@ -28,9 +28,9 @@ import numpy as np
 
 from benchmark.linear import Array
 from benchmark.records import Record
-from threedident.assets import asset_path
-from threedident.choices import unknown
 from threedident.factors import FACTORS
+from threedident.runtime.errors import unknown
+from threedident.runtime.packages import asset_path
 
 HUE_MODES = ("wrapped", "published")
 

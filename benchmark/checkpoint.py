@@ -19,7 +19,7 @@ from benchmark.run import RunFolder
 from benchmark.seals import digest_of
 from threedident.factors import LABELS
 from threedident.manifest import MOST_PIXELS
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 _PUBLISHED_MASKS = (1, 64, 64)  # checkpoints of version 0.1.0 do not say their shape
 

@@ -26,9 +26,9 @@ from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
 from benchmark.spaces import OUTPUT_SPACES
 from benchmark.suites import SCALES, SUITES, run_suite
-from threedident.machine import processors
 from threedident.options import Choice, HeadedCommand, Seed, completed
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
+from threedident.runtime.machine import processors
 
 _MOST_PROCESSES = 1024
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -12,8 +12,8 @@ from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
 from benchmark.remarks import notes_on_runs
 from threedident.options import Choice, NewFile
-from threedident.quoting import printable
-from threedident.storage import write_bytes
+from threedident.runtime.errors import printable
+from threedident.runtime.files import write_bytes
 
 _LONGEST = 1000  # characters of a note
 

@@ -15,8 +15,7 @@ from typing import NamedTuple
 from benchmark.config import Config, ImageSettings, MaskSettings, flat
 from benchmark.finished import Finished
 from benchmark.leaderboard.statistics import difference_interval
-from threedident.choices import unknown
-from threedident.quoting import printable
+from threedident.runtime.errors import printable, unknown
 
 DASH = "-"
 _DIGITS = 8

@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from benchmark.ranks import lost_another
 from threedident.loading import is_death
-from threedident.rooms import ROOMS
+from threedident.runtime.packages import PACKAGES
 
 
 def is_custom(name: str) -> bool:
@@ -39,7 +39,7 @@ def imported(path: str) -> Callable[[int], object]:
     except Exception as error:
         package = module.partition(".")[0]
         taken = f"rename the file, since {package} is a package of threedident"
-        advice = taken if package in ROOMS else "give package.module:Name"
+        advice = taken if package in PACKAGES else "give package.module:Name"
         raise ValueError(
             f"encoder: expected {path} to be importable from {here}, found "
             f"{type(error).__name__}: {error}; {advice}"

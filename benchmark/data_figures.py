@@ -13,7 +13,8 @@ from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.factors import LABELS
 from threedident.index import NearestLatents
-from threedident.storage import MOST_PICTURE, read_plain
+from threedident.runtime.files import read_plain
+from threedident.storage_0 import MOST_PICTURE
 
 TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _TITLE = "The factors, as images"

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmark.custom_encoders import Checked, imported, is_custom, made, require_gradient
 from benchmark.spaces import OUTPUT_SPACES, find_extent
-from threedident.choices import unknown
+from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 ENCODERS = (*RESNETS, "conv", "mlp", "identity")

@@ -19,9 +19,9 @@ from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source
 from benchmark.tracking import require_tensorboard
 from benchmark.training import Training
-from threedident.errors import Interrupted
-from threedident.interrupts import interruptible
-from threedident.locking import locked
+from threedident.runtime.errors import Interrupted
+from threedident.runtime.files import locked
+from threedident.runtime.signals import interruptible
 
 
 @interruptible()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from threedident.conditionals import Normal
 from threedident.dataset import ThreeDIdent
-from threedident.machine import die_with
 from threedident.nearest_pairs import PositivePairs
+from threedident.runtime.machine import die_with
 
 _BATCHES = 8
 _TORCH_ALONE = """

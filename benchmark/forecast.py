@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from threedident.durations import spell_time
+from threedident.runtime.progress import spell_time
 
 _AFTER = 20
 _LONG_S = 12 * 3600.0

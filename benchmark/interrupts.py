@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from threedident.interrupts import REQUESTS, answered
+from threedident.runtime.signals import REQUESTS, answered
 
 
 class Stop:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from threedident.json_text import parse_json
-from threedident.storage import MOST_JSON, open_plain, whole_lines
+from threedident.runtime.files import MOST_JSON, open_plain, whole_lines
+from threedident.runtime.records import parse_json
 
 
 def read_lines(

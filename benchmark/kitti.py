@@ -32,11 +32,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.unpickling import load_pickle
-from threedident.cards import Card
 from threedident.counter import check_seed, uniforms
 from threedident.epochs import Epochs
 from threedident.pairs import Pair
-from threedident.storage import open_plain
+from threedident.runtime.cards import Card
+from threedident.runtime.files import open_plain
 
 LABELS = ("vertical centre", "horizontal centre", "area")
 _MASKS, _LATENTS = "pedestrians", "pedestrians_latents"
@@ -69,7 +69,7 @@ class KittiMasks(Card):
         return len(self.frames)
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         height, width = self.frames.shape[1:]
         return {
             "masks": f"{len(self)} frames of {height} x {width} pixels",
@@ -147,7 +147,7 @@ class MaskPairs(Card):
         return len(self._anchors)
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         return {
             "masks": f"{len(self.masks)} frames of {len(self.masks.starts) - 1} tracks",
             "positives": f"1 to {self.max_distance} frames later",

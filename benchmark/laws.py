@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from threedident.arrays import is_tensor, namespace
-from threedident.choices import nearest, unknown
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
+from threedident.runtime.arrays import is_tensor, namespace
+from threedident.runtime.errors import nearest, unknown
 from threedident.steps import Space as StepSpace
 
 CONDITIONALS = ("normal", "laplace", "gennorm3", "uniform", "vmf")

@@ -22,8 +22,8 @@ from benchmark.checkpoint import (
 from benchmark.config import Config, MixingSettings
 from benchmark.metrics import Scores
 from benchmark.run import RunFolder, is_run, what_is
-from threedident.cards import Card
-from threedident.nearby import RUNS, advise
+from threedident.runtime.cards import Card
+from threedident.runtime.errors import RUNS, advise
 
 
 class LoadedEncoder(Card, nn.Module):
@@ -87,7 +87,7 @@ class LoadedEncoder(Card, nn.Module):
         return super().train(False)
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         config, scores = self.config, self.scores
         facts = {
             "run": str(self.folder.path),

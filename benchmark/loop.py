@@ -28,10 +28,10 @@ from benchmark.schedules import factor
 from benchmark.seals import digest_of
 from benchmark.sources import Batch, Machine, Source
 from benchmark.tracking import Tracker
-from threedident.errors import Interrupted
 from threedident.loading import WorkerDied, is_death, named_deaths
-from threedident.progress import Advance, progress
-from threedident.storage import npy_bytes, sha256, write_bytes
+from threedident.runtime.errors import Interrupted
+from threedident.runtime.files import npy_bytes, sha256, write_bytes
+from threedident.runtime.progress import Advance, progress
 
 CHECKPOINT_PERIOD_S = 60.0
 _INSTEAD = {  # of the paper's scale on a CPU, by kind of source

@@ -7,7 +7,7 @@ import re
 
 from torch import Tensor
 
-from threedident.choices import nearest
+from threedident.runtime.errors import nearest
 
 _METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
 _NAMED = {

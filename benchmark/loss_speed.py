@@ -25,9 +25,9 @@ from torch import Tensor
 
 from benchmark.losses import DotSimilarity, LpSimilarity, Similarity, info_nce
 from threedident.cli import run
-from threedident.disk import spell_bytes
-from threedident.machine import die_with
 from threedident.options import Choice
+from threedident.runtime.files import spell_bytes
+from threedident.runtime.machine import die_with
 
 SIMILARITIES: dict[str, Similarity] = {
     "dot": DotSimilarity(),

@@ -36,7 +36,7 @@ from benchmark.linear import (
 from benchmark.records import Record
 from benchmark.remarks import few_rows, warn
 from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
-from threedident.arrays import as_float64
+from threedident.runtime.arrays import as_float64
 
 Array = NDArray[np.float64]
 

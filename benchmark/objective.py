@@ -20,7 +20,7 @@ from benchmark.losses import (
 from benchmark.model import build_model
 from benchmark.ranks import Ranks
 from benchmark.sources import Batch, Source
-from threedident.choices import unknown
+from threedident.runtime.errors import unknown
 
 SUPERVISED = "supervised"
 LOSSES = ("l1", "l2", "l3", "dot", "cosine", SUPERVISED)

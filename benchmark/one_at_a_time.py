@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from threedident.conditionals import Conditional
 from threedident.index import NearestLatents
-from threedident.storage import SplitFolder
+from threedident.storage_0 import SplitFolder
 
 
 class OneAtATime(Dataset[tuple[Tensor, Tensor]]):

@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from threedident.cli import USER_ERROR
-from threedident.errors import Interrupted, explain
+from threedident.runtime.errors import Interrupted, explain
 
 
 @dataclass(frozen=True)

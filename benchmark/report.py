@@ -22,7 +22,7 @@ from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
 from benchmark.sources import Source
 from benchmark.training import Result
-from threedident.storage import load_npy, write_bytes
+from threedident.runtime.files import load_npy, write_bytes
 
 
 def summary(

@@ -16,7 +16,7 @@ from benchmark.objective import SUPERVISED
 from benchmark.options import Options
 from benchmark.run import RunFolder, is_run, is_suite, what_is
 from benchmark.work_log import last_data
-from threedident.nearby import RUNS, advise
+from threedident.runtime.errors import RUNS, advise
 
 _FREE = ("data", "out")
 

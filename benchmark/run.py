@@ -28,9 +28,8 @@ from benchmark.config import Config, differences, numbering, with_numbering
 from benchmark.json_lines import read_lines
 from benchmark.seals import is_intact, is_sealed, seal
 from threedident.epochs import NUMBERING
-from threedident.errors import explain
-from threedident.json_text import parse_json, parse_model
-from threedident.storage import (
+from threedident.runtime.errors import explain
+from threedident.runtime.files import (
     MOST_ARRAY,
     MOST_JSON,
     atomic_write,
@@ -41,6 +40,7 @@ from threedident.storage import (
     sweep,
     write_bytes,
 )
+from threedident.runtime.records import parse_json, parse_model
 
 
 def runs_in(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from threedident.cards import Card
+from threedident.runtime.cards import Card
 
 NONE = "\N{EN DASH}"  # what stands for a number that is withheld or unknown
 

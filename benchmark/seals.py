@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark.config import Config
-from threedident.storage import sha256
+from threedident.runtime.files import sha256
 
 _SEAL = "sha256"
 

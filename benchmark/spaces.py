@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from threedident.choices import unknown
+from threedident.runtime.errors import unknown
 
 
 class Unbounded(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.metrics import LEAST_ROWS
 from threedident.dataset import ThreeDIdent
 from threedident.manifest import require_alike
-from threedident.storage import MOST_ARRAY, read_plain, sha256
+from threedident.runtime.files import MOST_ARRAY, read_plain, sha256
 from threedident.verify import quick_check
 
 

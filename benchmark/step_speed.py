@@ -21,7 +21,7 @@ from benchmark.encoders import build_encoder
 from benchmark.model import can_compile
 from threedident.cli import run
 from threedident.options import Choice
-from threedident.progress import progress
+from threedident.runtime.progress import progress
 
 _CODES = 10
 _WARM_UP = 2

@@ -23,7 +23,7 @@ from benchmark.pages import page_template
 from benchmark.remarks import notes_on_runs
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
-from threedident.storage import write_bytes
+from threedident.runtime.files import write_bytes
 
 _NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")

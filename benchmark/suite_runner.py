@@ -19,11 +19,11 @@ from benchmark.options import Options, complete, open_source, resolve
 from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome, say_outcome
 from benchmark.tables import Row
-from threedident.errors import Interrupted
-from threedident.machine import die_with, processors
-from threedident.progress import progress
-from threedident.rooms import module_command
-from threedident.storage import open_appending
+from threedident.runtime.errors import Interrupted
+from threedident.runtime.files import open_appending
+from threedident.runtime.machine import die_with, processors
+from threedident.runtime.packages import module_command
+from threedident.runtime.progress import progress
 
 _POLL_S = 0.2
 

@@ -19,11 +19,10 @@ from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome, write_suite
 from benchmark.suite_runner import Planned, Runner
 from benchmark.tables import Row, Table
-from threedident.choices import unknown
-from threedident.locking import locked
-from threedident.machine import processors
-from threedident.progress import say
-from threedident.storage import is_leftover
+from threedident.runtime.errors import unknown
+from threedident.runtime.files import is_leftover, locked
+from threedident.runtime.machine import processors
+from threedident.runtime.progress import say
 
 SUITES = tuple(TABLES)
 SCALES = ("paper", "small")

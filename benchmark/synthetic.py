@@ -13,7 +13,8 @@ from threedident.latents import sample_raw, to_physical
 from threedident.manifest import Digests, Manifest, Rendering, factor_records
 from threedident.origin import Origin
 from threedident.pack import PackFiles, PackRecord
-from threedident.storage import SplitFolder, npy_bytes, sha256, write_bytes
+from threedident.runtime.files import npy_bytes, sha256, write_bytes
+from threedident.storage_0 import SplitFolder
 
 _DISTINCT = 1000  # noise images; all others are links to them
 _UNREAD = "0" * 64  # digests that nobody looks at

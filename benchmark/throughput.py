@@ -29,16 +29,16 @@ from benchmark.synthetic import noise_images, sparse_pairs
 from threedident.cli import run
 from threedident.conditionals import Normal
 from threedident.dataset import ThreeDIdent
-from threedident.disk import require_room, spell_bytes
 from threedident.index import NearestLatents
 from threedident.nearest_pairs import PositivePairs
 from threedident.neighbors import Points
 from threedident.packing import Packing
 from threedident.pairs import Pairs
-from threedident.progress import progress, say
 from threedident.rendered_pairs import RenderedPairs
 from threedident.resident import ResidentPairs
-from threedident.storage import SplitFolder
+from threedident.runtime.files import require_room, spell_bytes
+from threedident.runtime.progress import progress, say
+from threedident.storage_0 import SplitFolder
 
 _BATCH = 512
 _WORKERS = 2

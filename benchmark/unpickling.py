@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.pickled_names import SHOWN, Forbidden, Name, build, called, named
-from threedident.nearby import DATA, advise
-from threedident.storage import read_plain
+from threedident.runtime.errors import DATA, advise
+from threedident.runtime.files import read_plain
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = re.compile(r"BININT[12]?|LONG1|BINFLOAT|(SHORT_)?BIN(UNICODE|BYTES)|BIN(UNICODE|BYTES)8")

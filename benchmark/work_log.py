@@ -17,8 +17,8 @@ import torch
 
 from benchmark.json_lines import read_lines
 from benchmark.ranks import Ranks
-from threedident.machine import processor_name, processors
-from threedident.storage import open_appending
+from threedident.runtime.files import open_appending
+from threedident.runtime.machine import processor_name, processors
 
 _LONGEST_S = 1e12
 

@@ -22,7 +22,7 @@ from render.scene import Frame, largest_dimension
 from render.settings import GPUS, Quality
 from render.teapot import scene_teapot
 from threedident.annotations import GROUND, OBJECT
-from threedident.machine import memory_file
+from threedident.runtime.machine import memory_file
 
 Image32 = NDArray[np.float32]
 

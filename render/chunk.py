@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from render.leases import EXPIRY_S, acquire
-from threedident.errors import explain
-from threedident.machine import die_with
-from threedident.rooms import call, module_command
-from threedident.storage import SplitFolder
+from threedident.runtime.errors import explain
+from threedident.runtime.machine import die_with
+from threedident.runtime.packages import call, module_command
+from threedident.storage_0 import SplitFolder
 
 _LAST_LINES, _LINE = 2, 100
 _MEMORY_WORDS = ("MemoryError", "bad_alloc", "Malloc returns null", "out of memory")

@@ -24,18 +24,17 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
-from threedident.choices import unknown
-from threedident.disk import spell_bytes
-from threedident.durations import spell_time
-from threedident.errors import Interrupted
 from threedident.latents import check_raw
-from threedident.machine import peak_bytes
 from threedident.manifest import Annotation, Rendering
 from threedident.options import Choice, NewFile
 from threedident.origin import Origin, rows_digest
 from threedident.products import parse_conditional
+from threedident.runtime.errors import Interrupted, unknown
+from threedident.runtime.files import load_npy, spell_bytes
+from threedident.runtime.machine import peak_bytes
+from threedident.runtime.progress import spell_time
 from threedident.spaces import SPACES, parse_fixed
-from threedident.storage import ANNOTATIONS, MOST_ROWS, SplitFolder, load_npy
+from threedident.storage_0 import ANNOTATIONS, MOST_ROWS, SplitFolder
 
 
 @click.command()

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Protocol, Self
 
 from render.chunk import Chunk, Report, WorkerProcess
-from threedident.machine import processors
+from threedident.runtime.machine import processors
 
 _THREADS_PER_WORKER = 2
 

@@ -19,11 +19,12 @@ from PIL import Image
 
 from render.executors import Executor
 from render.jobs import Request, render_dataset
-from threedident.errors import Interrupted
 from threedident.factors import FACTORS, LABELS
 from threedident.manifest import Rendering
 from threedident.origin import Origin, rows_digest
-from threedident.storage import SplitFolder, write_bytes
+from threedident.runtime.errors import Interrupted
+from threedident.runtime.files import write_bytes
+from threedident.storage_0 import SplitFolder
 
 if TYPE_CHECKING:
     from render.measure import Measurement

@@ -12,14 +12,8 @@ from render.plan import Plan
 from threedident.channels import Channels
 from threedident.latents import to_physical
 from threedident.manifest import Digests, Manifest, Rendering, factor_records
-from threedident.storage import (
-    SplitFolder,
-    npy_bytes,
-    picture_name,
-    sha256,
-    sums_bytes,
-    write_bytes,
-)
+from threedident.runtime.files import npy_bytes, sha256, write_bytes
+from threedident.storage_0 import SplitFolder, picture_name, sums_bytes
 from threedident.verify import bad_files_beside, trusted_digests
 
 

@@ -21,15 +21,8 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
 from threedident.channels import Channels
-from threedident.storage import (
-    MOST_PICTURE,
-    MOST_ROWS,
-    SplitFolder,
-    open_plain,
-    read_plain,
-    sha256,
-    whole_lines,
-)
+from threedident.runtime.files import open_plain, read_plain, sha256, whole_lines
+from threedident.storage_0 import MOST_PICTURE, MOST_ROWS, SplitFolder
 
 _PATTERN = "journal-{chunk}-{token}.jsonl"
 _LONGEST = 4096  # bytes of a line

@@ -30,10 +30,10 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from threedident.machine import process_space, started_at
-from threedident.progress import say
-from threedident.quoting import printable
-from threedident.storage import read_plain
+from threedident.runtime.errors import printable
+from threedident.runtime.files import read_plain
+from threedident.runtime.machine import process_space, started_at
+from threedident.runtime.progress import say
 
 EXPIRY_S = 60.0
 _PERIOD_S = EXPIRY_S / 6

@@ -9,7 +9,7 @@ from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
-from threedident.assets import asset_path
+from threedident.runtime.packages import asset_path
 
 Triple = tuple[float, float, float]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from render.chunk import Chunk, Report
 from render.executors import Crew, Executor, require_package
-from threedident.rooms import call
+from threedident.runtime.packages import call
 
 _PATIENCE_S = 10.0
 

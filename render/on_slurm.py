@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from render.chunk import Chunk, Report, run
 from render.executors import Crew, Executor, require_package
-from threedident.rooms import call
+from threedident.runtime.packages import call
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 

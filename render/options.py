@@ -16,7 +16,7 @@ from render.probe import devices
 from render.settings import DEVICES, QUALITIES
 from threedident.manifest import MOST_PIXELS
 from threedident.options import Choice, Seed
-from threedident.storage import SplitFolder
+from threedident.storage_0 import SplitFolder
 
 _CLUSTER_THREADS = 2
 _MOST_DIGITS = 20  # of a seed

@@ -9,18 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from threedident.json_text import parse_model
 from threedident.latents import SPLITS, check_raw
 from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.origin import Origin
-from threedident.storage import (
-    MOST_JSON,
-    SplitFolder,
-    load_npy,
-    npy_bytes,
-    read_plain,
-    write_bytes,
-)
+from threedident.runtime.files import MOST_JSON, load_npy, npy_bytes, read_plain, write_bytes
+from threedident.runtime.records import parse_model
+from threedident.storage_0 import SplitFolder
 
 
 class Plan(BaseModel):

@@ -10,8 +10,8 @@ from functools import partial
 from pydantic import TypeAdapter, ValidationError
 
 from render.chunk import worker_command
-from threedident.machine import die_with
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
+from threedident.runtime.machine import die_with
 
 _SAID = 200
 

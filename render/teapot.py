@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import comb
 
 from render.numbers import scene_numbers
-from threedident.assets import asset_path
+from threedident.runtime.packages import asset_path
 
 WELD_DIGITS = 5
 

@@ -28,10 +28,11 @@ from render.plan import open_plan
 from render.scene import frame
 from render.settings import find_quality
 from threedident.annotations import annotation_picture
-from threedident.errors import explain
 from threedident.latents import to_physical
-from threedident.machine import peak_bytes
-from threedident.storage import SplitFolder, write_bytes
+from threedident.runtime.errors import explain
+from threedident.runtime.files import write_bytes
+from threedident.runtime.machine import peak_bytes
+from threedident.storage_0 import SplitFolder
 from threedident.verify import picture_state
 
 if TYPE_CHECKING:

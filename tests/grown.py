@@ -13,7 +13,7 @@ from render.finish import finish
 from render.journal import append, open_journal, record_of
 from render.plan import Plan, write_plan
 from threedident.manifest import require_manifest
-from threedident.storage import SplitFolder
+from threedident.storage_0 import SplitFolder
 
 
 def grown(rendered: Path, root: Path, n_test: int) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tests.conftest import cli
-from threedident.storage import sha256
+from threedident.runtime.files import sha256
 
 SMALL = ("--batch-size", 32, "--learning-rate", "1e-3", "--device", "cpu", "--workers", 0)
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}

@@ -17,7 +17,8 @@ from benchmark.metrics import score
 from benchmark.remarks import ScoreWarning
 from tests.conftest import contents, refused_at_once
 from threedident.latents import sample_raw
-from threedident.storage import image_name, npy_bytes, sha256, sums_bytes
+from threedident.runtime.files import npy_bytes, sha256
+from threedident.storage_0 import image_name, sums_bytes
 
 NAME = "2026-11-30_by-hand"
 EDGE = 16

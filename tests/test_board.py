@@ -28,7 +28,7 @@ from benchmark.leaderboard.submission import Submission
 from benchmark.paper_tables import TABLES
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.submissions import DATA, NAME, make_submission, read_record
-from threedident.storage import sha256
+from threedident.runtime.files import sha256
 
 TODAY = datetime.date(2026, 11, 30)
 SECRET = Secret("f3a1c2d4e5b60718293a4b5c6d7e8f90")

@@ -21,8 +21,8 @@ from threedident import (
     ThreeDIdent,
     VonMisesFisher,
 )
-from threedident.cards import Card, in_line
 from threedident.products import parse_conditional
+from threedident.runtime.cards import Card, in_line
 
 
 @pytest.fixture(scope="module")

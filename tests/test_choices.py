@@ -32,12 +32,12 @@ from benchmark.paper_tables import TABLES
 from benchmark.spaces import find_extent
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
-from threedident.choices import nearest, unknown
 from threedident.cli import threedident
 from threedident.index_kinds import kinds_to_try
 from threedident.latents import sample_raw
 from threedident.options import HeadedCommand
 from threedident.projection import Projection
+from threedident.runtime.errors import nearest, unknown
 from threedident.spaces import find_space
 
 

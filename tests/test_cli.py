@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import cli, command, only_line, refused, refused_at_once
 from tests.test_architecture import ROOT
 from threedident import __version__
-from threedident.progress import progress
+from threedident.runtime.progress import progress
 
 COMMANDS = (
     "render",
@@ -122,7 +122,7 @@ def test_progress_without_a_terminal_is_a_line(capsys: pytest.CaptureFixture[str
 
 def test_progress_on_a_terminal_is_a_bar() -> None:
     script = (
-        "from threedident.progress import progress\n"
+        "from threedident.runtime.progress import progress\n"
         "with progress('draw', 2, 'images') as advance:\n    advance(2, 'fine')"
     )
     ours, theirs = pty.openpty()

@@ -16,7 +16,8 @@ from torchvision import transforms
 from tests.conftest import make_images, pixels
 from threedident import RenderedPairs, ThreeDIdent
 from threedident.packing import Packing
-from threedident.storage import SplitFolder, sha256
+from threedident.runtime.files import sha256
+from threedident.storage_0 import SplitFolder
 
 
 def test_item_is_the_file_and_its_row(rendered: Path) -> None:

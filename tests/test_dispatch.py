@@ -14,8 +14,8 @@ from render.chunk import Chunk, parse_indices, spell_indices
 from render.dispatch import cut
 from render.executors import Crew, Local, crew
 from tests.conftest import DRAFT, cli, contents, start_render
-from threedident.machine import processors
-from threedident.storage import SplitFolder
+from threedident.runtime.machine import processors
+from threedident.storage_0 import SplitFolder
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ from tests.servers import (
     without_range,
 )
 from threedident import ThreeDIdent
-from threedident.errors import explain
 from threedident.exchange.download import download
 from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
+from threedident.runtime.errors import explain
 
 HASTE = Patience(silence_s=0.5, tries=3, first_pause_s=0.01, longest_pause_s=0.02)
 BYTES = np.random.default_rng(0).bytes(300_000)
@@ -629,7 +629,7 @@ def test_too_little_room_is_said_before_the_first_byte(
     server: Server, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archives = offer(server, published)
-    monkeypatch.setattr("threedident.disk.free_bytes", lambda _: 90_000)
+    monkeypatch.setattr("threedident.runtime.files.free_bytes", lambda _: 90_000)
     size = 2.1 * len(server.files["train.tar"]) / 1e3
     words = rf"about {size:.3g} kB on the disk for the archive and its files, found 90 kB"
     with pytest.raises(ValueError, match=words):

@@ -412,7 +412,7 @@ def test_too_little_room_is_said_before_the_first_shard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_images(tmp_path / "data")
-    monkeypatch.setattr("threedident.disk.free_bytes", lambda _: 10_000)
+    monkeypatch.setattr("threedident.runtime.files.free_bytes", lambda _: 10_000)
     with pytest.raises(ValueError, match=r"expected room for .* for the shards, found 10 kB"):
         export_shards(data, tmp_path / "out")
     assert contents(tmp_path / "out") == {}
@@ -452,7 +452,7 @@ def test_copies_that_the_disk_cannot_hold_are_refused(
     data = make_images(tmp_path / "data", n=12)
     monkeypatch.setattr("os.link", link)
     export_published(data, tmp_path / "copied")
-    monkeypatch.setattr("threedident.disk.free_bytes", lambda _: 10_000)
+    monkeypatch.setattr("threedident.runtime.files.free_bytes", lambda _: 10_000)
     with pytest.raises(ValueError, match=r"expected room for about 98\.3 kB .* found 10 kB"):
         export_published(data, tmp_path / "out")
     assert contents(tmp_path / "out") == {}

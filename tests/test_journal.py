@@ -14,7 +14,8 @@ from render.journal import Tail, read_journals
 from render.plan import Plan, planned_latents, write_plan
 from tests.conftest import DRAFT, cli, contents
 from threedident.manifest import require_manifest
-from threedident.storage import SplitFolder, npy_bytes, write_bytes
+from threedident.runtime.files import npy_bytes, write_bytes
+from threedident.storage_0 import SplitFolder
 
 
 def record(**changes: object) -> bytes:

@@ -31,7 +31,7 @@ from tests.conftest import (
     start_render,
     wait_for,
 )
-from threedident.interrupts import interruptible
+from threedident.runtime.signals import interruptible
 
 
 @pytest.mark.parametrize("kills", [1, 2, 3])
@@ -135,7 +135,7 @@ def test_what_is_told_to_ignore_its_terminal_outlives_it(tmp_path: Path) -> None
 
 CHILD = """
 import os, signal, subprocess, sys
-from threedident.machine import child
+from threedident.runtime.machine import child
 with child(["sleep", "600"], stdout=subprocess.DEVNULL) as process:
     print(process.pid, flush=True)
     if sys.argv[1] == "kill":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from render.settings import QUALITIES
 from tests.conftest import pixels
-from threedident.disk import spell_bytes
+from threedident.runtime.files import spell_bytes
 
 
 def measure(out: Path) -> str:

@@ -12,7 +12,7 @@ from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle
 from tests.submissions import NAME, make_submission
 from tests.test_compare import write_run
-from threedident.nearby import nearest_path
+from threedident.runtime.errors import nearest_path
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import threedident
-from threedident.assets import asset_path
+from threedident.runtime.packages import asset_path
 
 ROOT = Path(threedident.__file__).parents[1]
 NEEDED = ("threedident", "render", "benchmark", "assets", "pyproject.toml", "README.md", "LICENSE")

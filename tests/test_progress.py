@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DRAFT, cli
-from threedident import progress as progress_module
-from threedident.durations import spell_time
-from threedident.exchange.megabytes import megabytes
-from threedident.progress import progress
+from threedident.runtime import progress as progress_module
+from threedident.runtime.progress import megabytes, progress, spell_time
 
 RATE = re.compile(r"[0-9.e+]+ \w+/s")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 
 @pytest.mark.parametrize(

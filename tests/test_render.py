@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import DRAFT, cli, contents, refused
 from threedident.latents import sample_raw
-from threedident.storage import sha256
+from threedident.runtime.files import sha256
 
 
 def test_layout_and_prefix(rendered: Path) -> None:

@@ -15,7 +15,7 @@ from benchmark.custom_encoders import imported
 from render.chunk import Chunk
 from render.on_slurm import Call
 from tests.conftest import DRAFT, make_images
-from threedident.rooms import HOME, Ours, call, module_command
+from threedident.runtime.packages import HOME, Ours, call, module_command
 
 BROKEN = "raise RuntimeError(f'{__name__} of the working directory was imported')\n"
 NAMES = ("benchmark", "render", "statistics", "profile", "queue", "typing", "click", "numpy")
@@ -156,7 +156,7 @@ def test_library_code_has_our_package_beside_a_script_of_its_name(
     script = (
         "import warnings\n"
         f"{imported}"
-        "from threedident.rooms import Ours\n"
+        "from threedident.runtime.packages import Ours\n"
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    with Ours('benchmark'):\n"
@@ -230,4 +230,4 @@ def test_the_watch_costs_no_imports(tmp_path: Path) -> None:
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     [line] = done((sys.executable, "-c", script), tmp_path).stdout.splitlines()
-    assert json.loads(line) == ["threedident", "threedident.rooms"]
+    assert json.loads(line) == ["threedident", "threedident.runtime.packages"]

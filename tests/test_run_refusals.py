@@ -27,7 +27,7 @@ from tests.conftest import (
 )
 from tests.pedestrians import make_pickle
 from tests.runs import SMALL, results, wait_for_step
-from threedident.locking import locked
+from threedident.runtime.files import locked
 
 
 def test_a_loss_that_explodes_stops_the_run(coloured: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from benchmark.leaderboard.sandbox import Limits, Pass, execute, require_package
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
 from tests.test_hostile_encoders import hog
-from threedident.machine import started_at
+from threedident.runtime.machine import started_at
 
 
 @pytest.fixture(scope="module")

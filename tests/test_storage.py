@@ -10,23 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from threedident.errors import explain
-from threedident.storage import (
-    SplitFolder,
+from threedident.runtime.errors import explain
+from threedident.runtime.files import (
     atomic_write,
     load_npy,
     npy_bytes,
     open_appending,
     open_plain,
-    picture_name,
     read_plain,
-    read_sums,
     sha256,
-    sums_bytes,
     sweep,
     whole_lines,
     write_bytes,
 )
+from threedident.storage_0 import SplitFolder, picture_name, read_sums, sums_bytes
 
 
 def test_write_replaces_whole_files(tmp_path: Path) -> None:
@@ -47,7 +44,7 @@ def test_a_killed_writer_leaves_only_what_sweep_removes(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from threedident.storage import atomic_write
+from threedident.storage_0 import atomic_write
 with atomic_write(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()

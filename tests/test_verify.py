@@ -13,7 +13,8 @@ from PIL import Image
 from tests.conftest import DRAFT, cli, contents, done_at_once, refused, refused_at_once
 from threedident import ThreeDIdent
 from threedident.manifest import require_manifest
-from threedident.storage import SplitFolder, sha256
+from threedident.runtime.files import sha256
+from threedident.storage_0 import SplitFolder
 from threedident.verify import Problem, quick_check, trusted_digests, verify_split
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from threedident.rooms import watch as _watch
+from threedident.runtime.packages import watch as _watch
 
-TYPE_CHECKING = False  # as in threedident.rooms
+TYPE_CHECKING = False  # as in threedident.runtime.packages
 if TYPE_CHECKING:
     from threedident.augmented_pairs import AugmentedPairs
     from threedident.conditionals import (
@@ -75,7 +75,7 @@ def __getattr__(name: str) -> object:
 
 
 def _no_attribute(name: str) -> AttributeError:
-    from threedident.choices import nearest
+    from threedident.runtime.errors import nearest
 
     near = nearest(name, __all__)
     end = "" if near is None else f"; did you mean {near!r}?"

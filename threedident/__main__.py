@@ -1,6 +1,6 @@
 """``python -m threedident``."""
 
-from threedident.rooms import stand_back
+from threedident.runtime.packages import stand_back
 
 stand_back()
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from threedident.pictures import decode_picture
-from threedident.storage import MOST_PICTURE, read_plain
+from threedident.runtime.files import read_plain
+from threedident.storage_0 import MOST_PICTURE
 
 NOTHING, GROUND, OBJECT = 0, 1, 2
 DEPTH_STEP = 1e-3

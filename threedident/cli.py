@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from threedident.errors import Interrupted, explain
-from threedident.interrupts import interruptible
 from threedident.options import Group, no_such_option
-from threedident.quoting import printable
-from threedident.rooms import claim
+from threedident.runtime.errors import Interrupted, explain, printable
+from threedident.runtime.packages import claim
+from threedident.runtime.signals import interruptible
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from threedident.disk import require_room
 from threedident.latents import SPLITS
 from threedident.manifest import (
     MOST_PIXELS,
@@ -20,8 +19,9 @@ from threedident.manifest import (
 )
 from threedident.options import Choice, NewFile, Seed
 from threedident.pack import pack_states
-from threedident.progress import progress
-from threedident.storage import SplitFolder
+from threedident.runtime.files import require_room
+from threedident.runtime.progress import progress
+from threedident.storage_0 import SplitFolder
 from threedident.verify import verify_split
 
 _DATA = click.argument("data", type=click.Path(path_type=Path))

@@ -27,9 +27,9 @@ from typing import Any
 
 from scipy.special import gamma
 
-from threedident.arrays import namespace
 from threedident.density import Conditional
 from threedident.directional import Cap, Cosine, Fall, Power, check_sphere, turn, unit_rows
+from threedident.runtime.arrays import namespace
 from threedident.scales import as_positive
 from threedident.special import erf, erfinv, gammainc, gammaincinv
 from threedident.steps import Steps

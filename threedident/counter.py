@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.arrays import is_tensor, namespace
+from threedident.runtime.arrays import is_tensor, namespace
 
 if TYPE_CHECKING:
     import torch

@@ -15,15 +15,15 @@ from PIL import Image
 from torch.utils.data import Dataset, Subset
 
 from threedident.annotations import read_depth, read_mask
-from threedident.cards import Card
 from threedident.channels import Channels
-from threedident.choices import unknown
 from threedident.factors import NAMES
 from threedident.images import ImageFiles, require_shrinking, shrink
 from threedident.latents import SPLITS
 from threedident.manifest import open_latents, open_manifest
 from threedident.pack import find_pack
-from threedident.storage import SplitFolder
+from threedident.runtime.cards import Card
+from threedident.runtime.errors import unknown
+from threedident.storage_0 import SplitFolder
 
 
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
@@ -186,7 +186,7 @@ found no folder no/such/folder; render one with threedident render --out
         return path, self._files.edge
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         edge, manifest = self.resolution, self.manifest
         space = "box" if manifest is None else manifest.origin.space
         chosen = "" if self.rows is None else " chosen"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.cards import Card
+from threedident.runtime.cards import Card
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ class Delivered(Card):
         }
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         steps = zip(self.columns, self.requested, self.delivered, strict=True)
         snaps = [float(np.median(s)) for s in (self.anchor_snaps, self.positive_snaps)]
         return {

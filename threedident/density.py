@@ -18,8 +18,13 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.arrays import as_float64, as_float64_like, is_torch_generator, refuse_data_set
-from threedident.cards import Card
+from threedident.runtime.arrays import (
+    as_float64,
+    as_float64_like,
+    is_torch_generator,
+    refuse_data_set,
+)
+from threedident.runtime.cards import Card
 
 if TYPE_CHECKING:
     import torch
@@ -168,7 +173,7 @@ class Conditional(Card):
         return f"{self.card_title()}(\n{''.join(lines)})"
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`: the public attributes, here."""
+        """See :class:`threedident.runtime.cards.Card`: the public attributes, here."""
         return {name: f"{v}" for name, v in vars(self).items() if not name.startswith("_")}
 
 

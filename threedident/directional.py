@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from threedident.arrays import as_float64, as_float64_like, namespace
+from threedident.runtime.arrays import as_float64, as_float64_like, namespace
 from threedident.spaces import UNIT_TOLERANCE
 from threedident.special import ndtri
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from threedident.arrays import is_tensor
 from threedident.counter import uniforms
+from threedident.runtime.arrays import is_tensor
 
 NUMBERING = 2  # of pairs: 1 drew anchors with replacement, and knew no epochs
 _STREAM = 11

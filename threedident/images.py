@@ -9,7 +9,8 @@ from PIL import Image
 
 from threedident.manifest import Manifest
 from threedident.pictures import decode_picture
-from threedident.storage import MOST_PICTURE, SplitFolder, image_name, read_plain
+from threedident.runtime.files import read_plain
+from threedident.storage_0 import MOST_PICTURE, SplitFolder, image_name
 
 _REPAIR = "threedident verify names every bad file, and the same render command again repairs them"
 

@@ -86,7 +86,7 @@ class NearestLatents(Lookup):
                 break
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         factors = "all columns" if self.factors is None else ", ".join(self.factors)
         return {
             "latents": f"{len(self)} rows of {self.dimension} columns",

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from threedident.errors import explain
-from threedident.json_text import parse_model
-from threedident.progress import say
-from threedident.quoting import printable
-from threedident.storage import atomic_write, open_plain, sha256
+from threedident.runtime.errors import explain, printable
+from threedident.runtime.files import atomic_write, open_plain, sha256
+from threedident.runtime.progress import say
+from threedident.runtime.records import parse_model
 
 Setting = dict[str, float]
 

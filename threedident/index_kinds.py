@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from threedident.choices import unknown
 from threedident.index_cache import Built, Setting, Source, load, store
 from threedident.neighbors import Points, Rows
-from threedident.progress import say
 from threedident.recall import Exact, cheapest, trials
+from threedident.runtime.errors import unknown
+from threedident.runtime.progress import say
 
 KINDS = ("auto", "exact", "hnsw", "ivf")
 DEVICES = ("cpu", "cuda")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.arrays import as_float64
-from threedident.choices import unknown
 from threedident.counter import uniforms
+from threedident.runtime.arrays import as_float64
+from threedident.runtime.errors import unknown
 from threedident.spaces import find_space
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
-from threedident.cards import Card
 from threedident.epochs import Clock, checked_epoch
-from threedident.machine import die_with
+from threedident.runtime.cards import Card
+from threedident.runtime.machine import die_with
 
 T = TypeVar("T")
 
@@ -229,7 +229,7 @@ class Loader(Card, Generic[T]):
         return self._load(self._cut(first, last))
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         begun = self._next % self._each
         return {
             "steps": f"{len(self)} in the next iteration, {self._each} an epoch",

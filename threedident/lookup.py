@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from threedident.cards import Card
 from threedident.neighbors import Neighbors, Points, Rows, finite_rows, rank
 from threedident.projection import Projection
+from threedident.runtime.cards import Card
 
 _BLOCK = 1 << 14  # queries at once, which bounds the memory
 

@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from threedident.cards import Card
 from threedident.channels import Channels, Moments
-from threedident.errors import explain
 from threedident.factors import FACTORS
-from threedident.json_text import parse_model
 from threedident.latents import SPLITS, check_raw
-from threedident.nearby import DATA, advise
 from threedident.origin import Origin
-from threedident.quoting import printable
+from threedident.runtime.cards import Card
+from threedident.runtime.errors import DATA, advise, explain, printable
+from threedident.runtime.files import MOST_JSON, load_npy, read_plain
+from threedident.runtime.records import parse_model
 from threedident.spaces import SPACES
-from threedident.storage import MOST_JSON, MOST_ROWS, SplitFolder, load_npy, read_plain
+from threedident.storage_0 import MOST_ROWS, SplitFolder
 
 MOST_PIXELS = 4096
 
@@ -106,7 +105,7 @@ class Manifest(Card, _Model):
         return self
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         rendering, origin = self.rendering, self.origin
         held = ", ".join(f"{name} fixed at {value:g}" for name, value in origin.fixed.items())
         drawn = f"seed {origin.seed}" if origin.rows is None else f"given rows {origin.rows[:12]}"
@@ -122,7 +121,7 @@ class Manifest(Card, _Model):
         }
 
     def card_title(self) -> str:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         return f"Manifest of the {self.split} split"
 
     def to_bytes(self) -> bytes:

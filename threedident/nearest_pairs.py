@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-from threedident.cards import in_line
-from threedident.choices import unknown
 from threedident.conditionals import Conditional
 from threedident.dataset import ThreeDIdent
 from threedident.index import NearestLatents
 from threedident.pairs import Draw, Pairs
+from threedident.runtime.cards import in_line
+from threedident.runtime.errors import unknown
 
 Anchor = Literal["row", "marginal"]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.arrays import as_float64
+from threedident.runtime.arrays import as_float64
 
 Points = NDArray[np.float32]
 Rows = NDArray[np.int64]

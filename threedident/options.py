@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from threedident.choices import nearest, unknown
+from threedident.runtime.errors import nearest, unknown
 
 _SEED = re.compile(r"[0-9]{1,19}")
 

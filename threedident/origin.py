@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from threedident.counter import SEEDS
 from threedident.latents import sample_positives, sample_raw
 from threedident.products import parse_conditional
+from threedident.runtime.files import npy_bytes, sha256
 from threedident.spaces import find_space
-from threedident.storage import npy_bytes, sha256
 
 Rows = NDArray[np.float32]
 

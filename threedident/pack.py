@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from threedident.channels import Channels
-from threedident.errors import explain
-from threedident.json_text import parse_model
 from threedident.manifest import MOST_PIXELS, Manifest
-from threedident.storage import MOST_JSON, MOST_ROWS, SplitFolder, open_plain, read_plain, sha256
+from threedident.runtime.errors import explain
+from threedident.runtime.files import MOST_JSON, open_plain, read_plain, sha256
+from threedident.runtime.records import parse_model
+from threedident.storage_0 import MOST_ROWS, SplitFolder
 
 Pixels = NDArray[np.uint8]
 

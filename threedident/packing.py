@@ -20,22 +20,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from threedident.channels import Channels
-from threedident.errors import found_folder
 from threedident.images import ImageFiles, require_shrinking, shrink
-from threedident.json_text import parse_model
-from threedident.locking import locked
-from threedident.machine import processors
 from threedident.manifest import open_latents, open_manifest
 from threedident.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
-from threedident.storage import (
-    MOST_JSON,
-    MOST_ROWS,
-    SplitFolder,
-    picture_name,
-    read_plain,
-    sha256,
-    write_bytes,
-)
+from threedident.runtime.errors import found_folder
+from threedident.runtime.files import MOST_JSON, locked, read_plain, sha256, write_bytes
+from threedident.runtime.machine import processors
+from threedident.runtime.records import parse_model
+from threedident.storage_0 import MOST_ROWS, SplitFolder, picture_name
 from threedident.verify import trusted_digests
 
 _BLOCK_BYTES = 2**25

@@ -22,12 +22,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Subset, default_collate
 
-from threedident.cards import Card
 from threedident.counter import check_seed, uniforms
 from threedident.dataset import ThreeDIdent, as_images
 from threedident.delivery import Delivered, measure
 from threedident.epochs import Clock, Epochs
 from threedident.loading import Loader, load, slices, steps_of
+from threedident.runtime.cards import Card
 from threedident.spaces import Space, find_space
 
 _PAIR_STREAM = 1
@@ -238,7 +238,7 @@ class Pairs(Card, Dataset[Pair]):
         return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns)
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         data = self.dataset
         return {
             "images": f"{data.folder.root}, {data.split} split, {len(data)} images of "

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from threedident.dataset import ThreeDIdent
 from threedident.factors import FACTORS
+from threedident.runtime.files import write_bytes
 from threedident.spaces import SPACES
-from threedident.storage import write_bytes
 
 _COLORS = {
     "position": "#3b6fb6",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from threedident.arrays import is_tensor
-from threedident.cards import Card, in_line
-from threedident.choices import nearest
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
+from threedident.runtime.arrays import is_tensor
+from threedident.runtime.cards import Card, in_line
+from threedident.runtime.errors import nearest
 from threedident.spaces import find_space
 
 _FORMS = "normal:S, laplace:S, gennormB:S or uniform:S"
@@ -94,7 +94,7 @@ class Product(Conditional):
         return Card.__repr__(self)
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         return {f"columns {_span(part.columns)}": in_line(part.conditional) for part in self.parts}
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.choices import unknown
 from threedident.factors import NAMES
+from threedident.runtime.errors import unknown
 from threedident.spaces import SPACES, Space
 
 Array = NDArray[np.float64]

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from threedident.cards import Card
 from threedident.dataset import ThreeDIdent
-from threedident.disk import spell_bytes
 from threedident.loading import Loader
 from threedident.pairs import Pair, Pairs
+from threedident.runtime.cards import Card
+from threedident.runtime.files import spell_bytes
 
 _SPARED = 0.5  # of a GPU's free memory: the rest is the encoder's
 
@@ -83,7 +83,7 @@ class ResidentPairs(Card):
         self._anchors, self._positives = sides[0], sides[-1]
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.cards.Card`."""
+        """See :class:`threedident.runtime.cards.Card`."""
         return {"device": str(self._device), **self._pairs.card()}
 
     def batch(self, items: range, *, latents: bool = True) -> Pair:

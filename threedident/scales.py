@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.arrays import is_tensor
+from threedident.runtime.arrays import is_tensor
 
 
 def as_positive(name: str, value: Any, least: float = 0.0) -> float:

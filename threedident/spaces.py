@@ -24,8 +24,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.choices import unknown
 from threedident.factors import FACTORS, NAMES
+from threedident.runtime.errors import unknown
 from threedident.sphere import sphere_angles, sphere_points, tail_norms
 
 UNIT_TOLERANCE = 1e-3

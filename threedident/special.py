@@ -11,7 +11,7 @@ from typing import Any
 
 import scipy.special
 
-from threedident.arrays import as_float64, as_float64_like, is_tensor, namespace
+from threedident.runtime.arrays import as_float64, as_float64_like, is_tensor, namespace
 
 
 def erf(x: Any) -> Any:

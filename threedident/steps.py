@@ -21,10 +21,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from threedident.arrays import as_float64, as_float64_like, namespace
-from threedident.choices import unknown
 from threedident.density import Conditional
 from threedident.directional import Fall, check_sphere, norms, turn, unit_rows
+from threedident.runtime.arrays import as_float64, as_float64_like, namespace
+from threedident.runtime.errors import unknown
 from threedident.scales import as_scale
 
 Space = Literal["box", "real", "sphere", "projected"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from threedident.rooms import Ours
+from threedident.runtime.packages import Ours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,9 +21,8 @@ from benchmark.leaderboard.pins import read_pins, require_same_data
 from benchmark.leaderboard.record import read_records
 from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission import Submission
-from threedident.locking import locked
-from threedident.nearby import advise
-from threedident.storage import read_plain, sweep, write_bytes
+from threedident.runtime.errors import advise
+from threedident.runtime.files import locked, read_plain, sweep, write_bytes
 
 OWN = Path(__file__).parent / "board"
 _OWN_FILES = ("representations", "encoder")

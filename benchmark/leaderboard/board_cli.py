@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from benchmark.leaderboard.sandbox import require_packages
-from threedident.locking import locked
 from threedident.options import NewFile
+from threedident.runtime.files import locked
 
 BOARD = click.option(
     "--board",
@@ -35,7 +35,7 @@ def build(board: Path | None, out: Path) -> None:
     _require_package()
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.page import page
-    from threedident.storage import write_bytes
+    from threedident.runtime.files import write_bytes
 
     found = read_board(board_folder(board))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def pin(data: Path, board: Path | None) -> None:
     from benchmark.leaderboard.pins import require_same_data, write_pins
     from threedident.latents import SPLITS
     from threedident.manifest import require_manifest
-    from threedident.storage import SplitFolder
+    from threedident.storage_0 import SplitFolder
     from threedident.verify import verify_split
 
     folders = [SplitFolder(data, split) for split in SPLITS]

@@ -17,7 +17,7 @@ from benchmark.leaderboard.board_cli import BOARD, board_folder, build, entries,
 from benchmark.leaderboard.sandbox import PROTECTIONS, Limits, protections, require_packages
 from benchmark.leaderboard.season_cli import SECRET, given_secret, season
 from threedident.options import Group
-from threedident.progress import progress
+from threedident.runtime.progress import progress
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.check import Checked
@@ -216,8 +216,8 @@ def _kept(board: Path, row: Entry) -> Path:
     """
     from benchmark.leaderboard.board import add_row
     from benchmark.leaderboard.entry import row_bytes
-    from threedident.errors import explain
-    from threedident.storage import write_bytes
+    from threedident.runtime.errors import explain
+    from threedident.runtime.files import write_bytes
 
     try:
         return add_row(board, row)

@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmark.leaderboard.system_calls import allow_alone, load_library
-from threedident.machine import die_with
+from threedident.runtime.machine import die_with
 
 _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
 _NOBODY = 65534

@@ -17,7 +17,7 @@ import sys
 from typing import BinaryIO
 
 from benchmark.leaderboard.confinement import leave_network, lock_down
-from threedident.machine import die_with
+from threedident.runtime.machine import die_with
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:

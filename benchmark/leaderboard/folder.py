@@ -22,9 +22,9 @@ from benchmark.leaderboard.record import parse_json
 from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
 from threedident.factors import FACTORS
-from threedident.nearby import advise
-from threedident.quoting import printable
-from threedident.storage import image_name, parse_sums, read_plain, sha256
+from threedident.runtime.errors import advise, printable
+from threedident.runtime.files import read_plain, sha256
+from threedident.storage_0 import image_name, parse_sums
 
 SUBMISSION = "submission.json"
 SUMS = "SHA256SUMS"

@@ -26,21 +26,13 @@ from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.secret import Secret, is_signed
 from threedident.dataset import ThreeDIdent
 from threedident.latents import SPLITS, sample_raw
-from threedident.locking import locked
-from threedident.machine import child
 from threedident.manifest import read_manifest
 from threedident.origin import rows_digest
-from threedident.progress import say
-from threedident.rooms import module_command
-from threedident.storage import (
-    MOST_JSON,
-    MOST_PICTURE,
-    SplitFolder,
-    npy_bytes,
-    read_plain,
-    sha256,
-    write_bytes,
-)
+from threedident.runtime.files import MOST_JSON, locked, npy_bytes, read_plain, sha256, write_bytes
+from threedident.runtime.machine import child
+from threedident.runtime.packages import module_command
+from threedident.runtime.progress import say
+from threedident.storage_0 import MOST_PICTURE, SplitFolder
 from threedident.verify import verify_split
 
 _PUBLIC_ROWS = 64

@@ -12,7 +12,7 @@ from benchmark.objective import SUPERVISED
 from benchmark.run import RunFolder, is_run
 from benchmark.work_log import read_work
 from threedident.epochs import NUMBERING
-from threedident.nearby import RUNS, advise
+from threedident.runtime.errors import RUNS, advise
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from benchmark.leaderboard.data_record import DataRecord, SplitDigests
 from benchmark.leaderboard.record import read_records
-from threedident.storage import write_bytes
+from threedident.runtime.files import write_bytes
 
 _PINS = TypeAdapter(tuple[DataRecord, ...])
 

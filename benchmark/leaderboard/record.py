@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from benchmark.leaderboard.texts import explained
 from threedident.counter import SEEDS
-from threedident.quoting import printable
-from threedident.storage import MOST_JSON, read_plain
+from threedident.runtime.errors import printable
+from threedident.runtime.files import MOST_JSON, read_plain
 
 T = TypeVar("T")
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # SHA-256

@@ -14,9 +14,9 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.disk import spell_bytes
-from threedident.quoting import printable
-from threedident.rooms import module_command
+from threedident.runtime.errors import printable
+from threedident.runtime.files import spell_bytes
+from threedident.runtime.packages import module_command
 
 _STARTUP_SECONDS = 60
 PROTECTIONS = {

@@ -10,8 +10,8 @@ import click
 
 from benchmark.leaderboard.board_cli import BOARD, board_folder
 from benchmark.leaderboard.sandbox import require_packages
-from threedident.locking import locked
 from threedident.options import Group
+from threedident.runtime.files import locked
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.secret import Secret

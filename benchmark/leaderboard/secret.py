@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from threedident.storage import read_plain, sha256
+from threedident.runtime.files import read_plain, sha256
 
 STDIN = Path("-")
 _FORM = re.compile(r"[0-9a-f]{32,128}")  # 128 bits at least

@@ -43,7 +43,8 @@ from benchmark.remarks import ScoreWarning
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.factors import LABELS
-from threedident.storage import SplitFolder, load_npy, npy_bytes, sha256, write_bytes
+from threedident.runtime.files import load_npy, npy_bytes, sha256, write_bytes
+from threedident.storage_0 import SplitFolder
 
 _TRIED_IMAGES = 64
 _SAME = 1e-3

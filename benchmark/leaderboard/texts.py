@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints, ValidationError
 
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 _MARKUP = re.compile(r"[<>]")
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.damage import Damage
 from tests.fuzz.watching import SECONDS, watched
-from threedident.errors import explain
+from threedident.runtime.errors import explain
 
 MOST_LETTERS = 700
 _EXPECTED = re.compile(r".+: .*\bexpected\b.*(\bfound\b|, but at ).*", re.DOTALL)

@@ -18,7 +18,7 @@ from threedident.annotations import annotation_picture
 from threedident.manifest import Rendering
 from threedident.origin import Origin
 from threedident.packing import Packing
-from threedident.storage import SplitFolder
+from threedident.storage_0 import SplitFolder
 
 EDGE = 16
 ROWS = {"train": 6, "test": 4}

@@ -26,7 +26,8 @@ from threedident.manifest import Manifest, read_manifest
 from threedident.pack import pack_states
 from threedident.packing import Packing
 from threedident.preview import contact_sheet
-from threedident.storage import SplitFolder, load_npy
+from threedident.runtime.files import load_npy
+from threedident.storage_0 import SplitFolder
 from threedident.verify import verify_split
 
 Damages = st.SearchStrategy[Damage]

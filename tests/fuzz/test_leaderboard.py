@@ -37,7 +37,7 @@ from tests.test_board import SECRET, TODAY, signed
 from threedident.factors import LABELS
 from threedident.latents import sample_raw
 from threedident.origin import Origin, rows_digest
-from threedident.storage import SplitFolder
+from threedident.storage_0 import SplitFolder
 
 Damages = st.SearchStrategy[Damage]
 

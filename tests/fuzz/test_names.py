@@ -23,7 +23,7 @@ from tests.submissions import make_submission
 from threedident import ThreeDIdent
 from threedident.cli import main
 from threedident.origin import Origin
-from threedident.storage import SplitFolder
+from threedident.storage_0 import SplitFolder
 
 _SPECIAL = (
     *("-", "--help", "-x", "~", "$HOME", "%s", "{0}", "[red]x", "\x1b[2J", "a\nb", "a\rb"),

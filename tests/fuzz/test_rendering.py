@@ -20,7 +20,8 @@ from tests.fuzz.json_damage import json_damage, log_damage, log_edits
 from tests.fuzz.specimens import RENDERING, draw
 from threedident.latents import check_raw
 from threedident.origin import Origin
-from threedident.storage import SplitFolder, load_npy
+from threedident.runtime.files import load_npy
+from threedident.storage_0 import SplitFolder
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from tests.fuzz.hunting import Refused, hunt, same
 from tests.fuzz.json_damage import json_damage, log_damage
 from tests.fuzz.pickle_damage import pickle_damage, state_edits
 from tests.pedestrians import make_pickle
-from threedident.storage import load_npy
+from threedident.runtime.files import load_npy
 
 Damages = st.SearchStrategy[Damage]
 OPTIONS = (

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from threedident import __version__
 from threedident.exchange.connections import Response, opener
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 _WORDS = 100  # characters of a server's own that a line quotes
 _MOST_DIGITS = 18  # of a number of bytes or seconds

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from threedident.errors import Interrupted
 from threedident.exchange import published
 from threedident.latents import SPLITS
 from threedident.options import Choice
-from threedident.storage import MOST_ROWS
+from threedident.runtime.errors import Interrupted
+from threedident.storage_0 import MOST_ROWS
 
 _FOLDER = click.Path(path_type=Path)
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 
 class _Deadline:

@@ -9,15 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from threedident.dataset import ThreeDIdent
-from threedident.disk import require_room, spell_bytes
-from threedident.errors import Interrupted
 from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.partial import Part
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
 from threedident.exchange.unpack import split_root, unpack
 from threedident.latents import SPLITS
-from threedident.locking import locked
-from threedident.storage import SplitFolder
+from threedident.runtime.errors import Interrupted
+from threedident.runtime.files import locked, require_room, spell_bytes
+from threedident.storage_0 import SplitFolder
 
 _STORE = ".download"
 _UNPACKED = 1.1  # bytes on the disk for each of the archive, whose files it pads less

@@ -13,12 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.disk import on_disk, require_room
 from threedident.exchange.published import image_digits
 from threedident.exchange.sources import Source, open_sources, other_content, require_apart
-from threedident.locking import locked
-from threedident.progress import progress
-from threedident.storage import SplitFolder, atomic_write, open_plain, sweep
+from threedident.runtime.files import (
+    atomic_write,
+    locked,
+    on_disk,
+    open_plain,
+    require_room,
+    sweep,
+)
+from threedident.runtime.progress import progress
+from threedident.storage_0 import SplitFolder
 
 
 def export_published(root: Path, out: Path) -> list[str]:

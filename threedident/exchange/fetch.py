@@ -13,13 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.disk import spell_bytes
 from threedident.exchange.asking import Hiccup, RangeRefused, open_address, read, require_address
 from threedident.exchange.connections import Response
-from threedident.exchange.megabytes import megabytes
 from threedident.exchange.partial import Part, Reply
-from threedident.progress import say
-from threedident.storage import open_plain
+from threedident.runtime.files import open_plain, spell_bytes
+from threedident.runtime.progress import megabytes, say
 
 _CHUNK = 2**18
 _STRIDE = 2**26  # bytes between two looks at the room, where no size is announced

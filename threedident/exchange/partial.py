@@ -17,7 +17,7 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict
 
 from threedident.exchange.asking import number
-from threedident.storage import MOST_JSON, read_plain, write_bytes
+from threedident.runtime.files import MOST_JSON, read_plain, write_bytes
 
 _PARTIAL_CONTENT = 206
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")

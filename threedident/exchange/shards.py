@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.disk import require_room
 from threedident.exchange.sources import (
     Source,
     open_source,
@@ -30,22 +29,20 @@ from threedident.exchange.sources import (
     other_content,
     require_apart,
 )
-from threedident.locking import locked
-from threedident.progress import progress
-from threedident.storage import (
-    DIGITS,
+from threedident.runtime.files import (
     MOST_JSON,
-    MOST_PICTURE,
-    MOST_SUMS,
     atomic_write,
+    locked,
     npy_bytes,
     open_plain,
     read_plain,
+    require_room,
     sha256,
-    sums_bytes,
     sweep,
     write_bytes,
 )
+from threedident.runtime.progress import progress
+from threedident.storage_0 import DIGITS, MOST_PICTURE, MOST_SUMS, sums_bytes
 
 SHARD_SIZE = 10_000  # about 300 MB of images of 224 px
 _SUMS = "SHA256SUMS"

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from threedident.dataset import ThreeDIdent
 from threedident.latents import SPLITS
 from threedident.manifest import Manifest
-from threedident.progress import progress
-from threedident.storage import SplitFolder, load_npy
+from threedident.runtime.files import load_npy
+from threedident.runtime.progress import progress
+from threedident.storage_0 import SplitFolder
 from threedident.verify import quick_check, verify_split
 
 _MANY = 10_000  # pictures whose check takes long enough to show

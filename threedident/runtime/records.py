@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 _SAID = 300  # characters of what is wrong
 Model = TypeVar("Model", bound=BaseModel)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from threedident.durations import spell_time
-from threedident.quoting import printable
+from threedident.runtime.errors import printable
 
 PERIOD_S = 30.0
 _LONGEST = 2000  # characters of a line
@@ -134,3 +133,73 @@ class _Lines:
 
     def say(self, line: str) -> None:
         _say(self._console, line)
+
+
+def spell_time(seconds: float) -> str:
+    """A duration for people: ``0.2 s``, ``45 s``, ``12 min``, ``2 h 5 min`` or ``3 days 4 h``.
+
+    Arguments:
+        seconds: not negative, finite.
+    """
+    if seconds < 59.5:
+        return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    days, hours = minutes // 1440, minutes // 60
+    if days >= 2:
+        return f"{days} days {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+_MB = 10**6
+
+
+@contextmanager
+def megabytes(title: str, total: int | None, there: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show the progress of ``total`` bytes; yields what is to be called with each further count.
+
+    Without a total there is neither a share nor a time left: a line now and then says how much
+    it has been.
+
+    Arguments:
+        title: of the work.
+        total: bytes; None where nobody knows.
+        there: how many of them an earlier run had got.
+    """
+    if total is None:
+        yield _Open(title)
+        return
+    with progress(title, max(1, -(-total // _MB)), "MB") as advance:
+        advance.skip(there // _MB)
+        yield _Closed(total, advance, there)
+
+
+class _Closed:
+    """Counts up to a total; what remains of the last MB counts as a whole one."""
+
+    def __init__(self, total: int, advance: Callable[[int], None], there: int) -> None:
+        self._total, self._advance = total, advance
+        self._bytes, self._shown = there, there // _MB
+
+    def __call__(self, count: int) -> None:
+        self._bytes = min(self._bytes + count, self._total)
+        whole = self._bytes == self._total
+        megabytes = max(1, -(-self._bytes // _MB)) if whole else self._bytes // _MB
+        if megabytes > self._shown:
+            self._advance(megabytes - self._shown)
+            self._shown = megabytes
+
+
+class _Open:
+    """Counts without an end."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._bytes = title, 0
+        self._start = self._said = time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        self._bytes += count
+        now = time.monotonic()
+        if now - self._said >= PERIOD_S:
+            self._said = now
+            rate = self._bytes / _MB / (now - self._start)
+            say(f"{self._title}: {self._bytes // _MB} MB, {rate:.3g} MB/s, no end announced")

@@ -2,7 +2,7 @@
 
 Both names are common. A ``benchmark.py`` or a folder ``render/`` beside a script, in the working
 directory or on PYTHONPATH, is what Python would import instead. Processes of ours run this file
-by its path, ``python -P rooms.py MODULE``, so that no other module can take a package's place.
+by its path, ``python -P packages.py MODULE``, so that no other module can take a package's place.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ TYPE_CHECKING = False  # as typing has it, whose import would find a typing.py t
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from pathlib import Path
     from types import ModuleType
     from typing import Any, ClassVar
 
-HOME = dirname(dirname(realpath(__file__)))
-ROOMS = ("render", "benchmark")
+HOME = dirname(dirname(dirname(realpath(__file__))))
+PACKAGES = ("render", "benchmark")
 
 
 class ShadowFinder:
@@ -35,7 +36,7 @@ class ShadowFinder:
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """None, after a warning where other finders find another module."""
-        if name in ROOMS:
+        if name in PACKAGES:
             place = _place(_spec(name))
             if place is not None and not _is_ours(name, place):
                 _warn(name, place)
@@ -56,9 +57,9 @@ def claim() -> None:
     Raises:
         ImportError: another module of that name is already imported.
     """
-    for name in ROOMS:
+    for name in PACKAGES:
         _require_free(name)
-    places = {name: _place(_spec(name)) for name in ("threedident", *ROOMS)}
+    places = {name: _place(_spec(name)) for name in ("threedident", *PACKAGES)}
     if not all(place and _is_ours(name, place) for name, place in places.items()):
         sys.path.insert(0, HOME)
 
@@ -117,7 +118,7 @@ def module_command(name: str) -> list[str]:
     Neither the working directory nor PYTHONPATH can put another module in its place: whoever
     unpacks a submission and stands in its folder must not run what lies there.
     """
-    return [sys.executable, "-P", join(HOME, "threedident", "rooms.py"), name]
+    return [sys.executable, "-P", join(HOME, "threedident", "runtime", "packages.py"), name]
 
 
 def stand_back() -> None:
@@ -178,13 +179,29 @@ def _spell(name: str, place: str | None) -> str:
 def _start() -> None:
     """Run the module that the command line names, as ``python -m`` would."""
     sys.path.insert(0, HOME)
-    rooms = import_module("threedident.rooms")
+    packages = import_module("threedident.runtime.packages")
     sys.path.remove(HOME)
-    rooms.claim()
+    packages.claim()
     import runpy
 
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+def asset_path(name: str) -> Path:
+    """The path of a file of ``assets/``, in a checkout or an installed wheel.
+
+    Raises:
+        FileNotFoundError: there is no such asset.
+    """
+    from pathlib import Path
+
+    places = [Path(HOME, "assets"), Path(HOME, "threedident", "_assets")]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    looked = " and ".join(map(str, places))
+    raise FileNotFoundError(f"asset {name!r} is in neither {looked}; reinstall threedident")
 
 
 if __name__ == "__main__":

@@ -1,149 +1,32 @@
-"""Where a data set lies on disk, and how files get there whole.
-
-    ROOT/{train,test}/raw_latents.npy    N x 10, float32, in [-1, 1]
-    ROOT/{train,test}/latents.npy        N x 10, float32, physical
-    ROOT/{train,test}/images/NNNNNN.png  RGB, the row's index
-    ROOT/{train,test}/masks/NNNNNN.png   where annotated: what every pixel shows
-    ROOT/{train,test}/depths/NNNNNN.png  where annotated: how far it is away
-    ROOT/{train,test}/SHA256SUMS         digest of every picture, as sha256sum writes it
-    ROOT/{train,test}/sizes.npy          its size in bytes, N x pictures a row, int64
-    ROOT/{train,test}/dataset.json       the manifest, written last
-    ROOT/{train,test}/packed/            where packed: all images in one file, see threedident.pack
-    ROOT/{train,test}/positives/         the same again: row i is the positive of row i
-
-The published archive has neither digests nor manifest and pads image names to other widths;
-it is read all the same.
-"""
+"""TODO module."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
 import re
+import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.disk import spell_bytes
-from threedident.errors import explain
-from threedident.quoting import printable
+from threedident.runtime.errors import explain, printable
 
-DIGITS = 6
-MOST_ROWS = 10**DIGITS
-_WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
 _TEMPORARY = ".{name}.{token}.tmp"
+
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]+\.tmp")
-_NUMBER = re.compile(r"[0-9]+")
+
 MOST_JSON = 2**24  # bytes of a record, such as a manifest
-MOST_PICTURE = 2**30
+
 MOST_ARRAY = 2**30  # latents of as many rows as there may be take a tenth of it
-MOST_SUMS = 2**29  # a line for each picture of as many rows as there may be
-_SUM_LINE = re.compile(r"([0-9a-f]{64})  ([a-z]+/\d+\.png)")
-
-ANNOTATIONS = {"mask": "masks", "depth": "depths"}  # by name: the folder of their pictures
-
-
-@dataclass(frozen=True)
-class SplitFolder:
-    """The files of one split below a data set's root."""
-
-    root: Path
-    split: str
-
-    @property
-    def path(self) -> Path:
-        """The split's own folder."""
-        return self.root / self.split
-
-    @property
-    def raw_latents(self) -> Path:
-        """Raw latents, N x 10."""
-        return self.path / "raw_latents.npy"
-
-    @property
-    def latents(self) -> Path:
-        """Physical latents, N x 10."""
-        return self.path / "latents.npy"
-
-    @property
-    def images(self) -> Path:
-        """Folder of images."""
-        return self.path / "images"
-
-    @property
-    def sums(self) -> Path:
-        """Digests of the pictures."""
-        return self.path / "SHA256SUMS"
-
-    @property
-    def sizes(self) -> Path:
-        """Sizes of the pictures in bytes."""
-        return self.path / "sizes.npy"
-
-    @property
-    def manifest(self) -> Path:
-        """The manifest; its presence says that the split was finished."""
-        return self.path / "dataset.json"
-
-    @property
-    def scratch(self) -> Path:
-        """What a run that has not finished keeps."""
-        return self.path / ".render"
-
-    @property
-    def packed(self) -> Path:
-        """Folder of packs, one for each resolution."""
-        return self.path / "packed"
-
-    @property
-    def positives(self) -> SplitFolder:
-        """The positives rendered beside this split's images."""
-        return SplitFolder(self.path, "positives")
-
-    def image(self, index: int, digits: int = DIGITS) -> Path:
-        """The image of row ``index``."""
-        return self.images / image_name(index, digits)
-
-    def annotation(self, name: str, index: int) -> Path:
-        """The annotation ``mask`` or ``depth`` of row ``index``."""
-        return self.path / ANNOTATIONS[name] / f"{index:0{DIGITS}d}.png"
-
-    def picture_folders(self, annotations: Sequence[str] = ()) -> list[Path]:
-        """Where the pictures of all rows lie."""
-        return [self.images, *(self.path / ANNOTATIONS[name] for name in annotations)]
-
-    def pictures(self, index: int, annotations: Sequence[str] = ()) -> list[Path]:
-        """All that is rendered for row ``index``: its image, then its annotations."""
-        return [self.image(index), *(self.annotation(name, index) for name in annotations)]
-
-    def digits(self) -> int:
-        """The width to which this folder pads its image names."""
-        first = next((w for w in _WIDTHS if self.image(0, w).is_file()), None)
-        if first is not None:
-            return first
-        return min((len(name) for name in self.numbered()), default=DIGITS)
-
-    def numbered(self) -> dict[str, Path]:
-        """The images that are there, by their number as it is written."""
-        return {p.stem: p for p in self.images.glob("*.png") if _NUMBER.fullmatch(p.stem)}
-
-
-def image_name(index: int, digits: int = DIGITS) -> str:
-    """The file name of the image of row ``index``."""
-    return f"{index:0{digits}d}.png"
-
-
-def picture_name(path: Path) -> str:
-    """A picture's path from its split's folder, as ``SHA256SUMS`` writes it."""
-    return f"{path.parent.name}/{path.name}"
 
 
 @contextmanager
@@ -312,19 +195,79 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_sums(path: Path) -> dict[str, str]:
-    """Digests by a picture's name; lines that are not digests are passed over."""
-    if not path.is_file():
-        return {}
-    return parse_sums(read_plain(path, MOST_SUMS).decode(errors="replace"))
+@contextmanager
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keep other runs of this machine out of ``folder``; the lock dies with the process.
+
+    The folder is made where it is missing.
+
+    Arguments:
+        folder: where one run at a time may be at work.
+        wait: for another one to end, where it is soon done.
+
+    Raises:
+        ValueError: another run is at work there, and is not waited for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, folder, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
-def parse_sums(text: str) -> dict[str, str]:
-    """Digests by a picture's name, of the content of ``SHA256SUMS``."""
-    matches = (_SUM_LINE.fullmatch(line) for line in text.splitlines())
-    return {match[2]: match[1] for match in matches if match}
+def _lock(handle: int, folder: Path, operation: int) -> None:
+    try:
+        fcntl.flock(handle, operation)
+    except BlockingIOError:
+        raise ValueError(
+            f"{folder}: expected no other run at work here, found one; wait for it to end"
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise  # network file systems cannot lock a folder: go on without
 
 
-def sums_bytes(digests: Mapping[str, str]) -> bytes:
-    """The content of ``SHA256SUMS``, in order of name."""
-    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+BLOCK = 4096  # what a file takes at least, and is rounded up to
+
+
+def on_disk(size: int) -> int:
+    """The room that a file of ``size`` bytes takes."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def free_bytes(place: Path) -> int:
+    """The room left where ``place`` is, or will be."""
+    place = place.resolve()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def require_room(place: Path, needed: float, purpose: str, advice: str) -> None:
+    """Make sure that the disk of ``place`` has room before anything is written there.
+
+    Arguments:
+        place: a file or folder, there or still to be made.
+        needed: bytes.
+        purpose: what they are for, such as ``for the packs``.
+        advice: what to do where there is too little.
+
+    Raises:
+        ValueError: there is too little.
+    """
+    free = free_bytes(place)
+    if needed > free:
+        raise ValueError(
+            f"{place}: expected room for about {spell_bytes(needed)} on the disk {purpose}, found "
+            f"{spell_bytes(free)}; {advice}"
+        )
+
+
+def spell_bytes(count: float) -> str:
+    """A size for people, such as ``7.6 GB``."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count / 1e3:.3g} kB"

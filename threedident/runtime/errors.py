@@ -1,0 +1,161 @@
+"""What ends long work before its time, in words for the user."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+_WORDS = {
+    errno.ENOSPC: "expected room on the disk, found it full; free some space",
+    errno.EDQUOT: "expected room in the quota, found it used up; free some space",
+    errno.EEXIST: "expected a folder there, found a file; give another path",
+    errno.ENOENT: "expected a file or folder there, found nothing; check the path",
+    errno.ENOTDIR: "expected a folder on the way there, found a file; give another path",
+    errno.EISDIR: "expected a file there, found a folder; move it away",
+    errno.EACCES: "expected leave to read and write there, found none; change its permissions",
+    errno.EPERM: "expected leave to read and write there, found none; change its permissions",
+    errno.EROFS: "expected a writable file system, found a read-only one; give another path",
+}
+
+
+class Interrupted(Exception):  # noqa: N818
+    """The user stopped long work; the message says what is safe and how to go on."""
+
+
+def found_folder(path: Path) -> str:
+    """One line on a folder where a file is to be."""
+    return f"{path}: {_WORDS[errno.EISDIR]}"
+
+
+def explain(error: OSError) -> str:
+    """One line on a file that could not be read or written, and what to do."""
+    place = printable(str(error.filename2 or error.filename or "the data set"))
+    other = f"expected a file or folder there, found {error.strerror or error}; check the path"
+    return f"{place}: {_WORDS.get(error.errno or 0, other)}"
+
+
+_MOST = 300
+
+
+def printable(text: str, most: int = _MOST) -> str:
+    """A text in one line, with nothing for terminals.
+
+    Arguments:
+        text: of any kind and length.
+        most: characters; a longer text is cut in its middle, since both its ends tell something.
+    """
+    kept = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    if len(kept) <= most:
+        return kept
+    half = most // 2
+    return f"{kept[:half]} ... {kept[-half:]}"
+
+
+_NEAR = 0.6  # share of common letters; difflib's own default
+_NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2
+_NEAR_BEGINNING = 0.75
+_SHOWN = 100  # characters of a name that is not in the list
+_SHORTEST = 3  # letters of a beginning that tell names apart
+
+
+def nearest(found: object, known: Iterable[str]) -> str | None:
+    """The known name that looks most like ``found``, ignoring case; None where none does.
+
+    Where no whole name does, the first one whose beginning looks most like it.
+    """
+    name = str(found).casefold()
+    names = {each.casefold(): each for each in known}
+    beginnings = {each[: len(name)]: names[each] for each in reversed(names)}
+    cutoff = _NEAR_OF_TWO if len(name) == 2 else _NEAR
+    close = _closest(name, names, cutoff)
+    if close is None and len(name) >= _SHORTEST:
+        close = _closest(name, beginnings, _NEAR_BEGINNING)
+    return close
+
+
+def _closest(name: str, names: Mapping[str, str], cutoff: float) -> str | None:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
+    return names[close[0]] if close else None
+
+
+def unknown(what: str, found: object, known: Iterable[str], advice: str = "") -> str:
+    """One line on a name that is not in a closed list.
+
+    Arguments:
+        what: the option, argument or kind of thing that was named.
+        found: the name given.
+        known: the names that there are.
+        advice: what to do where no known name is near, such as ``name one of these``.
+
+    Returns:
+        ``what: expected one of a, b, found 'c'; did you mean 'a'?``
+    """
+    names = list(known)
+    near = nearest(found, names)
+    end = f"did you mean {near!r}?" if near is not None else advice
+    shown = printable(repr(found), _SHOWN)
+    line = f"{what}: expected one of {', '.join(names)}, found {shown}"
+    return f"{line}; {end}" if end else line
+
+
+DATA = Path("data")  # where commands look for data sets by default
+RUNS = Path("runs")
+Fits = Callable[[Path], bool]
+
+
+def nearest_path(path: Path, fits: Fits, usual: Path | None = None) -> Path | None:
+    """What looks most like a path that does not exist; None where nothing does.
+
+    Arguments:
+        path: each part of which may be mistyped.
+        fits: whether a file or folder is of the kind that was meant.
+        usual: folder in which such things lie, looked into after that of the path.
+    """
+    for folder in (_follow(path.parent), usual):
+        if folder is not None:
+            near = nearest(path.name, (p.name for p in _entries(folder) if _holds(fits, p)))
+            if near is not None:
+                return folder / near
+    return None
+
+
+def advise(path: Path, fits: Fits, otherwise: str, usual: Path | None = None) -> str:
+    """What to do about a path that is not of the kind that was meant.
+
+    Arguments:
+        path: that was given.
+        fits: as :func:`nearest_path` takes it.
+        otherwise: the advice where something is there, or nothing looks like it.
+        usual: as :func:`nearest_path` takes it.
+    """
+    near = None if path.exists() else nearest_path(path, fits, usual)
+    return otherwise if near is None else f"did you mean {near}?"
+
+
+def _follow(path: Path) -> Path | None:
+    """The folder at a path whose parts may each be mistyped."""
+    here = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        if not (here / part).is_dir():
+            near = nearest(part, (p.name for p in _entries(here) if p.is_dir()))
+            if near is None:
+                return None
+            part = near
+        here /= part
+    return here
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _holds(fits: Fits, path: Path) -> bool:
+    try:
+        return fits(path)
+    except OSError:  # what may not be read is not suggested
+        return False
