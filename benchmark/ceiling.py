@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmark.linear import Array
 from benchmark.records import Record
-from threedident.factors import FACTORS
+from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import unknown
 from threedident.runtime.packages import asset_path
 

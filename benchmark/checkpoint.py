@@ -17,7 +17,7 @@ from benchmark.metrics import Scores
 from benchmark.model import Observed, build_model
 from benchmark.run import RunFolder
 from benchmark.seals import digest_of
-from threedident.factors import LABELS
+from threedident.latents.factors import LABELS
 from threedident.manifest import MOST_PIXELS
 from threedident.runtime.errors import printable
 

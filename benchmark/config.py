@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.mixing import MOST_LATENTS
-from threedident.counter import SEEDS
+from threedident.latents.philox import SEEDS
 from threedident.manifest import MOST_PIXELS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256

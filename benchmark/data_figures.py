@@ -11,8 +11,8 @@ from benchmark.panels import Panel, Picture, Plot, plotted
 from benchmark.strips import Strip, strip_picture
 from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
-from threedident.factors import LABELS
 from threedident.index import NearestLatents
+from threedident.latents.factors import LABELS
 from threedident.runtime.files import read_plain
 from threedident.storage_0 import MOST_PICTURE
 

@@ -26,8 +26,8 @@ from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.density import Conditional
 from threedident.epochs import NUMBERING, Epochs
-from threedident.factors import LABELS
 from threedident.index import NearestLatents
+from threedident.latents.factors import LABELS
 from threedident.loading import load, slices
 from threedident.nearest_pairs import Anchor, PositivePairs
 from threedident.pairs import Pair, Pairs

@@ -18,7 +18,7 @@ from benchmark.config import MixingSettings
 from benchmark.laws import Marginal, build_conditional
 from benchmark.mixing import Mixing
 from benchmark.sources import Batch, Machine, Source
-from threedident.counter import uniforms
+from threedident.latents.philox import uniforms
 from threedident.loading import slices
 
 TEST_ROWS = 8192

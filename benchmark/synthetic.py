@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from threedident.channels import Channels
-from threedident.latents import sample_raw, to_physical
+from threedident.latents.sampling import sample_raw, to_physical
 from threedident.manifest import Digests, Manifest, Rendering, factor_records
 from threedident.origin import Origin
 from threedident.pack import PackFiles, PackRecord

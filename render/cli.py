@@ -24,7 +24,8 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
-from threedident.latents import check_raw
+from threedident.latents.sampling import check_raw
+from threedident.latents.spaces import SPACES, parse_fixed
 from threedident.manifest import Annotation, Rendering
 from threedident.options import Choice, NewFile
 from threedident.origin import Origin, rows_digest
@@ -33,7 +34,6 @@ from threedident.runtime.errors import Interrupted, unknown
 from threedident.runtime.files import load_npy, spell_bytes
 from threedident.runtime.machine import peak_bytes
 from threedident.runtime.progress import spell_time
-from threedident.spaces import SPACES, parse_fixed
 from threedident.storage_0 import ANNOTATIONS, MOST_ROWS, SplitFolder
 
 

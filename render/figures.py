@@ -19,7 +19,7 @@ from PIL import Image
 
 from render.executors import Executor
 from render.jobs import Request, render_dataset
-from threedident.factors import FACTORS, LABELS
+from threedident.latents.factors import FACTORS, LABELS
 from threedident.manifest import Rendering
 from threedident.origin import Origin, rows_digest
 from threedident.runtime.errors import Interrupted

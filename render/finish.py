@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from render.journal import Record, read_journals
 from render.plan import Plan
 from threedident.channels import Channels
-from threedident.latents import to_physical
+from threedident.latents.sampling import to_physical
 from threedident.manifest import Digests, Manifest, Rendering, factor_records
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.storage_0 import SplitFolder, picture_name, sums_bytes

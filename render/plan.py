@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from threedident.latents import SPLITS, check_raw
+from threedident.latents.sampling import SPLITS, check_raw
 from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.origin import Origin
 from threedident.runtime.files import MOST_JSON, load_npy, npy_bytes, read_plain, write_bytes

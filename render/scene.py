@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from render.numbers import TintNumbers, Triple, scene_numbers
 from render.teapot import scene_teapot
-from threedident.factors import NAMES
+from threedident.latents.factors import NAMES
 
 HueMode = Literal["wrapped", "published"]
 
@@ -69,7 +69,7 @@ def frame(physical: ArrayLike, mode: HueMode) -> Frame:
     """The frame of one row of physical latents.
 
     Arguments:
-        physical: ten values in the order of :data:`threedident.factors.FACTORS`; lengths in
+        physical: ten values in the order of :data:`threedident.latents.factors.FACTORS`; lengths in
             Blender units, angles in rad.
         mode: how hue angles become colours.
     """

@@ -28,7 +28,7 @@ from render.plan import open_plan
 from render.scene import frame
 from render.settings import find_quality
 from threedident.annotations import annotation_picture
-from threedident.latents import to_physical
+from threedident.latents.sampling import to_physical
 from threedident.runtime.errors import explain
 from threedident.runtime.files import write_bytes
 from threedident.runtime.machine import peak_bytes

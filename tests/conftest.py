@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from threedident.cli import main
-from threedident.latents import sample_raw, to_physical
+from threedident.latents.sampling import sample_raw, to_physical
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -238,7 +238,7 @@ def main(out: str) -> None:
     from render.blender import Stage
     from render.scene import frame
     from render.settings import Quality
-    from threedident.latents import to_physical
+    from threedident.latents.sampling import to_physical
 
     arrays: dict[str, NDArray[Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from benchmark.metrics import score
 from benchmark.remarks import ScoreWarning
 from tests.conftest import contents, refused_at_once
-from threedident.latents import sample_raw
+from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import npy_bytes, sha256
 from threedident.storage_0 import image_name, sums_bytes
 

@@ -9,7 +9,7 @@ from benchmark.ceiling import Ceiling, ceiling, constant_hues
 from benchmark.metrics import score
 from render.numbers import scene_numbers
 from render.scene import HueMode, hue_to_rgb
-from threedident.factors import FACTORS, NAMES
+from threedident.latents.factors import FACTORS, NAMES
 
 HUES = tuple(factor.name for factor in FACTORS if factor.group == "hue")
 FINE = (np.arange(6000) + 0.5) / 3000 - 1  # never at the end of a sector

@@ -34,11 +34,11 @@ from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident
 from threedident.index_kinds import kinds_to_try
-from threedident.latents import sample_raw
+from threedident.latents.sampling import sample_raw
+from threedident.latents.spaces import find_space
 from threedident.options import HeadedCommand
 from threedident.projection import Projection
 from threedident.runtime.errors import nearest, unknown
-from threedident.spaces import find_space
 
 
 def test_the_nearest_name_ignores_case_and_may_be_none() -> None:

@@ -12,9 +12,9 @@ from scipy import stats
 from tests.conftest import make_images, refused_at_once
 from threedident import AugmentedPairs, PositivePairs, ThreeDIdent
 from threedident.conditionals import Normal
-from threedident.counter import philox, uniforms
-from threedident.latents import sample_positives, sample_raw
-from threedident.origin import Origin
+from threedident.latents.philox import philox, uniforms
+from threedident.latents.sampling import sample_raw
+from threedident.origin import Origin, sample_positives
 
 
 @pytest.mark.parametrize("trial", range(8))

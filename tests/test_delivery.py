@@ -20,7 +20,7 @@ from threedident import (
     RenderedPairs,
     ThreeDIdent,
 )
-from threedident.factors import NAMES
+from threedident.latents.factors import NAMES
 
 
 @pytest.fixture(scope="module")

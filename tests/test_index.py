@@ -15,9 +15,9 @@ from scipy.spatial.distance import cdist
 from torch.utils.data import DataLoader
 
 from threedident import NearestLatents
-from threedident.counter import uniforms
-from threedident.factors import NAMES
-from threedident.spaces import SPACES
+from threedident.latents.factors import NAMES
+from threedident.latents.philox import uniforms
+from threedident.latents.spaces import SPACES
 
 KINDS = ("exact", "hnsw", "ivf")
 

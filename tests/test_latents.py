@@ -5,10 +5,11 @@ import pytest
 from scipy import stats
 
 from threedident.conditionals import Normal, Uniform
-from threedident.factors import FACTORS, NAMES
-from threedident.latents import check_raw, sample_positives, sample_raw, to_physical
+from threedident.latents.factors import FACTORS, NAMES
+from threedident.latents.sampling import check_raw, sample_raw, to_physical
+from threedident.latents.spaces import SPACES
+from threedident.origin import sample_positives
 from threedident.products import parse_conditional
-from threedident.spaces import SPACES
 
 
 def test_small_is_the_prefix_of_large() -> None:

@@ -23,7 +23,7 @@ from render.scene import frame
 from tests import test_physics as physics
 from tests.conftest import cli, contents
 from tests.stage import POSES
-from threedident.latents import sample_raw, to_physical
+from threedident.latents.sampling import sample_raw, to_physical
 
 ROOT = Path(__file__).parents[1]
 DRAW = """
@@ -34,7 +34,7 @@ from render.blender import Stage
 from render.denoise import Denoiser
 from render.scene import frame
 from render.settings import GroundSamples, Quality
-from threedident.latents import sample_raw, to_physical
+from threedident.latents.sampling import sample_raw, to_physical
 
 frames = [frame(row, "wrapped") for row in to_physical(sample_raw(4, "test", 2))]
 away = replace(frames[0], object_location=(0.0, 60.0, 0.0))

@@ -19,7 +19,7 @@ from tests.submissions import (
     read_record,
     write_record,
 )
-from threedident.latents import sample_raw
+from threedident.latents.sampling import sample_raw
 
 ROWS = 1000
 

@@ -67,7 +67,7 @@ def test_codes_are_the_representations_of_the_run(
 def test_an_encoder_tells_what_it_is_and_stays_as_it_is(alone: Path) -> None:
     encoder = load_encoder(alone, 3)
     assert (encoder.seed, encoder.step, encoder.resolution) == (3, 40, 16)
-    assert encoder.labels == tuple(threedident.factors.LABELS)  # type: ignore[attr-defined]
+    assert encoder.labels == tuple(threedident.latents.factors.LABELS)  # type: ignore[attr-defined]
     assert encoder.config == RunFolder(alone).read_config()
     assert encoder.scores.mcc == RunFolder(alone).scored(3)[-1]["mcc"]
     card = repr(encoder)

@@ -19,7 +19,7 @@ from benchmark.metrics import score
 from benchmark.panels import PHONE, Panel, Picture, Plot, plotted, sheet
 from benchmark.tables import Figure
 from threedident.delivery import Delivered
-from threedident.factors import LABELS, NAMES
+from threedident.latents.factors import LABELS, NAMES
 
 LEAST = 9  # CSS pixels of text
 LATENTS = np.random.default_rng(0).uniform(-1, 1, (400, 10))

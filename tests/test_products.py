@@ -17,8 +17,8 @@ from threedident.conditionals import (
     Uniform,
     VonMisesFisher,
 )
+from threedident.latents.spaces import SPACES
 from threedident.products import Part, Product, parse_conditional
-from threedident.spaces import SPACES
 
 MIXED = Product(
     6, (Part((4, 0), Laplace(0.2)), Part((1, 2, 5), VonMisesFisher(3.0)), Part((), Normal(1.0)))

@@ -18,7 +18,7 @@ from benchmark.metrics import linear_r2, score
 from benchmark.readout import nonlinear_r2, probe
 from benchmark.remarks import FewRowsWarning, ScoreWarning, SwapWarning, few_rows, look_swapped
 from tests.pedestrians import make_pickle
-from threedident.latents import sample_raw
+from threedident.latents.sampling import sample_raw
 
 SCORES = [score, linear_r2, nonlinear_r2, dci, probe]
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import DRAFT, cli, contents, refused
-from threedident.latents import sample_raw
+from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import sha256
 
 

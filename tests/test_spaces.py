@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from threedident.factors import FACTORS, NAMES
-from threedident.spaces import SPACES, find_space, parse_fixed, sphere_angles, sphere_points
+from threedident.latents.factors import FACTORS, NAMES
+from threedident.latents.spaces import (
+    SPACES,
+    find_space,
+    parse_fixed,
+    sphere_angles,
+    sphere_points,
+)
 
 LEVEL = 1e-5
 N = 20_000

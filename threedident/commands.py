@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from threedident.latents import SPLITS
+from threedident.latents.sampling import SPLITS
 from threedident.manifest import (
     MOST_PIXELS,
     Manifest,

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset, Subset
 
 from threedident.annotations import read_depth, read_mask
 from threedident.channels import Channels
-from threedident.factors import NAMES
 from threedident.images import ImageFiles, require_shrinking, shrink
-from threedident.latents import SPLITS
+from threedident.latents.factors import NAMES
+from threedident.latents.sampling import SPLITS
 from threedident.manifest import open_latents, open_manifest
 from threedident.pack import find_pack
 from threedident.runtime.cards import Card
@@ -31,7 +31,7 @@ class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
 
     An item is ``(image, latents)``: the image as uint8 tensor of shape (3, H, W), or whatever
     ``transform`` makes of the PIL image, and the ten raw latents as float32 tensor in [-1, 1],
-    in the order of :data:`threedident.factors.FACTORS`.
+    in the order of :data:`threedident.latents.factors.FACTORS`.
 
     Arguments:
         root: folder that holds ``train/`` and ``test/``, rendered by ``threedident render`` or

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from threedident.latents.spaces import UNIT_TOLERANCE
 from threedident.runtime.arrays import as_float64, as_float64_like, namespace
-from threedident.spaces import UNIT_TOLERANCE
 from threedident.special import ndtri
 
 _FAR = 700.0  # exp(-700) is nothing, and exp(700) is still a number

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from threedident.counter import uniforms
+from threedident.latents.philox import uniforms
 from threedident.runtime.arrays import is_tensor
 
 NUMBERING = 2  # of pairs: 1 drew anchors with replacement, and knew no epochs

@@ -35,7 +35,7 @@ class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The seed, checked."""
-        from threedident.counter import check_seed  # slow to import: numpy
+        from threedident.latents.philox import check_seed
 
         text = str(value)
         try:

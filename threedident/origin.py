@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from threedident.counter import SEEDS
-from threedident.latents import sample_positives, sample_raw
+from threedident.density import Conditional
+from threedident.latents.philox import SEEDS, uniforms
+from threedident.latents.sampling import _stream, sample_raw
+from threedident.latents.spaces import find_space
 from threedident.products import parse_conditional
+from threedident.runtime.arrays import as_float64
 from threedident.runtime.files import npy_bytes, sha256
-from threedident.spaces import find_space
 
 Rows = NDArray[np.float32]
 
@@ -70,3 +72,29 @@ class Origin(BaseModel):
 def rows_digest(raw: Rows) -> str:
     """Identifies rows of latents that the user gave."""
     return sha256(npy_bytes(raw))[:16]
+
+
+_POSITIVE_STREAM = 2
+
+
+def sample_positives(
+    anchors: ArrayLike, conditional: Conditional, seed: int, split: str
+) -> NDArray[np.float32]:
+    """The positives of the first rows of a split, exactly by the conditional.
+
+    Arguments:
+        anchors: rows 0, 1, ..., N - 1 of the split, shape (N, d), in the conditional's space.
+        conditional: density p(z~ | z).
+        seed: from 0 to 2^63 - 1; that of the anchors will do.
+        split: ``train`` or ``test``.
+
+    Returns:
+        Shape (N, d); row i depends only on (seed, split, i) and anchor i.
+
+    Raises:
+        ValueError: the anchors do not lie in the conditional's space, or there is no such split.
+    """
+    z = as_float64(anchors)
+    count = conditional.count(z.shape[-1])
+    u = uniforms(seed, _stream(_POSITIVE_STREAM, split), np.arange(len(z)), count)
+    return conditional.transform(z, u).astype(np.float32)

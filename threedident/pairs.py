@@ -22,13 +22,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Subset, default_collate
 
-from threedident.counter import check_seed, uniforms
 from threedident.dataset import ThreeDIdent, as_images
 from threedident.delivery import Delivered, measure
 from threedident.epochs import Clock, Epochs
+from threedident.latents.philox import check_seed, uniforms
+from threedident.latents.spaces import Space, find_space
 from threedident.loading import Loader, load, slices, steps_of
 from threedident.runtime.cards import Card
-from threedident.spaces import Space, find_space
 
 _PAIR_STREAM = 1
 _MEASURED = 10_000

@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from threedident.dataset import ThreeDIdent
-from threedident.factors import FACTORS
+from threedident.latents.factors import FACTORS
+from threedident.latents.spaces import SPACES
 from threedident.runtime.files import write_bytes
-from threedident.spaces import SPACES
 
 _COLORS = {
     "position": "#3b6fb6",

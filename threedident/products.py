@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
 from threedident.density import Conditional
+from threedident.latents.spaces import find_space
 from threedident.runtime.arrays import is_tensor
 from threedident.runtime.cards import Card, in_line
 from threedident.runtime.errors import nearest
-from threedident.spaces import find_space
 
 _FORMS = "normal:S, laplace:S, gennormB:S or uniform:S"
 _Kind: TypeAlias = Callable[[float | Sequence[float]], Conditional]

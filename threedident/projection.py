@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.factors import NAMES
+from threedident.latents.factors import NAMES
+from threedident.latents.spaces import SPACES, Space
 from threedident.runtime.errors import unknown
-from threedident.spaces import SPACES, Space
 
 Array = NDArray[np.float64]
 

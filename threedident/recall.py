@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.counter import uniforms
+from threedident.latents.philox import uniforms
 from threedident.neighbors import Points, Rows, rank
 
 NEIGHBORS = 2  # what positive pairs ask for

@@ -75,7 +75,7 @@ def pin(data: Path, board: Path | None) -> None:
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.data_record import describe_data
     from benchmark.leaderboard.pins import require_same_data, write_pins
-    from threedident.latents import SPLITS
+    from threedident.latents.sampling import SPLITS
     from threedident.manifest import require_manifest
     from threedident.storage_0 import SplitFolder
     from threedident.verify import verify_split

@@ -36,8 +36,8 @@ from benchmark.leaderboard.submission import TRAINER, Claim, SeedRecord, Submiss
 from benchmark.leaderboard.texts import explained, shown
 from benchmark.metrics import Scores, score
 from benchmark.remarks import ScoreWarning
-from threedident.factors import LABELS
-from threedident.latents import sample_raw
+from threedident.latents.factors import LABELS
+from threedident.latents.sampling import sample_raw
 
 _NOISE_IMAGES = 6
 

@@ -12,7 +12,7 @@ from benchmark.leaderboard.record import Date, Digest, Fingerprint, Record, Seed
 from benchmark.leaderboard.statistics import SUSPICIOUS, Gap
 from benchmark.leaderboard.texts import Text
 from benchmark.metrics import Scores
-from threedident.factors import FACTORS
+from threedident.latents.factors import FACTORS
 from threedident.storage_0 import MOST_ROWS
 
 N_FACTORS = len(FACTORS)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.record import parse_json
 from benchmark.leaderboard.submission import SeedRecord, read_submission
 from benchmark.leaderboard.texts import shown
-from threedident.factors import FACTORS
+from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import advise, printable
 from threedident.runtime.files import read_plain, sha256
 from threedident.storage_0 import image_name, parse_sums

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.secret import Secret, is_signed
 from threedident.dataset import ThreeDIdent
-from threedident.latents import SPLITS, sample_raw
+from threedident.latents.sampling import SPLITS, sample_raw
 from threedident.manifest import read_manifest
 from threedident.origin import rows_digest
 from threedident.runtime.files import MOST_JSON, locked, npy_bytes, read_plain, sha256, write_bytes

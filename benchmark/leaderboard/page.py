@@ -18,7 +18,7 @@ from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete,
 from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
 from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS, TRAINER
 from benchmark.metrics import assign_codes
-from threedident.factors import LABELS
+from threedident.latents.factors import LABELS
 
 LEVEL_MEANINGS = {
     "reported": (

@@ -42,7 +42,7 @@ from benchmark.metrics import score
 from benchmark.remarks import ScoreWarning
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
-from threedident.factors import LABELS
+from threedident.latents.factors import LABELS
 from threedident.runtime.files import load_npy, npy_bytes, sha256, write_bytes
 from threedident.storage_0 import SplitFolder
 

@@ -35,7 +35,7 @@ from benchmark.leaderboard.statistics import SCORES, difference_interval, public
 from benchmark.leaderboard.submission import SEEDS
 from benchmark.metrics import score
 from benchmark.remarks import ScoreWarning
-from threedident.factors import LABELS
+from threedident.latents.factors import LABELS
 
 _UNEXPLAINED = 1e-4
 _MARGIN = 0.05

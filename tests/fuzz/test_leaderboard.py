@@ -34,8 +34,8 @@ from tests.fuzz.picture_damage import picture_damage
 from tests.fuzz.specimens import RENDERING, make_split
 from tests.submissions import DATA, make_submission, read_record, write_record
 from tests.test_board import SECRET, TODAY, signed
-from threedident.factors import LABELS
-from threedident.latents import sample_raw
+from threedident.latents.factors import LABELS
+from threedident.latents.sampling import sample_raw
 from threedident.origin import Origin, rows_digest
 from threedident.storage_0 import SplitFolder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from threedident.exchange import published
-from threedident.latents import SPLITS
+from threedident.latents.sampling import SPLITS
 from threedident.options import Choice
 from threedident.runtime.errors import Interrupted
 from threedident.storage_0 import MOST_ROWS

@@ -13,7 +13,7 @@ from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.partial import Part
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
 from threedident.exchange.unpack import split_root, unpack
-from threedident.latents import SPLITS
+from threedident.latents.sampling import SPLITS
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import locked, require_room, spell_bytes
 from threedident.storage_0 import SplitFolder

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threedident.dataset import ThreeDIdent
-from threedident.latents import SPLITS
+from threedident.latents.sampling import SPLITS
 from threedident.manifest import Manifest
 from threedident.runtime.files import load_npy
 from threedident.runtime.progress import progress

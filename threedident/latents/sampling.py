@@ -2,7 +2,7 @@
 
 Row i of a split depends only on (seed, split, i), so a small data set is the prefix of a large
 one; its positive depends on (seed, split, i) and the row. What rows look like and mean is up to
-the latent space, see :mod:`threedident.spaces`.
+the latent space, see :mod:`threedident.latents.spaces`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.counter import uniforms
-from threedident.runtime.arrays import as_float64
+from threedident.latents.philox import uniforms
+from threedident.latents.spaces import find_space
 from threedident.runtime.errors import unknown
-from threedident.spaces import find_space
 
 if TYPE_CHECKING:
-    from threedident.conditionals import Conditional
+    pass
 
 SPLITS = ("train", "test")
 _LATENT_STREAM = 0
-_POSITIVE_STREAM = 2
 
 
 def sample_raw(
@@ -47,29 +45,6 @@ def sample_raw(
     where = find_space(space)
     u = uniforms(seed, _stream(_LATENT_STREAM, split), np.arange(n), where.count)
     return where.sample(u, fixed or {})
-
-
-def sample_positives(
-    anchors: ArrayLike, conditional: Conditional, seed: int, split: str
-) -> NDArray[np.float32]:
-    """The positives of the first rows of a split, exactly by the conditional.
-
-    Arguments:
-        anchors: rows 0, 1, ..., N - 1 of the split, shape (N, d), in the conditional's space.
-        conditional: density p(z~ | z).
-        seed: from 0 to 2^63 - 1; that of the anchors will do.
-        split: ``train`` or ``test``.
-
-    Returns:
-        Shape (N, d); row i depends only on (seed, split, i) and anchor i.
-
-    Raises:
-        ValueError: the anchors do not lie in the conditional's space, or there is no such split.
-    """
-    z = as_float64(anchors)
-    count = conditional.count(z.shape[-1])
-    u = uniforms(seed, _stream(_POSITIVE_STREAM, split), np.arange(len(z)), count)
-    return conditional.transform(z, u).astype(np.float32)
 
 
 def to_physical(raw: ArrayLike, space: str = "box") -> NDArray[np.float32]:
