@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from threedident.conditionals import Normal
+from threedident.conditionals.steps import Normal
 from threedident.dataset import ThreeDIdent
 from threedident.nearest_pairs import PositivePairs
 from threedident.runtime.machine import die_with

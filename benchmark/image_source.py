@@ -22,9 +22,9 @@ from benchmark.laws import build_conditional
 from benchmark.panels import Picture
 from benchmark.sources import Batch, Machine, Source
 from benchmark.splits import identity
+from threedident.conditionals.conditional import Conditional
 from threedident.dataset import ThreeDIdent
 from threedident.delivery import Delivered
-from threedident.density import Conditional
 from threedident.epochs import NUMBERING, Epochs
 from threedident.index import NearestLatents
 from threedident.latents.factors import LABELS

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
-from threedident.density import Conditional
+from threedident.conditionals.conditional import Conditional
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
+from threedident.conditionals.steps import Space as StepSpace
 from threedident.runtime.arrays import is_tensor, namespace
 from threedident.runtime.errors import nearest, unknown
-from threedident.steps import Space as StepSpace
 
 CONDITIONALS = ("normal", "laplace", "gennorm3", "uniform", "vmf")
 MARGINALS = {

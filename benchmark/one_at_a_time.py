@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from threedident.conditionals import Conditional
+from threedident.conditionals.steps import Conditional
 from threedident.index import NearestLatents
 from threedident.storage_0 import SplitFolder
 

@@ -27,7 +27,7 @@ from benchmark.one_at_a_time import OneAtATime
 from benchmark.step_cost import step_cost
 from benchmark.synthetic import noise_images, sparse_pairs
 from threedident.cli import run
-from threedident.conditionals import Normal
+from threedident.conditionals.steps import Normal
 from threedident.dataset import ThreeDIdent
 from threedident.index import NearestLatents
 from threedident.nearest_pairs import PositivePairs

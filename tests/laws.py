@@ -8,14 +8,8 @@ import numpy as np
 import torch
 from scipy import integrate, stats
 
-from threedident.conditionals import (
-    Conditional,
-    GeneralizedNormal,
-    Laplace,
-    Normal,
-    Uniform,
-    VonMisesFisher,
-)
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import Conditional, GeneralizedNormal, Laplace, Normal, Uniform
 
 LEVEL = 1e-4  # no healthy sampler trips over it
 N = 20_000

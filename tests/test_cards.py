@@ -21,7 +21,7 @@ from threedident import (
     ThreeDIdent,
     VonMisesFisher,
 )
-from threedident.products import parse_conditional
+from threedident.conditionals.product import parse_conditional
 from threedident.runtime.cards import Card, in_line
 
 

@@ -10,15 +10,16 @@ import torch
 from scipy import stats
 
 from tests.laws import ANCHORS, KINDS, LEVEL, LIBRARIES, N, draw, ends_and_inner, truncated, whole
-from threedident.conditionals import (
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import (
     Conditional,
     GeneralizedNormal,
     Laplace,
     Normal,
+    Space,
+    Steps,
     Uniform,
-    VonMisesFisher,
 )
-from threedident.steps import Space, Steps
 
 SCALES = (0.01, 0.1, 2.0)
 

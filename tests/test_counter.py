@@ -11,7 +11,7 @@ from scipy import stats
 
 from tests.conftest import make_images, refused_at_once
 from threedident import AugmentedPairs, PositivePairs, ThreeDIdent
-from threedident.conditionals import Normal
+from threedident.conditionals.steps import Normal
 from threedident.latents.philox import philox, uniforms
 from threedident.latents.sampling import sample_raw
 from threedident.origin import Origin, sample_positives

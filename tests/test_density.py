@@ -10,16 +10,17 @@ import pytest
 import torch
 
 from tests.laws import KINDS, LIBRARIES, draw, ends_and_inner, unit
-from threedident.conditionals import (
+from threedident.conditionals.product import Part, Product
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import (
     Conditional,
     GeneralizedNormal,
     Laplace,
     Normal,
+    Space,
+    Steps,
     Uniform,
-    VonMisesFisher,
 )
-from threedident.products import Part, Product
-from threedident.steps import Space, Steps
 
 EVERY: tuple[Conditional, ...] = (
     *(
@@ -214,9 +215,9 @@ def test_numpy_draws_need_no_torch() -> None:
     script = """
 import sys
 import numpy as np
-from threedident.conditionals import GeneralizedNormal, Normal, VonMisesFisher
+from threedident.conditionals.steps import GeneralizedNormal, Normal, VonMisesFisher
 from threedident.latents.sampling import sample_positives, sample_raw
-from threedident.products import parse_conditional
+from threedident.conditionals.product import parse_conditional
 sample_positives(sample_raw(0, "train", 5), parse_conditional("normal:0.1", "box", {}), 0, "train")
 for law in (GeneralizedNormal(0.1), Normal(0.1, space="sphere"), VonMisesFisher(1.0)):
     law.sample(np.array([[0.6, 0.8]]), 0)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from threedident.conditionals import Normal, Uniform
+from threedident.conditionals.product import parse_conditional
+from threedident.conditionals.steps import Normal, Uniform
 from threedident.latents.factors import FACTORS, NAMES
 from threedident.latents.sampling import check_raw, sample_raw, to_physical
 from threedident.latents.spaces import SPACES
 from threedident.origin import sample_positives
-from threedident.products import parse_conditional
 
 
 def test_small_is_the_prefix_of_large() -> None:

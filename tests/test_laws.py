@@ -8,7 +8,8 @@ import torch
 from scipy.stats import kstest, laplace, norm, uniform
 
 from benchmark.laws import CONDITIONALS, MARGINALS, Marginal, build_conditional
-from threedident.conditionals import GeneralizedNormal, Laplace, Normal, VonMisesFisher
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal
 
 ROWS, DIMENSION = 20_000, 4
 LEVEL = 1e-4

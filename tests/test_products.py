@@ -9,16 +9,10 @@ from scipy import stats
 from scipy.special import ive
 
 from tests.laws import LEVEL, LIBRARIES, N, angle_cdf, between, draw, unit
-from threedident.conditionals import (
-    Conditional,
-    GeneralizedNormal,
-    Laplace,
-    Normal,
-    Uniform,
-    VonMisesFisher,
-)
+from threedident.conditionals.product import Part, Product, parse_conditional
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import Conditional, GeneralizedNormal, Laplace, Normal, Uniform
 from threedident.latents.spaces import SPACES
-from threedident.products import Part, Product, parse_conditional
 
 MIXED = Product(
     6, (Part((4, 0), Laplace(0.2)), Part((1, 2, 5), VonMisesFisher(3.0)), Part((), Normal(1.0)))

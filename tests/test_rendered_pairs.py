@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from threedident import Normal, RenderedPairs, ThreeDIdent
-from threedident.products import parse_conditional
+from threedident.conditionals.product import parse_conditional
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 import torch
 
-from threedident import special
+from threedident.conditionals import special
 
 SMALL = np.logspace(-300, -1, 600)
 TAIL = 1 - 2.0 ** -np.arange(1, 54)

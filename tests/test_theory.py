@@ -40,7 +40,8 @@ from benchmark.losses import (
     info_nce_terms,
     symmetric_info_nce,
 )
-from threedident.conditionals import Conditional, Laplace, Normal, VonMisesFisher
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import Conditional, Laplace, Normal
 
 Array = npt.NDArray[np.float64]
 NEGATIVES = np.array([64, 128, 256, 512, 1024, 2048, 4096])

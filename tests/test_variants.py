@@ -15,9 +15,9 @@ from tests.conftest import DRAFT, cli, contents, pixels, refused, refused_at_onc
 from tests.test_physics import AXES, CAMERA, plane_points, polygon_coverage, teapot
 from threedident import ThreeDIdent
 from threedident.annotations import DEPTH_STEP, GROUND, OBJECT
+from threedident.conditionals.product import parse_conditional
 from threedident.latents.philox import uniforms
 from threedident.latents.sampling import sample_raw
-from threedident.products import parse_conditional
 
 EDGE = 64
 SETTINGS = ("--resolution", EDGE, "--quality", "draft", "--device", "cpu")

@@ -15,13 +15,13 @@ from threedident.runtime.packages import watch as _watch
 TYPE_CHECKING = False  # as in threedident.runtime.packages
 if TYPE_CHECKING:
     from threedident.augmented_pairs import AugmentedPairs
-    from threedident.conditionals import (
+    from threedident.conditionals.sphere import VonMisesFisher
+    from threedident.conditionals.steps import (
         Conditional,
         GeneralizedNormal,
         Laplace,
         Normal,
         Uniform,
-        VonMisesFisher,
     )
     from threedident.dataset import ThreeDIdent
     from threedident.index import NearestLatents

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-from threedident.conditionals import Conditional
+from threedident.conditionals.steps import Conditional
 from threedident.dataset import ThreeDIdent
 from threedident.index import NearestLatents
 from threedident.pairs import Draw, Pairs

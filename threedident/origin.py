@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from threedident.density import Conditional
+from threedident.conditionals.conditional import Conditional
+from threedident.conditionals.product import parse_conditional
 from threedident.latents.philox import SEEDS, uniforms
 from threedident.latents.sampling import _stream, sample_raw
 from threedident.latents.spaces import find_space
-from threedident.products import parse_conditional
 from threedident.runtime.arrays import as_float64
 from threedident.runtime.files import npy_bytes, sha256
 

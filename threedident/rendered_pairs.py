@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.utils.data import Subset
 
+from threedident.conditionals.product import parse_conditional
 from threedident.dataset import ThreeDIdent
 from threedident.pairs import Draw, Pairs
-from threedident.products import parse_conditional
 
 
 class RenderedPairs(Pairs):

@@ -20,15 +20,25 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
+from scipy.special import gamma
 
-from threedident.density import Conditional
-from threedident.directional import Fall, check_sphere, norms, turn, unit_rows
+from threedident.conditionals.conditional import Conditional, as_positive, as_scale
+from threedident.conditionals.special import erf, erfinv, gammainc, gammaincinv
+from threedident.conditionals.sphere import (
+    Cap,
+    Fall,
+    Power,
+    check_sphere,
+    norms,
+    turn,
+    unit_rows,
+)
 from threedident.runtime.arrays import as_float64, as_float64_like, namespace
 from threedident.runtime.errors import unknown
-from threedident.scales import as_scale
 
 Space = Literal["box", "real", "sphere", "projected"]
 
+_NEGLIGIBLE = 2.0**-53  # of 1; smaller powers may underflow
 _MOST_MASS = 1.0 - 2.0**-53  # of the steps within a finite distance
 _LEAST_ANGLE = 1e-50  # below, setting up the inversion takes seconds and more
 _MOST_SCALE = 1e100  # beyond, sums and norms of steps may overflow
@@ -144,3 +154,103 @@ def _check_angle(scale: Any) -> None:
             f"scale: expected at least {_LEAST_ANGLE} on the sphere, found {scale}; positives "
             "would equal their anchors"
         )
+
+
+@dataclass(frozen=True, repr=False)
+class Normal(Steps):
+    """Normal steps of standard deviation ``scale``, before any truncation.
+
+    Example:
+        positives = Normal(0.1).sample(anchors, rng)
+        positives = Normal((0.1, 0.5), space="real").sample(anchors, torch.Generator("cuda"))
+    """
+
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
+        return erf(step / math.sqrt(2.0))
+
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
+        return math.sqrt(2.0) * erfinv(probability)
+
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
+        return Power(math.sqrt(2.0) * scale, 2.0)
+
+
+@dataclass(frozen=True, repr=False)
+class Laplace(Steps):
+    """Laplace steps of density exp(-|x| / scale), before any truncation."""
+
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
+        xp = namespace(step)
+        return xp.copysign(xp.expm1(-abs(step)), step)
+
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
+        xp = namespace(probability)
+        return xp.copysign(xp.log1p(-abs(probability)), probability)
+
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
+        return Power(scale, 1.0)
+
+
+@dataclass(frozen=True, repr=False)
+class GeneralizedNormal(Steps):
+    """Steps of density exp(-(|x| / scale)^beta), before any truncation.
+
+    Arguments:
+        scale: see :class:`~threedident.conditionals.steps.Steps`, as for ``space``.
+        beta: exponent, at least 1: of Laplace steps 1, of normal ones 2.
+
+    Raises:
+        ValueError: beta is less than 1 or not finite, or the scale or space is none.
+    """
+
+    beta: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "beta", as_positive("beta", self.beta, 1.0))
+
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
+        xp, ratio = namespace(step), abs(step)
+        power = ratio**self.beta
+        mass = gammainc(1.0 / self.beta, power)
+        return xp.copysign(xp.where(power < _NEGLIGIBLE, ratio / self._half_area, mass), step)
+
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
+        xp, mass = namespace(probability), abs(probability)
+        near = mass * self._half_area
+        far = gammaincinv(1.0 / self.beta, mass) ** (1.0 / self.beta)
+        return xp.copysign(xp.where(near**self.beta < _NEGLIGIBLE, near, far), probability)
+
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
+        return Power(scale, self.beta)
+
+    @property
+    def _half_area(self) -> float:
+        """Integral of exp(-r^beta) over r > 0."""
+        return float(gamma(1.0 + 1.0 / self.beta))
+
+
+@dataclass(frozen=True, repr=False)
+class Uniform(Steps):
+    """Steps uniform on [-scale, scale], before any truncation."""
+
+    def cdf(self, step: Any) -> Any:
+        """See :class:`Steps`."""
+        return namespace(step).clip(step, -1.0, 1.0)
+
+    def quantile(self, probability: Any) -> Any:
+        """See :class:`Steps`."""
+        return probability
+
+    def fall(self, scale: float) -> Fall:
+        """See :class:`Steps`."""
+        return Cap(scale)

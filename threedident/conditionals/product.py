@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from threedident.conditionals import GeneralizedNormal, Laplace, Normal, Uniform, VonMisesFisher
-from threedident.density import Conditional
+from threedident.conditionals.conditional import Conditional
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
 from threedident.latents.spaces import find_space
 from threedident.runtime.arrays import is_tensor
 from threedident.runtime.cards import Card, in_line

@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from threedident.conditionals.conditional import Conditional, as_positive
+from threedident.conditionals.special import ndtri
 from threedident.latents.spaces import UNIT_TOLERANCE
 from threedident.runtime.arrays import as_float64, as_float64_like, namespace
-from threedident.special import ndtri
 
 _FAR = 700.0  # exp(-700) is nothing, and exp(700) is still a number
 _LOST = 1e-7  # a direction shorter than this, of normals of order 1, has few digits left
@@ -219,3 +220,41 @@ def _polar_angle(fall: Fall, dimension: int) -> Any:
     return NumericalInversePolynomial(
         density, center=density.mode, domain=(0.0, fall.reach), u_resolution=1e-12
     )
+
+
+_MOST_KAPPA = 1e100  # beyond, setting up the inversion takes minutes or fails
+
+
+@dataclass(frozen=True, repr=False)
+class VonMisesFisher(Conditional):
+    """Density exp(kappa z . z~) on the unit sphere.
+
+    Arguments:
+        kappa: concentration, positive, at most 1e100.
+
+    Raises:
+        ValueError: kappa is none of that.
+    """
+
+    kappa: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kappa", as_positive("kappa", self.kappa))
+        if self.kappa > _MOST_KAPPA:
+            raise ValueError(
+                f"kappa: expected at most {_MOST_KAPPA}, found {self.kappa}; where it is more, "
+                "positives equal their anchors"
+            )
+
+    def count(self, dimension: int) -> int:
+        """One for the angle to the anchor, ``dimension`` for the direction."""
+        check_sphere(dimension, type(self).__name__)
+        return 1 + dimension
+
+    def place(self, rows: Any) -> Any:
+        """See :class:`Conditional`."""
+        return unit_rows(rows, type(self).__name__)
+
+    def draw(self, anchors: Any, uniforms: Any) -> Any:
+        """See :class:`Conditional`."""
+        return turn(anchors, uniforms, Cosine(self.kappa))
