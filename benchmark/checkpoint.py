@@ -18,8 +18,8 @@ from benchmark.model import Observed, build_model
 from benchmark.run import RunFolder
 from benchmark.seals import digest_of
 from threedident.latents.factors import LABELS
-from threedident.manifest import MOST_PIXELS
 from threedident.runtime.errors import printable
+from threedident.storage.manifest import MOST_PIXELS
 
 _PUBLISHED_MASKS = (1, 64, 64)  # checkpoints of version 0.1.0 do not say their shape
 

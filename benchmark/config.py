@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.mixing import MOST_LATENTS
 from threedident.latents.philox import SEEDS
-from threedident.manifest import MOST_PIXELS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256
+from threedident.storage.manifest import MOST_PIXELS
 
 _QUOTED = 80  # characters of a value in a message
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32

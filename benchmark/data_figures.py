@@ -14,7 +14,7 @@ from threedident.delivery import Delivered
 from threedident.index import NearestLatents
 from threedident.latents.factors import LABELS
 from threedident.runtime.files import read_plain
-from threedident.storage_0 import MOST_PICTURE
+from threedident.storage.folder import MOST_PICTURE
 
 TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _TITLE = "The factors, as images"

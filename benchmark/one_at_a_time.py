@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from threedident.conditionals.steps import Conditional
 from threedident.index import NearestLatents
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 
 class OneAtATime(Dataset[tuple[Tensor, Tensor]]):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmark.metrics import LEAST_ROWS
 from threedident.dataset import ThreeDIdent
-from threedident.manifest import require_alike
 from threedident.runtime.files import MOST_ARRAY, read_plain, sha256
-from threedident.verify import quick_check
+from threedident.storage.manifest import require_alike
+from threedident.storage.verify import quick_check
 
 
 def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeDIdent]:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from threedident.channels import Channels
 from threedident.latents.sampling import sample_raw, to_physical
-from threedident.manifest import Digests, Manifest, Rendering, factor_records
-from threedident.origin import Origin
 from threedident.pack import PackFiles, PackRecord
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Digests, Manifest, Rendering, factor_records
+from threedident.storage.origin import Origin
+from threedident.storage.statistics import Channels
 
 _DISTINCT = 1000  # noise images; all others are links to them
 _UNREAD = "0" * 64  # digests that nobody looks at

@@ -38,7 +38,7 @@ from threedident.rendered_pairs import RenderedPairs
 from threedident.resident import ResidentPairs
 from threedident.runtime.files import require_room, spell_bytes
 from threedident.runtime.progress import progress, say
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 _BATCH = 512
 _WORKERS = 2

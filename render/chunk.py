@@ -18,7 +18,7 @@ from render.leases import EXPIRY_S, acquire
 from threedident.runtime.errors import explain
 from threedident.runtime.machine import die_with
 from threedident.runtime.packages import call, module_command
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 _LAST_LINES, _LINE = 2, 100
 _MEMORY_WORDS = ("MemoryError", "bad_alloc", "Malloc returns null", "out of memory")

@@ -27,14 +27,14 @@ from render.settings import rendering, require_blender
 from threedident.conditionals.product import parse_conditional
 from threedident.latents.sampling import check_raw
 from threedident.latents.spaces import SPACES, parse_fixed
-from threedident.manifest import Annotation, Rendering
 from threedident.options import Choice, NewFile
-from threedident.origin import Origin, rows_digest
 from threedident.runtime.errors import Interrupted, unknown
 from threedident.runtime.files import load_npy, spell_bytes
 from threedident.runtime.machine import peak_bytes
 from threedident.runtime.progress import spell_time
-from threedident.storage_0 import ANNOTATIONS, MOST_ROWS, SplitFolder
+from threedident.storage.folder import ANNOTATIONS, MOST_ROWS, SplitFolder
+from threedident.storage.manifest import Annotation, Rendering
+from threedident.storage.origin import Origin, rows_digest
 
 
 @click.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from render.chunk import Chunk, Report
 from render.executors import Executor, Job
 from render.journal import Record, Tail
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 CHUNK = 256
 _MOST_CHUNKS = 1000  # what a queue takes in one array, as a rule

@@ -20,11 +20,11 @@ from PIL import Image
 from render.executors import Executor
 from render.jobs import Request, render_dataset
 from threedident.latents.factors import FACTORS, LABELS
-from threedident.manifest import Rendering
-from threedident.origin import Origin, rows_digest
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import write_bytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Rendering
+from threedident.storage.origin import Origin, rows_digest
 
 if TYPE_CHECKING:
     from render.measure import Measurement

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from render.journal import Record, read_journals
 from render.plan import Plan
-from threedident.channels import Channels
 from threedident.latents.sampling import to_physical
-from threedident.manifest import Digests, Manifest, Rendering, factor_records
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
-from threedident.storage_0 import SplitFolder, picture_name, sums_bytes
-from threedident.verify import bad_files_beside, trusted_digests
+from threedident.storage.folder import SplitFolder, picture_name, sums_bytes
+from threedident.storage.manifest import Digests, Manifest, Rendering, factor_records
+from threedident.storage.statistics import Channels
+from threedident.storage.verify import bad_files_beside, trusted_digests
 
 
 def known_digests(

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from render.journal import Record
-from threedident.manifest import Rendering
 from threedident.runtime.files import BLOCK, free_bytes, on_disk, require_room, spell_bytes
 from threedident.runtime.progress import spell_time
+from threedident.storage.manifest import Rendering
 
 _BYTES = (2.5, 0.87)  # a PNG of p pixels takes about 2.5 p^0.87 bytes, measured from 32 to 512 px
 _ANNOTATION = 0.6  # bytes of mask and depth together, for each byte of an image

@@ -23,13 +23,13 @@ from render.forecast import Forecast
 from render.journal import Record, read_journals
 from render.leases import Lease, held, holders
 from render.plan import Plan, check_compatible, write_plan
-from threedident.manifest import Manifest, Rendering, read_manifest
-from threedident.origin import Origin
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import sweep
 from threedident.runtime.progress import progress, say
-from threedident.storage_0 import SplitFolder
-from threedident.verify import picture_state
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Manifest, Rendering, read_manifest
+from threedident.storage.origin import Origin
+from threedident.storage.verify import picture_state
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
-from threedident.channels import Channels
 from threedident.runtime.files import open_plain, read_plain, sha256, whole_lines
-from threedident.storage_0 import MOST_PICTURE, MOST_ROWS, SplitFolder
+from threedident.storage.folder import MOST_PICTURE, MOST_ROWS, SplitFolder
+from threedident.storage.statistics import Channels
 
 _PATTERN = "journal-{chunk}-{token}.jsonl"
 _LONGEST = 4096  # bytes of a line

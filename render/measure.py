@@ -30,9 +30,9 @@ from render.options import DEVICE, RESOLUTION, resolve
 from render.settings import QUALITIES, rendering, require_blender
 from threedident.cli import run
 from threedident.latents.sampling import check_raw, sample_raw
-from threedident.origin import Origin, rows_digest
 from threedident.runtime.files import load_npy, spell_bytes, write_bytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.origin import Origin, rows_digest
 
 Image8 = NDArray[np.uint8]
 

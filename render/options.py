@@ -14,9 +14,9 @@ from render.on_ray import Ray
 from render.on_slurm import Queue, Slurm
 from render.probe import devices
 from render.settings import DEVICES, QUALITIES
-from threedident.manifest import MOST_PIXELS
 from threedident.options import Choice, Seed
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import MOST_PIXELS
 
 _CLUSTER_THREADS = 2
 _MOST_DIGITS = 20  # of a seed

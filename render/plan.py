@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from threedident.latents.sampling import SPLITS, check_raw
-from threedident.manifest import Manifest, Rendering, read_manifest, setting_differences
-from threedident.origin import Origin
 from threedident.runtime.files import MOST_JSON, load_npy, npy_bytes, read_plain, write_bytes
 from threedident.runtime.records import parse_model
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Manifest, Rendering, read_manifest, setting_differences
+from threedident.storage.origin import Origin
 
 
 class Plan(BaseModel):

@@ -12,8 +12,8 @@ from typing import Literal
 from render.libraries import missing_packages
 from render.materials import Material
 from render.scene import HueMode
-from threedident.manifest import Annotation, Rendering
 from threedident.runtime.packages import asset_path
+from threedident.storage.manifest import Annotation, Rendering
 
 REVISION = 2  # raise it whenever a change of this package's code changes pixels
 

@@ -32,8 +32,8 @@ from threedident.latents.sampling import to_physical
 from threedident.runtime.errors import explain
 from threedident.runtime.files import write_bytes
 from threedident.runtime.machine import peak_bytes
-from threedident.storage_0 import SplitFolder
-from threedident.verify import picture_state
+from threedident.storage.folder import SplitFolder
+from threedident.storage.verify import picture_state
 
 if TYPE_CHECKING:
     from render.blender import Stage

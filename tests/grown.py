@@ -12,8 +12,8 @@ from PIL import Image
 from render.finish import finish
 from render.journal import append, open_journal, record_of
 from render.plan import Plan, write_plan
-from threedident.manifest import require_manifest
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import require_manifest
 
 
 def grown(rendered: Path, root: Path, n_test: int) -> Path:

@@ -18,7 +18,7 @@ from benchmark.remarks import ScoreWarning
 from tests.conftest import contents, refused_at_once
 from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import npy_bytes, sha256
-from threedident.storage_0 import image_name, sums_bytes
+from threedident.storage.folder import image_name, sums_bytes
 
 NAME = "2026-11-30_by-hand"
 EDGE = 16

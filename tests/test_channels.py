@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from threedident.channels import Channels
+from threedident.storage.statistics import Channels
 
 
 def images(seed: int) -> np.ndarray:

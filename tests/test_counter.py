@@ -14,7 +14,7 @@ from threedident import AugmentedPairs, PositivePairs, ThreeDIdent
 from threedident.conditionals.steps import Normal
 from threedident.latents.philox import philox, uniforms
 from threedident.latents.sampling import sample_raw
-from threedident.origin import Origin, sample_positives
+from threedident.storage.origin import Origin, sample_positives
 
 
 @pytest.mark.parametrize("trial", range(8))

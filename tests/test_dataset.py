@@ -17,7 +17,7 @@ from tests.conftest import make_images, pixels
 from threedident import RenderedPairs, ThreeDIdent
 from threedident.packing import Packing
 from threedident.runtime.files import sha256
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 
 def test_item_is_the_file_and_its_row(rendered: Path) -> None:

@@ -15,7 +15,7 @@ from render.dispatch import cut
 from render.executors import Crew, Local, crew
 from tests.conftest import DRAFT, cli, contents, start_render
 from threedident.runtime.machine import processors
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 
 @pytest.mark.parametrize(

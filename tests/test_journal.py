@@ -13,9 +13,9 @@ from render.chunk import Chunk, _report, run
 from render.journal import Tail, read_journals
 from render.plan import Plan, planned_latents, write_plan
 from tests.conftest import DRAFT, cli, contents
-from threedident.manifest import require_manifest
 from threedident.runtime.files import npy_bytes, write_bytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import require_manifest
 
 
 def record(**changes: object) -> bytes:

@@ -9,7 +9,7 @@ from threedident.conditionals.steps import Normal, Uniform
 from threedident.latents.factors import FACTORS, NAMES
 from threedident.latents.sampling import check_raw, sample_raw, to_physical
 from threedident.latents.spaces import SPACES
-from threedident.origin import sample_positives
+from threedident.storage.origin import sample_positives
 
 
 def test_small_is_the_prefix_of_large() -> None:

@@ -59,9 +59,9 @@ from tests.submissions import (
     write_record,
 )
 from threedident import ThreeDIdent
-from threedident.manifest import require_manifest
 from threedident.runtime.files import sha256
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import require_manifest
 
 OTHER = "0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
 SECRET = "f3a1c2d4e5b60718293a4b5c6d7e8f90"

@@ -22,7 +22,7 @@ from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused
 from threedident import ThreeDIdent
 from threedident.pack import PackRecord, pack_states
 from threedident.packing import Packing
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import threedident.packing as packing
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 packing._BLOCK_BYTES = 6000  # five images
 seen = []
 def advance(count):

@@ -18,8 +18,8 @@ from PIL import Image
 from tests.conftest import done_at_once, make_images, refused_at_once
 from threedident import ThreeDIdent
 from threedident.annotations import annotation_picture, read_depth, read_mask
-from threedident.pictures import check_chunks, decode_picture
-from threedident.verify import verify_split
+from threedident.storage.pictures import check_chunks, decode_picture
+from threedident.storage.verify import verify_split
 
 SMOOTH = np.add.outer(np.arange(32), np.arange(0, 64, 2))[..., None] + np.array([0, 50, 150])
 

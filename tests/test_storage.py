@@ -23,7 +23,7 @@ from threedident.runtime.files import (
     whole_lines,
     write_bytes,
 )
-from threedident.storage_0 import SplitFolder, picture_name, read_sums, sums_bytes
+from threedident.storage.folder import SplitFolder, picture_name, read_sums, sums_bytes
 
 
 def test_write_replaces_whole_files(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_killed_writer_leaves_only_what_sweep_removes(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from threedident.storage_0 import atomic_write
+from threedident.storage.folder import atomic_write
 with atomic_write(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()

@@ -12,10 +12,10 @@ from PIL import Image
 
 from tests.conftest import DRAFT, cli, contents, done_at_once, refused, refused_at_once
 from threedident import ThreeDIdent
-from threedident.manifest import require_manifest
 from threedident.runtime.files import sha256
-from threedident.storage_0 import SplitFolder
-from threedident.verify import Problem, quick_check, trusted_digests, verify_split
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import require_manifest
+from threedident.storage.verify import Problem, quick_check, trusted_digests, verify_split
 
 
 def truncate(path: Path) -> None:

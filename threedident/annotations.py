@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from threedident.pictures import decode_picture
 from threedident.runtime.files import read_plain
-from threedident.storage_0 import MOST_PICTURE
+from threedident.storage.folder import MOST_PICTURE
+from threedident.storage.pictures import decode_picture
 
 NOTHING, GROUND, OBJECT = 0, 1, 2
 DEPTH_STEP = 1e-3

@@ -10,19 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from threedident.latents.sampling import SPLITS
-from threedident.manifest import (
+from threedident.options import Choice, NewFile, Seed
+from threedident.pack import pack_states
+from threedident.runtime.files import require_room
+from threedident.runtime.progress import progress
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import (
     MOST_PIXELS,
     Manifest,
     missing_manifest,
     require_alike,
     require_manifest,
 )
-from threedident.options import Choice, NewFile, Seed
-from threedident.pack import pack_states
-from threedident.runtime.files import require_room
-from threedident.runtime.progress import progress
-from threedident.storage_0 import SplitFolder
-from threedident.verify import verify_split
+from threedident.storage.verify import verify_split
 
 _DATA = click.argument("data", type=click.Path(path_type=Path))
 

@@ -15,15 +15,15 @@ from PIL import Image
 from torch.utils.data import Dataset, Subset
 
 from threedident.annotations import read_depth, read_mask
-from threedident.channels import Channels
 from threedident.images import ImageFiles, require_shrinking, shrink
 from threedident.latents.factors import NAMES
 from threedident.latents.sampling import SPLITS
-from threedident.manifest import open_latents, open_manifest
 from threedident.pack import find_pack
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import unknown
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import open_latents, open_manifest
+from threedident.storage.statistics import Channels
 
 
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):

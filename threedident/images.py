@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from threedident.manifest import Manifest
-from threedident.pictures import decode_picture
 from threedident.runtime.files import read_plain
-from threedident.storage_0 import MOST_PICTURE, SplitFolder, image_name
+from threedident.storage.folder import MOST_PICTURE, SplitFolder, image_name
+from threedident.storage.manifest import Manifest
+from threedident.storage.pictures import decode_picture
 
 _REPAIR = "threedident verify names every bad file, and the same render command again repairs them"
 

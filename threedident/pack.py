@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from threedident.channels import Channels
-from threedident.manifest import MOST_PIXELS, Manifest
 from threedident.runtime.errors import explain
 from threedident.runtime.files import MOST_JSON, open_plain, read_plain, sha256
 from threedident.runtime.records import parse_model
-from threedident.storage_0 import MOST_ROWS, SplitFolder
+from threedident.storage.folder import MOST_ROWS, SplitFolder
+from threedident.storage.manifest import MOST_PIXELS, Manifest
+from threedident.storage.statistics import Channels
 
 Pixels = NDArray[np.uint8]
 

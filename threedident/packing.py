@@ -19,16 +19,16 @@ from typing import Annotated, BinaryIO
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from threedident.channels import Channels
 from threedident.images import ImageFiles, require_shrinking, shrink
-from threedident.manifest import open_latents, open_manifest
 from threedident.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
 from threedident.runtime.errors import found_folder
 from threedident.runtime.files import MOST_JSON, locked, read_plain, sha256, write_bytes
 from threedident.runtime.machine import processors
 from threedident.runtime.records import parse_model
-from threedident.storage_0 import MOST_ROWS, SplitFolder, picture_name
-from threedident.verify import trusted_digests
+from threedident.storage.folder import MOST_ROWS, SplitFolder, picture_name
+from threedident.storage.manifest import open_latents, open_manifest
+from threedident.storage.statistics import Channels
+from threedident.storage.verify import trusted_digests
 
 _BLOCK_BYTES = 2**25
 

@@ -76,9 +76,9 @@ def pin(data: Path, board: Path | None) -> None:
     from benchmark.leaderboard.data_record import describe_data
     from benchmark.leaderboard.pins import require_same_data, write_pins
     from threedident.latents.sampling import SPLITS
-    from threedident.manifest import require_manifest
-    from threedident.storage_0 import SplitFolder
-    from threedident.verify import verify_split
+    from threedident.storage.folder import SplitFolder
+    from threedident.storage.manifest import require_manifest
+    from threedident.storage.verify import verify_split
 
     folders = [SplitFolder(data, split) for split in SPLITS]
     record = describe_data(*(require_manifest(folder) for folder in folders))

@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.leaderboard.record import Digest, Fingerprint, Record, Seed
 from benchmark.leaderboard.texts import explained, shown
-from threedident.manifest import Manifest
-from threedident.storage_0 import MOST_ROWS
+from threedident.storage.folder import MOST_ROWS
+from threedident.storage.manifest import Manifest
 
 LEAST_TEST_ROWS = 1000  # fewer say too little of an encoder, and are soon invented
 MOST_EDGE = 512  # of images that are drawn again for every season

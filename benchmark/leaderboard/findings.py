@@ -13,7 +13,7 @@ from benchmark.leaderboard.statistics import SUSPICIOUS, Gap
 from benchmark.leaderboard.texts import Text
 from benchmark.metrics import Scores
 from threedident.latents.factors import FACTORS
-from threedident.storage_0 import MOST_ROWS
+from threedident.storage.folder import MOST_ROWS
 
 N_FACTORS = len(FACTORS)
 Number = Annotated[float, Field(ge=-1e6, le=1)]  # a score; R^2 has no lower end

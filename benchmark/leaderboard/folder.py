@@ -24,7 +24,7 @@ from benchmark.leaderboard.texts import shown
 from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import advise, printable
 from threedident.runtime.files import read_plain, sha256
-from threedident.storage_0 import image_name, parse_sums
+from threedident.storage.folder import image_name, parse_sums
 
 SUBMISSION = "submission.json"
 SUMS = "SHA256SUMS"

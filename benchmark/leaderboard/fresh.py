@@ -26,14 +26,14 @@ from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.secret import Secret, is_signed
 from threedident.dataset import ThreeDIdent
 from threedident.latents.sampling import SPLITS, sample_raw
-from threedident.manifest import read_manifest
-from threedident.origin import rows_digest
 from threedident.runtime.files import MOST_JSON, locked, npy_bytes, read_plain, sha256, write_bytes
 from threedident.runtime.machine import child
 from threedident.runtime.packages import module_command
 from threedident.runtime.progress import say
-from threedident.storage_0 import MOST_PICTURE, SplitFolder
-from threedident.verify import verify_split
+from threedident.storage.folder import MOST_PICTURE, SplitFolder
+from threedident.storage.manifest import read_manifest
+from threedident.storage.origin import rows_digest
+from threedident.storage.verify import verify_split
 
 _PUBLIC_ROWS = 64
 _SEAL = "seal"

@@ -24,7 +24,7 @@ from benchmark.leaderboard.submission import EntryId
 from benchmark.leaderboard.texts import shown
 from threedident.runtime.errors import nearest
 from threedident.runtime.files import write_bytes
-from threedident.storage_0 import MOST_ROWS
+from threedident.storage.folder import MOST_ROWS
 
 _LEAST_ROWS, _MOST_SECRET = 64, 200
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]{0,49}$")

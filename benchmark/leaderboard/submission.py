@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_
 from benchmark.leaderboard.data_record import DataRecord, track_name
 from benchmark.leaderboard.record import Date, Digest, Record, Seed, parse_json
 from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown, slug
-from threedident.manifest import MOST_PIXELS
+from threedident.storage.manifest import MOST_PIXELS
 
 SCHEMA_VERSION: Literal[1] = 1
 PROTOCOL_VERSION: Literal[1] = 1

@@ -44,7 +44,7 @@ from benchmark.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.latents.factors import LABELS
 from threedident.runtime.files import load_npy, npy_bytes, sha256, write_bytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 _TRIED_IMAGES = 64
 _SAME = 1e-3

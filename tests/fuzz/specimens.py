@@ -15,10 +15,10 @@ from render.journal import append, open_journal, record_of
 from render.plan import Plan, write_plan
 from tests.conftest import make_images
 from threedident.annotations import annotation_picture
-from threedident.manifest import Rendering
-from threedident.origin import Origin
 from threedident.packing import Packing
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Rendering
+from threedident.storage.origin import Origin
 
 EDGE = 16
 ROWS = {"train": 6, "test": 4}

@@ -22,13 +22,13 @@ from tests.fuzz.specimens import EDGE
 from threedident import ThreeDIdent
 from threedident.exchange.export import export_published
 from threedident.exchange.shards import export_shards
-from threedident.manifest import Manifest, read_manifest
 from threedident.pack import pack_states
 from threedident.packing import Packing
 from threedident.preview import contact_sheet
 from threedident.runtime.files import load_npy
-from threedident.storage_0 import SplitFolder
-from threedident.verify import verify_split
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Manifest, read_manifest
+from threedident.storage.verify import verify_split
 
 Damages = st.SearchStrategy[Damage]
 

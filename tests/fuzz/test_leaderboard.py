@@ -36,8 +36,8 @@ from tests.submissions import DATA, make_submission, read_record, write_record
 from tests.test_board import SECRET, TODAY, signed
 from threedident.latents.factors import LABELS
 from threedident.latents.sampling import sample_raw
-from threedident.origin import Origin, rows_digest
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.origin import Origin, rows_digest
 
 Damages = st.SearchStrategy[Damage]
 

@@ -22,8 +22,8 @@ from tests.fuzz.watching import watched
 from tests.submissions import make_submission
 from threedident import ThreeDIdent
 from threedident.cli import main
-from threedident.origin import Origin
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.origin import Origin
 
 _SPECIAL = (
     *("-", "--help", "-x", "~", "$HOME", "%s", "{0}", "[red]x", "\x1b[2J", "a\nb", "a\rb"),

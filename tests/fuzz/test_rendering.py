@@ -19,9 +19,9 @@ from tests.fuzz.hunting import hunt
 from tests.fuzz.json_damage import json_damage, log_damage, log_edits
 from tests.fuzz.specimens import RENDERING, draw
 from threedident.latents.sampling import check_raw
-from threedident.origin import Origin
 from threedident.runtime.files import load_npy
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
+from threedident.storage.origin import Origin
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from threedident.exchange import published
 from threedident.latents.sampling import SPLITS
 from threedident.options import Choice
 from threedident.runtime.errors import Interrupted
-from threedident.storage_0 import MOST_ROWS
+from threedident.storage.folder import MOST_ROWS
 
 _FOLDER = click.Path(path_type=Path)
 

@@ -16,7 +16,7 @@ from threedident.exchange.unpack import split_root, unpack
 from threedident.latents.sampling import SPLITS
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import locked, require_room, spell_bytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 _STORE = ".download"
 _UNPACKED = 1.1  # bytes on the disk for each of the archive, whose files it pads less

@@ -24,7 +24,7 @@ from threedident.runtime.files import (
     sweep,
 )
 from threedident.runtime.progress import progress
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 
 def export_published(root: Path, out: Path) -> list[str]:

@@ -42,7 +42,7 @@ from threedident.runtime.files import (
     write_bytes,
 )
 from threedident.runtime.progress import progress
-from threedident.storage_0 import DIGITS, MOST_PICTURE, MOST_SUMS, sums_bytes
+from threedident.storage.folder import DIGITS, MOST_PICTURE, MOST_SUMS, sums_bytes
 
 SHARD_SIZE = 10_000  # about 300 MB of images of 224 px
 _SUMS = "SHA256SUMS"

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from threedident.dataset import ThreeDIdent
 from threedident.latents.sampling import SPLITS
-from threedident.manifest import Manifest
 from threedident.runtime.files import load_npy
 from threedident.runtime.progress import progress
-from threedident.storage_0 import SplitFolder
-from threedident.verify import quick_check, verify_split
+from threedident.storage.folder import SplitFolder
+from threedident.storage.manifest import Manifest
+from threedident.storage.verify import quick_check, verify_split
 
 _MANY = 10_000  # pictures whose check takes long enough to show
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from threedident.runtime.errors import printable
 from threedident.runtime.files import open_plain
 from threedident.runtime.progress import megabytes
-from threedident.storage_0 import SplitFolder
+from threedident.storage.folder import SplitFolder
 
 _MOST_MEMBER_BYTES = 2**30  # the largest file of the published archive takes 20 MB
 _MOST_GROWTH = 4  # images do not grow when they are unpacked

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from threedident.manifest import MOST_PIXELS
+from threedident.storage.manifest import MOST_PIXELS
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
 EDGES = struct.Struct(">II")  # width and height follow the head

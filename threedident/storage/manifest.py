@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from threedident.channels import Channels, Moments
 from threedident.latents.factors import FACTORS
 from threedident.latents.sampling import SPLITS, check_raw
 from threedident.latents.spaces import SPACES
-from threedident.origin import Origin
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import DATA, advise, explain, printable
 from threedident.runtime.files import MOST_JSON, load_npy, read_plain
 from threedident.runtime.records import parse_model
-from threedident.storage_0 import MOST_ROWS, SplitFolder
+from threedident.storage.folder import MOST_ROWS, SplitFolder
+from threedident.storage.origin import Origin
+from threedident.storage.statistics import Channels, Moments
 
 MOST_PIXELS = 4096
 

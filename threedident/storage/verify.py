@@ -14,10 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.manifest import Manifest, require_manifest
-from threedident.pictures import EDGES, PNG_HEAD, check_chunks, decode_picture
 from threedident.runtime.files import MOST_ARRAY, load_npy, open_plain, read_plain, sha256
-from threedident.storage_0 import MOST_PICTURE, SplitFolder, picture_name, read_sums, sums_bytes
+from threedident.storage.folder import (
+    MOST_PICTURE,
+    SplitFolder,
+    picture_name,
+    read_sums,
+    sums_bytes,
+)
+from threedident.storage.manifest import Manifest, require_manifest
+from threedident.storage.pictures import EDGES, PNG_HEAD, check_chunks, decode_picture
 
 _PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _MOST_DISPUTED = 4  # pictures and lines that disagree, of which all combinations are tried
