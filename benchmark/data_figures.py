@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmark.panels import Panel, Picture, Plot, plotted
 from benchmark.strips import Strip, strip_picture
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.index import NearestLatents
 from threedident.latents.factors import LABELS

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from threedident.conditionals.steps import Normal
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.nearest_pairs import PositivePairs
 from threedident.runtime.machine import die_with
 

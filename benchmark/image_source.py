@@ -23,7 +23,7 @@ from benchmark.panels import Picture
 from benchmark.sources import Batch, Machine, Source
 from benchmark.splits import identity
 from threedident.conditionals.conditional import Conditional
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.epochs import NUMBERING, Epochs
 from threedident.index import NearestLatents

@@ -16,7 +16,7 @@ from benchmark.objective import Objective
 from benchmark.options import Options, complete, resolve
 from benchmark.ranks import Ranks
 from benchmark.sources import Machine
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 
 _BATCH = 64
 _WARM_UP = 2

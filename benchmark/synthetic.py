@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from threedident.dataset.pack import PackFiles, PackRecord
 from threedident.latents.sampling import sample_raw, to_physical
-from threedident.pack import PackFiles, PackRecord
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import Digests, Manifest, Rendering, factor_records

@@ -28,11 +28,11 @@ from benchmark.step_cost import step_cost
 from benchmark.synthetic import noise_images, sparse_pairs
 from threedident.cli import run
 from threedident.conditionals.steps import Normal
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.packing import Packing
+from threedident.dataset.split import ThreeDIdent
 from threedident.index import NearestLatents
 from threedident.nearest_pairs import PositivePairs
 from threedident.neighbors import Points
-from threedident.packing import Packing
 from threedident.pairs import Pairs
 from threedident.rendered_pairs import RenderedPairs
 from threedident.resident import ResidentPairs

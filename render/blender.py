@@ -21,7 +21,7 @@ from render.numbers import Triple, scene_numbers
 from render.scene import Frame, largest_dimension
 from render.settings import GPUS, Quality
 from render.teapot import scene_teapot
-from threedident.annotations import GROUND, OBJECT
+from threedident.dataset.annotations import GROUND, OBJECT
 from threedident.runtime.machine import memory_file
 
 Image32 = NDArray[np.float32]
@@ -89,7 +89,7 @@ class Stage:
         """What every pixel's centre of the frame drawn last shows, and how far that is away.
 
         Returns:
-            Labels of :mod:`threedident.annotations`, and distances along the camera's axis in
+            Labels of :mod:`threedident.dataset.images`, and distances along the camera's axis in
             Blender units, each of shape (resolution, resolution).
         """
         values = self._film.expose(self._labels)["Combined"]

@@ -27,7 +27,7 @@ from render.leases import Fence
 from render.plan import open_plan
 from render.scene import frame
 from render.settings import find_quality
-from threedident.annotations import annotation_picture
+from threedident.dataset.annotations import annotation_picture
 from threedident.latents.sampling import to_physical
 from threedident.runtime.errors import explain
 from threedident.runtime.files import write_bytes

@@ -15,7 +15,7 @@ from torchvision import transforms
 
 from tests.conftest import make_images, pixels
 from threedident import RenderedPairs, ThreeDIdent
-from threedident.packing import Packing
+from threedident.dataset.packing import Packing
 from threedident.runtime.files import sha256
 from threedident.storage.folder import SplitFolder
 

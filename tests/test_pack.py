@@ -20,8 +20,8 @@ from torchvision import transforms
 
 from tests.conftest import DRAFT, can_mount, cli, contents, make_images, refused, refused_at_once
 from threedident import ThreeDIdent
-from threedident.pack import PackRecord, pack_states
-from threedident.packing import Packing
+from threedident.dataset.pack import PackRecord, pack_states
+from threedident.dataset.packing import Packing
 from threedident.storage.folder import SplitFolder
 
 
@@ -157,7 +157,7 @@ def test_an_altered_image_is_not_packed(rendered: Path, tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import threedident.packing as packing
+import threedident.dataset.packing as packing
 from threedident.storage.folder import SplitFolder
 packing._BLOCK_BYTES = 6000  # five images
 seen = []

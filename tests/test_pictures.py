@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.conftest import done_at_once, make_images, refused_at_once
 from threedident import ThreeDIdent
-from threedident.annotations import annotation_picture, read_depth, read_mask
+from threedident.dataset.annotations import annotation_picture, read_depth, read_mask
 from threedident.storage.pictures import check_chunks, decode_picture
 from threedident.storage.verify import verify_split
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Normal,
         Uniform,
     )
-    from threedident.dataset import ThreeDIdent
+    from threedident.dataset.split import ThreeDIdent
     from threedident.index import NearestLatents
     from threedident.nearest_pairs import PositivePairs
     from threedident.rendered_pairs import RenderedPairs

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from torch.utils.data import Subset
 from torchvision.transforms import v2
 
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.pairs import Draw, Pairs
 
 Augmentation = Callable[[torch.Tensor], torch.Tensor]

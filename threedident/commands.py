@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from threedident.dataset.pack import pack_states
 from threedident.latents.sampling import SPLITS
 from threedident.options import Choice, NewFile, Seed
-from threedident.pack import pack_states
 from threedident.runtime.files import require_room
 from threedident.runtime.progress import progress
 from threedident.storage.folder import SplitFolder
@@ -137,7 +137,7 @@ def pack(data: Path, resolution: int | None) -> None:
         threedident pack data/3dident
         threedident pack data/3dident --resolution 64
     """
-    from threedident.packing import Packing
+    from threedident.dataset.packing import Packing
 
     works = [Packing(folder, resolution) for folder in _splits(data)]
     needed = sum(work.missing_bytes() for work in works)

@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import Subset
 
 from threedident.conditionals.steps import Conditional
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.index import NearestLatents
 from threedident.pairs import Draw, Pairs
 from threedident.runtime.cards import in_line

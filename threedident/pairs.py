@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Subset, default_collate
 
-from threedident.dataset import ThreeDIdent, as_images
+from threedident.dataset.split import ThreeDIdent, as_images
 from threedident.delivery import Delivered, measure
 from threedident.epochs import Clock, Epochs
 from threedident.latents.philox import check_seed, uniforms

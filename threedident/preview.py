@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.latents.factors import FACTORS
 from threedident.latents.spaces import SPACES
 from threedident.runtime.files import write_bytes

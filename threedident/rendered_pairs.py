@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import Subset
 
 from threedident.conditionals.product import parse_conditional
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.pairs import Draw, Pairs
 
 

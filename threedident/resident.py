@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.loading import Loader
 from threedident.pairs import Pair, Pairs
 from threedident.runtime.cards import Card

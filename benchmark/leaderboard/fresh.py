@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.secret import Secret, is_signed
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.latents.sampling import SPLITS, sample_raw
 from threedident.runtime.files import MOST_JSON, locked, npy_bytes, read_plain, sha256, write_bytes
 from threedident.runtime.machine import child

@@ -14,8 +14,8 @@ from render.finish import finish
 from render.journal import append, open_journal, record_of
 from render.plan import Plan, write_plan
 from tests.conftest import make_images
-from threedident.annotations import annotation_picture
-from threedident.packing import Packing
+from threedident.dataset.annotations import annotation_picture
+from threedident.dataset.packing import Packing
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import Rendering
 from threedident.storage.origin import Origin

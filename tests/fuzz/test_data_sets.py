@@ -20,10 +20,10 @@ from tests.fuzz.json_damage import json_damage
 from tests.fuzz.picture_damage import picture_damage
 from tests.fuzz.specimens import EDGE
 from threedident import ThreeDIdent
+from threedident.dataset.pack import pack_states
+from threedident.dataset.packing import Packing
 from threedident.exchange.export import export_published
 from threedident.exchange.shards import export_shards
-from threedident.pack import pack_states
-from threedident.packing import Packing
 from threedident.preview import contact_sheet
 from threedident.runtime.files import load_npy
 from threedident.storage.folder import SplitFolder

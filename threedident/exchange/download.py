@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.partial import Part
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.dataset import ThreeDIdent
+from threedident.dataset.split import ThreeDIdent
 from threedident.latents.sampling import SPLITS
 from threedident.runtime.files import load_npy
 from threedident.runtime.progress import progress
@@ -67,7 +67,7 @@ def open_source(root: Path, name: str) -> Source:
 
     Arguments:
         root: of the data set.
-        name: the split as :class:`threedident.dataset.ThreeDIdent` takes it.
+        name: the split as :class:`threedident.dataset.split.ThreeDIdent` takes it.
 
     Raises:
         ValueError: the split is not there, or has files missing, truncated or altered.

@@ -1,9 +1,4 @@
-"""Annotations beside an image: what every pixel shows, and how far that is away.
-
-A mask is a palette PNG whose values are :data:`NOTHING`, :data:`GROUND` or :data:`OBJECT`. A
-depth is a 16-bit PNG of distances along the camera's axis in steps of :data:`DEPTH_STEP`
-Blender units; the ground ends at 61.5 units, 0 is nothing. Both are taken at pixel centres.
-"""
+"""Annotations beside an image: what every pixel shows, and how far that is away."""
 
 from __future__ import annotations
 
@@ -18,7 +13,9 @@ from threedident.storage.folder import MOST_PICTURE
 from threedident.storage.pictures import decode_picture
 
 NOTHING, GROUND, OBJECT = 0, 1, 2
+
 DEPTH_STEP = 1e-3
+
 _COLORS = (0, 0, 0, 120, 130, 140, 240, 150, 40)  # of the three labels, for viewers
 
 

@@ -19,8 +19,8 @@ from typing import Annotated, BinaryIO
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from threedident.images import ImageFiles, require_shrinking, shrink
-from threedident.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
+from threedident.dataset.images import ImageFiles, require_shrinking, shrink
+from threedident.dataset.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
 from threedident.runtime.errors import found_folder
 from threedident.runtime.files import MOST_JSON, locked, read_plain, sha256, write_bytes
 from threedident.runtime.machine import processors
@@ -37,7 +37,7 @@ class _Note(BaseModel):
     """How far the work goes, of which images it is, and what it wrote of them.
 
     Arguments:
-        images: see :func:`threedident.pack.images_identity`.
+        images: see :func:`threedident.dataset.pack.images_identity`.
         rows: that were written.
         pixels: SHA-256 of the header and these rows, as they left memory.
     """

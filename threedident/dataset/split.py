@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch.utils.data import Dataset, Subset
 
-from threedident.annotations import read_depth, read_mask
-from threedident.images import ImageFiles, require_shrinking, shrink
+from threedident.dataset.annotations import read_depth, read_mask
+from threedident.dataset.images import ImageFiles, require_shrinking, shrink
+from threedident.dataset.pack import find_pack
 from threedident.latents.factors import NAMES
 from threedident.latents.sampling import SPLITS
-from threedident.pack import find_pack
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import unknown
 from threedident.storage.folder import SplitFolder
@@ -166,7 +166,7 @@ found no folder no/such/folder; render one with threedident render --out
         return images.permute(0, 3, 1, 2)
 
     def mask(self, index: int) -> NDArray[np.uint8]:
-        """What every pixel shows, by the labels of :mod:`threedident.annotations`, (H, W)."""
+        """What every pixel shows, by the labels of :mod:`threedident.dataset.images`, (H, W)."""
         return read_mask(*self._annotation("mask", index))
 
     def depth(self, index: int) -> NDArray[np.float32]:

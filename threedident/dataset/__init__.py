@@ -1,0 +1,1 @@
+"""One split as a torch Dataset, read from image files or from packs."""
