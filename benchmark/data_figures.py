@@ -11,7 +11,7 @@ from benchmark.panels import Panel, Picture, Plot, plotted
 from benchmark.strips import Strip, strip_picture
 from threedident.dataset.split import ThreeDIdent
 from threedident.delivery import Delivered
-from threedident.index import NearestLatents
+from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS
 from threedident.runtime.files import read_plain
 from threedident.storage.folder import MOST_PICTURE

@@ -26,7 +26,7 @@ from threedident.conditionals.conditional import Conditional
 from threedident.dataset.split import ThreeDIdent
 from threedident.delivery import Delivered
 from threedident.epochs import NUMBERING, Epochs
-from threedident.index import NearestLatents
+from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS
 from threedident.loading import load, slices
 from threedident.nearest_pairs import Anchor, PositivePairs

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from threedident.conditionals.steps import Conditional
-from threedident.index import NearestLatents
+from threedident.index.nearest import NearestLatents
 from threedident.storage.folder import SplitFolder
 
 

@@ -30,9 +30,9 @@ from threedident.cli import run
 from threedident.conditionals.steps import Normal
 from threedident.dataset.packing import Packing
 from threedident.dataset.split import ThreeDIdent
-from threedident.index import NearestLatents
+from threedident.index.nearest import NearestLatents
+from threedident.index.neighbors import Points
 from threedident.nearest_pairs import PositivePairs
-from threedident.neighbors import Points
 from threedident.pairs import Pairs
 from threedident.rendered_pairs import RenderedPairs
 from threedident.resident import ResidentPairs

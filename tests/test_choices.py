@@ -33,11 +33,11 @@ from benchmark.spaces import find_extent
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident
-from threedident.index_kinds import kinds_to_try
+from threedident.index.projection import Projection
+from threedident.index.tuning import kinds_to_try
 from threedident.latents.sampling import sample_raw
 from threedident.latents.spaces import find_space
 from threedident.options import HeadedCommand
-from threedident.projection import Projection
 from threedident.runtime.errors import nearest, unknown
 
 

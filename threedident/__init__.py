@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Uniform,
     )
     from threedident.dataset.split import ThreeDIdent
-    from threedident.index import NearestLatents
+    from threedident.index.nearest import NearestLatents
     from threedident.nearest_pairs import PositivePairs
     from threedident.rendered_pairs import RenderedPairs
     from threedident.resident import ResidentPairs

@@ -21,7 +21,7 @@ from torch.utils.data import Subset
 
 from threedident.conditionals.steps import Conditional
 from threedident.dataset.split import ThreeDIdent
-from threedident.index import NearestLatents
+from threedident.index.nearest import NearestLatents
 from threedident.pairs import Draw, Pairs
 from threedident.runtime.cards import in_line
 from threedident.runtime.errors import unknown

@@ -24,12 +24,12 @@ from tests.fuzz.hunting import check_refusal, hunt, repeat
 from tests.fuzz.json_damage import json_damage
 from tests.fuzz.specimens import make_rendered
 from tests.fuzz.watching import watched
-from threedident import index_cache
 from threedident.exchange import fetch as fetching
 from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.partial import Part, Reply
 from threedident.exchange.shards import export_shards
-from threedident.index_cache import Built, Source
+from threedident.index import cache as index_cache
+from threedident.index.cache import Built, Source
 
 BODY = np.random.default_rng(0).bytes(3000)
 MD5 = hashlib.md5(BODY).hexdigest()

@@ -1,15 +1,11 @@
-"""Nearest rendered latents by Euclidean distance. The only faiss import.
+"""Families of faiss indexes behind one interface. The only module that imports faiss.
 
-- ``exact`` compares a query with every point.
-- ``hnsw`` walks a graph of near neighbours, laid out in memory along a k-d tree.
-- ``ivf`` compares a query with the points of some of many cells: those whose centre is nearest,
-  or farther than that by no more than a margin in squared distance. It reads codes of 4 bits a
-  coordinate, many at once in a register of the processor, and keeps more candidates to make up
-  for their coarseness; on a GPU, and where they are too coarse, it reads the points themselves.
-
-An approximate kind is built once and kept, and looks as far as it takes to find 9,995 of 10,000
-neighbours. Candidates of all kinds are ranked again in float64: faiss ranks in float32, with
-cancellation in its squared distances.
+- :class:`Comparison`: a query is compared with every point.
+- ``hnsw``: a graph of near neighbours, laid out in memory along a k-d tree.
+- ``ivf``: points in cells. A search reads the cells whose centres are nearest, or farther than
+  the nearest by at most a margin in squared distance. It reads codes of 4 bits a coordinate, many
+  at once in a register of the processor, and keeps more candidates because codes are coarse.
+  On a GPU, and where codes are too coarse, it reads the points themselves.
 
 References:
     Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
@@ -21,110 +17,63 @@ References:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import faiss
 import numpy as np
-from numpy.typing import ArrayLike
-from torch.utils.data import get_worker_info
 
-from threedident.index_cache import Setting
-from threedident.index_kinds import RECALL, Family, kinds_to_try, open_kept
-from threedident.lookup import Lookup
-from threedident.neighbors import Points, Rows, kd_order
-from threedident.recall import Search
+from threedident.index.cache import Setting
+from threedident.index.neighbors import Points, Rows, Search, kd_order
 
+VERSION: str = faiss.__version__
 _SPARE, _LINKS, _EFFORT, _LEAF = 4, 16, 64, 16
 _EFFORTS = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 512, 1024, 4096]
 _WIDTHS = (20, 24, 32, 48, 64, 128)  # candidates for two neighbours
 _ONE_BY_ONE = 11  # how faiss reads codes: query by query, keeping candidates in a reservoir
 
 
-class NearestLatents(Lookup):
-    """An index over latents.
-
-    What is found depends on the latents, the query and the kind alone, not on the other queries
-    of a batch, on threads or processes. Which few neighbours an approximate kind misses may
-    differ between versions of faiss, and between processors that round sums differently.
+class Family(ABC):
+    """A kind of approximate index, opened.
 
     Arguments:
-        latents: points, shape (N, d), finite.
-        kind: ``exact``, ``hnsw``, ``ivf``, or ``auto``: on a GPU and for few points ``exact``,
-            else ``hnsw`` for up to five columns and ``ivf`` for more, and where the graph finds
-            fewer than 999 of 1,000 neighbours.
-        device: ``cpu`` or ``cuda``.
-        factors: names of the factors whose distance counts, such as ``["x", "y", "z"]``; by
-            default all columns. Queries are rows of the same space, or of those columns alone.
+        content: what :meth:`build` gave.
 
     Attributes:
-        kind: the kind that was taken.
-        recall: share of the two nearest points that a search finds, measured at the build on
-            held-out queries beside the points, see :mod:`threedident.recall`; 1 for ``exact``.
-
-    Raises:
-        ValueError: the latents are not a finite N x d array with N >= 1, there is no such kind,
-            device or factor, or the cached index is damaged.
+        name: what the cache calls it; changes when :meth:`build` does.
+        setting: how far a search looks.
     """
 
-    def __init__(
-        self,
-        latents: ArrayLike,
-        kind: str = "auto",
-        device: str = "cpu",
-        factors: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(latents, factors)
-        self._low, self._high = self._points.min(axis=0), self._points.max(axis=0)
-        self.device = device
-        gpus = getattr(faiss, "get_num_gpus", int)()
-        for name in kinds_to_try(kind, device, gpus, self._points.shape):
-            self.kind = name
-            self._index: Any = self._open()
-            if self.recall >= RECALL:
-                break
+    name: ClassVar[str]
+    setting: Setting
 
-    def card(self) -> dict[str, str]:
-        """See :class:`threedident.runtime.cards.Card`."""
-        factors = "all columns" if self.factors is None else ", ".join(self.factors)
-        return {
-            "latents": f"{len(self)} rows of {self.dimension} columns",
-            "kind": f"{self.kind} on {self.device}",
-            "distance over": factors,
-            "recall": f"{self.recall:.4f}",
-        }
+    @abstractmethod
+    def __init__(self, content: bytes | memoryview) -> None: ...
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_index": None}  # a copy opens it for itself
+    @staticmethod
+    @abstractmethod
+    def build(points: Points) -> Any:
+        """The bytes, as an array, of an index over points, shape (N, d); the same each time."""
 
-    def _candidates(self, wanted: Points, k: int) -> Rows:
-        if get_worker_info() is not None:
-            faiss.omp_set_num_threads(1)  # threads started before a fork do not survive it
-        if self._index is None:
-            self._index = self._open()
-        found: Rows = self._index.candidates(wanted, k)
-        if self.kind == "exact":
-            return found
-        outside = (wanted - np.clip(wanted, self._low, self._high)).astype(np.float64)
-        astray = np.linalg.norm(outside, axis=1) > (self._high - self._low).max() / 4
-        astray |= (found < 0).sum(axis=1) > found.shape[1] - k  # cells may hold fewer than k
-        if astray.any():
-            nearest = _compare(self._points)(wanted[astray], k)
-            found[astray] = -1
-            found[astray, : nearest.shape[1]] = nearest
-        return found
+    @abstractmethod
+    def ladders(self, queries: Points) -> Sequence[Sequence[Setting]]:
+        """Settings to try on ``queries``, see :func:`threedident.index.tuning.cheapest`."""
 
-    def _open(self) -> Any:
-        if self.kind == "exact":
-            self.recall = 1.0
-            return _Exact(self._points, self.device)
-        families = _FAMILIES[self.kind, self.device]
-        index, self.recall = open_kept(families, self._points, _compare, faiss.__version__)
-        return index
+    @abstractmethod
+    def candidates(self, queries: Points, k: int) -> Rows:
+        """Rows that may be the ``k`` nearest, and -1 for none, shape (Q, k or more)."""
 
 
-class _Exact:
+class Comparison:
+    """A query compared with every point, in float32.
+
+    Arguments:
+        points: shape (N, d).
+        device: ``cpu`` or ``cuda``.
+    """
+
     def __init__(self, points: Points, device: str = "cpu") -> None:
         self._count, self._search = len(points), partial(faiss.knn, xb=points)
         if device == "cuda":
@@ -133,6 +82,7 @@ class _Exact:
             self._search = _on_gpu(flat).search
 
     def candidates(self, queries: Points, k: int) -> Rows:
+        """See :meth:`Family.candidates`."""
         found = self._search(queries, k=min(k + _SPARE, self._count))[1]
         if (found < 0).any():
             raise ValueError(
@@ -141,8 +91,9 @@ class _Exact:
         return np.asarray(found)
 
 
-def _compare(points: Points) -> Search:
-    return _Exact(points).candidates
+def compare(points: Points) -> Search:
+    """A search that compares queries with all points."""
+    return Comparison(points).candidates
 
 
 class _Graph(Family):
@@ -237,7 +188,7 @@ class _Codes(Family):
         return rows
 
 
-_FAMILIES: dict[tuple[str, str], tuple[type[Family], ...]] = {
+FAMILIES: dict[tuple[str, str], tuple[type[Family], ...]] = {
     ("hnsw", "cpu"): (_Graph,),
     ("ivf", "cpu"): (_Codes, _Lists),
     ("ivf", "cuda"): (_GpuLists,),
@@ -268,3 +219,13 @@ def _alone(work: Callable[..., Any], *arguments: Any) -> None:
         work(*arguments)
     finally:
         faiss.omp_set_num_threads(threads)
+
+
+def gpus() -> int:
+    """The number of GPUs that faiss sees; 0 for a faiss without CUDA."""
+    return int(getattr(faiss, "get_num_gpus", int)())
+
+
+def use_one_thread() -> None:
+    """Let faiss search with one thread. Threads started before a fork do not survive it."""
+    faiss.omp_set_num_threads(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from threedident.runtime.arrays import as_float64
 
 Points = NDArray[np.float32]
 Rows = NDArray[np.int64]
+Search = Callable[[Points, int], Rows]
+Exact = Callable[[Points], Search]
 
 
 class Neighbors(NamedTuple):

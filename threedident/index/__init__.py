@@ -1,0 +1,1 @@
+"""Nearest rendered latents: exact and approximate faiss indexes, tuned and cached."""
