@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmark.ranks import lost_another
-from threedident.loading import is_death
+from threedident.pairs.loader import is_death
 from threedident.runtime.packages import PACKAGES
 
 

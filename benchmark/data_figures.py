@@ -10,9 +10,9 @@ from PIL import Image
 from benchmark.panels import Panel, Picture, Plot, plotted
 from benchmark.strips import Strip, strip_picture
 from threedident.dataset.split import ThreeDIdent
-from threedident.delivery import Delivered
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS
+from threedident.pairs.delivered import Delivered
 from threedident.runtime.files import read_plain
 from threedident.storage.folder import MOST_PICTURE
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from threedident.conditionals.steps import Normal
 from threedident.dataset.split import ThreeDIdent
-from threedident.nearest_pairs import PositivePairs
+from threedident.pairs.nearest import PositivePairs
 from threedident.runtime.machine import die_with
 
 _BATCHES = 8

@@ -24,15 +24,15 @@ from benchmark.sources import Batch, Machine, Source
 from benchmark.splits import identity
 from threedident.conditionals.conditional import Conditional
 from threedident.dataset.split import ThreeDIdent
-from threedident.delivery import Delivered
-from threedident.epochs import NUMBERING, Epochs
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS
-from threedident.loading import load, slices
-from threedident.nearest_pairs import Anchor, PositivePairs
-from threedident.pairs import Pair, Pairs
-from threedident.rendered_pairs import RenderedPairs
-from threedident.resident import ResidentImages, ResidentPairs, fits
+from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.delivered import Delivered
+from threedident.pairs.epochs import NUMBERING, Epochs
+from threedident.pairs.loader import load, slices
+from threedident.pairs.nearest import Anchor, PositivePairs
+from threedident.pairs.rendered import RenderedPairs
+from threedident.pairs.resident import ResidentImages, ResidentPairs, fits
 
 _EVALUATED = 256
 _PUBLISHED_ROWS = 250_000, 25_000  # the published archive has no manifest
@@ -102,7 +102,7 @@ class ImageSource(Source):
         if settings.pairs == "rendered":
             return RenderedPairs(self.train, seed=seed)
         if settings.pairs == "augmented":
-            from threedident.augmented_pairs import AugmentedPairs  # slow to import: torchvision
+            from threedident.pairs.augmented import AugmentedPairs
 
             return AugmentedPairs(self.train, seed=seed)
         assert settings.anchor is not None

@@ -32,9 +32,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.unpickling import load_pickle
-from threedident.epochs import Epochs
 from threedident.latents.philox import check_seed, uniforms
-from threedident.pairs import Pair
+from threedident.pairs.core import Pair
+from threedident.pairs.epochs import Epochs
 from threedident.runtime.cards import Card
 from threedident.runtime.files import open_plain
 

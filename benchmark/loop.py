@@ -28,7 +28,7 @@ from benchmark.schedules import factor
 from benchmark.seals import digest_of
 from benchmark.sources import Batch, Machine, Source
 from benchmark.tracking import Tracker
-from threedident.loading import WorkerDied, is_death, named_deaths
+from threedident.pairs.loader import WorkerDied, is_death, named_deaths
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.runtime.progress import Advance, progress

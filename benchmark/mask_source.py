@@ -20,8 +20,8 @@ from benchmark.config import MaskSettings
 from benchmark.kitti import LABELS, MaskPairs, load_masks
 from benchmark.panels import Picture
 from benchmark.sources import Batch, Machine, Source
-from threedident.epochs import NUMBERING, Epochs
-from threedident.loading import slices
+from threedident.pairs.epochs import NUMBERING, Epochs
+from threedident.pairs.loader import slices
 
 CODES = 10
 _EVALUATED = 1024

@@ -19,7 +19,7 @@ from benchmark.laws import Marginal, build_conditional
 from benchmark.mixing import Mixing
 from benchmark.sources import Batch, Machine, Source
 from threedident.latents.philox import uniforms
-from threedident.loading import slices
+from threedident.pairs.loader import slices
 
 TEST_ROWS = 8192
 _TRAIN_STREAM, _TEST_STREAM = 6, 7

@@ -27,7 +27,7 @@ import torch
 from benchmark.config import Config, differences, numbering, with_numbering
 from benchmark.json_lines import read_lines
 from benchmark.seals import is_intact, is_sealed, seal
-from threedident.epochs import NUMBERING
+from threedident.pairs.epochs import NUMBERING
 from threedident.runtime.errors import explain
 from threedident.runtime.files import (
     MOST_ARRAY,

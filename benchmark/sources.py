@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from benchmark.config import ImageSettings, MaskSettings, MixingSettings
 from benchmark.panels import Picture
 from benchmark.ranks import Ranks
-from threedident.delivery import Delivered
+from threedident.pairs.delivered import Delivered
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ from threedident.dataset.packing import Packing
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.index.neighbors import Points
-from threedident.nearest_pairs import PositivePairs
-from threedident.pairs import Pairs
-from threedident.rendered_pairs import RenderedPairs
-from threedident.resident import ResidentPairs
+from threedident.pairs.core import Pairs
+from threedident.pairs.nearest import PositivePairs
+from threedident.pairs.rendered import RenderedPairs
+from threedident.pairs.resident import ResidentPairs
 from threedident.runtime.files import require_room, spell_bytes
 from threedident.runtime.progress import progress, say
 from threedident.storage.folder import SplitFolder

@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 
 from tests.conftest import make_images
 from threedident import AugmentedPairs, ThreeDIdent
-from threedident.augmented_pairs import simclr
+from threedident.pairs.augmented import simclr
 
 
 @pytest.fixture(scope="module")

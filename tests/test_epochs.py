@@ -28,9 +28,9 @@ from threedident import (
     ResidentPairs,
     ThreeDIdent,
 )
-from threedident.epochs import Epochs
-from threedident.loading import slices
-from threedident.pairs import Pair, Pairs
+from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.epochs import Epochs
+from threedident.pairs.loader import slices
 
 N = 120
 

@@ -14,7 +14,7 @@ from scipy import ndimage, stats
 from benchmark.kitti import LABELS, KittiMasks, MaskPairs, load_masks
 from tests.laws import LEVEL
 from tests.pedestrians import make_pickle, make_tracks, published, write_pickle
-from threedident.loading import load, slices
+from threedident.pairs.loader import load, slices
 
 LENGTHS = [2, 9, 1, 5, 30, 2, 3, 14, 7, 1, 6, 8]
 

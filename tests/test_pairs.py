@@ -21,7 +21,7 @@ from threedident import (
     ResidentPairs,
     ThreeDIdent,
 )
-from threedident.pairs import Pair, Pairs
+from threedident.pairs.core import Pair, Pairs
 
 KINDS = ("row", "marginal", "rendered", "augmented")
 

@@ -18,8 +18,8 @@ from benchmark import data_figures, figures, panels, suite_figures
 from benchmark.metrics import score
 from benchmark.panels import PHONE, Panel, Picture, Plot, plotted, sheet
 from benchmark.tables import Figure
-from threedident.delivery import Delivered
 from threedident.latents.factors import LABELS, NAMES
+from threedident.pairs.delivered import Delivered
 
 LEAST = 9  # CSS pixels of text
 LATENTS = np.random.default_rng(0).uniform(-1, 1, (400, 10))

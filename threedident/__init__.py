@@ -14,7 +14,6 @@ from threedident.runtime.packages import watch as _watch
 
 TYPE_CHECKING = False  # as in threedident.runtime.packages
 if TYPE_CHECKING:
-    from threedident.augmented_pairs import AugmentedPairs
     from threedident.conditionals.sphere import VonMisesFisher
     from threedident.conditionals.steps import (
         Conditional,
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     )
     from threedident.dataset.split import ThreeDIdent
     from threedident.index.nearest import NearestLatents
-    from threedident.nearest_pairs import PositivePairs
-    from threedident.rendered_pairs import RenderedPairs
-    from threedident.resident import ResidentPairs
+    from threedident.pairs.augmented import AugmentedPairs
+    from threedident.pairs.nearest import PositivePairs
+    from threedident.pairs.rendered import RenderedPairs
+    from threedident.pairs.resident import ResidentPairs
     from threedident.trained import load_encoder
 
 __version__ = "0.1.0"

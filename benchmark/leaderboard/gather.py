@@ -11,7 +11,7 @@ from benchmark.leaderboard.submission import SEEDS, Supervision
 from benchmark.objective import SUPERVISED
 from benchmark.run import RunFolder, is_run
 from benchmark.work_log import read_work
-from threedident.epochs import NUMBERING
+from threedident.pairs.epochs import NUMBERING
 from threedident.runtime.errors import RUNS, advise
 
 

@@ -17,7 +17,7 @@ from torch.utils.data import Subset
 from torchvision.transforms import v2
 
 from threedident.dataset.split import ThreeDIdent
-from threedident.pairs import Draw, Pairs
+from threedident.pairs.core import Draw, Pairs
 
 Augmentation = Callable[[torch.Tensor], torch.Tensor]
 
@@ -81,18 +81,18 @@ class AugmentedPairs(Pairs):
         self.augment = simclr(self.dataset.resolution) if augment is None else augment
 
     def law(self) -> dict[str, str]:
-        """See :class:`threedident.pairs.Pairs`."""
+        """See :class:`threedident.pairs.core.Pairs`."""
         augment = " ".join(repr(self.augment).split())
         return {"anchors": "rows, each once an epoch", "two views by": augment}
 
     def draw(self, items: Any) -> Draw:
-        """See :class:`threedident.pairs.Pairs`; the latents of both images are the same."""
+        """See :class:`threedident.pairs.core.Pairs`; the latents of both images are the same."""
         anchors = self._epochs.rows(items)
         z = self._latents_of(anchors)
         return Draw(anchors, anchors, z, z)
 
     def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
-        """See :class:`threedident.pairs.Pairs`."""
+        """See :class:`threedident.pairs.core.Pairs`."""
         images = self.dataset.images(draw.anchors)
         seeds = (self._uniforms(items, 2) * 2.0**52).astype(np.int64)
         with torch.random.fork_rng(devices=[]):

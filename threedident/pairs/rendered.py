@@ -8,7 +8,7 @@ from torch.utils.data import Subset
 
 from threedident.conditionals.product import parse_conditional
 from threedident.dataset.split import ThreeDIdent
-from threedident.pairs import Draw, Pairs
+from threedident.pairs.core import Draw, Pairs
 
 
 class RenderedPairs(Pairs):
@@ -66,7 +66,7 @@ class RenderedPairs(Pairs):
         self.conditional = parse_conditional(origin.conditional, origin.space, origin.fixed)
 
     def law(self) -> dict[str, str]:
-        """See :class:`threedident.pairs.Pairs`."""
+        """See :class:`threedident.pairs.core.Pairs`."""
         assert self.positives.manifest is not None
         return {
             "anchors": "rows, each once an epoch",
@@ -74,7 +74,7 @@ class RenderedPairs(Pairs):
         }
 
     def draw(self, items: Any) -> Draw:
-        """See :class:`threedident.pairs.Pairs`.
+        """See :class:`threedident.pairs.core.Pairs`.
 
         What the conditional draws here is independent of the positives that were rendered, so
         that the two can be compared.

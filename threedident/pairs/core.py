@@ -1,8 +1,8 @@
 """Positive pairs, addressed: item k of epoch e depends on (seed, e, k) alone.
 
-- :class:`threedident.nearest_pairs.PositivePairs`: by nearest-latent lookup.
-- :class:`threedident.rendered_pairs.RenderedPairs`: positives that were rendered exactly.
-- :class:`threedident.augmented_pairs.AugmentedPairs`: two augmentations of one image.
+- :class:`threedident.pairs.nearest.PositivePairs`: by nearest-latent lookup.
+- :class:`threedident.pairs.rendered.RenderedPairs`: positives that were rendered exactly.
+- :class:`threedident.pairs.augmented.AugmentedPairs`: two augmentations of one image.
 
 Where anchors are rows of the data set, each epoch holds every row once. Its positives are drawn
 anew. Pairs are numbered over all epochs: with L pairs an epoch, number n is item n mod L of epoch
@@ -23,11 +23,11 @@ from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Subset, default_collate
 
 from threedident.dataset.split import ThreeDIdent, as_images
-from threedident.delivery import Delivered, measure
-from threedident.epochs import Clock, Epochs
 from threedident.latents.philox import check_seed, uniforms
 from threedident.latents.spaces import Space, find_space
-from threedident.loading import Loader, load, slices, steps_of
+from threedident.pairs.delivered import Delivered, measure
+from threedident.pairs.epochs import Clock, Epochs
+from threedident.pairs.loader import Loader, load, slices, steps_of
 from threedident.runtime.cards import Card
 
 _PAIR_STREAM = 1

@@ -22,7 +22,7 @@ from torch.utils.data import Subset
 from threedident.conditionals.steps import Conditional
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
-from threedident.pairs import Draw, Pairs
+from threedident.pairs.core import Draw, Pairs
 from threedident.runtime.cards import in_line
 from threedident.runtime.errors import unknown
 
@@ -78,7 +78,7 @@ class PositivePairs(Pairs):
         self.index = _open_index(dataset, index)
 
     def draw(self, items: Any) -> Draw:
-        """See :class:`threedident.pairs.Pairs`."""
+        """See :class:`threedident.pairs.core.Pairs`."""
         if self.anchor == "row":
             u = self._uniforms(items, self._count)
             anchors = self._epochs.rows(items)
@@ -93,7 +93,7 @@ class PositivePairs(Pairs):
         return Draw(anchors, where(first == anchors, second, first), z, drawn)
 
     def on(self, device: torch.device) -> Pairs:
-        """See :class:`threedident.pairs.Pairs`.
+        """See :class:`threedident.pairs.core.Pairs`.
 
         What an approximate index misses would differ on a GPU, and so would pairs: it stays.
         """
@@ -104,7 +104,7 @@ class PositivePairs(Pairs):
         return there
 
     def law(self) -> dict[str, str]:
-        """See :class:`threedident.pairs.Pairs`."""
+        """See :class:`threedident.pairs.core.Pairs`."""
         recall = "" if self.index.kind == "exact" else f", recall {self.index.recall:.4f}"
         return {
             "anchors": "rows, each once an epoch" if self.anchor == "row" else "the marginal",

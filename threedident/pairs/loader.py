@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
-from threedident.epochs import Clock, checked_epoch
+from threedident.pairs.epochs import Clock, checked_epoch
 from threedident.runtime.cards import Card
 from threedident.runtime.machine import die_with
 

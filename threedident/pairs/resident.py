@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from threedident.dataset.split import ThreeDIdent
-from threedident.loading import Loader
-from threedident.pairs import Pair, Pairs
+from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.loader import Loader
 from threedident.runtime.cards import Card
 from threedident.runtime.files import spell_bytes
 
@@ -87,7 +87,7 @@ class ResidentPairs(Card):
         return {"device": str(self._device), **self._pairs.card()}
 
     def batch(self, items: range, *, latents: bool = True) -> Pair:
-        """As :meth:`threedident.pairs.Pairs.batch`, of tensors on the device."""
+        """As :meth:`threedident.pairs.core.Pairs.batch`, of tensors on the device."""
         draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
         sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
         image, positive = (side.images(rows) for side, rows in sides)
@@ -106,7 +106,7 @@ class ResidentPairs(Card):
         latents: bool = True,
         drop_last: bool = False,
     ) -> Loader[Pair]:
-        """As :meth:`threedident.pairs.Pairs.loader`, of tensors on the device."""
+        """As :meth:`threedident.pairs.core.Pairs.loader`, of tensors on the device."""
 
         def load(numbers: list[range]) -> Iterator[Pair]:
             return (self.batch(items, latents=latents) for items in numbers)

@@ -1,0 +1,1 @@
+"""Positive pairs: how they are found, addressed, and delivered in batches."""
