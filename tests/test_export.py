@@ -31,9 +31,8 @@ from tests.conftest import (
     wait_for,
 )
 from threedident import ThreeDIdent
-from threedident.exchange.export import export_published
-from threedident.exchange.published import image_digits
-from threedident.exchange.shards import export_shards
+from threedident.exchange.published import export_published, image_digits
+from threedident.exchange.webdataset import export_shards
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +123,7 @@ def test_exported_again_nothing_changes(rendered: Path, tmp_path: Path, layout: 
 def test_a_stopped_export_does_not_open_and_goes_on(
     rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from threedident.exchange import export
+    from threedident.exchange import published as export
 
     whole, placed, place = tmp_path / "whole", [], export._link
 

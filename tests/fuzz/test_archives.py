@@ -15,7 +15,7 @@ from tests.conftest import contents
 from tests.fuzz.damage import Edit, damages
 from tests.fuzz.hunting import hunt
 from tests.fuzz.specimens import make_published
-from threedident.exchange.unpack import split_root, unpack
+from threedident.exchange.download import split_root, unpack
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from tests.fuzz.specimens import EDGE
 from threedident import ThreeDIdent
 from threedident.dataset.pack import pack_states
 from threedident.dataset.packing import Packing
-from threedident.exchange.export import export_published
-from threedident.exchange.shards import export_shards
+from threedident.exchange.published import export_published
+from threedident.exchange.webdataset import export_shards
 from threedident.preview import contact_sheet
 from threedident.runtime.files import load_npy
 from threedident.storage.folder import SplitFolder

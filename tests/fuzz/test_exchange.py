@@ -27,7 +27,7 @@ from tests.fuzz.watching import watched
 from threedident.exchange import fetch as fetching
 from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.partial import Part, Reply
-from threedident.exchange.shards import export_shards
+from threedident.exchange.webdataset import export_shards
 from threedident.index import cache as index_cache
 from threedident.index.cache import Built, Source
 

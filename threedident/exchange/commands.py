@@ -53,8 +53,8 @@ def export(data: Path, out: Path, layout: str, shard_size: int | None) -> None:
 
 
 def _export(data: Path, out: Path, layout: str, shard_size: int | None) -> list[str]:
-    from threedident.exchange.export import export_published
-    from threedident.exchange.shards import SHARD_SIZE, export_shards
+    from threedident.exchange.published import export_published
+    from threedident.exchange.webdataset import SHARD_SIZE, export_shards
 
     if layout == "published":
         return export_published(data, out)

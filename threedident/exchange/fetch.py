@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.exchange.asking import Hiccup, RangeRefused, open_address, read, require_address
 from threedident.exchange.connections import Response
 from threedident.exchange.partial import Part, Reply
+from threedident.exchange.request import Hiccup, RangeRefused, open_address, read, require_address
 from threedident.runtime.files import open_plain, spell_bytes
 from threedident.runtime.progress import megabytes, say
 

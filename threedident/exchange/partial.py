@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
-from threedident.exchange.asking import number
+from threedident.exchange.request import number
 from threedident.runtime.files import MOST_JSON, read_plain, write_bytes
 
 _PARTIAL_CONTENT = 206

@@ -11,7 +11,24 @@ References:
 
 from __future__ import annotations
 
+import filecmp
+import os
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from threedident.exchange.source import Source, open_sources, other_content, require_apart
+from threedident.runtime.files import (
+    atomic_write,
+    locked,
+    on_disk,
+    open_plain,
+    require_room,
+    sweep,
+)
+from threedident.runtime.progress import progress
+from threedident.storage.folder import SplitFolder
 
 # a file of 224 x 224 pixels, not compressed at all, with what a tar archive puts around it
 _MOST_IMAGE = 3 * 224**2 + 4096
@@ -52,3 +69,139 @@ def image_digits(n: int) -> int:
         (6, 5, 1)
     """
     return len(str(n - 1))
+
+
+def export_published(root: Path, out: Path) -> list[str]:
+    """Lay a data set out as the published one.
+
+    Arguments:
+        root: the data set, rendered or published.
+        out: folder to lay it out in; what is there already of this export is kept.
+
+    Returns:
+        A line on each split, and on what the layout has no place for.
+
+    Raises:
+        ValueError: the data set is not whole or not of the box space, ``out`` holds other files,
+            or the disk has too little room. Nothing is written then.
+    """
+    require_apart(root, out)
+    sources = open_sources(root)
+    for source in sources:
+        _require_box(source)
+    with locked(out):
+        layouts = [_Layout(source, SplitFolder(out, source.name)) for source in sources]
+        missing = [layout.missing() for layout in layouts]
+        needed = sum(map(_Layout.prepare, layouts, missing))
+        require_room(out, needed, "for the copies", "free some space, or give another OUT")
+        return [line for layout in layouts for line in layout.write()]
+
+
+def _require_box(source: Source) -> None:
+    columns = source.raw.shape[1]
+    if columns != source.physical.shape[1]:
+        raise ValueError(
+            f"{source.folder.raw_latents}: expected ten raw latents a row for the published "
+            f"layout, found {columns} as in the periodic space; give --layout webdataset"
+        )
+
+
+@dataclass
+class _Layout:
+    """One split and where it goes."""
+
+    source: Source
+    target: SplitFolder
+    linked: bool = False
+
+    def files(self) -> Iterator[tuple[Path, Path]]:
+        """Every file and its place, ``raw_latents.npy`` last."""
+        digits, folder = image_digits(len(self.source)), self.source.folder
+        for row in range(len(self.source)):
+            yield self.source.image(row), self.target.image(row, digits)
+        yield folder.latents, self.target.latents
+        yield folder.raw_latents, self.target.raw_latents
+
+    def missing(self) -> list[Path]:
+        """The files that are not in their places yet.
+
+        Raises:
+            ValueError: others are there.
+        """
+        self._require_no_others()
+        return [origin for origin, place in self.files() if not _is_placed(origin, place)]
+
+    def prepare(self, missing: Sequence[Path]) -> int:
+        """Make the folders; how many bytes the missing files will take in them."""
+        self.target.images.mkdir(parents=True, exist_ok=True)
+        sweep(self.target.path, self.target.images)
+        self.linked = all(_can_link(origin, self.target.images) for origin in missing[:1])
+        return 0 if self.linked else sum(on_disk(path.stat().st_size) for path in missing)
+
+    def write(self) -> list[str]:
+        """Place what is missing, and say what is there now."""
+        put = _link if self.linked else _copy
+        count = len(self.source) + 2
+        with progress(f"export {self.source.name}", count, "files") as advance:
+            for origin, place in self.files():
+                if not place.exists():
+                    put(origin, place)
+                advance()
+        return [self._summary(), *self._left_out()]
+
+    def _summary(self) -> str:
+        shared = self.target.raw_latents.samefile(self.source.folder.raw_latents)
+        how = "hard links, which take no room" if shared else "copies"
+        return f"{self.target.path}: {len(self.source)} images, {how}"
+
+    def _left_out(self) -> list[str]:
+        folder = self.source.folder
+        positives = ["positives"] if folder.positives.path.is_dir() else []
+        names = [*self.source.annotations, *positives]
+        if not names:
+            return []
+        return [
+            f"{folder.path}: {' and '.join(names)} left out, for which the published layout has "
+            "no place; --layout webdataset has one"
+        ]
+
+    def _require_no_others(self) -> None:
+        """Check that nothing is there that would make it another data set."""
+        width, n = image_digits(len(self.source)), len(self.source)
+        numbered = self.target.numbered()
+        strange = [p for stem, p in numbered.items() if len(stem) != width or int(stem) >= n]
+        ours = (self.target.manifest, self.target.sums, self.target.scratch)
+        for path in [*strange, *(path for path in ours if path.exists())]:
+            raise other_content(path)
+
+
+def _is_placed(origin: Path, place: Path) -> bool:
+    """Whether a file is in its place.
+
+    Raises:
+        ValueError: another is.
+    """
+    if not place.exists():
+        return False
+    if not (place.samefile(origin) or filecmp.cmp(origin, place, shallow=False)):
+        raise other_content(place)
+    return True
+
+
+def _can_link(origin: Path, folder: Path) -> bool:
+    trial = folder / f".{origin.name}.{os.urandom(6).hex()}.tmp"
+    try:
+        _link(origin, trial)
+    except OSError:
+        return False
+    trial.unlink()
+    return True
+
+
+def _link(origin: Path, place: Path) -> None:
+    os.link(os.path.realpath(origin), place)  # link(2) itself would link a link
+
+
+def _copy(origin: Path, place: Path) -> None:
+    with open_plain(origin) as source, atomic_write(place) as file:
+        shutil.copyfileobj(source, file)

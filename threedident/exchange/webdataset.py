@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.exchange.sources import (
+from threedident.exchange.source import (
     Source,
     open_source,
     open_sources,
