@@ -49,8 +49,8 @@ class ImageSettings(_Frozen):
             serves all factors.
         data: digests of both splits' images, as the manifests record them.
         resolution: edge of the images in pixels.
-        numbering: of the pairs, see :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs made before
-            there was this field.
+        numbering: version of the pairs' numbering, see :data:`threedident.pairs.epochs.NUMBERING`;
+            1 in runs made before there was this field.
     """
 
     kind: Literal["images"] = "images"

@@ -69,8 +69,8 @@ def frame(physical: ArrayLike, mode: HueMode) -> Frame:
     """The frame of one row of physical latents.
 
     Arguments:
-        physical: ten values in the order of :data:`threedident.latents.factors.FACTORS`; lengths in
-            Blender units, angles in rad.
+        physical: ten values in the order of :data:`threedident.latents.factors.FACTORS`; lengths
+            in Blender units, angles in rad.
         mode: how hue angles become colours.
     """
     row = dict(zip(NAMES, np.asarray(physical, dtype=np.float64).tolist(), strict=True))

@@ -49,16 +49,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AugmentedPairs": "augmented_pairs",
+    "AugmentedPairs": "pairs.augmented",
     "Conditional": "conditionals",
     "GeneralizedNormal": "conditionals",
     "Laplace": "conditionals",
-    "NearestLatents": "index",
+    "NearestLatents": "index.nearest",
     "Normal": "conditionals",
-    "PositivePairs": "nearest_pairs",
-    "RenderedPairs": "rendered_pairs",
-    "ResidentPairs": "resident",
-    "ThreeDIdent": "dataset",
+    "PositivePairs": "pairs.nearest",
+    "RenderedPairs": "pairs.rendered",
+    "ResidentPairs": "pairs.resident",
+    "ThreeDIdent": "dataset.split",
     "Uniform": "conditionals",
     "VonMisesFisher": "conditionals",
     "load_encoder": "trained",

@@ -30,6 +30,7 @@ from threedident.runtime.arrays import as_float64, as_float64_like, namespace
 
 _FAR = 700.0  # exp(-700) is nothing, and exp(700) is still a number
 _LOST = 1e-7  # a direction shorter than this, of normals of order 1, has few digits left
+_MOST_KAPPA = 1e100  # beyond, setting up the inversion takes minutes or fails
 
 
 class Fall(ABC):
@@ -220,9 +221,6 @@ def _polar_angle(fall: Fall, dimension: int) -> Any:
     return NumericalInversePolynomial(
         density, center=density.mode, domain=(0.0, fall.reach), u_resolution=1e-12
     )
-
-
-_MOST_KAPPA = 1e100  # beyond, setting up the inversion takes minutes or fails
 
 
 @dataclass(frozen=True, repr=False)

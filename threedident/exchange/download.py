@@ -21,6 +21,8 @@ from threedident.storage.folder import SplitFolder
 
 _STORE = ".download"
 _UNPACKED = 1.1  # bytes on the disk for each of the archive, whose files it pads less
+_MOST_MEMBER_BYTES = 2**30  # the largest file of the published archive takes 20 MB
+_MOST_GROWTH = 4  # images do not grow when they are unpacked
 
 
 def download(
@@ -145,10 +147,6 @@ def _clear(place: Path) -> None:
     """Remove an archive and all that belongs to it."""
     Part(place).discard()
     place.unlink(missing_ok=True)
-
-
-_MOST_MEMBER_BYTES = 2**30  # the largest file of the published archive takes 20 MB
-_MOST_GROWTH = 4  # images do not grow when they are unpacked
 
 
 def unpack(archive: Path, target: Path) -> None:

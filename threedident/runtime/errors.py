@@ -1,4 +1,4 @@
-"""What ends long work before its time, in words for the user."""
+"""Error messages: one line with what was expected, what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ _WORDS = {
     errno.EPERM: "expected leave to read and write there, found none; change its permissions",
     errno.EROFS: "expected a writable file system, found a read-only one; give another path",
 }
+_MOST = 300
+_NEAR = 0.6  # share of common letters; difflib's own default
+_NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2
+_NEAR_BEGINNING = 0.75
+_SHOWN = 100  # characters of a name that is not in the list
+_SHORTEST = 3  # letters of a beginning that tell names apart
+DATA = Path("data")  # where commands look for data sets by default
+RUNS = Path("runs")
+Fits = Callable[[Path], bool]
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -36,9 +45,6 @@ def explain(error: OSError) -> str:
     return f"{place}: {_WORDS.get(error.errno or 0, other)}"
 
 
-_MOST = 300
-
-
 def printable(text: str, most: int = _MOST) -> str:
     """A text in one line, with nothing for terminals.
 
@@ -51,13 +57,6 @@ def printable(text: str, most: int = _MOST) -> str:
         return kept
     half = most // 2
     return f"{kept[:half]} ... {kept[-half:]}"
-
-
-_NEAR = 0.6  # share of common letters; difflib's own default
-_NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2
-_NEAR_BEGINNING = 0.75
-_SHOWN = 100  # characters of a name that is not in the list
-_SHORTEST = 3  # letters of a beginning that tell names apart
 
 
 def nearest(found: object, known: Iterable[str]) -> str | None:
@@ -98,11 +97,6 @@ def unknown(what: str, found: object, known: Iterable[str], advice: str = "") ->
     shown = printable(repr(found), _SHOWN)
     line = f"{what}: expected one of {', '.join(names)}, found {shown}"
     return f"{line}; {end}" if end else line
-
-
-DATA = Path("data")  # where commands look for data sets by default
-RUNS = Path("runs")
-Fits = Callable[[Path], bool]
 
 
 def nearest_path(path: Path, fits: Fits, usual: Path | None = None) -> Path | None:

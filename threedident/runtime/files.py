@@ -1,4 +1,4 @@
-"""TODO module."""
+"""Files: written whole, opened safely, locked, digested, and the room that they take."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 from threedident.runtime.errors import explain, printable
 
 _TEMPORARY = ".{name}.{token}.tmp"
-
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]+\.tmp")
-
 MOST_JSON = 2**24  # bytes of a record, such as a manifest
-
 MOST_ARRAY = 2**30  # latents of as many rows as there may be take a tenth of it
+BLOCK = 4096  # what a file takes at least, and is rounded up to
 
 
 @contextmanager
@@ -227,9 +225,6 @@ def _lock(handle: int, folder: Path, operation: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):
             raise  # network file systems cannot lock a folder: go on without
-
-
-BLOCK = 4096  # what a file takes at least, and is rounded up to
 
 
 def on_disk(size: int) -> int:

@@ -15,6 +15,7 @@ from threedident.runtime.errors import printable
 PERIOD_S = 30.0
 _LONGEST = 2000  # characters of a line
 _MEASURED_S = 0.5  # what is over sooner has no rate worth telling
+_MB = 10**6
 
 
 class Advance(Protocol):
@@ -148,9 +149,6 @@ def spell_time(seconds: float) -> str:
     if days >= 2:
         return f"{days} days {hours % 24} h"
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
-
-
-_MB = 10**6
 
 
 @contextmanager

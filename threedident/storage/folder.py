@@ -1,4 +1,4 @@
-"""Where a data set lies on disk, and how files get there whole.
+"""The folders and files of a data set on disk.
 
     ROOT/{train,test}/raw_latents.npy    N x 10, float32, in [-1, 1]
     ROOT/{train,test}/latents.npy        N x 10, float32, physical
@@ -8,7 +8,7 @@
     ROOT/{train,test}/SHA256SUMS         digest of every picture, as sha256sum writes it
     ROOT/{train,test}/sizes.npy          its size in bytes, N x pictures a row, int64
     ROOT/{train,test}/dataset.json       the manifest, written last
-    ROOT/{train,test}/packed/            where packed: all images in one file, see threedident.dataset.pack
+    ROOT/{train,test}/packed/            where packed: all images in one file
     ROOT/{train,test}/positives/         the same again: row i is the positive of row i
 
 The published archive has neither digests nor manifest and pads image names to other widths;

@@ -17,6 +17,7 @@ from threedident.runtime.arrays import as_float64
 from threedident.runtime.files import npy_bytes, sha256
 
 Rows = NDArray[np.float32]
+_POSITIVE_STREAM = 2
 
 
 class Origin(BaseModel):
@@ -72,9 +73,6 @@ class Origin(BaseModel):
 def rows_digest(raw: Rows) -> str:
     """Identifies rows of latents that the user gave."""
     return sha256(npy_bytes(raw))[:16]
-
-
-_POSITIVE_STREAM = 2
 
 
 def sample_positives(
