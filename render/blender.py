@@ -13,14 +13,14 @@ from mathutils import Vector
 from numpy.typing import NDArray
 from PIL import Image
 
-from render.composition import object_box
 from render.cycles import set_film, set_sampling, write_exr, write_png
 from render.layers import Layers
-from render.materials import Material, build, build_labels
-from render.numbers import Triple, scene_numbers
-from render.scene import Frame, largest_dimension
+from render.materials import build, build_labels
+from render.scene.constants import Triple, scene_numbers
+from render.scene.frame import Frame, Material, largest_dimension
+from render.scene.projection import object_box
+from render.scene.teapot import scene_teapot
 from render.settings import GPUS, Quality
-from render.teapot import scene_teapot
 from threedident.dataset.annotations import GROUND, OBJECT
 from threedident.runtime.machine import memory_file
 

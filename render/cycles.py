@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from render.numbers import scene_numbers
+from render.scene.constants import scene_numbers
 from render.settings import Quality
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from render.composition import Box, encode, enlarge, ground_edge, over
+from render.composition import encode, enlarge, ground_edge, over
 from render.denoise import Denoiser
+from render.scene.projection import Box
 from render.settings import GroundSamples, Quality
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from render.numbers import scene_numbers
-
-Material = Literal["rubber", "metal"]
+from render.scene.constants import scene_numbers
+from render.scene.frame import Material
 
 
 class _Graph:

@@ -10,8 +10,7 @@ from importlib.metadata import version
 from typing import Literal
 
 from render.libraries import missing_packages
-from render.materials import Material
-from render.scene import HueMode
+from render.scene.frame import HueMode, Material
 from threedident.runtime.packages import asset_path
 from threedident.storage.manifest import Annotation, Rendering
 

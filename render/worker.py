@@ -25,7 +25,7 @@ from render.chunk import Chunk, Report, parse_indices
 from render.journal import Record, append, open_journal, read_journals, record_of
 from render.leases import Fence
 from render.plan import open_plan
-from render.scene import frame
+from render.scene.frame import frame
 from render.settings import find_quality
 from threedident.dataset.annotations import annotation_picture
 from threedident.latents.sampling import to_physical

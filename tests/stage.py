@@ -236,7 +236,7 @@ def main(out: str) -> None:
     import bpy
 
     from render.blender import Stage
-    from render.scene import frame
+    from render.scene.frame import frame
     from render.settings import Quality
     from threedident.latents.sampling import to_physical
 

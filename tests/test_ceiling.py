@@ -7,8 +7,8 @@ import pytest
 
 from benchmark.ceiling import Ceiling, ceiling, constant_hues
 from benchmark.metrics import score
-from render.numbers import scene_numbers
-from render.scene import HueMode, hue_to_rgb
+from render.scene.constants import scene_numbers
+from render.scene.frame import HueMode, hue_to_rgb
 from threedident.latents.factors import FACTORS, NAMES
 
 HUES = tuple(factor.name for factor in FACTORS if factor.group == "hue")

@@ -9,17 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render.composition import (
-    encode,
-    enlarge,
-    ground_edge,
-    object_box,
-    object_points,
-    over,
-    project,
-)
+from render.composition import encode, enlarge, ground_edge, over
 from render.fidelity import psnr
-from render.scene import frame
+from render.scene.frame import frame
+from render.scene.projection import object_box, object_points, project
 from tests import test_physics as physics
 from tests.conftest import cli, contents
 from tests.stage import POSES
@@ -32,7 +25,7 @@ from dataclasses import replace
 import numpy as np
 from render.blender import Stage
 from render.denoise import Denoiser
-from render.scene import frame
+from render.scene.frame import frame
 from render.settings import GroundSamples, Quality
 from threedident.latents.sampling import sample_raw, to_physical
 

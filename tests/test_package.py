@@ -65,8 +65,8 @@ def test_installed_wheel_renders_and_opens(wheel: Path, tmp_path: Path) -> None:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", str(site), str(wheel)], check=True)
     script = """
-import threedident, render.scene
-assert "site" in threedident.__file__ and "site" in render.scene.__file__
+import threedident, render.scene.frame
+assert "site" in threedident.__file__ and "site" in render.scene.frame.__file__
 from threedident.cli import main
 try:
     main(["render", "--n", "2", "--n-test", "0", "--resolution", "16", "--quality", "draft",

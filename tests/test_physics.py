@@ -49,7 +49,7 @@ from scipy.ndimage import distance_transform_edt, maximum_filter
 from scipy.spatial import KDTree
 from scipy.special import erf
 
-from render.teapot import Mesh, scene_teapot
+from render.scene.teapot import Mesh, scene_teapot
 from tests import stage
 from tests.stage import (
     ALBEDO,

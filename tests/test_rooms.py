@@ -145,7 +145,7 @@ def test_a_script_is_told_what_shadows_what(shape: str, tmp_path: Path) -> None:
 
 
 def test_our_own_modules_warn_of_nothing(tmp_path: Path) -> None:
-    script = "import threedident, benchmark.tables, render.numbers"
+    script = "import threedident, benchmark.tables, render.scene.constants"
     assert done((sys.executable, "-W", "error", "-c", script), tmp_path).returncode == 0
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from render.numbers import TintNumbers, scene_numbers
-from render.scene import HueMode, frame, hue_to_rgb, largest_dimension
+from render.scene.constants import TintNumbers, scene_numbers
+from render.scene.frame import HueMode, frame, hue_to_rgb, largest_dimension
 from threedident.latents.sampling import sample_raw, to_physical
 
 PLAIN = TintNumbers(saturation=1.0, value=1.0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from render.scene import largest_dimension
-from render.teapot import bernstein, newell_teapot, scene_teapot
+from render.scene.frame import largest_dimension
+from render.scene.teapot import bernstein, newell_teapot, scene_teapot
 
 
 def edges(faces: tuple[tuple[int, ...], ...]) -> Counter[tuple[int, int]]:

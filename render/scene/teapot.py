@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import comb
 
-from render.numbers import scene_numbers
+from render.scene.constants import scene_numbers
 from threedident.runtime.packages import asset_path
 
 WELD_DIGITS = 5

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from render.numbers import TintNumbers, Triple, scene_numbers
-from render.teapot import scene_teapot
+from render.scene.constants import TintNumbers, Triple, scene_numbers
+from render.scene.teapot import scene_teapot
 from threedident.latents.factors import NAMES
 
 HueMode = Literal["wrapped", "published"]
@@ -88,3 +88,6 @@ def frame(physical: ArrayLike, mode: HueMode) -> Frame:
         spot_color=hue_to_rgb(row["spotlight_hue"], numbers.hue.spotlight, mode),
         ground_color=hue_to_rgb(row["background_hue"], numbers.hue.background, mode),
     )
+
+
+Material = Literal["rubber", "metal"]

@@ -1,0 +1,1 @@
+"""The 3DIdent scene as plain numbers, without Blender."""
