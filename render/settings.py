@@ -34,7 +34,7 @@ class Quality:
         samples: samples per pixel; of the object alone where the ground is a layer.
         denoiser: OpenImageDenoise's own preset, or None for no denoiser.
         prefilter: how the denoiser's auxiliary images are filtered.
-        ground: how the ground is drawn as a layer of its own (:mod:`render.layers`), or None
+        ground: how the ground is drawn as a layer of its own (:mod:`render.blender.layers`), or None
             where one render holds everything.
         seed: of Cycles' sampling pattern.
     """

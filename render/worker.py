@@ -36,7 +36,7 @@ from threedident.storage.folder import SplitFolder
 from threedident.storage.verify import picture_state
 
 if TYPE_CHECKING:
-    from render.blender import Stage
+    from render.blender.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class _Orders:
 
 
 def _render_chunk(orders: _Orders) -> Report:
-    from render.blender import Stage
+    from render.blender.stage import Stage
 
     folder = orders.chunk.folder
     plan, raw = open_plan(folder)
@@ -149,7 +149,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _devices() -> dict[str, int]:
-    from render.blender import available_devices
+    from render.blender.film import available_devices
 
     return available_devices()
 

@@ -1,6 +1,6 @@
 """Shots of the scene with all but a few things taken away: ``python stage.py OUT.npz``.
 
-Every shot sets up a fresh :class:`render.blender.Stage`, changes Blender's objects by name, and
+Every shot sets up a fresh :class:`render.blender.stage.Stage`, changes Blender's objects by name, and
 draws without a denoiser. Kept are the image that ``draw`` returns and the linear radiance of the
 same render, before colour management. Only :func:`main` loads Blender, so that tests may import
 the shots.
@@ -235,7 +235,7 @@ def main(out: str) -> None:
     """Take every shot; two arrays each, named ``<shot>/image`` and ``<shot>/radiance``."""
     import bpy
 
-    from render.blender import Stage
+    from render.blender.stage import Stage
     from render.scene.frame import frame
     from render.settings import Quality
     from threedident.latents.sampling import to_physical

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render.composition import encode, enlarge, ground_edge, over
+from render.blender.layers import encode, enlarge, ground_edge, over
 from render.fidelity import psnr
 from render.scene.frame import frame
 from render.scene.projection import object_box, object_points, project
@@ -23,8 +23,8 @@ DRAW = """
 import sys
 from dataclasses import replace
 import numpy as np
-from render.blender import Stage
-from render.denoise import Denoiser
+from render.blender.stage import Stage
+from render.blender.denoise import Denoiser
 from render.scene.frame import frame
 from render.settings import GroundSamples, Quality
 from threedident.latents.sampling import sample_raw, to_physical

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import bpy
+import OpenEXR
+
 from render.scene.constants import scene_numbers
-from render.settings import Quality
+from render.settings import GPUS, Quality
 
 
 def set_film(scene: Any, edge: int, threads: int) -> None:
@@ -66,3 +70,62 @@ def write_exr(scene: Any, path: str) -> None:
     settings.file_format, settings.color_mode = "OPEN_EXR_MULTILAYER", "RGBA"
     settings.color_depth, settings.exr_codec = "32", "NONE"
     scene.render.filepath = path
+
+
+@dataclass(frozen=True)
+class Film:
+    """What all scenes share, and the file that their renders go through."""
+
+    edge: int
+    threads: int
+    device: str
+    file: str
+    world: Any
+
+    def new_scene(self, name: str, quality: Quality, camera: Any) -> Any:
+        """An empty scene, set up."""
+        return self.develop(bpy.data.scenes.new(name), quality, camera)
+
+    def develop(self, scene: Any, quality: Quality, camera: Any) -> Any:
+        """Set a scene up."""
+        set_film(scene, self.edge, self.threads)
+        set_sampling(scene, quality)
+        scene.cycles.device = "CPU" if self.device == "cpu" else "GPU"
+        scene.cycles.denoising_use_gpu = self.device != "cpu"
+        scene.world, scene.camera = self.world, camera
+        return scene
+
+    def expose(self, scene: Any) -> dict[str, Image32]:
+        """Render a scene; its passes by name, linear."""
+        write_exr(scene, self.file)
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+        prefix = f"{scene.view_layers[0].name}."
+        passes = OpenEXR.File(self.file).channels()
+        return {name.removeprefix(prefix): passes[name].pixels for name in passes}
+
+
+def available_devices() -> dict[str, int]:
+    """How many devices of each kind Cycles can compute on here, best first, ``cpu`` last."""
+    counts = {kind: len(_gpus(kind)) for kind in GPUS}
+    return {**{kind: count for kind, count in counts.items() if count}, "cpu": 1}
+
+
+def _preferences() -> Any:
+    return bpy.context.preferences.addons["cycles"].preferences
+
+
+def _gpus(kind: str) -> list[Any]:
+    entries = _preferences().get_devices_for_type(kind.upper())
+    return [entry for entry in entries if entry.type == kind.upper()]
+
+
+def _choose_gpus(device: str, gpu: int | None) -> None:
+    """Let Cycles use the GPU of that number, or all."""
+    if not _gpus(device):
+        raise ValueError(f"--device: expected a {device} device on this machine, found none")
+    preferences = _preferences()
+    preferences.compute_device_type = device.upper()
+    for entry in preferences.get_devices_for_type(device.upper()):
+        entry.use = False
+    for number, entry in enumerate(_gpus(device)):
+        entry.use = gpu in (None, number)

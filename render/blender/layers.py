@@ -1,6 +1,6 @@
 """Draws a frame as two layers, with one render of the ground for each lamp.
 
-What that saves and why it is exact stands in :mod:`render.composition`. The scenes are given,
+What that saves and why it is exact stands in :mod:`render.blender.layers`. The scenes are given,
 so no Blender is imported.
 """
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from render.composition import encode, enlarge, ground_edge, over
-from render.denoise import Denoiser
+from render.blender.denoise import Denoiser
 from render.scene.projection import Box
 from render.settings import GroundSamples, Quality
 
 if TYPE_CHECKING:
-    from render.blender import Film
+    from render.blender.film import Film
 
 Image32 = NDArray[np.float32]
 
@@ -82,3 +82,33 @@ class Layers:
         passes = self._film.expose(self._scene)
         normal = np.stack([passes[f"Denoising Normal.{axis}"] for axis in "XYZ"], axis=-1)
         return self._denoise(over(passes["Combined"], ground), passes["Denoising Albedo"], normal)
+
+
+Image32 = NDArray[np.float32]
+_LEAST_GROUND = 112  # below, shadows are too sharp in pixels to be drawn at half the resolution
+
+
+def ground_edge(edge: int) -> int:
+    """The resolution at which the ground of an image of ``edge`` pixels is drawn."""
+    return min(edge, max(_LEAST_GROUND, edge // 2))
+
+
+def enlarge(ground: Image32, edge: int) -> Image32:
+    """A ground of any resolution at ``edge`` pixels, by Lanczos interpolation."""
+    if len(ground) == edge:
+        return ground
+    channels = [Image.fromarray(np.ascontiguousarray(c)) for c in np.moveaxis(ground, -1, 0)]
+    sized = [channel.resize((edge, edge), Image.Resampling.LANCZOS) for channel in channels]
+    return np.stack([np.asarray(channel) for channel in sized], axis=-1)
+
+
+def over(layer: Image32, ground: Image32) -> Image32:
+    """A layer of premultiplied colour and alpha, shape (H, W, 4), over a ground (H, W, 3)."""
+    return np.asarray(layer[..., :3] + (1 - np.clip(layer[..., 3:], 0, 1)) * ground)
+
+
+def encode(linear: Image32) -> NDArray[np.uint8]:
+    """Linear radiance as 8-bit sRGB, as Blender's Standard view transform does."""
+    x = np.clip(linear, 0, 1)
+    curve = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055)
+    return np.asarray(curve * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Drawing with Blender's Cycles. The only folder that imports ``bpy``."""

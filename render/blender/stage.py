@@ -1,0 +1,94 @@
+"""Draws frames with Blender's Cycles. The only module that imports ``bpy``."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from render.blender.film import Film, _choose_gpus, write_png
+from render.blender.layers import Layers
+from render.blender.objects import (
+    _add_camera,
+    _add_ground,
+    _add_label_scene,
+    _add_lamps,
+    _add_material,
+    _add_teapot,
+    _aim,
+    _black_world,
+)
+from render.scene.frame import Frame, Material
+from render.scene.projection import object_box
+from render.settings import Quality
+from threedident.runtime.machine import memory_file
+
+Image32 = NDArray[np.float32]
+
+
+class Stage:
+    """The 3DIdent scene, built once and drawn many times.
+
+    Arguments:
+        resolution: edge of the square image in pixels.
+        quality: samples, denoiser and layers.
+        device: ``cpu`` or one of :func:`available_devices`.
+        threads: CPU threads to render with.
+        material: of object and ground.
+        annotations: whether :meth:`annotate` will be called.
+        gpu: which of the device's GPUs to use, by number; None for all.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        quality: Quality,
+        device: str,
+        threads: int,
+        *,
+        material: Material = "rubber",
+        annotations: bool = False,
+        gpu: int | None = None,
+    ) -> None:
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        if device != "cpu":
+            _choose_gpus(device, gpu)
+        self._film = film = Film(resolution, threads, device, memory_file(), _black_world())
+        self._teapot, ground = _add_teapot(), _add_ground()
+        self._object_color = _add_material(self._teapot, material)
+        self._ground_color = _add_material(ground, material)
+        self._lamps, self._camera = _add_lamps(), _add_camera()
+        self._scene = film.develop(bpy.context.scene, quality, self._camera)
+        self._layers = self._labels = None
+        if quality.ground is not None:
+            self._layers = Layers(film, quality, quality.ground, self._scene, ground)
+        if annotations:
+            self._labels = _add_label_scene(film, self._teapot, ground, self._camera)
+
+    def draw(self, frame: Frame) -> NDArray[np.uint8]:
+        """The image of ``frame``: sRGB, shape (resolution, resolution, 3)."""
+        self._teapot.location = frame.object_location
+        self._teapot.rotation_euler = frame.object_rotation
+        self._object_color.default_value = (*frame.object_color, 1.0)
+        self._ground_color.default_value = (*frame.ground_color, 1.0)
+        spot = self._lamps["spot"]
+        spot.location = frame.spot_location
+        spot.rotation_euler = _aim(frame.spot_location, frame.object_location)
+        spot.data.color = frame.spot_color
+        if self._layers is not None:
+            return self._layers.draw(object_box(frame, self._film.edge))
+        write_png(self._scene, self._film.file)
+        bpy.ops.render.render(write_still=True, scene=self._scene.name)
+        with Image.open(self._film.file) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def annotate(self) -> tuple[NDArray[np.uint8], Image32]:
+        """What every pixel's centre of the frame drawn last shows, and how far that is away.
+
+        Returns:
+            Labels of :mod:`threedident.dataset.images`, and distances along the camera's axis in
+            Blender units, each of shape (resolution, resolution).
+        """
+        values = self._film.expose(self._labels)["Combined"]
+        return values[..., 0].round().astype(np.uint8), values[..., 1].copy()
