@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from render.chunk import Chunk, Report
 from render.executors import Executor, Job
-from render.journal import Record, Tail
+from render.workers.chunk import Chunk, Report
+from render.workers.journal import Record, Tail
 from threedident.storage.folder import SplitFolder
 
 CHUNK = 256

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol, Self
 
-from render.chunk import Chunk, Report, WorkerProcess
+from render.workers.chunk import Chunk, Report
+from render.workers.process import WorkerProcess
 from threedident.runtime.machine import processors
 
 _THREADS_PER_WORKER = 2

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from render.journal import Record, read_journals
-from render.plan import Plan
+from render.workers.journal import Record, read_journals
+from render.workers.plan import Plan
 from threedident.latents.sampling import to_physical
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.storage.folder import SplitFolder, picture_name, sums_bytes

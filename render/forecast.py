@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from render.journal import Record
+from render.workers.journal import Record
 from threedident.runtime.files import BLOCK, free_bytes, on_disk, require_room, spell_bytes
 from threedident.runtime.progress import spell_time
 from threedident.storage.manifest import Rendering

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from render.chunk import Report, leases_of
 from render.dispatch import Watcher, dispatch
 from render.executors import Executor
 from render.finish import finish, known_digests, needs_finish
 from render.forecast import Forecast
-from render.journal import Record, read_journals
-from render.leases import Lease, held, holders
-from render.plan import Plan, check_compatible, write_plan
+from render.workers.chunk import Report, leases_of
+from render.workers.journal import Record, read_journals
+from render.workers.leases import Lease, held, holders
+from render.workers.plan import Plan, check_compatible, write_plan
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import sweep
 from threedident.runtime.progress import progress, say

@@ -22,12 +22,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from render.chunk import Report
 from render.executors import Local, crew
 from render.fidelity import Fidelity, compare
 from render.jobs import Request, render_dataset
 from render.options import DEVICE, RESOLUTION, resolve
 from render.settings import QUALITIES, rendering, require_blender
+from render.workers.chunk import Report
 from threedident.cli import run
 from threedident.latents.sampling import check_raw, sample_raw
 from threedident.runtime.files import load_npy, spell_bytes, write_bytes

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from render.chunk import Chunk, Report
 from render.executors import Crew, Executor, require_package
+from render.workers.chunk import Chunk, Report
 from threedident.runtime.packages import call
 
 _PATIENCE_S = 10.0
@@ -66,7 +66,7 @@ class Ray(Executor):
 
     def submit(self, chunks: Sequence[Chunk]) -> list[_RayJob]:
         """Make a task of each chunk."""
-        references = [self._run.remote("render.chunk:run", chunk) for chunk in chunks]
+        references = [self._run.remote("render.workers.process:run", chunk) for chunk in chunks]
         self._references += references
         return [_RayJob(self, self._ray, reference) for reference in references]
 

@@ -15,8 +15,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from render.chunk import Chunk, Report, run
 from render.executors import Crew, Executor, require_package
+from render.workers.chunk import Chunk, Report
+from render.workers.process import run
 from threedident.runtime.packages import call
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")

@@ -12,8 +12,8 @@ import click
 from render.executors import Executor, Local, crew
 from render.on_ray import Ray
 from render.on_slurm import Queue, Slurm
-from render.probe import devices
 from render.settings import DEVICES, QUALITIES
+from render.workers.process import devices
 from threedident.options import Choice, Seed
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import MOST_PIXELS

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from render.finish import finish
-from render.journal import append, open_journal, record_of
-from render.plan import Plan, write_plan
+from render.workers.journal import append, open_journal, record_of
+from render.workers.plan import Plan, write_plan
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import require_manifest
 

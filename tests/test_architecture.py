@@ -91,4 +91,4 @@ def test_import_needs_neither_blender_nor_torch() -> None:
 
 
 def test_the_parent_of_a_render_never_loads_blender() -> None:
-    assert "bpy" not in loaded_after("import render.cli, render.worker")
+    assert "bpy" not in loaded_after("import render.cli, render.workers")

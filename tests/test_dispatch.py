@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from render.chunk import Chunk, parse_indices, spell_indices
 from render.dispatch import cut
 from render.executors import Crew, Local, crew
+from render.workers.chunk import Chunk, parse_indices, spell_indices
 from tests.conftest import DRAFT, cli, contents, start_render
 from threedident.runtime.machine import processors
 from threedident.storage.folder import SplitFolder
@@ -44,7 +44,7 @@ def test_a_crew_fills_the_machine_or_its_gpus() -> None:
 
 
 def workers_on(chunk: Chunk) -> list[int]:
-    pattern = f"render.worker .*{chunk.split} --indices {spell_indices(chunk.indices)} "
+    pattern = f"render.workers .*{chunk.split} --indices {spell_indices(chunk.indices)} "
     listed = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
 

@@ -105,7 +105,7 @@ def test_ctrl_c_leaves_no_submitit_job_behind(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "are safe; the same command again goes on" in stderr
     wait_for(lambda: not pids(f"submitit.core._submit {out}"), 60)
-    wait_for(lambda: not pids(f"render.worker .*{out}"), 60)
+    wait_for(lambda: not pids(f"render.workers .*{out}"), 60)
 
 
 @pytest.mark.skipif(not available(), reason="needs root, and Debian's slurm-wlm and munge")
@@ -118,7 +118,7 @@ def test_a_slurm_queue_that_loses_jobs_renders_every_image(
         line = ["render", *ASKED, "--out", out, *where, "--slurm-array", 2, *DRAFT]
         process = start(*line, env=environment)
         wait_for(lambda: images_in(out) > 3)
-        os.kill(pids(f"render.worker .*{out}")[0], signal.SIGKILL)
+        os.kill(pids(f"render.workers .*{out}")[0], signal.SIGKILL)
         queue = ["squeue", "--noheader", "--array", "--format=%i"]
         jobs = subprocess.run(queue, env=environment, capture_output=True, text=True).stdout
         subprocess.run(["scancel", jobs.split()[-1]], env=environment, check=True)

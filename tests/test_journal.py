@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render.chunk import Chunk, _report, run
-from render.journal import Tail, read_journals
-from render.plan import Plan, planned_latents, write_plan
+from render.workers.chunk import Chunk
+from render.workers.journal import Tail, read_journals
+from render.workers.plan import Plan, planned_latents, write_plan
+from render.workers.process import _report, run
 from tests.conftest import DRAFT, cli, contents
 from threedident.runtime.files import npy_bytes, write_bytes
 from threedident.storage.folder import SplitFolder

@@ -12,7 +12,7 @@ from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome
 from benchmark.tables import Row
 from benchmark.work_log import last_data, read_work
-from render.plan import plan_path, read_plan
+from render.workers.plan import plan_path, read_plan
 from threedident.dataset.pack import PackFiles, PackRecord, read_record
 from threedident.runtime.records import parse_json, parse_model
 from threedident.storage.folder import SplitFolder

@@ -161,7 +161,7 @@ def test_the_renderer_ends_with_the_verification_at_once(
     place = ("--secret", secret, "--board", board, "--fresh", tmp_path / "season")
     process = start("leaderboard", "verify", single, *place, env={"TMPDIR": str(scratch)})
     tree: list[int] = []
-    while not any(b"render.worker" in command_line(pid) for pid in tree):
+    while not any(b"render.workers" in command_line(pid) for pid in tree):
         assert process.poll() is None
         tree = descendants(process.pid)
     process.send_signal(number)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from render.leases import Fence, Holder, acquire, held, holders
+from render.workers.leases import Fence, Holder, acquire, held, holders
 from tests.conftest import DRAFT, cli, contents, done_at_once, refused
 
 HOUR = 3600.0
@@ -23,7 +23,7 @@ HOUR = 3600.0
 HOLD = """
 import sys, time
 from pathlib import Path
-from render.leases import acquire
+from render.workers.leases import acquire
 lease = acquire(Path(sys.argv[1]), "run")
 print("held", flush=True)
 time.sleep(600)
@@ -31,9 +31,9 @@ time.sleep(600)
 RACE = """
 import sys, time
 from pathlib import Path
-import render.leases
-from render.leases import acquire
-render.leases.EXPIRY_S = 0.8
+import render.workers.leases
+from render.workers.leases import acquire
+render.workers.leases.EXPIRY_S = 0.8
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 try:
     lease = acquire(Path(sys.argv[1]), "run")
@@ -50,7 +50,7 @@ ROUNDS = """
 import os, sys, time
 from contextlib import suppress
 from pathlib import Path
-from render.leases import held
+from render.workers.leases import held
 root, entries, violations = Path(sys.argv[1]), 0, 0
 while time.time() < float(sys.argv[2]):
     with suppress(ValueError), held(root / ".lease", "run", patience_s=3):
@@ -75,7 +75,7 @@ def process(script: str, *arguments: object) -> subprocess.Popen[str]:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> float:
     """Leases that expire soon: after so many seconds."""
-    monkeypatch.setattr("render.leases.EXPIRY_S", 0.6)
+    monkeypatch.setattr("render.workers.leases.EXPIRY_S", 0.6)
     return 0.6
 
 
@@ -192,8 +192,8 @@ def test_who_stood_still_has_not_watched(tmp_path: Path, monkeypatch: pytest.Mon
         calls.append(HOUR)
         return clock() + sum(calls[:8])
 
-    monkeypatch.setattr("render.leases.time.monotonic", monotonic)
-    monkeypatch.setattr("render.leases._GAP_S", 0.01)
+    monkeypatch.setattr("render.workers.leases.time.monotonic", monotonic)
+    monkeypatch.setattr("render.workers.leases._GAP_S", 0.01)
     with touched(path), pytest.raises(ValueError, match="found process 77 on node7"):
         acquire(tmp_path / "leases", "run")
 
@@ -202,7 +202,7 @@ def test_who_stood_still_has_not_watched(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_user_hears_that_a_lease_is_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("render.leases._NOTICE_S", 0.1)
+    monkeypatch.setattr("render.workers.leases._NOTICE_S", 0.1)
     path = forge(tmp_path / "leases", "run")
     acquire(tmp_path / "leases", "run").release()
     [line] = capsys.readouterr().err.splitlines()
@@ -315,7 +315,7 @@ def test_a_lost_nodes_leases_are_waited_for_at_once(
     rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of the run and of its workers in all splits, within the time of one."""
-    monkeypatch.setattr("render.leases.EXPIRY_S", 4.0)
+    monkeypatch.setattr("render.workers.leases.EXPIRY_S", 4.0)
     data = shutil.copytree(rendered, tmp_path / "data")
     forge(data / ".lease", "run", HOUR)
     for split in ("train", "test"):
@@ -329,7 +329,7 @@ def test_a_lost_nodes_leases_are_waited_for_at_once(
 def test_a_lost_nodes_lease_does_not_outlive_it(
     rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("render.leases.EXPIRY_S", 0.6)
+    monkeypatch.setattr("render.workers.leases.EXPIRY_S", 0.6)
     forge(tmp_path / "train" / ".render" / "leases", "chunk-000000")
     done_at_once("render", "--n", 12, "--n-test", 6, "--out", tmp_path, *DRAFT)
     assert contents(tmp_path) == contents(rendered)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from render.libraries import missing_packages
-from render.probe import devices
 from render.settings import GPUS
+from render.workers.process import devices
 from tests.conftest import DRAFT, contents, refused
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.custom_encoders import imported
-from render.chunk import Chunk
 from render.on_slurm import Call
+from render.workers.chunk import Chunk
 from tests.conftest import DRAFT, make_images
 from threedident.runtime.packages import HOME, Ours, call, module_command
 
@@ -108,7 +108,7 @@ def test_our_processes_run_what_is_ours(beside: Path) -> None:
     (beside / "benchmark").mkdir()
     (beside / "render.py").write_text(BROKEN)
     (beside / "threedident.py").write_text(BROKEN)
-    for line in (["threedident", "benchmark", "--help"], ["render.worker", "--help"]):
+    for line in (["threedident", "benchmark", "--help"], ["render.workers", "--help"]):
         result = done([*module_command(line[0]), *line[1:]], beside, str(beside))
         assert result.returncode == 0, result.stderr
     sandbox = done(module_command("benchmark.leaderboard.executor"), beside, str(beside))
@@ -194,11 +194,13 @@ def test_a_name_that_is_taken_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_what_is_ours_already_stays() -> None:
-    path, there = list(sys.path), sys.modules["render.chunk"]
+    path, there = list(sys.path), sys.modules["render.workers.process"]
     with Ours("render"):
-        assert sys.modules["render.chunk"] is there
-    assert sys.modules["render.chunk"] is there
-    assert call("render.chunk:Chunk", Path("split"), (1,), 2) == Chunk(Path("split"), (1,), 2)
+        assert sys.modules["render.workers.process"] is there
+    assert sys.modules["render.workers.process"] is there
+    assert call("render.workers.chunk:Chunk", Path("split"), (1,), 2) == Chunk(
+        Path("split"), (1,), 2
+    )
     assert sys.path == path
 
 

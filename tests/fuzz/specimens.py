@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from render.finish import finish
-from render.journal import append, open_journal, record_of
-from render.plan import Plan, write_plan
+from render.workers.journal import append, open_journal, record_of
+from render.workers.plan import Plan, write_plan
 from tests.conftest import make_images
 from threedident.dataset.annotations import annotation_picture
 from threedident.dataset.packing import Packing

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from render import leases
-from render.journal import read_journals
-from render.leases import holders
-from render.plan import Plan
+from render.workers import leases
+from render.workers.journal import read_journals
+from render.workers.leases import holders
+from render.workers.plan import Plan
 from tests.fuzz.hunting import repeat
 from tests.fuzz.specimens import RENDERING, draw
 from tests.fuzz.watching import watched

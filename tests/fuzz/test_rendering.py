@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render import leases
-from render.journal import Record, Tail, read_journals
-from render.leases import acquire, holders
-from render.plan import Plan, open_plan, plan_path, planned_latents
+from render.workers import leases
+from render.workers.journal import Record, Tail, read_journals
+from render.workers.leases import acquire, holders
+from render.workers.plan import Plan, open_plan, plan_path, planned_latents
 from tests.fuzz.array_damage import array_damage
 from tests.fuzz.damage import edited, line_edits, text_damage
 from tests.fuzz.hunting import hunt

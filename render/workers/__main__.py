@@ -1,9 +1,9 @@
-"""One process, one chunk: ``python -m render.worker SPLIT --indices 0-63,70 --threads 2``.
+"""One process, one chunk: ``python -m render.workers SPLIT --indices 0-63,70 --threads 2``.
 
 Each row is whole on disk and in the journal before the next begins. Rows that an earlier
 worker of the same chunk has finished are passed over, so a chunk can be given again. The last
 line on standard output says in JSON how the worker ended, ``{"error": text}`` where no other
-could do better. ``python -m render.worker devices`` prints what Cycles can compute on instead.
+could do better. ``python -m render.workers devices`` prints what Cycles can compute on instead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from PIL import Image
 
-from render.chunk import Chunk, Report, parse_indices
-from render.journal import Record, append, open_journal, read_journals, record_of
-from render.leases import Fence
-from render.plan import open_plan
 from render.scene.frame import frame
 from render.settings import find_quality
+from render.workers.chunk import Chunk, Report, parse_indices
+from render.workers.journal import Record, append, open_journal, read_journals, record_of
+from render.workers.leases import Fence
+from render.workers.plan import open_plan
 from threedident.dataset.annotations import annotation_picture
 from threedident.latents.sampling import to_physical
 from threedident.runtime.errors import explain
@@ -139,7 +139,7 @@ def _explain(error: Exception) -> str:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="render.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="render.workers", description=__doc__)
     parser.add_argument("split", type=Path, help="folder of the split, or the word devices")
     parser.add_argument("--indices", type=parse_indices, default=(), help="rows, as 0-63,70")
     parser.add_argument("--threads", type=int, default=1, help="processor threads; by default 1")

@@ -9,82 +9,18 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from render.leases import EXPIRY_S, acquire
-from threedident.runtime.errors import explain
+from render.workers.chunk import _REPORT, Chunk, Report, spell_indices
+from render.workers.leases import EXPIRY_S, acquire
+from threedident.runtime.errors import explain, printable
 from threedident.runtime.machine import die_with
-from threedident.runtime.packages import call, module_command
-from threedident.storage.folder import SplitFolder
+from threedident.runtime.packages import module_command
 
 _LAST_LINES, _LINE = 2, 100
 _MEMORY_WORDS = ("MemoryError", "bad_alloc", "Malloc returns null", "out of memory")
 _MEMORY_SIGNALS = (signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows of a planned split that one worker renders.
-
-    Arguments:
-        split: the split's folder, absolute.
-        indices: the rows, in order.
-        threads: processor threads to render with.
-    """
-
-    split: Path
-    indices: tuple[int, ...]
-    threads: int
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return call, ("render.chunk:Chunk", self.split, self.indices, self.threads)
-
-    @property
-    def name(self) -> str:
-        """What its lease and its journals are called."""
-        return f"chunk-{self.indices[0]:06d}"
-
-    @property
-    def folder(self) -> SplitFolder:
-        """The files of its split."""
-        return SplitFolder(self.split.parent, self.split.name)
-
-    @property
-    def leases(self) -> Path:
-        """Where leases of the split's chunks lie."""
-        return leases_of(self.folder)
-
-
-def leases_of(folder: SplitFolder) -> Path:
-    """Where leases of a split's chunks lie."""
-    return folder.scratch / "leases"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """How a worker ended.
-
-    Arguments:
-        error: why no worker can go on, in one line; None where this does not concern others.
-        death: how this worker alone came to its end, in one line; None where it did not.
-        images: how many it drew.
-        seconds: how long that took, without its start.
-        first_peak_bytes: the most memory it held up to the end of its first image.
-        peak_bytes: the most memory it held up to its end.
-    """
-
-    error: str | None = None
-    death: str | None = None
-    images: int = 0
-    seconds: float = 0.0
-    first_peak_bytes: int = 0
-    peak_bytes: int = 0
-
-
-_REPORT = TypeAdapter(Report)
 
 
 class WorkerProcess:
@@ -167,7 +103,7 @@ def run(chunk: Chunk) -> Report:
 
 def worker_command() -> list[str]:
     """The start of the worker's command line."""
-    return module_command("render.worker")
+    return module_command("render.workers")
 
 
 def _report(status: int, out: bytes, errors: bytes) -> Report:
@@ -196,18 +132,36 @@ def _epitaph(status: int, errors: str) -> str:
     return f"a worker {how}" + (f"; its last lines: {said}" if said else "; it said nothing")
 
 
-def spell_indices(indices: tuple[int, ...]) -> str:
-    """Sorted indices as ranges: (0, 1, 2, 5) is ``0-2,5``."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][1] + 1:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+_SAID = 200
 
 
-def parse_indices(text: str) -> tuple[int, ...]:
-    """The inverse of :func:`spell_indices`."""
-    runs = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    return tuple(index for run in runs for index in range(run[0], run[-1] + 1))
+@dataclass(frozen=True)
+class _Message:
+    devices: dict[str, int] | None = None
+    error: str | None = None
+
+
+_MESSAGE = TypeAdapter(_Message)
+
+
+def devices() -> dict[str, int]:
+    """How many devices of each kind there are, best first, ``cpu`` last.
+
+    Raises:
+        ValueError: Blender cannot be loaded.
+    """
+    asked = subprocess.run(
+        [*worker_command(), "devices"],
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(die_with, os.getpid()),
+    )
+    lines = asked.stdout.strip().splitlines()
+    try:
+        message = _MESSAGE.validate_json(lines[-1] if lines else "{}")
+    except ValidationError:
+        message = _Message()
+    if message.devices is None:
+        said = message.error or printable(asked.stderr[-_SAID:], _SAID)
+        raise ValueError(f"--device: expected Blender to list its devices, found {said}")
+    return message.devices

@@ -1,0 +1,1 @@
+"""Worker processes: one renders one chunk of rows and journals what it finished."""
