@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from render.executors import Local, crew
+from render.executors.executor import Local, crew
 from render.forecast import folder_bytes
 from render.jobs import Outcome, Request, render_dataset
 from render.options import (

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from render.executors import Executor
+from render.executors.executor import Executor
 from render.jobs import Request, render_dataset
 from threedident.latents.factors import FACTORS, LABELS
 from threedident.runtime.errors import Interrupted

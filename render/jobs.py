@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from render.dispatch import Watcher, dispatch
-from render.executors import Executor
+from render.executors.dispatch import Watcher, dispatch
+from render.executors.executor import Executor
 from render.finish import finish, known_digests, needs_finish
 from render.forecast import Forecast
 from render.workers.chunk import Report, leases_of

@@ -22,7 +22,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from render.executors import Local, crew
+from render.executors.executor import Local, crew
 from render.fidelity import Fidelity, compare
 from render.jobs import Request, render_dataset
 from render.options import DEVICE, RESOLUTION, resolve

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from render.executors import Executor, Local, crew
-from render.on_ray import Ray
-from render.on_slurm import Queue, Slurm
+from render.executors.executor import Executor, Local, crew
+from render.executors.ray import Ray
+from render.executors.slurm import Queue, Slurm
 from render.settings import DEVICES, QUALITIES
 from render.workers.process import devices
 from threedident.options import Choice, Seed

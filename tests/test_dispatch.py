@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from render.dispatch import cut
-from render.executors import Crew, Local, crew
+from render.executors.dispatch import cut
+from render.executors.executor import Crew, Local, crew
 from render.workers.chunk import Chunk, parse_indices, spell_indices
 from tests.conftest import DRAFT, cli, contents, start_render
 from threedident.runtime.machine import processors

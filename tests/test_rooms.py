@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.custom_encoders import imported
-from render.on_slurm import Call
+from render.executors.slurm import Call
 from render.workers.chunk import Chunk
 from tests.conftest import DRAFT, make_images
 from threedident.runtime.packages import HOME, Ours, call, module_command
@@ -222,7 +222,7 @@ def test_pickles_for_other_machines_find_our_packages(beside: Path) -> None:
     script = f"import pickle; print(pickle.loads({sent!r}))"
     result = done((sys.executable, "-c", script), beside)
     assert result.returncode == 0, result.stderr
-    assert "render.on_slurm.Call" in result.stdout
+    assert "render.executors.slurm.Call" in result.stdout
     assert "Chunk(split=PosixPath('/split'), indices=(3, 4), threads=2)" in result.stdout
 
 

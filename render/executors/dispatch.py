@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from render.executors import Executor, Job
+from render.executors.executor import Executor, Job
 from render.workers.chunk import Chunk, Report
 from render.workers.journal import Record, Tail
 from threedident.storage.folder import SplitFolder

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from render.executors import Crew, Executor, require_package
+from render.executors.executor import Crew, Executor, require_package
 from render.workers.chunk import Chunk, Report
 from render.workers.process import run
 from threedident.runtime.packages import call
@@ -46,7 +46,7 @@ class Call:
     """A chunk as submitit runs it; one that is preempted begins again where it stopped."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return call, ("render.on_slurm:Call",)
+        return call, ("render.executors.slurm:Call",)
 
     def __call__(self, chunk: Chunk) -> Report:
         """Render the chunk."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from render.executors import Crew, Executor, require_package
+from render.executors.executor import Crew, Executor, require_package
 from render.workers.chunk import Chunk, Report
 from threedident.runtime.packages import call
 
