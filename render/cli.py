@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from render.executors.executor import Local, crew
-from render.forecast import folder_bytes
-from render.jobs import Outcome, Request, render_dataset
+from render.jobs.forecast import folder_bytes
+from render.jobs.job import Outcome, Request, render_dataset
 from render.options import (
     DEVICE,
     HUE,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from render.executors.executor import Executor
-from render.jobs import Request, render_dataset
+from render.jobs.job import Request, render_dataset
 from threedident.latents.factors import FACTORS, LABELS
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import write_bytes

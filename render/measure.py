@@ -24,7 +24,7 @@ from rich.table import Table
 
 from render.executors.executor import Local, crew
 from render.fidelity import Fidelity, compare
-from render.jobs import Request, render_dataset
+from render.jobs.job import Request, render_dataset
 from render.options import DEVICE, RESOLUTION, resolve
 from render.settings import QUALITIES, rendering, require_blender
 from render.workers.chunk import Report

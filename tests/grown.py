@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from render.finish import finish
+from render.jobs.finish import finish
 from render.workers.journal import append, open_journal, record_of
 from render.workers.plan import Plan, write_plan
 from threedident.storage.folder import SplitFolder

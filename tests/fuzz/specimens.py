@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from render.finish import finish
+from render.jobs.finish import finish
 from render.workers.journal import append, open_journal, record_of
 from render.workers.plan import Plan, write_plan
 from tests.conftest import make_images

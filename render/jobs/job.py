@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from render.executors.dispatch import Watcher, dispatch
 from render.executors.executor import Executor
-from render.finish import finish, known_digests, needs_finish
-from render.forecast import Forecast
+from render.jobs.finish import finish, known_digests, needs_finish
+from render.jobs.forecast import Forecast
 from render.workers.chunk import Report, leases_of
 from render.workers.journal import Record, read_journals
 from render.workers.leases import Lease, held, holders

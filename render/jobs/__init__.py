@@ -1,0 +1,1 @@
+"""Whole splits: what is missing is rendered, what is damaged is repaired."""
