@@ -226,7 +226,7 @@ def traverse(out: Path, workers: int | None, **given: Any) -> None:
     Example:
         threedident traverse traversal.png --resolution 128
     """
-    from render.figures import traversal
+    from render.traversal import traversal
 
     require_blender()
     device, gpus = resolve(given["device"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from render.fidelity import compare, psnr, ssim
+from render.measure.fidelity import compare, psnr, ssim
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (40, 50, 3)).astype(np.uint8)

@@ -11,7 +11,7 @@ from tests.conftest import DRAFT, cli, pixels, refused
 
 
 def test_traversal_moves_one_factor_a_column(tmp_path: Path) -> None:
-    from render.figures import VALUES, traversal_rows
+    from render.traversal import VALUES, traversal_rows
 
     rows = traversal_rows().reshape(len(VALUES), 10, 10)
     for column in range(10):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from render.blender.layers import encode, enlarge, ground_edge, over
-from render.fidelity import psnr
+from render.measure.fidelity import psnr
 from render.scene.frame import frame
 from render.scene.projection import object_box, object_points, project
 from tests import test_physics as physics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from render.fidelity import psnr
+from render.measure.fidelity import psnr
 from tests.conftest import cli, pixels
 
 REFERENCE = Path(__file__).parent / "reference"

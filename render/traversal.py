@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,9 +27,7 @@ from threedident.storage.manifest import Rendering
 from threedident.storage.origin import Origin, rows_digest
 
 if TYPE_CHECKING:
-    from render.measure import Measurement
-
-_MAGNIFIED = 16
+    pass
 VALUES = (-0.9, -0.3, 0.3, 0.9)
 REST = np.array([0.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.0, 0.3, 0.2, -0.4])
 
@@ -93,45 +91,3 @@ def _figure(images: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=images.shape[1])
     return buffer.getvalue()
-
-
-def qualities_figure(found: Sequence[Measurement], reference: NDArray[np.uint8]) -> bytes:
-    """What :mod:`render.measure` found, as a PNG.
-
-    Arguments:
-        found: the measurements.
-        reference: of the first image, shape (H, W, 3).
-    """
-    figure = Figure(figsize=(3.6 + 1.7 * (1 + len(found)), 3.6), layout="constrained")
-    grid = figure.add_gridspec(2, 2 + len(found) + 1)
-    _speed_axis(figure.add_subplot(grid[:, :2]), found)
-    _show(figure.add_subplot(grid[0, 2]), reference, "4096 samples")
-    for column, measurement in enumerate(found, start=3):
-        image = measurement.images[0]
-        error = np.abs(image.astype(np.int16) - reference)
-        _show(figure.add_subplot(grid[0, column]), image, measurement.quality)
-        magnified = np.clip(_MAGNIFIED * error, 0, 255).astype(np.uint8)
-        _show(figure.add_subplot(grid[1, column]), magnified, f"error x {_MAGNIFIED}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
-    return buffer.getvalue()
-
-
-def _speed_axis(axis: Any, found: Sequence[Measurement]) -> None:
-    for measurement in found:
-        values = [fidelity.psnr for fidelity in measurement.fidelity]
-        [line] = axis.plot([measurement.images_per_s] * len(values), values, ".", alpha=0.4)
-        mean = (measurement.images_per_s, measurement.psnr[0])
-        axis.plot(*mean, "o", color=line.get_color())
-        axis.annotate(f"  {measurement.quality}", mean, fontsize=8, va="center")
-    axis.set_xscale("log")
-    axis.margins(x=0.25)
-    axis.set_xlabel("images/s")
-    axis.set_ylabel("PSNR against 4096 samples (dB)")
-    axis.grid(alpha=0.3)
-
-
-def _show(axis: Any, image: NDArray[np.uint8], title: str) -> None:
-    axis.imshow(image)
-    axis.set_title(title, fontsize=8)
-    axis.set(xticks=[], yticks=[])

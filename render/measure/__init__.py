@@ -1,0 +1,1 @@
+"""Speed and fidelity of every quality: ``python -m render.measure``."""
