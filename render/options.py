@@ -23,24 +23,6 @@ _MOST_DIGITS = 20  # of a seed
 _MOST_HANDS = 1024  # workers, and threads of one: Blender takes no more
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class GivenSeed(Seed):
-    """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The seed, checked."""
-        if value == "-":
-            value = sys.stdin.readline(_MOST_DIGITS).strip()
-        return super().convert(value, param, ctx)
-
-
-SEED = click.option(
-    "--seed",
-    type=GivenSeed(),
-    default=None,
-    help="Seed of all draws, or - to read it from standard input [default: 0].",
-)
 RESOLUTION = click.option(
     "--resolution",
     type=click.IntRange(16, MOST_PIXELS),
@@ -73,6 +55,61 @@ WORKERS = click.option(
     type=click.IntRange(1, _MOST_HANDS),
     default=None,
     help="Processes of this machine [default: one per 2 cores, or one per GPU].",
+)
+_EXECUTOR_OPTIONS = (
+    click.option(
+        "--executor",
+        type=Choice(["local", "ray", "slurm"]),
+        default="local",
+        help="What runs the workers.",
+    ),
+    WORKERS,
+    click.option(
+        "--threads",
+        type=click.IntRange(1, _MOST_HANDS),
+        default=None,
+        help="Threads of a worker [default: this machine's share, 2 on a cluster].",
+    ),
+    click.option("--ray-address", default=None, help="Ray cluster to join [default: this one's]."),
+    click.option("--slurm-partition", default=None, help="Partition [default: the queue's]."),
+    click.option(
+        "--slurm-minutes",
+        type=click.IntRange(1),
+        default=None,
+        help="Time limit of a chunk [240].",
+    ),
+    click.option(
+        "--slurm-array", type=click.IntRange(1), default=None, help="Chunks at a time [64]."
+    ),
+    click.option(
+        "--slurm-requeue/--no-slurm-requeue",
+        default=None,
+        help="Whether preempted chunks go back into the queue [they do].",
+    ),
+    click.option(
+        "--slurm-cluster",
+        type=Choice(["slurm", "local"]),
+        default=None,
+        help="local tries the same on this machine, without SLURM.",
+    ),
+)
+
+
+class GivenSeed(Seed):
+    """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The seed, checked."""
+        if value == "-":
+            value = sys.stdin.readline(_MOST_DIGITS).strip()
+        return super().convert(value, param, ctx)
+
+
+SEED = click.option(
+    "--seed",
+    type=GivenSeed(),
+    default=None,
+    help="Seed of all draws, or - to read it from standard input [default: 0].",
 )
 
 
@@ -114,45 +151,6 @@ class Machines:
 
     def _cluster_threads(self) -> int | None:
         return None if self.executor == "local" else _CLUSTER_THREADS
-
-
-_EXECUTOR_OPTIONS = (
-    click.option(
-        "--executor",
-        type=Choice(["local", "ray", "slurm"]),
-        default="local",
-        help="What runs the workers.",
-    ),
-    WORKERS,
-    click.option(
-        "--threads",
-        type=click.IntRange(1, _MOST_HANDS),
-        default=None,
-        help="Threads of a worker [default: this machine's share, 2 on a cluster].",
-    ),
-    click.option("--ray-address", default=None, help="Ray cluster to join [default: this one's]."),
-    click.option("--slurm-partition", default=None, help="Partition [default: the queue's]."),
-    click.option(
-        "--slurm-minutes",
-        type=click.IntRange(1),
-        default=None,
-        help="Time limit of a chunk [240].",
-    ),
-    click.option(
-        "--slurm-array", type=click.IntRange(1), default=None, help="Chunks at a time [64]."
-    ),
-    click.option(
-        "--slurm-requeue/--no-slurm-requeue",
-        default=None,
-        help="Whether preempted chunks go back into the queue [they do].",
-    ),
-    click.option(
-        "--slurm-cluster",
-        type=Choice(["slurm", "local"]),
-        default=None,
-        help="local tries the same on this machine, without SLURM.",
-    ),
-)
 
 
 def executor_options(command: Command) -> Command:

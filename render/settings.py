@@ -15,6 +15,8 @@ from threedident.runtime.packages import asset_path
 from threedident.storage.manifest import Annotation, Rendering
 
 REVISION = 2  # raise it whenever a change of this package's code changes pixels
+GPUS = ("optix", "cuda", "hip", "oneapi", "metal")
+DEVICES = ("auto", "cpu", *GPUS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,8 @@ class Quality:
         samples: samples per pixel; of the object alone where the ground is a layer.
         denoiser: OpenImageDenoise's own preset, or None for no denoiser.
         prefilter: how the denoiser's auxiliary images are filtered.
-        ground: how the ground is drawn as a layer of its own (:mod:`render.blender.layers`), or None
-            where one render holds everything.
+        ground: samples of the ground where it is drawn as a layer, see
+            :mod:`render.blender.layers`; None where one render holds everything.
         seed: of Cycles' sampling pattern.
     """
 
@@ -61,10 +63,6 @@ YARDSTICKS: dict[str, Quality] = {
 def find_quality(name: str) -> Quality:
     """The preset of that name, or what presets are measured against."""
     return {**QUALITIES, **YARDSTICKS}[name]
-
-
-GPUS = ("optix", "cuda", "hip", "oneapi", "metal")
-DEVICES = ("auto", "cpu", *GPUS)
 
 
 def require_blender() -> str:

@@ -1,7 +1,6 @@
-"""Figures of what is rendered.
+"""The traversal figure: one column for each factor, one row for each of four values.
 
-The traversal has one column a factor and one row a value, everything else held still; the
-figure of qualities shows what each costs and where it errs.
+All other factors stay at rest.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import io
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,8 +24,6 @@ from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import Rendering
 from threedident.storage.origin import Origin, rows_digest
 
-if TYPE_CHECKING:
-    pass
 VALUES = (-0.9, -0.3, 0.3, 0.9)
 REST = np.array([0.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.0, 0.3, 0.2, -0.4])
 

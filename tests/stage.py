@@ -1,8 +1,8 @@
 """Shots of the scene with all but a few things taken away: ``python stage.py OUT.npz``.
 
-Every shot sets up a fresh :class:`render.blender.stage.Stage`, changes Blender's objects by name, and
-draws without a denoiser. Kept are the image that ``draw`` returns and the linear radiance of the
-same render, before colour management. Only :func:`main` loads Blender, so that tests may import
+Every shot sets up a fresh :class:`render.blender.stage.Stage`, changes objects by
+name, and draws without a denoiser. Kept are the image that ``draw`` returns and the linear
+radiance of the same render, before colour management. Only :func:`main` loads Blender, so that tests may import
 the shots.
 """
 

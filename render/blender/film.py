@@ -1,4 +1,4 @@
-"""Settings of a Blender scene that Cycles draws; the scene is given, so no Blender is imported."""
+"""The film: how Cycles renders a scene, on which device, and into which file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import numpy as np
 import OpenEXR
+from numpy.typing import NDArray
 
 from render.scene.constants import scene_numbers
 from render.settings import GPUS, Quality
+
+Image32 = NDArray[np.float32]
 
 
 def set_film(scene: Any, edge: int, threads: int) -> None:
@@ -119,7 +123,7 @@ def _gpus(kind: str) -> list[Any]:
     return [entry for entry in entries if entry.type == kind.upper()]
 
 
-def _choose_gpus(device: str, gpu: int | None) -> None:
+def choose_gpus(device: str, gpu: int | None) -> None:
     """Let Cycles use the GPU of that number, or all."""
     if not _gpus(device):
         raise ValueError(f"--device: expected a {device} device on this machine, found none")

@@ -1,4 +1,4 @@
-"""TODO module."""
+"""Objects of the scene as Blender objects: teapot, ground, lamps, camera, label scene."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from threedident.dataset.annotations import GROUND, OBJECT
 _LABELS = Quality(samples=1, denoiser=None)
 
 
-def _black_world() -> Any:
+def black_world() -> Any:
+    """A world that gives no light."""
     world = bpy.data.worlds.new("black")
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
@@ -28,7 +29,7 @@ def _black_world() -> Any:
     return world
 
 
-def _aim(source: Triple, target: Triple) -> Any:
+def aim(source: Triple, target: Triple) -> Any:
     """Euler angles that turn an object's -z axis from ``source`` towards ``target``, +y up."""
     return (Vector(target) - Vector(source)).to_track_quat("-Z", "Y").to_euler()
 
@@ -39,7 +40,8 @@ def _link(name: str, data: Any) -> Any:
     return thing
 
 
-def _add_teapot() -> Any:
+def add_teapot() -> Any:
+    """The teapot, at the published size, turned by Euler angles XYZ."""
     mesh, data = scene_teapot(), bpy.data.meshes.new("teapot")
     data.from_pydata(mesh.vertices.tolist(), [], [list(face) for face in mesh.faces])
     data.shade_smooth()
@@ -50,7 +52,8 @@ def _add_teapot() -> Any:
     return teapot
 
 
-def _add_ground() -> Any:
+def add_ground() -> Any:
+    """The ground: a square, one largest dimension of the object below the origin."""
     half, data = scene_numbers().ground.size / 2, bpy.data.meshes.new("ground")
     corners = [(-half, -half, 0.0), (half, -half, 0.0), (half, half, 0.0), (-half, half, 0.0)]
     data.from_pydata(corners, [], [[0, 1, 2, 3]])
@@ -60,7 +63,7 @@ def _add_ground() -> Any:
     return ground
 
 
-def _add_material(thing: Any, material: Material) -> Any:
+def add_material(thing: Any, material: Material) -> Any:
     """Give ``thing`` a material; returns the node socket that holds its colour."""
     made = bpy.data.materials.new(material)
     made.use_nodes = True
@@ -77,7 +80,8 @@ def _add_lamp(kind: str, energy: float, location: Triple) -> Any:
     return thing
 
 
-def _add_lamps() -> dict[str, Any]:
+def add_lamps() -> dict[str, Any]:
+    """The lamps by name: ``sun``, ``area`` and ``spot``, which the camera does not see."""
     numbers = scene_numbers()
     sun = _add_lamp("SUN", numbers.sun.strength_w_m2, numbers.sun.location)
     sun.data.angle = numbers.sun.angle_rad
@@ -91,17 +95,18 @@ def _add_lamps() -> dict[str, Any]:
     return {"sun": sun, "area": area, "spot": spot}
 
 
-def _add_camera() -> Any:
+def add_camera() -> Any:
+    """The camera, aimed at the published target."""
     numbers, data = scene_numbers().camera, bpy.data.cameras.new("camera")
     data.lens, data.sensor_width = numbers.lens_mm, numbers.sensor_mm
     data.clip_start, data.clip_end = numbers.clip
     camera = _link("camera", data)
     camera.location = numbers.location
-    camera.rotation_euler = _aim(numbers.location, numbers.target)
+    camera.rotation_euler = aim(numbers.location, numbers.target)
     return camera
 
 
-def _add_label_scene(film: Film, *things: Any) -> Any:
+def add_label_scene(film: Film, *things: Any) -> Any:
     """A scene of the same things, whose pixels' centres hold their index and depth."""
     scene = film.new_scene("labels", _LABELS, things[-1])
     scene.cycles.filter_width = 0.01

@@ -1,4 +1,4 @@
-"""Draws frames with Blender's Cycles. The only module that imports ``bpy``."""
+"""The stage: the 3DIdent scene, built once in Blender and drawn many times."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from render.blender.film import Film, _choose_gpus, write_png
+from render.blender.film import Film, Image32, choose_gpus, write_png
 from render.blender.layers import Layers
 from render.blender.objects import (
-    _add_camera,
-    _add_ground,
-    _add_label_scene,
-    _add_lamps,
-    _add_material,
-    _add_teapot,
-    _aim,
-    _black_world,
+    add_camera,
+    add_ground,
+    add_label_scene,
+    add_lamps,
+    add_material,
+    add_teapot,
+    aim,
+    black_world,
 )
 from render.scene.frame import Frame, Material
 from render.scene.projection import object_box
 from render.settings import Quality
 from threedident.runtime.machine import memory_file
-
-Image32 = NDArray[np.float32]
 
 
 class Stage:
@@ -53,18 +51,18 @@ class Stage:
     ) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         if device != "cpu":
-            _choose_gpus(device, gpu)
-        self._film = film = Film(resolution, threads, device, memory_file(), _black_world())
-        self._teapot, ground = _add_teapot(), _add_ground()
-        self._object_color = _add_material(self._teapot, material)
-        self._ground_color = _add_material(ground, material)
-        self._lamps, self._camera = _add_lamps(), _add_camera()
+            choose_gpus(device, gpu)
+        self._film = film = Film(resolution, threads, device, memory_file(), black_world())
+        self._teapot, ground = add_teapot(), add_ground()
+        self._object_color = add_material(self._teapot, material)
+        self._ground_color = add_material(ground, material)
+        self._lamps, self._camera = add_lamps(), add_camera()
         self._scene = film.develop(bpy.context.scene, quality, self._camera)
         self._layers = self._labels = None
         if quality.ground is not None:
             self._layers = Layers(film, quality, quality.ground, self._scene, ground)
         if annotations:
-            self._labels = _add_label_scene(film, self._teapot, ground, self._camera)
+            self._labels = add_label_scene(film, self._teapot, ground, self._camera)
 
     def draw(self, frame: Frame) -> NDArray[np.uint8]:
         """The image of ``frame``: sRGB, shape (resolution, resolution, 3)."""
@@ -74,7 +72,7 @@ class Stage:
         self._ground_color.default_value = (*frame.ground_color, 1.0)
         spot = self._lamps["spot"]
         spot.location = frame.spot_location
-        spot.rotation_euler = _aim(frame.spot_location, frame.object_location)
+        spot.rotation_euler = aim(frame.spot_location, frame.object_location)
         spot.data.color = frame.spot_color
         if self._layers is not None:
             return self._layers.draw(object_box(frame, self._film.edge))

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from render.measure.fidelity import compare
-from render.measure.measurement import Measurement, _Studio, measure
+from render.measure.measurement import Measurement, Studio, measure
 from render.options import DEVICE, RESOLUTION, resolve
 from render.settings import require_blender
 from threedident.cli import run
@@ -79,7 +79,7 @@ def main(
     if latents is not None:
         rows = check_raw(load_npy(latents), str(latents))
     device, gpus = resolve(device)
-    studio = _Studio(rows, resolution, device, gpus)
+    studio = Studio(rows, resolution, device, gpus)
     references = studio.draw_once(_REFERENCE, out)
     found = measure(studio, references)
     Console().print(table(found))

@@ -1,4 +1,4 @@
-"""TODO module."""
+"""The figure of qualities: what each one costs, and where it errs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO module."""
+"""Measurements of every quality: speed, memory, and fidelity to reference images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from threedident.storage.folder import SplitFolder
 from threedident.storage.origin import Origin, rows_digest
 
 Image8 = NDArray[np.uint8]
-
 _PASSES = {"paper": 1, "standard": 8, "draft": 16}  # times over the latents, for a steady rate
 
 
@@ -56,8 +55,15 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class _Studio:
-    """Renders fixed rows at any quality."""
+class Studio:
+    """Renders fixed rows at any quality.
+
+    Arguments:
+        rows: raw latents, shape (N, 10).
+        resolution: edge of the images in pixels.
+        device: to render on.
+        gpus: how many GPUs there are.
+    """
 
     rows: NDArray[np.float32]
     resolution: int
@@ -65,6 +71,7 @@ class _Studio:
     gpus: int
 
     def draw(self, quality: str, root: Path, passes: int = 1) -> tuple[list[Image8], list[Report]]:
+        """Images of the rows, rendered below ``root``, and the workers' reports."""
         rows = np.tile(self.rows, (passes, 1))
         folder = SplitFolder(root, "train")
         request = Request(folder, len(rows), Origin(split="train", rows=rows_digest(rows)), rows)
@@ -76,16 +83,18 @@ class _Studio:
         return images, [report for outcome in outcomes for report in outcome.reports]
 
     def draw_afresh(self, quality: str) -> tuple[list[Image8], list[Report]]:
+        """The same in a folder of its own, several times over for a steady rate."""
         with tempfile.TemporaryDirectory() as scratch:
             return self.draw(quality, Path(scratch), _PASSES.get(quality, 1))
 
     def draw_once(self, quality: str, cache: Path) -> list[Image8]:
+        """Images of the rows, kept below ``cache`` for the next run."""
         fingerprint = rendering(self.resolution, quality, self.device).fingerprint
         name = f"{quality}-{self.resolution}-{fingerprint}-{rows_digest(self.rows)}"
         return self.draw(quality, cache / name)[0]
 
 
-def measure(studio: _Studio, references: list[Image8]) -> list[Measurement]:
+def measure(studio: Studio, references: list[Image8]) -> list[Measurement]:
     """Every quality against references of the same rows."""
     fast = [name for name in QUALITIES if name != "paper"]
     images: dict[str, list[Image8]] = {}

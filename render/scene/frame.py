@@ -20,6 +20,7 @@ from render.scene.teapot import scene_teapot
 from threedident.latents.factors import NAMES
 
 HueMode = Literal["wrapped", "published"]
+Material = Literal["rubber", "metal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,3 @@ def frame(physical: ArrayLike, mode: HueMode) -> Frame:
         spot_color=hue_to_rgb(row["spotlight_hue"], numbers.hue.spotlight, mode),
         ground_color=hue_to_rgb(row["background_hue"], numbers.hue.background, mode),
     )
-
-
-Material = Literal["rubber", "metal"]

@@ -1,4 +1,4 @@
-"""TODO module."""
+"""Projection of the object onto the image: which pixels it can cover."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from render.scene.frame import Frame
 from render.scene.teapot import scene_teapot
 
 _MARGIN = 3  # pixels that the filter's support and rounding take around the object
-
 _UP = np.array([0.0, 0.0, 1.0])
 
 

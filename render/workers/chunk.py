@@ -1,4 +1,4 @@
-"""TODO module."""
+"""A chunk: rows of a split that one worker renders, and the report on how that went."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Report:
     peak_bytes: int = 0
 
 
-_REPORT = TypeAdapter(Report)
+REPORT = TypeAdapter(Report)
 
 
 def spell_indices(indices: tuple[int, ...]) -> str:

@@ -41,6 +41,7 @@ _NOTICE_S = 2.0  # of watching, after which to say so
 _GAP_S = 1.0  # between two looks; the rest of a longer one is not watched time
 _LARGEST = 4096  # bytes
 _NAME = re.compile(r"([^.].*)\.([0-9]{1,9})")
+_watched: dict[Path, _Watched] = {}  # by this process, which forgets those that are gone
 
 
 @dataclass(frozen=True)
@@ -177,9 +178,6 @@ class _Found:
     who: Holder
     path: Path
     lives: bool
-
-
-_watched: dict[Path, _Watched] = {}  # by this process, which forgets those that are gone
 
 
 def holders(*folders: Path) -> dict[Path, Holder]:

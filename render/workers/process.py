@@ -1,4 +1,4 @@
-"""A chunk of rows, and the worker process that renders it; every executor runs just this."""
+"""The worker process that renders a chunk. Every executor runs it through :func:`run`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import partial
 
 from pydantic import TypeAdapter, ValidationError
 
-from render.workers.chunk import _REPORT, Chunk, Report, spell_indices
+from render.workers.chunk import REPORT, Chunk, Report, spell_indices
 from render.workers.leases import EXPIRY_S, acquire
 from threedident.runtime.errors import explain, printable
 from threedident.runtime.machine import die_with
@@ -21,6 +21,7 @@ from threedident.runtime.packages import module_command
 _LAST_LINES, _LINE = 2, 100
 _MEMORY_WORDS = ("MemoryError", "bad_alloc", "Malloc returns null", "out of memory")
 _MEMORY_SIGNALS = (signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV)
+_SAID = 200
 
 
 class WorkerProcess:
@@ -116,7 +117,7 @@ def _report(status: int, out: bytes, errors: bytes) -> Report:
 def _last_message(out: bytes) -> Report | None:
     lines = out.strip().splitlines()
     try:
-        return _REPORT.validate_json(lines[-1]) if lines else None
+        return REPORT.validate_json(lines[-1]) if lines else None
     except ValidationError:
         return None
 
@@ -130,9 +131,6 @@ def _epitaph(status: int, errors: str) -> str:
     elif -status in _MEMORY_SIGNALS:
         how += ", as happens when memory runs out"
     return f"a worker {how}" + (f"; its last lines: {said}" if said else "; it said nothing")
-
-
-_SAID = 200
 
 
 @dataclass(frozen=True)

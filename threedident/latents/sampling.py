@@ -43,7 +43,7 @@ def sample_raw(
         ValueError: there is no such space or split, or the factors cannot be fixed so.
     """
     where = find_space(space)
-    u = uniforms(seed, _stream(_LATENT_STREAM, split), np.arange(n), where.count)
+    u = uniforms(seed, stream(_LATENT_STREAM, split), np.arange(n), where.count)
     return where.sample(u, fixed or {})
 
 
@@ -66,7 +66,7 @@ def check_raw(raw: NDArray[np.generic], name: str, space: str = "box") -> NDArra
     return find_space(space).check(raw, name)
 
 
-def _stream(use: int, split: str) -> tuple[int, int]:
+def stream(use: int, split: str) -> tuple[int, int]:
     if split not in SPLITS:
         raise ValueError(unknown("split", split, SPLITS))
     return use, SPLITS.index(split)

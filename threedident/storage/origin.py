@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.product import parse_conditional
 from threedident.latents.philox import SEEDS, uniforms
-from threedident.latents.sampling import _stream, sample_raw
+from threedident.latents.sampling import sample_raw, stream
 from threedident.latents.spaces import find_space
 from threedident.runtime.arrays import as_float64
 from threedident.runtime.files import npy_bytes, sha256
@@ -94,5 +94,5 @@ def sample_positives(
     """
     z = as_float64(anchors)
     count = conditional.count(z.shape[-1])
-    u = uniforms(seed, _stream(_POSITIVE_STREAM, split), np.arange(len(z)), count)
+    u = uniforms(seed, stream(_POSITIVE_STREAM, split), np.arange(len(z)), count)
     return conditional.transform(z, u).astype(np.float32)
