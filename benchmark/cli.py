@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from benchmark.config import LARGEST, MOST_FRAMES, MOST_PAIRS, MOST_STEPS
+from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOST_STEPS
 from benchmark.encoders import ENCODERS
 from benchmark.experiment import carry_out
 from benchmark.laws import CONDITIONALS, MARGINALS
-from benchmark.mixing import MOST_LATENTS
 from benchmark.objective import LOSSES
 from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES

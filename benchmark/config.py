@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark.mixing import MOST_LATENTS
 from threedident.latents.philox import SEEDS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256
@@ -189,3 +188,6 @@ def _flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flattened(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+MOST_LATENTS = 100  # more would take minutes to mix

@@ -9,11 +9,11 @@ import click
 
 from benchmark.config import Config, short_digest
 from benchmark.evaluation import scored_latents
-from benchmark.metrics import paired_rows
+from benchmark.metrics.remarks import few_rows, recorded_few_rows
+from benchmark.metrics.scores import paired_rows
 from benchmark.model import build_model, can_compile
 from benchmark.objective import mismatch
 from benchmark.options import Options, open_source, resolve
-from benchmark.remarks import few_rows, recorded_few_rows
 from benchmark.report import write_results
 from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.metrics import Array, Scores, linear_readout
+from benchmark.metrics.scores import Array, Scores, linear_readout
 from benchmark.panels import Picture, Plot, legend_above, plotted
 
 _SHOWN = 2000

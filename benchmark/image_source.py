@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark import data_figures, examples
-from benchmark.ceiling import ceiling
 from benchmark.config import ImageSettings, Law
 from benchmark.laws import build_conditional
+from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.panels import Picture
 from benchmark.sources import Batch, Machine, Source
 from benchmark.splits import identity

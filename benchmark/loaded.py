@@ -20,7 +20,7 @@ from benchmark.checkpoint import (
     restored_model,
 )
 from benchmark.config import Config, MixingSettings
-from benchmark.metrics import Scores
+from benchmark.metrics.scores import Scores
 from benchmark.run import RunFolder, is_run, what_is
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import RUNS, advise

@@ -19,10 +19,10 @@ from benchmark.custom_encoders import is_custom
 from benchmark.evaluation import represent, scored_latents
 from benchmark.forecast import Forecast
 from benchmark.interrupts import Stop, deferred_stop
-from benchmark.metrics import score
+from benchmark.metrics.remarks import ScoreWarning
+from benchmark.metrics.scores import score
 from benchmark.objective import Objective
 from benchmark.ranks import lost_another
-from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
 from benchmark.schedules import factor
 from benchmark.seals import digest_of

@@ -22,8 +22,6 @@ _CANDIDATES = 25_000
 _ENTRIES = 2**22  # of the candidates that are compared at once
 _MIXING_STREAM = 5
 
-MOST_LATENTS = 100  # more would take minutes to mix
-
 
 class Mixing(nn.Module):
     """g, from latents (B, n) to observations (B, n); nothing in it is learned.

@@ -12,13 +12,13 @@ import numpy as np
 
 from benchmark import figures
 from benchmark.config import Config
-from benchmark.dci import least_informativeness
 from benchmark.evaluation import scored_latents
 from benchmark.headline import levels, sentence
+from benchmark.metrics.dci import least_informativeness
+from benchmark.metrics.readout import Probe, probe
+from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages import page_template
 from benchmark.panels import Picture
-from benchmark.readout import Probe, probe
-from benchmark.remarks import ScoreWarning
 from benchmark.run import RunFolder
 from benchmark.sources import Source
 from benchmark.training import Result

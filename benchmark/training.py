@@ -15,7 +15,7 @@ from torch import nn
 from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scores, restore
 from benchmark.config import Config
 from benchmark.loop import Loop
-from benchmark.metrics import Scores
+from benchmark.metrics.scores import Scores
 from benchmark.objective import Objective
 from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source

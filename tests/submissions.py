@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from benchmark.metrics import score
-from benchmark.remarks import ScoreWarning
+from benchmark.metrics.remarks import ScoreWarning
+from benchmark.metrics.scores import score
 from tests.conftest import contents, refused_at_once
 from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import npy_bytes, sha256

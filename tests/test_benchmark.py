@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.metrics import score
+from benchmark.metrics.scores import score
 from benchmark.work_log import read_work
 from tests.runs import run
 from threedident import Normal, PositivePairs, ThreeDIdent
@@ -39,7 +39,7 @@ def test_training_recovers_what_the_images_show(
     assert hidden < 0.1
 
 
-@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
+@pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 def test_scores_are_those_of_the_representations(coloured: Path, finished: Path) -> None:
     scores = json.loads((finished / "scores.json").read_text())
     latents = np.load(coloured / "test" / "raw_latents.npy")

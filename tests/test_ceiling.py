@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.ceiling import Ceiling, ceiling, constant_hues
-from benchmark.metrics import score
+from benchmark.metrics.hue_ceiling import Ceiling, ceiling, constant_hues
+from benchmark.metrics.scores import score
 from render.scene.constants import scene_numbers
 from render.scene.frame import HueMode, hue_to_rgb
 from threedident.latents.factors import FACTORS, NAMES

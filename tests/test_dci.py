@@ -5,11 +5,11 @@ import pytest
 from scipy.linalg import hadamard
 from sklearn.linear_model import Lasso
 
-from benchmark.dci import Dci, dci, disentanglement, least_informativeness
-from benchmark.lasso import lasso, lasso_path
-from benchmark.metrics import linear_r2
+from benchmark.metrics.dci import Dci, dci, disentanglement, least_informativeness
+from benchmark.metrics.lasso import lasso, lasso_path
+from benchmark.metrics.scores import linear_r2
 
-few_rows = pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
+few_rows = pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 
 
 def uniform(seed: int, rows: int = 2000, n: int = 5) -> np.ndarray:

@@ -13,11 +13,11 @@ import pytest
 
 from benchmark.config import Config
 from benchmark.image_source import ImageSource
-from benchmark.metrics import Scores, score
-from benchmark.readout import probe
+from benchmark.metrics.readout import probe
+from benchmark.metrics.results import NONE
+from benchmark.metrics.scores import Scores, score
 from benchmark.report import write_results
 from benchmark.run import RunFolder
-from benchmark.score_table import NONE
 from benchmark.splits import open_splits
 from benchmark.training import Result
 from tests.conftest import cli, command, make_images, refused

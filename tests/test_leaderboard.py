@@ -31,7 +31,7 @@ from benchmark.leaderboard.page import LEVEL_MEANINGS, page
 from benchmark.leaderboard.sandbox import Pass, execute
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
-from benchmark.metrics import score
+from benchmark.metrics.scores import score
 from tests.conftest import (
     all_ended,
     cli,
@@ -206,7 +206,7 @@ def test_runs_become_a_row_that_was_re_executed(
     assert "all sound" in done_at_once("leaderboard", "entries", "--board", board)
 
 
-@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
+@pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 def test_fresh_scores_are_those_of_images_that_did_not_exist(
     linear: Path, board: Path, verify: Verify, season: Path, record: dict[str, Any], data: Path
 ) -> None:

@@ -7,11 +7,11 @@ import pytest
 from scipy.linalg import lstsq
 from sklearn.linear_model import LinearRegression, RidgeCV
 
-from benchmark.linear import fit_linear, suitable_fit
-from benchmark.metrics import linear_r2, score
-from benchmark.readout import nonlinear_r2, probe
+from benchmark.metrics.linear import fit_linear, suitable_fit
+from benchmark.metrics.readout import nonlinear_r2, probe
+from benchmark.metrics.scores import linear_r2, score
 
-pytestmark = pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 
 
 def uniform(seed: int, rows: int, n: int = 10) -> np.ndarray:

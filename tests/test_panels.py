@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from benchmark import data_figures, figures, panels, suite_figures
-from benchmark.metrics import score
+from benchmark.metrics.scores import score
 from benchmark.panels import PHONE, Panel, Picture, Plot, plotted, sheet
 from benchmark.tables import Figure
 from threedident.latents.factors import LABELS, NAMES

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
 
-from benchmark.dci import dci
-from benchmark.metrics import linear_r2
-from benchmark.readout import (
+from benchmark.metrics.dci import dci
+from benchmark.metrics.readout import (
     Probe,
     gaussian,
     nonlinear_r2,
@@ -17,6 +16,7 @@ from benchmark.readout import (
     squared_distances,
     whitened,
 )
+from benchmark.metrics.scores import linear_r2
 
 
 def uniform(seed: int, rows: int = 2000, n: int = 3) -> np.ndarray:
@@ -126,7 +126,7 @@ def test_seeds_repeat() -> None:
     assert other == pytest.approx(one, abs=0.01)
 
 
-@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
+@pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 @pytest.mark.parametrize("rows", [4, 5, 9])
 def test_a_few_rows_are_enough(rows: int) -> None:
     assert np.isfinite(probe(uniform(25, rows), uniform(26, rows)).nonlinear_r2)

@@ -12,11 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.dci import dci
 from benchmark.kitti import load_masks
-from benchmark.metrics import linear_r2, score
-from benchmark.readout import nonlinear_r2, probe
-from benchmark.remarks import FewRowsWarning, ScoreWarning, SwapWarning, few_rows, look_swapped
+from benchmark.metrics.dci import dci
+from benchmark.metrics.readout import nonlinear_r2, probe
+from benchmark.metrics.remarks import (
+    FewRowsWarning,
+    ScoreWarning,
+    SwapWarning,
+    few_rows,
+    look_swapped,
+)
+from benchmark.metrics.scores import linear_r2, score
 from tests.pedestrians import make_pickle
 from threedident.latents.sampling import sample_raw
 
@@ -186,8 +192,8 @@ def test_results_carry_the_remark() -> None:
 def test_a_script_shows_a_warning_once_however_often_it_scores() -> None:
     script = (
         "import numpy as np\n"
-        "from benchmark.metrics import score\n"
-        "from benchmark.readout import probe\n"
+        "from benchmark.metrics.scores import score\n"
+        "from benchmark.metrics.readout import probe\n"
         "z = np.random.default_rng(0).uniform(-1, 1, (30, 3))\n"
         "for _ in range(3):\n"
         "    score(z, z), probe(z, z)\n"

@@ -16,12 +16,12 @@ from playwright.sync_api import Browser, Page
 
 from benchmark import report
 from benchmark.config import Law
-from benchmark.dci import least_informativeness
 from benchmark.examples import SHOWN, nearest, neighbours
 from benchmark.headline import levels, sentence
 from benchmark.image_source import ImageSource
 from benchmark.mask_source import MaskSource
-from benchmark.metrics import Scores
+from benchmark.metrics.dci import least_informativeness
+from benchmark.metrics.scores import Scores
 from benchmark.paper_tables import TABLES
 from benchmark.run import RunFolder
 from benchmark.suite_report import Outcome, write_suite

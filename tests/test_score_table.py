@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.dci import Dci, dci
-from benchmark.metrics import Scores, score
-from benchmark.readout import Probe, probe
-from benchmark.score_table import NONE
+from benchmark.metrics.dci import Dci, dci
+from benchmark.metrics.readout import Probe, probe
+from benchmark.metrics.results import NONE
+from benchmark.metrics.scores import Scores, score
 
 LABELS = ["x", "spotlight hue", "<b>z</b>"]
 NEW = ("labels", "rows", "readout", "strength_per_factor")

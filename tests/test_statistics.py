@@ -12,7 +12,7 @@ from benchmark.leaderboard.statistics import (
     public_minus_fresh,
     spread,
 )
-from benchmark.metrics import score
+from benchmark.metrics.scores import score
 
 
 def test_spread_is_the_sample_standard_deviation() -> None:
@@ -76,7 +76,7 @@ def test_gaps_of_codes_that_fail_on_fresh_rows_stand_out() -> None:
     assert found["mcc"] > 3
 
 
-@pytest.mark.filterwarnings("ignore::benchmark.remarks.FewRowsWarning")
+@pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 def test_a_plain_difference_would_be_biased() -> None:
     """Why subsets: R^2 that is fitted on fewer rows is lower for the very same codes."""
     rng = np.random.default_rng(0)

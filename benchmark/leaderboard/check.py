@@ -34,8 +34,8 @@ from benchmark.leaderboard.likeness import ALIKE, likeness
 from benchmark.leaderboard.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission import TRAINER, Claim, SeedRecord, Submission
 from benchmark.leaderboard.texts import explained, shown
-from benchmark.metrics import Scores, score
-from benchmark.remarks import ScoreWarning
+from benchmark.metrics.remarks import ScoreWarning
+from benchmark.metrics.scores import Scores, score
 from threedident.latents.factors import LABELS
 from threedident.latents.sampling import sample_raw
 

@@ -22,7 +22,7 @@ from benchmark.leaderboard.submission import (
     check_version,
 )
 from benchmark.leaderboard.texts import Link, LongText, Text, explained
-from benchmark.metrics import assign_codes
+from benchmark.metrics.scores import assign_codes
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]
 LEVELS: tuple[Level, ...] = ("reported", "recomputed", "re-executed", "retrained")

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from benchmark.metrics import LEAST_ROWS, Scores, score
-from benchmark.remarks import ScoreWarning
+from benchmark.metrics.remarks import ScoreWarning
+from benchmark.metrics.scores import LEAST_ROWS, Scores, score
 
 CONFIDENCE = 0.95
 SUSPICIOUS = 3.0

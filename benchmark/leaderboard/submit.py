@@ -38,8 +38,8 @@ from benchmark.leaderboard.submission import (
     SeedRecord,
     Submission,
 )
-from benchmark.metrics import score
-from benchmark.remarks import ScoreWarning
+from benchmark.metrics.remarks import ScoreWarning
+from benchmark.metrics.scores import score
 from benchmark.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.latents.factors import LABELS

@@ -33,8 +33,8 @@ from benchmark.leaderboard.sandbox import Limits, Pass, execute
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
 from benchmark.leaderboard.submission import SEEDS
-from benchmark.metrics import score
-from benchmark.remarks import ScoreWarning
+from benchmark.metrics.remarks import ScoreWarning
+from benchmark.metrics.scores import score
 from threedident.latents.factors import LABELS
 
 _UNEXPLAINED = 1e-4

@@ -24,7 +24,7 @@ from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Season, open_season, reveal_season
 from benchmark.leaderboard.secret import Secret, read_secret
 from benchmark.leaderboard.submission import read_submission
-from benchmark.metrics import score
+from benchmark.metrics.scores import score
 from render.workers.plan import Plan
 from tests.fuzz.array_damage import array_damage, array_edits
 from tests.fuzz.damage import Damage, any_damage, edited, text_damage

@@ -29,12 +29,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 
-from benchmark.dci import Dci, dci_of_rows
-from benchmark.linear import FITTED_ROWS_PER_CODE, Array, Fit, fit_linear, r_squared, suitable_fit
-from benchmark.metrics import paired_rows
-from benchmark.records import Record
-from benchmark.remarks import warn
-from benchmark.score_table import NONE, ScoreTable, spell, spell_all
+from benchmark.metrics.dci import Dci, dci_of_rows
+from benchmark.metrics.linear import (
+    FITTED_ROWS_PER_CODE,
+    Array,
+    Fit,
+    fit_linear,
+    r_squared,
+    suitable_fit,
+)
+from benchmark.metrics.remarks import warn
+from benchmark.metrics.results import NONE, Record, ScoreTable, spell, spell_all
+from benchmark.metrics.scores import paired_rows
 
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)  # of the root of the median squared distance
 _RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -111,7 +117,7 @@ def probe(
             their columns.
 
     Raises:
-        ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
+        ValueError: as :func:`benchmark.metrics.scores.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)
@@ -147,7 +153,7 @@ def nonlinear_r2(
         labels: what messages call the factors; None for the numbers of their columns.
 
     Raises:
-        ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
+        ValueError: as :func:`benchmark.metrics.scores.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)

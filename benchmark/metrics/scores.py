@@ -2,14 +2,14 @@
 
 - R^2 of a factor: a linear readout with intercept from all codes, fitted on the first half of the
   rows and scored on the second. It is ordinary least squares up to one code for ten rows, and
-  ridge regression beyond (see :mod:`benchmark.linear`).
+  ridge regression beyond (see :mod:`benchmark.metrics.linear`).
 - MCC: correlation of every factor with every code over all rows, absolute value, optimal
   one-to-one assignment of codes to factors, mean of the assigned values. Once with Pearson's
   correlation, once with Spearman's, which is Pearson's of the ranks, ties sharing their mean rank.
 
 Rows are taken in the order given, so they must not be sorted. A score from fewer than 20 rows a
-code gives a :class:`benchmark.remarks.FewRowsWarning`, arguments that look swapped a
-:class:`benchmark.remarks.SwapWarning`.
+code gives a :class:`benchmark.metrics.remarks.FewRowsWarning`, arguments that look swapped a
+:class:`benchmark.metrics.remarks.SwapWarning`.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-from benchmark.linear import (
+from benchmark.metrics.linear import (
     ROUNDING,
     Fit,
     fit_linear,
@@ -33,9 +33,8 @@ from benchmark.linear import (
     least_spread,
     suitable_fit,
 )
-from benchmark.records import Record
-from benchmark.remarks import few_rows, warn
-from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
+from benchmark.metrics.remarks import few_rows, warn
+from benchmark.metrics.results import NONE, Record, ScoreTable, factor_names, spell, spell_all
 from threedident.runtime.arrays import as_float64
 
 Array = NDArray[np.float64]

@@ -26,8 +26,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.linear import Array
-from benchmark.records import Record
+from benchmark.metrics.linear import Array
+from benchmark.metrics.results import Record
 from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import unknown
 from threedident.runtime.packages import asset_path

@@ -36,12 +36,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.lasso import lasso_path
-from benchmark.linear import ROUNDING, Array, r_squared
-from benchmark.metrics import paired_rows
-from benchmark.records import Record
-from benchmark.remarks import few_rows, warn
-from benchmark.score_table import NONE, ScoreTable, factor_names, spell, spell_all
+from benchmark.metrics.lasso import lasso_path
+from benchmark.metrics.linear import ROUNDING, Array, r_squared
+from benchmark.metrics.remarks import few_rows, warn
+from benchmark.metrics.results import NONE, Record, ScoreTable, factor_names, spell, spell_all
+from benchmark.metrics.scores import paired_rows
 
 _LEAST_INFORMATIVENESS = 0.05
 _NOISE = 20.0  # rows times the informativeness of pure noise, at most
@@ -134,7 +133,7 @@ def dci(
     by ``seed``, from the rest of it; the weights then come from the whole half. Disentanglement
     and completeness are withheld below :func:`least_informativeness`. However many codes there
     are, none are merged into principal components, since disentanglement is a law of single
-    codes: see :mod:`benchmark.lasso` for how hundreds are solved for.
+    codes: see :mod:`benchmark.metrics.lasso` for how hundreds are solved for.
 
     Arguments:
         latents: true factors z, shape (N, n).
@@ -144,7 +143,7 @@ def dci(
             their columns.
 
     Raises:
-        ValueError: as :func:`benchmark.metrics.score` does, but for any number of codes.
+        ValueError: as :func:`benchmark.metrics.scores.score` does, but for any number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)
@@ -152,7 +151,7 @@ def dci(
 
 
 def dci_of_rows(z: Array, codes: Array, *, seed: int, labels: Sequence[str] | None) -> Dci:
-    """:func:`dci` of rows that :func:`benchmark.metrics.paired_rows` has checked."""
+    """:func:`dci` of rows that :func:`benchmark.metrics.scores.paired_rows` has checked."""
     half = len(z) // 2
     penalties = _best_penalties(z[:half], codes[:half], np.random.default_rng(seed))
     weights, prediction = _fit(z[:half], codes[:half], codes[half:], penalties[None])

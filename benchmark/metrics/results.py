@@ -1,0 +1,140 @@
+"""Records: dataclasses of numbers, texts and arrays that go to JSON and back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from html import escape
+from typing import Any, Self
+
+import numpy as np
+
+from threedident.runtime.cards import Card
+
+_IN_WORDS = {"float": "a number", "Array": "numbers", "NDArray[np.int64]": "integers"}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Record:
+    """A dataclass that goes to JSON and back, and leaves it to others how it prints."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, texts and lists."""
+        return {name: _plain(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_json`; other keys are passed over.
+
+        Fields with a default may be missing, as they are in records of earlier versions.
+
+        Raises:
+            ValueError: a field is missing, or of another kind; the message names it.
+        """
+        values = {}
+        for field in fields(cls):
+            if field.name in record:
+                value = _restored(field.name, record[field.name])
+                _check(field.name, str(field.type), value)
+                values[field.name] = value
+            elif field.default is MISSING:
+                raise ValueError(f"at {field.name}: expected a value, found none")
+        return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _restored(name: str, value: Any) -> Any:
+    """Lists of texts as tuples, other lists as arrays."""
+    if not isinstance(value, list):
+        return value
+    if value and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    try:
+        return np.array(value)
+    except ValueError:
+        raise ValueError(f"at {name}: expected rows of one length, found others") from None
+
+
+def _check(name: str, kind: str, value: Any) -> None:
+    """Check a value against the annotation of its field, as far as that is of numbers.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    array = value.dtype.kind if isinstance(value, np.ndarray) else ""
+    fits = {
+        "float": number,
+        "Array": array in ("i", "f"),
+        "NDArray[np.int64]": array == "i",
+    }
+    if not fits.get(kind, True):
+        raise ValueError(f"at {name}: expected {_IN_WORDS[kind]}, found {type(value).__name__}")
+
+
+NONE = "\N{EN DASH}"  # what stands for a number that is withheld or unknown
+
+
+class ScoreTable(Card):
+    """A card whose facts stand in one line, above a table of the factors and any notes."""
+
+    @abstractmethod
+    def columns(self) -> dict[str, list[str]]:
+        """The columns of the table by name, names of the factors first."""
+
+    def notes(self) -> list[str]:
+        """Remarks below the table."""
+        return []
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name} {value}" for name, value in self.card().items())
+        notes = (f"note: {note}" for note in self.notes())
+        return "\n".join([f"{self.card_title()}: {facts}", *_aligned(self.columns()), *notes])
+
+    def _repr_html_(self) -> str:
+        """The same as two tables, for a notebook."""
+        columns = self.columns()
+        rows = [_html_row("th", columns), *(_html_row("td", row) for row in _rows(columns))]
+        notes = "".join(f"<p>note: {escape(note)}</p>" for note in self.notes())
+        return f"{super()._repr_html_()}<table>{''.join(rows)}</table>{notes}"
+
+
+def spell(value: float | None) -> str:
+    """A score with three digits, or a dash where there is none."""
+    return NONE if value is None else f"{value:.3f}"
+
+
+def spell_all(values: Iterable[float] | None, count: int) -> list[str]:
+    """A column of scores, of dashes where there is none."""
+    return [NONE] * count if values is None else [spell(value) for value in values]
+
+
+def factor_names(labels: Sequence[str] | None, count: int) -> list[str]:
+    """Names of the factors; the numbers of their columns where they have none."""
+    return [str(i) for i in range(count)] if labels is None else list(labels)
+
+
+def _rows(columns: dict[str, list[str]]) -> Iterable[tuple[str, ...]]:
+    return zip(*columns.values(), strict=True)
+
+
+def _aligned(columns: dict[str, list[str]]) -> list[str]:
+    """Lines of text, the first column to the left and the others to the right."""
+    widths = [max(map(len, [name, *cells])) for name, cells in columns.items()]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [tuple(columns), *_rows(columns)]
+    ]
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

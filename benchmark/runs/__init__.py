@@ -1,0 +1,1 @@
+"""Runs: options, configuration, folder, report."""
