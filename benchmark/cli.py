@@ -16,7 +16,7 @@ from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOS
 from benchmark.encoders import ENCODERS
 from benchmark.experiment import carry_out
 from benchmark.laws import CONDITIONALS, MARGINALS
-from benchmark.objective import LOSSES
+from benchmark.losses.match import LOSSES
 from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import find_device, joined

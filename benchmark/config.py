@@ -101,7 +101,7 @@ class Config(_Frozen):
     Arguments:
         source: what is encoded, and how positives are found.
         encoder: name of the encoder, or its import path.
-        loss: as :func:`benchmark.objective.parse_loss` takes it.
+        loss: as :func:`benchmark.losses.match.parse_loss` takes it.
         output_space: where codes lie.
         extent: side of its box or radius of its sphere, to begin with where learned.
         temperature: of InfoNCE; None for the supervised loss.

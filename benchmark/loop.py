@@ -21,13 +21,13 @@ from benchmark.forecast import Forecast
 from benchmark.interrupts import Stop, deferred_stop
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
-from benchmark.objective import Objective
 from benchmark.ranks import lost_another
 from benchmark.run import RunFolder
 from benchmark.schedules import factor
 from benchmark.seals import digest_of
 from benchmark.sources import Batch, Machine, Source
 from benchmark.tracking import Tracker
+from benchmark.training.objective import Objective
 from threedident.pairs.loader import WorkerDied, is_death, named_deaths
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import npy_bytes, sha256, write_bytes

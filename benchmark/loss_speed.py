@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmark.losses import DotSimilarity, LpSimilarity, Similarity, info_nce
+from benchmark.losses.contrastive import DotSimilarity, LpSimilarity, Similarity, info_nce
 from threedident.cli import run
 from threedident.options import Choice
 from threedident.runtime.files import spell_bytes

@@ -10,13 +10,8 @@ from typing import Any
 from benchmark.config import Config, Law, MixingSettings
 from benchmark.encoders import require_known
 from benchmark.laws import MARGINALS, build_conditional
-from benchmark.losses import LpSimilarity
-from benchmark.objective import (
-    SUPERVISED,
-    check_fit,
-    fitting_space,
-    parse_loss,
-)
+from benchmark.losses.contrastive import LpSimilarity
+from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
 from benchmark.sources import Source
 from benchmark.spaces import find_extent
 

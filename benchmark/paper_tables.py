@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from benchmark.objective import SUPERVISED
+from benchmark.losses.match import SUPERVISED
 from benchmark.tables import Figure, Row, Table
 
 # At the small scale there are fewer latents, and wider positives for fewer negatives to tell

@@ -21,7 +21,7 @@ from benchmark.pages import page_template
 from benchmark.panels import Picture
 from benchmark.run import RunFolder
 from benchmark.sources import Source
-from benchmark.training import Result
+from benchmark.training_0 import Result
 from threedident.runtime.files import load_npy, write_bytes
 
 

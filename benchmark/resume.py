@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
-from benchmark.objective import SUPERVISED
+from benchmark.losses.match import SUPERVISED
 from benchmark.options import Options
 from benchmark.run import RunFolder, is_run, is_suite, what_is
 from benchmark.work_log import last_data

@@ -12,10 +12,10 @@ import torch
 
 from benchmark.config import Law
 from benchmark.image_source import ImageSource
-from benchmark.objective import Objective
 from benchmark.options import Options, complete, resolve
 from benchmark.ranks import Ranks
 from benchmark.sources import Machine
+from benchmark.training.objective import Objective
 from threedident.dataset.split import ThreeDIdent
 
 _BATCH = 64

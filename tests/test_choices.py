@@ -25,9 +25,9 @@ from benchmark.encoders import ENCODERS, build_encoder
 from benchmark.laws import CONDITIONALS, Marginal, build_conditional
 from benchmark.leaderboard.seasons import open_season, reveal_season
 from benchmark.leaderboard.secret import Secret
-from benchmark.losses import info_nce
+from benchmark.losses.contrastive import info_nce
+from benchmark.losses.match import LOSSES, parse_loss
 from benchmark.metrics.hue_ceiling import ceiling
-from benchmark.objective import LOSSES, parse_loss
 from benchmark.paper_tables import TABLES
 from benchmark.spaces import find_extent
 from tests.conftest import refused_at_once

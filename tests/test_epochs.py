@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Subset
 from benchmark.config import Law
 from benchmark.image_source import ImageSource
 from benchmark.kitti import MaskPairs, load_masks
-from benchmark.losses import CosineSimilarity, info_nce
+from benchmark.losses.contrastive import CosineSimilarity, info_nce
 from benchmark.sources import Machine
 from tests.conftest import cli, make_images
 from tests.pedestrians import make_pickle

@@ -19,7 +19,7 @@ from benchmark.metrics.scores import Scores, score
 from benchmark.report import write_results
 from benchmark.run import RunFolder
 from benchmark.splits import open_splits
-from benchmark.training import Result
+from benchmark.training_0 import Result
 from tests.conftest import cli, command, make_images, refused
 from tests.pedestrians import make_pickle
 

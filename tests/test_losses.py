@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmark import pairwise
-from benchmark.losses import (
+from benchmark.losses import blocks as pairwise
+from benchmark.losses.contrastive import (
     CosineSimilarity,
     DotSimilarity,
     LpSimilarity,

@@ -8,18 +8,19 @@ import pytest
 import torch
 
 from benchmark.config import Law
-from benchmark.losses import (
+from benchmark.losses.contrastive import (
     CosineSimilarity,
     DotSimilarity,
     LpSimilarity,
     info_nce,
     symmetric_info_nce,
 )
-from benchmark.objective import Objective, check_fit, fitting_space, mismatch, parse_loss
+from benchmark.losses.match import check_fit, fitting_space, mismatch, parse_loss
 from benchmark.options import Options, complete, open_source, resolve
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import Ranks
 from benchmark.sources import Batch, Machine
+from benchmark.training.objective import Objective
 
 CPU = Machine(torch.device("cpu"))
 

@@ -26,7 +26,7 @@ from benchmark.paper_tables import TABLES
 from benchmark.run import RunFolder
 from benchmark.suite_report import Outcome, write_suite
 from benchmark.tables import Figure, Row
-from benchmark.training import Result
+from benchmark.training_0 import Result
 from tests.conftest import CHROMIUM
 from tests.pedestrians import make_pickle
 from threedident import ThreeDIdent

@@ -33,7 +33,7 @@ from scipy import integrate, stats
 from scipy.special import gammaln, ive
 from torch import Tensor
 
-from benchmark.losses import (
+from benchmark.losses.contrastive import (
     DotSimilarity,
     LpSimilarity,
     Similarity,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.config import Config, ImageSettings, differences, numbering
 from benchmark.leaderboard.submission import SEEDS, Supervision
-from benchmark.objective import SUPERVISED
+from benchmark.losses.match import SUPERVISED
 from benchmark.run import RunFolder, is_run
 from benchmark.work_log import read_work
 from threedident.pairs.epochs import NUMBERING

@@ -1,4 +1,4 @@
-r"""Similarities of codes, whole and in blocks: see :class:`benchmark.pairwise.Similarity`.
+r"""Similarities of codes, whole and in blocks: see :class:`benchmark.losses.similarities.Similarity`.
 
 References:
     InfoNCE: Identifying the Gap Between Theory and Practice, Rusak, Reizinger, Juhos, Bringmann,
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -29,15 +30,15 @@ class DotSimilarity:
         return codes
 
     def paired(self, u: Tensor, v: Tensor) -> Tensor:
-        """See :class:`~benchmark.pairwise.Similarity`."""
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
         return (u * v).sum(dim=-1)
 
     def crossed(self, u: Tensor, w: Tensor) -> Tensor:
-        """See :class:`~benchmark.pairwise.Similarity`."""
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
         return u @ w.T
 
     def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        """See :class:`~benchmark.pairwise.Similarity`."""
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
         return weights @ w, (u.T @ weights).T
 
 
@@ -92,14 +93,14 @@ class LpSimilarity:
         return codes
 
     def paired(self, u: Tensor, v: Tensor) -> Tensor:
-        """See :class:`~benchmark.pairwise.Similarity`."""
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
         powers = (u - v).abs().pow(self.p)
         if self.scales is not None:
             powers = powers * self.scales.to(u.dtype)
         return -powers.sum(dim=-1)
 
     def crossed(self, u: Tensor, w: Tensor) -> Tensor:
-        """See :class:`~benchmark.pairwise.Similarity`."""
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
         total = u.new_zeros(len(u), len(w))
         for k, step, slope in self._slopes(u, w):
             if self.scales is not None:
@@ -108,7 +109,7 @@ class LpSimilarity:
         return total
 
     def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        """See :class:`~benchmark.pairwise.Similarity`."""
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
         from_u, from_w = u.new_empty(u.T.shape), w.new_empty(w.T.shape)
         from_scales = [torch.empty_like(scales) for scales in self.parameters()]
         for k, step, slope in self._slopes(u, w):
@@ -149,3 +150,40 @@ class LpSimilarity:
                 f"scales: expected positive, finite numbers, found {scales.tolist()}; learn their "
                 "logarithms, and give the exponentials"
             )
+
+
+class Similarity(Protocol):
+    """A similarity s of codes, symmetric in them."""
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Tensors that s depends on, to which gradients flow."""
+        ...
+
+    def prepare(self, codes: Tensor) -> Tensor:
+        """Codes (B, n) as the methods below take them, by operations that autograd records.
+
+        Raises:
+            ValueError: codes of n coordinates cannot be compared.
+        """
+        ...
+
+    def paired(self, u: Tensor, v: Tensor) -> Tensor:
+        """Similarity of each row of u (B, n) with the same row of v (B, n), shape (B,)."""
+        ...
+
+    def crossed(self, u: Tensor, w: Tensor) -> Tensor:
+        """Similarity of every row of u (R, n) with every row of w (M, n), a new (R, M) tensor."""
+        ...
+
+    def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of sum_ij weights_ij s(u_i, w_j).
+
+        Arguments:
+            u: codes, shape (R, n).
+            w: codes, shape (M, n).
+            weights: shape (R, M).
+
+        Returns:
+            Those to u, to w, and to each of the parameters, shaped like them.
+        """
+        ...

@@ -16,10 +16,10 @@ from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scor
 from benchmark.config import Config
 from benchmark.loop import Loop
 from benchmark.metrics.scores import Scores
-from benchmark.objective import Objective
 from benchmark.run import RunFolder
 from benchmark.sources import Machine, Source
 from benchmark.tracking import Tracker
+from benchmark.training.objective import Objective
 from benchmark.work_log import logged
 
 

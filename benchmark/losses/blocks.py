@@ -20,11 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
+
+from benchmark.losses.similarities import Similarity
 
 T = TypeVar("T")
 
@@ -32,43 +34,6 @@ T = TypeVar("T")
 # leave its cache, smaller ones spend their time on starting operations; a GPU wants few launches.
 _CPU_ELEMENTS = 2**19
 _GPU_ELEMENTS = 2**26
-
-
-class Similarity(Protocol):
-    """A similarity s of codes, symmetric in them."""
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """Tensors that s depends on, to which gradients flow."""
-        ...
-
-    def prepare(self, codes: Tensor) -> Tensor:
-        """Codes (B, n) as the methods below take them, by operations that autograd records.
-
-        Raises:
-            ValueError: codes of n coordinates cannot be compared.
-        """
-        ...
-
-    def paired(self, u: Tensor, v: Tensor) -> Tensor:
-        """Similarity of each row of u (B, n) with the same row of v (B, n), shape (B,)."""
-        ...
-
-    def crossed(self, u: Tensor, w: Tensor) -> Tensor:
-        """Similarity of every row of u (R, n) with every row of w (M, n), a new (R, M) tensor."""
-        ...
-
-    def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of sum_ij weights_ij s(u_i, w_j).
-
-        Arguments:
-            u: codes, shape (R, n).
-            w: codes, shape (M, n).
-            weights: shape (R, M).
-
-        Returns:
-            Those to u, to w, and to each of the parameters, shaped like them.
-        """
-        ...
 
 
 def log_sum_exp(

@@ -11,7 +11,7 @@ falls to the sum of alignment and uniformity,
     E[ -s(u, v) / t ] + E_u log( mean_i exp(s(u, u_i) / t) ).
 
 Negatives are the other anchors of the batch, or what is given. Codes of less than float32 are
-compared in float32. No tensor of all pairs exists: see :mod:`benchmark.pairwise`.
+compared in float32. No tensor of all pairs exists: see :mod:`benchmark.losses.blocks`.
 
 References:
     Representation Learning with Contrastive Predictive Coding, van den Oord, Li, Vinyals, 2018,
@@ -27,6 +27,7 @@ References:
 from __future__ import annotations
 
 import math
+import re
 from functools import reduce
 from typing import NamedTuple
 
@@ -34,14 +35,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from benchmark.loss_inputs import (
-    check_codes,
-    check_first,
-    check_similarity,
-    check_temperature,
-)
-from benchmark.pairwise import Similarity, log_sum_exp
-from benchmark.similarities import CosineSimilarity, DotSimilarity, LpSimilarity
+from benchmark.losses.blocks import log_sum_exp
+from benchmark.losses.similarities import CosineSimilarity, DotSimilarity, LpSimilarity, Similarity
+from threedident.runtime.errors import nearest
 
 __all__ = [
     "CosineSimilarity",
@@ -212,3 +208,112 @@ def _terms(
         alike = similarity.paired(u, v).div(temperature).repeat(anchors)
         loss = softplus(crowd - alike, threshold=_SURELY_LINEAR).mean()
         return Terms(loss, -alike.mean(), crowd.mean() - math.log(len(others) - len(skipped)))
+
+
+_METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
+_NAMED = {
+    "dot": "DotSimilarity()",
+    "cosine": "CosineSimilarity()",
+    "DotSimilarity": "DotSimilarity()",
+    "CosineSimilarity": "CosineSimilarity()",
+    "LpSimilarity": "LpSimilarity(2)",
+}
+_POWER = re.compile(r"l(\d+(?:\.\d+)?)")
+
+
+def check_similarity(similarity: object) -> None:
+    """Refuse what is no similarity, such as the name of one.
+
+    Raises:
+        ValueError: it is none; the message names the fix.
+    """
+    is_class = isinstance(similarity, type)
+    if not is_class and all(callable(getattr(similarity, name, None)) for name in _METHODS):
+        return
+    name = similarity if isinstance(similarity, str) else ""
+    power, near = _POWER.fullmatch(name.lower()), nearest(name, _NAMED)
+    found = f"the class {similarity.__name__}" if is_class else repr(similarity)  # type: ignore[attr-defined]
+    if is_class:
+        fix = "an instance"
+    elif power is not None:
+        fix = f"LpSimilarity({power[1]})"
+    else:
+        fix = "one such as LpSimilarity(2) or DotSimilarity()" if near is None else _NAMED[near]
+    raise ValueError(f"similarity: expected a Similarity, found {found}; give {fix}")
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse what is no positive number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(temperature, Tensor) and temperature.requires_grad:
+        raise ValueError(
+            "temperature: expected a number, found a tensor that wants a gradient, which flows to "
+            "codes and scales alone; learn the radius of a sphere or the scales of LpSimilarity"
+        )
+    if not 0 < temperature < math.inf:
+        raise ValueError(
+            f"temperature: expected a positive number, found {temperature}; use 1 to leave "
+            "similarities as they are"
+        )
+
+
+def check_codes(anchors: Tensor, positives: Tensor, negatives: tuple[Tensor, ...]) -> None:
+    """Refuse codes of other shapes than (B, n), (B, n) and (M, n), or that are no numbers.
+
+    Raises:
+        ValueError: they are.
+    """
+    for codes in (anchors, positives, *negatives):
+        if not isinstance(codes, Tensor):
+            raise ValueError(
+                f"codes: expected tensors of shape (B, n), found {type(codes).__name__}; convert "
+                "them with torch.as_tensor"
+            )
+    if anchors.ndim != 2 or anchors.shape != positives.shape or 0 in anchors.shape:
+        raise ValueError(
+            f"anchors and positives: expected one shape (B, n), found {tuple(anchors.shape)} and "
+            f"{tuple(positives.shape)}; give one row of codes for each member of each pair"
+        )
+    n, shapes = anchors.shape[1], {tuple(codes.shape) for codes in negatives}
+    if (
+        any(len(shape) != 2 or shape[1] != n or shape[0] == 0 for shape in shapes)
+        or len(shapes) > 1
+    ):
+        raise ValueError(
+            f"negatives: expected shape (M, {n}), found {' and '.join(map(str, sorted(shapes)))}; "
+            "give codes of the same encoder"
+        )
+    for codes in (anchors, positives, *negatives):
+        if not codes.is_floating_point() or codes.device != anchors.device:
+            raise ValueError(
+                f"codes: expected floating-point numbers on {anchors.device}, found {codes.dtype} "
+                f"on {codes.device}; convert or move them"
+            )
+
+
+def check_first(first: int | None, anchors: int, negatives: tuple[Tensor, ...] | None) -> None:
+    """Refuse a place of ``anchors`` anchors that is none among the negatives.
+
+    Raises:
+        ValueError: it is none, or there are too few anchors to be negatives of each other.
+    """
+    if negatives is None and first is not None:
+        raise ValueError(
+            f"first: expected None without negatives, found {first}; give the negatives, too"
+        )
+    if negatives is None and anchors < 2:
+        raise ValueError(
+            f"anchors: expected at least 2 where no negatives are given, found {anchors}; take a "
+            "larger batch, or give negatives"
+        )
+    if negatives is None or first is None:
+        return
+    rows = len(negatives[0])
+    if rows < 2 or not 0 <= first <= rows - anchors:
+        raise ValueError(
+            f"first: expected {anchors} anchors from it on among at least 2 rows of negatives, "
+            f"found {first} and {rows} rows; give the row of the first anchor among all gathered"
+        )

@@ -1,0 +1,1 @@
+"""One seed of a run, from its first step to its final scores."""
