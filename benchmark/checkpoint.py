@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from benchmark.config import Config, ImageSettings, MixingSettings, differences
+from benchmark.encoders.model import Observed, build_model
 from benchmark.metrics.scores import Scores
-from benchmark.model import Observed, build_model
 from benchmark.run import RunFolder
 from benchmark.seals import digest_of
 from threedident.latents.factors import LABELS

@@ -13,7 +13,8 @@ import click
 from click.core import ParameterSource
 
 from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOST_STEPS
-from benchmark.encoders import ENCODERS
+from benchmark.encoders.networks import ENCODERS
+from benchmark.encoders.output_spaces import OUTPUT_SPACES
 from benchmark.experiment import carry_out
 from benchmark.laws import CONDITIONALS, MARGINALS
 from benchmark.losses.match import LOSSES
@@ -23,7 +24,6 @@ from benchmark.ranks import find_device, joined
 from benchmark.resume import require_suite, take_up
 from benchmark.schedules import SCHEDULES
 from benchmark.sources import Machine
-from benchmark.spaces import OUTPUT_SPACES
 from benchmark.suites import SCALES, SUITES, run_suite
 from threedident.options import Choice, HeadedCommand, Seed, completed
 from threedident.runtime.errors import printable

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from benchmark.config import Config, short_digest
+from benchmark.encoders.model import build_model, can_compile
 from benchmark.evaluation import scored_latents
 from benchmark.losses.match import mismatch
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
 from benchmark.metrics.scores import paired_rows
-from benchmark.model import build_model, can_compile
 from benchmark.options import Options, open_source, resolve
 from benchmark.report import write_results
 from benchmark.run import RunFolder

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.config import Config
-from benchmark.custom_encoders import is_custom
+from benchmark.encoders.custom import is_custom
 from benchmark.evaluation import represent, scored_latents
 from benchmark.forecast import Forecast
 from benchmark.interrupts import Stop, deferred_stop

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config, Law, MixingSettings
-from benchmark.encoders import require_known
+from benchmark.encoders.networks import require_known
+from benchmark.encoders.output_spaces import find_extent
 from benchmark.laws import MARGINALS, build_conditional
 from benchmark.losses.contrastive import LpSimilarity
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
 from benchmark.sources import Source
-from benchmark.spaces import find_extent
 
 IMAGE_PAIRS = ("nearest", "rendered", "augmented")
 SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmark.encoders import build_encoder
-from benchmark.model import can_compile
+from benchmark.encoders.model import can_compile
+from benchmark.encoders.networks import build_encoder
 from threedident.cli import run
 from threedident.options import Choice
 from threedident.runtime.progress import progress

@@ -21,7 +21,8 @@ import benchmark.step_speed
 import benchmark.throughput
 import render.measure
 import threedident as package
-from benchmark.encoders import ENCODERS, build_encoder
+from benchmark.encoders.networks import ENCODERS, build_encoder
+from benchmark.encoders.output_spaces import find_extent
 from benchmark.laws import CONDITIONALS, Marginal, build_conditional
 from benchmark.leaderboard.seasons import open_season, reveal_season
 from benchmark.leaderboard.secret import Secret
@@ -29,7 +30,6 @@ from benchmark.losses.contrastive import info_nce
 from benchmark.losses.match import LOSSES, parse_loss
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.paper_tables import TABLES
-from benchmark.spaces import find_extent
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders import RESNETS, build_encoder, require_trainable
-from benchmark.spaces import OUTPUT_SPACES, Box, Sphere, Unbounded
+from benchmark.encoders.networks import RESNETS, build_encoder, require_trainable
+from benchmark.encoders.output_spaces import OUTPUT_SPACES, Box, Sphere, Unbounded
 
 IMAGES, MASKS, ROWS = (3, 64, 64), (1, 64, 64), (10,)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.custom_encoders import imported
+from benchmark.encoders.custom import imported
 from render.executors.slurm import Call
 from render.workers.chunk import Chunk
 from tests.conftest import DRAFT, make_images

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders import build_encoder
+from benchmark.encoders.networks import build_encoder
 from benchmark.leaderboard.agreement import agreeing_codes
 from benchmark.leaderboard.onnx_export import onnx_bytes
 from benchmark.leaderboard.sandbox import Limits, Pass, execute, require_packages

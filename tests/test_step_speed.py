@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from benchmark.model import can_compile
+from benchmark.encoders.model import can_compile
 
 
 def test_every_way_is_measured_beside_the_first() -> None:

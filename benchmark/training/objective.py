@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.config import Config
+from benchmark.encoders.model import build_model
 from benchmark.losses.contrastive import (
     info_nce_terms,
     symmetric_terms,
 )
 from benchmark.losses.match import parse_loss
-from benchmark.model import build_model
 from benchmark.ranks import Ranks
 from benchmark.sources import Batch, Source
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmark.config import Config
-from benchmark.encoders import build_encoder, require_trainable
+from benchmark.encoders.networks import build_encoder, require_trainable
 
 
 class Observed(Protocol):

@@ -18,8 +18,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from benchmark.custom_encoders import Checked, imported, is_custom, made, require_gradient
-from benchmark.spaces import OUTPUT_SPACES, find_extent
+from benchmark.encoders.custom import Checked, imported, is_custom, made, require_gradient
+from benchmark.encoders.output_spaces import OUTPUT_SPACES, find_extent
 from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -44,7 +44,7 @@ def build_encoder(
         name: one of :data:`ENCODERS`, or an import path.
         shape: of one observation.
         codes: number of codes n.
-        output_space: one of :data:`benchmark.spaces.OUTPUT_SPACES`.
+        output_space: one of :data:`benchmark.encoders.output_spaces.OUTPUT_SPACES`.
         seed: of the initial weights; torch's global generator is left as it was.
         extent: of the output space; by default its own.
 

@@ -1,0 +1,1 @@
+"""Encoders: networks by name or import path, under an output space."""
