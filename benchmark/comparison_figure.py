@@ -8,7 +8,7 @@ from os.path import commonpath
 from matplotlib.figure import Figure
 
 from benchmark.comparison import Place
-from benchmark.panels import save
+from benchmark.pages.panels import save
 
 NAMES = {"mcc": "MCC", "r2": "R²"}
 _STYLES = {"mcc": ("C0", "o", -0.14), "r2": ("C1", "s", 0.14)}

@@ -7,8 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from benchmark.panels import Panel, Picture, Plot, plotted
-from benchmark.strips import Strip, strip_picture
+from benchmark.pages.panels import Panel, Picture, Plot, plotted
+from benchmark.pages.strips import Strip, strip_picture
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from benchmark.panels import Picture
-from benchmark.strips import Pixels, Strip, strip_picture
+from benchmark.pages.panels import Picture
+from benchmark.pages.strips import Pixels, Strip, strip_picture
 
 SHOWN = 4
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.metrics.scores import Array, Scores, linear_readout
-from benchmark.panels import Picture, Plot, legend_above, plotted
+from benchmark.pages.panels import Picture, Plot, legend_above, plotted
 
 _SHOWN = 2000
 _TERMS = {"alignment": "C2-", "uniformity": "C3--"}

@@ -19,7 +19,7 @@ from benchmark import data_figures, examples
 from benchmark.config import ImageSettings, Law
 from benchmark.laws import build_conditional
 from benchmark.metrics.hue_ceiling import ceiling
-from benchmark.panels import Picture
+from benchmark.pages.panels import Picture
 from benchmark.sources import Batch, Machine, Source
 from benchmark.splits import identity
 from threedident.conditionals.conditional import Conditional

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmark import examples
 from benchmark.config import MaskSettings
 from benchmark.kitti import LABELS, MaskPairs, load_masks
-from benchmark.panels import Picture
+from benchmark.pages.panels import Picture
 from benchmark.sources import Batch, Machine, Source
 from threedident.pairs.epochs import NUMBERING, Epochs
 from threedident.pairs.loader import slices

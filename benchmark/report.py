@@ -17,8 +17,8 @@ from benchmark.headline import levels, sentence
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.readout import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
-from benchmark.pages import page_template
-from benchmark.panels import Picture
+from benchmark.pages.panels import Picture
+from benchmark.pages.template import page_template
 from benchmark.run import RunFolder
 from benchmark.sources import Source
 from benchmark.training_0 import Result

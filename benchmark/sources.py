@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.config import ImageSettings, MaskSettings, MixingSettings
-from benchmark.panels import Picture
+from benchmark.pages.panels import Picture
 from benchmark.ranks import Ranks
 from threedident.pairs.delivered import Delivered
 

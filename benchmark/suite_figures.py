@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.panels import Picture, Plot, legend_above, plotted
+from benchmark.pages.panels import Picture, Plot, legend_above, plotted
 from benchmark.tables import Figure
 
 _STYLES = ("-", "--", ":")

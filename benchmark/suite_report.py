@@ -20,7 +20,7 @@ from rich.table import Table as Grid
 from benchmark import suite_figures
 from benchmark.departures import DEPARTURES
 from benchmark.metrics.remarks import notes_on_runs
-from benchmark.pages import page_template
+from benchmark.pages.template import page_template
 from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
 from threedident.runtime.files import write_bytes

@@ -1,0 +1,1 @@
+"""What reports and pages share: templates, panels and strips of images."""
