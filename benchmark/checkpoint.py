@@ -198,16 +198,16 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
     """The shape and the names of what a run encodes, without the data."""
     source = config.source
     if isinstance(source, MixingSettings):
-        from benchmark.mixing_source import MixingSource
+        from benchmark.sources.mixing import MixingSource
 
         return MixingSource(source)
     if isinstance(source, ImageSettings):
-        from benchmark.image_source import Normalise
+        from benchmark.sources.images import Normalise
 
         edge = source.resolution
         return _Outline((3, edge, edge), LABELS, len(LABELS), Normalise(np.zeros(3), np.ones(3)))
-    from benchmark.kitti import LABELS as MASK_LABELS
-    from benchmark.mask_source import CODES, Unit
+    from benchmark.sources.kitti import LABELS as MASK_LABELS
+    from benchmark.sources.masks import CODES, Unit
 
     masks = _mask_shape(state.get("shape", _PUBLISHED_MASKS))
     return _Outline(masks, MASK_LABELS, CODES if source.paired else len(MASK_LABELS), Unit())

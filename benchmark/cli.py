@@ -16,15 +16,16 @@ from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOS
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
 from benchmark.experiment import carry_out
-from benchmark.laws import CONDITIONALS, MARGINALS
 from benchmark.losses.match import LOSSES
 from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import find_device, joined
 from benchmark.resume import require_suite, take_up
 from benchmark.schedules import SCHEDULES
-from benchmark.sources import Machine
+from benchmark.sources.mixing import MARGINALS
+from benchmark.sources.source import Machine
 from benchmark.suites import SCALES, SUITES, run_suite
+from threedident.conditionals.law import CONDITIONALS
 from threedident.options import Choice, HeadedCommand, Seed, completed
 from threedident.runtime.errors import printable
 from threedident.runtime.machine import processors

@@ -30,7 +30,7 @@ class Law(_Frozen):
     """The conditional p(z~ | z) of the positives.
 
     Arguments:
-        name: as :func:`benchmark.laws.build_conditional` takes it.
+        name: as :func:`threedident.conditionals.law.build_conditional` takes it.
         sigma: its scale.
     """
 
@@ -67,7 +67,7 @@ class MixingSettings(_Frozen):
     Arguments:
         factors: number n of latents.
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
-        marginal: p(z), as :class:`benchmark.laws.Marginal` takes it.
+        marginal: p(z), as :class:`benchmark.sources.mixing.Marginal` takes it.
         conditional: None for supervised training.
     """
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.config import Config
-from benchmark.sources import Machine, Source
+from benchmark.sources.source import Machine, Source
 
 PUBLISHED_ROWS = 4096
 

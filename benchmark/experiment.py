@@ -16,7 +16,7 @@ from benchmark.metrics.scores import paired_rows
 from benchmark.options import Options, open_source, resolve
 from benchmark.report import write_results
 from benchmark.run import RunFolder
-from benchmark.sources import Machine, Source
+from benchmark.sources.source import Machine, Source
 from benchmark.tracking import require_tensorboard
 from benchmark.training_0 import Training
 from threedident.runtime.errors import Interrupted

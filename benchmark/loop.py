@@ -25,7 +25,7 @@ from benchmark.ranks import lost_another
 from benchmark.run import RunFolder
 from benchmark.schedules import factor
 from benchmark.seals import digest_of
-from benchmark.sources import Batch, Machine, Source
+from benchmark.sources.source import Batch, Machine, Source
 from benchmark.tracking import Tracker
 from benchmark.training.objective import Objective
 from threedident.pairs.loader import WorkerDied, is_death, named_deaths

@@ -10,10 +10,11 @@ from typing import Any
 from benchmark.config import Config, Law, MixingSettings
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
-from benchmark.laws import MARGINALS, build_conditional
 from benchmark.losses.contrastive import LpSimilarity
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
-from benchmark.sources import Source
+from benchmark.sources.mixing import MARGINALS
+from benchmark.sources.source import Source
+from threedident.conditionals.law import build_conditional
 
 IMAGE_PAIRS = ("nearest", "rendered", "augmented")
 SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
@@ -183,7 +184,7 @@ def open_source(options: Options) -> Source:
         check_fit(options.loss, law)
     supervised = options.loss == SUPERVISED
     if options.source == "mixing":
-        from benchmark.mixing_source import MixingSource
+        from benchmark.sources.mixing import MixingSource
 
         settings = MixingSettings(
             factors=options.factors,  # type: ignore[arg-type]
@@ -194,11 +195,11 @@ def open_source(options: Options) -> Source:
         return MixingSource(settings)
     assert options.data is not None
     if options.source == "kitti":
-        from benchmark.mask_source import MaskSource
+        from benchmark.sources.masks import MaskSource
 
         return MaskSource(options.data, options.max_distance or 1, paired=not supervised)
-    from benchmark.image_source import ImageSource
-    from benchmark.splits import open_splits
+    from benchmark.sources.images import ImageSource
+    from benchmark.sources.splits import open_splits
 
     splits = open_splits(options.data, options.resolution)
     pairs = None if supervised else options.source

@@ -20,7 +20,7 @@ from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
 from benchmark.run import RunFolder
-from benchmark.sources import Source
+from benchmark.sources.source import Source
 from benchmark.training_0 import Result
 from threedident.runtime.files import load_npy, write_bytes
 

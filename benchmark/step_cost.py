@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 
 from benchmark.config import Law
-from benchmark.image_source import ImageSource
 from benchmark.options import Options, complete, resolve
 from benchmark.ranks import Ranks
-from benchmark.sources import Machine
+from benchmark.sources.images import ImageSource
+from benchmark.sources.source import Machine
 from benchmark.training.objective import Objective
 from threedident.dataset.split import ThreeDIdent
 

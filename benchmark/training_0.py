@@ -17,7 +17,7 @@ from benchmark.config import Config
 from benchmark.loop import Loop
 from benchmark.metrics.scores import Scores
 from benchmark.run import RunFolder
-from benchmark.sources import Machine, Source
+from benchmark.sources.source import Machine, Source
 from benchmark.tracking import Tracker
 from benchmark.training.objective import Objective
 from benchmark.work_log import logged

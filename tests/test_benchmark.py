@@ -58,9 +58,9 @@ def test_scores_are_taken_in_eval_mode_and_in_the_order_of_rows(
 ) -> None:
     from benchmark.config import Config, Law
     from benchmark.evaluation import represent
-    from benchmark.image_source import ImageSource
     from benchmark.ranks import Ranks
-    from benchmark.sources import Machine
+    from benchmark.sources.images import ImageSource
+    from benchmark.sources.source import Machine
     from benchmark.training.objective import Objective
 
     config = Config.model_validate_json((finished / "config.json").read_bytes())

@@ -23,16 +23,17 @@ import render.measure
 import threedident as package
 from benchmark.encoders.networks import ENCODERS, build_encoder
 from benchmark.encoders.output_spaces import find_extent
-from benchmark.laws import CONDITIONALS, Marginal, build_conditional
 from benchmark.leaderboard.seasons import open_season, reveal_season
 from benchmark.leaderboard.secret import Secret
 from benchmark.losses.contrastive import info_nce
 from benchmark.losses.match import LOSSES, parse_loss
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.paper_tables import TABLES
+from benchmark.sources.mixing import Marginal
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident
+from threedident.conditionals.law import CONDITIONALS, build_conditional
 from threedident.index.projection import Projection
 from threedident.index.tuning import kinds_to_try
 from threedident.latents.sampling import sample_raw

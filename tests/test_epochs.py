@@ -13,10 +13,10 @@ from scipy import stats
 from torch.utils.data import DataLoader, Subset
 
 from benchmark.config import Law
-from benchmark.image_source import ImageSource
-from benchmark.kitti import MaskPairs, load_masks
 from benchmark.losses.contrastive import CosineSimilarity, info_nce
-from benchmark.sources import Machine
+from benchmark.sources.images import ImageSource
+from benchmark.sources.kitti import MaskPairs, load_masks
+from benchmark.sources.source import Machine
 from tests.conftest import cli, make_images
 from tests.pedestrians import make_pickle
 from threedident import (

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from benchmark.evaluation import PUBLISHED_ROWS, represent, scored_latents
-from benchmark.mixing_source import TEST_ROWS
 from benchmark.options import Options, complete, open_source, resolve
-from benchmark.sources import Machine
+from benchmark.sources.mixing import TEST_ROWS
+from benchmark.sources.source import Machine
 
 CPU = Machine(torch.device("cpu"))
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from benchmark.config import Config
-from benchmark.image_source import ImageSource
 from benchmark.metrics.readout import probe
 from benchmark.metrics.results import NONE
 from benchmark.metrics.scores import Scores, score
 from benchmark.report import write_results
 from benchmark.run import RunFolder
-from benchmark.splits import open_splits
+from benchmark.sources.images import ImageSource
+from benchmark.sources.splits import open_splits
 from benchmark.training_0 import Result
 from tests.conftest import cli, command, make_images, refused
 from tests.pedestrians import make_pickle

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.stats import kstest, laplace, norm, uniform
 
-from benchmark.laws import CONDITIONALS, MARGINALS, Marginal, build_conditional
+from benchmark.sources.mixing import MARGINALS, Marginal
+from threedident.conditionals.law import CONDITIONALS, build_conditional
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import threedident
 from benchmark.config import MixingSettings
-from benchmark.mask_source import MaskSource
-from benchmark.mixing_source import MixingSource
 from benchmark.run import RunFolder
-from benchmark.sources import Machine
+from benchmark.sources.masks import MaskSource
+from benchmark.sources.mixing import MixingSource
+from benchmark.sources.source import Machine
 from benchmark.work_log import last_data
 from tests.conftest import command, done_at_once, make_images
 from tests.pedestrians import make_pickle

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import mixing
 from benchmark.config import Law, MixingSettings
-from benchmark.mixing import Mixing
-from benchmark.mixing_source import TEST_ROWS, MixingSource
-from benchmark.sources import Machine
+from benchmark.sources import mixing
+from benchmark.sources.mixing import TEST_ROWS, Mixing, MixingSource
+from benchmark.sources.source import Machine
 
 CPU = Machine(torch.device("cpu"))
 

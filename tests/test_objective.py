@@ -19,7 +19,7 @@ from benchmark.losses.match import check_fit, fitting_space, mismatch, parse_los
 from benchmark.options import Options, complete, open_source, resolve
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import Ranks
-from benchmark.sources import Batch, Machine
+from benchmark.sources.source import Batch, Machine
 from benchmark.training.objective import Objective
 
 CPU = Machine(torch.device("cpu"))

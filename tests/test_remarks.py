@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.kitti import load_masks
 from benchmark.metrics.dci import dci
 from benchmark.metrics.readout import nonlinear_r2, probe
 from benchmark.metrics.remarks import (
@@ -23,6 +22,7 @@ from benchmark.metrics.remarks import (
     look_swapped,
 )
 from benchmark.metrics.scores import linear_r2, score
+from benchmark.sources.kitti import load_masks
 from tests.pedestrians import make_pickle
 from threedident.latents.sampling import sample_raw
 

@@ -18,12 +18,12 @@ from benchmark import report
 from benchmark.config import Law
 from benchmark.examples import SHOWN, nearest, neighbours
 from benchmark.headline import levels, sentence
-from benchmark.image_source import ImageSource
-from benchmark.mask_source import MaskSource
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.scores import Scores
 from benchmark.paper_tables import TABLES
 from benchmark.run import RunFolder
+from benchmark.sources.images import ImageSource
+from benchmark.sources.masks import MaskSource
 from benchmark.suite_report import Outcome, write_suite
 from benchmark.tables import Figure, Row
 from benchmark.training_0 import Result

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from benchmark.config import Law, MixingSettings
-from benchmark.image_source import ImageSource
-from benchmark.mask_source import MaskSource
-from benchmark.mixing_source import MixingSource
 from benchmark.ranks import Ranks
-from benchmark.sources import Batch, Machine, Source
+from benchmark.sources.images import ImageSource
+from benchmark.sources.masks import MaskSource
+from benchmark.sources.mixing import MixingSource
+from benchmark.sources.source import Batch, Machine, Source
 from tests.conftest import cli, make_images
 from tests.pedestrians import make_pickle
 from threedident import ThreeDIdent

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from benchmark.checkpoint import own_checkpoint, restored_model
 from benchmark.config import ImageSettings
-from benchmark.image_source import ImageSource
 from benchmark.leaderboard.agreement import agreeing_codes, require_spread
 from benchmark.leaderboard.data_record import DataRecord, describe_data
 from benchmark.leaderboard.folder import (
@@ -40,7 +39,8 @@ from benchmark.leaderboard.submission import (
 )
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
-from benchmark.splits import open_splits
+from benchmark.sources.images import ImageSource
+from benchmark.sources.splits import open_splits
 from benchmark.work_log import read_work
 from threedident.latents.factors import LABELS
 from threedident.runtime.files import load_npy, npy_bytes, sha256, write_bytes

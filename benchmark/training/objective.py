@@ -13,7 +13,7 @@ from benchmark.losses.contrastive import (
 )
 from benchmark.losses.match import parse_loss
 from benchmark.ranks import Ranks
-from benchmark.sources import Batch, Source
+from benchmark.sources.source import Batch, Source
 
 
 class Objective(nn.Module):

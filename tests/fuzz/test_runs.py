@@ -17,9 +17,9 @@ from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scor
 from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
-from benchmark.kitti import KittiMasks, load_masks
 from benchmark.loaded import LoadedEncoder, load_encoder
 from benchmark.run import RunFolder
+from benchmark.sources.kitti import KittiMasks, load_masks
 from benchmark.work_log import last_data, read_work
 from tests.conftest import done_at_once, make_images
 from tests.fuzz.array_damage import array_damage

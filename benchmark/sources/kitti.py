@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.unpickling import load_pickle
+from benchmark.sources.pickles import load_pickle
 from threedident.latents.philox import check_seed, uniforms
 from threedident.pairs.core import Pair
 from threedident.pairs.epochs import Epochs

@@ -3,9 +3,9 @@
 Step t of a seed is always the same batch, wherever and by however many processes and ranks it is
 made:
 
-- :class:`benchmark.image_source.ImageSource`: rendered images, with three kinds of pairs,
-- :class:`benchmark.mixing_source.MixingSource`: latents mixed by a random MLP,
-- :class:`benchmark.mask_source.MaskSource`: KITTI Masks.
+- :class:`benchmark.sources.images.ImageSource`: rendered images, with three kinds of pairs,
+- :class:`benchmark.sources.mixing.MixingSource`: latents mixed by a random MLP,
+- :class:`benchmark.sources.masks.MaskSource`: KITTI Masks.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from benchmark import examples
 from benchmark.config import MaskSettings
-from benchmark.kitti import LABELS, MaskPairs, load_masks
 from benchmark.pages.panels import Picture
-from benchmark.sources import Batch, Machine, Source
+from benchmark.sources.kitti import LABELS, MaskPairs, load_masks
+from benchmark.sources.source import Batch, Machine, Source
 from threedident.pairs.epochs import NUMBERING, Epochs
 from threedident.pairs.loader import slices
 

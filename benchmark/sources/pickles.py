@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.pickled_names import SHOWN, Forbidden, Name, build, called, named
+from benchmark.sources.pickled_names import SHOWN, Forbidden, Name, build, called, named
 from threedident.runtime.errors import DATA, advise
 from threedident.runtime.files import read_plain
 

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.config import MixingSettings
-from benchmark.laws import Marginal, build_conditional
-from benchmark.mixing import Mixing
-from benchmark.sources import Batch, Machine, Source
+from benchmark.sources.source import Batch, Machine, Source
+from threedident.conditionals.law import build_conditional
+from threedident.conditionals.steps import Normal
 from threedident.latents.philox import uniforms
 from threedident.pairs.loader import slices
+from threedident.runtime.arrays import is_tensor, namespace
+from threedident.runtime.errors import nearest, unknown
 
 TEST_ROWS = 8192
 _TRAIN_STREAM, _TEST_STREAM = 6, 7
@@ -128,3 +131,104 @@ def _uniforms(seed: int, stream: int, items: range, count: int, device: torch.de
         return uniforms(seed, (stream,), np.arange(items.start, items.stop), count)
     rows = torch.arange(items.start, items.stop, device=device)
     return uniforms(seed, (stream,), rows, count)
+
+
+_LAYERS = 3
+_SLOPE = 0.2
+_CANDIDATES = 25_000
+_ENTRIES = 2**22  # of the candidates that are compared at once
+_MIXING_STREAM = 5
+
+
+class Mixing(nn.Module):
+    """g, from latents (B, n) to observations (B, n); nothing in it is learned.
+
+    Arguments:
+        n: number of latents.
+        seed: all that g depends on.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        super().__init__()
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_MIXING_STREAM,)))
+        for layer in range(_LAYERS):
+            weight = torch.from_numpy(_well_conditioned(n, rng))
+            self.register_buffer(f"weight_{layer}", weight)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Observations, in the latents' precision."""
+        first, *others = self.buffers()
+        values = latents @ first.to(latents.dtype).T
+        for weight in others:
+            values = nn.functional.leaky_relu(values, _SLOPE) @ weight.to(latents.dtype).T
+        return values
+
+
+def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The best conditioned of many random matrices, shape (n, n)."""
+    best, least = np.empty((n, n)), np.inf
+    for start in range(0, _CANDIDATES, height := max(1, _ENTRIES // n**2)):
+        matrices = rng.uniform(-1.0, 1.0, (min(height, _CANDIDATES - start), n, n))
+        matrices /= np.linalg.norm(matrices, axis=1, keepdims=True)
+        conditions = np.linalg.cond(matrices)
+        if conditions.min() < least:
+            best, least = matrices[conditions.argmin()], conditions.min()
+    return best
+
+
+MARGINALS = {
+    "box": ("uniform",),
+    "sphere": ("uniform", "normal", "laplace"),
+    "real": ("normal", "laplace"),
+}
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """p(z) over n coordinates, as a function of n uniform numbers for each row.
+
+    In the box the uniform law on [-1, 1]^n. On the sphere the uniform law, or unit steps around
+    the first axis, projected; in R^n unit steps around 0.
+
+    Arguments:
+        space: ``box``, ``sphere`` or ``real``.
+        name: one of :data:`MARGINALS` of that space.
+        dimension: n.
+
+    Raises:
+        ValueError: the space has no such marginal.
+    """
+
+    space: str
+    name: str
+    dimension: int
+
+    def __post_init__(self) -> None:
+        if self.space not in MARGINALS:
+            raise ValueError(unknown("space", self.space, MARGINALS))
+        known = MARGINALS[self.space]
+        if self.name not in known:
+            near = nearest(self.name, known)
+            advice = "take one of these" if near is None else f"did you mean {near!r}?"
+            raise ValueError(
+                f"marginal: expected one that fits the {self.space} space ({', '.join(known)}), "
+                f"found {self.name!r}; {advice}"
+            )
+
+    def transform(self, uniforms: Any) -> Any:
+        """Latents, shape (B, n), float64, of uniform numbers in (0, 1) of the same shape."""
+        if self.space == "box":
+            return 2.0 * uniforms - 1.0
+        if self.name == "uniform":
+            steps = Normal(1.0, space="real").transform(0.0 * uniforms, uniforms)
+            return steps / namespace(steps).sqrt((steps * steps).sum(1))[:, None]
+        law = build_conditional(self.name, 1.0, self.space)
+        return law.transform(self._centre(uniforms), uniforms)
+
+    def _centre(self, like: Any) -> Any:
+        """The origin, or on the sphere the end of the first axis, for each row."""
+        centre = like.clone() if is_tensor(like) else np.array(like)
+        centre[:] = 0.0
+        if self.space == "sphere":
+            centre[:, 0] = 1.0
+        return centre

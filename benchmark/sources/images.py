@@ -15,14 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark import data_figures, examples
+from benchmark import examples
 from benchmark.config import ImageSettings, Law
-from benchmark.laws import build_conditional
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.pages.panels import Picture
-from benchmark.sources import Batch, Machine, Source
-from benchmark.splits import identity
+from benchmark.sources import figures as data_figures
+from benchmark.sources.source import Batch, Machine, Source
+from benchmark.sources.splits import identity
 from threedident.conditionals.conditional import Conditional
+from threedident.conditionals.law import build_conditional
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS

@@ -1,0 +1,1 @@
+"""What encoders are trained on: images, mixed latents, KITTI Masks."""
