@@ -21,10 +21,10 @@ from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import find_device, joined
 from benchmark.resume import require_suite, take_up
-from benchmark.schedules import SCHEDULES
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Machine
 from benchmark.suites import SCALES, SUITES, run_suite
+from benchmark.training.loop import SCHEDULES
 from threedident.conditionals.law import CONDITIONALS
 from threedident.options import Choice, HeadedCommand, Seed, completed
 from threedident.runtime.errors import printable

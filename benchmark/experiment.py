@@ -9,16 +9,16 @@ import click
 
 from benchmark.config import Config, short_digest
 from benchmark.encoders.model import build_model, can_compile
-from benchmark.evaluation import scored_latents
 from benchmark.losses.match import mismatch
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
 from benchmark.metrics.scores import paired_rows
 from benchmark.options import Options, open_source, resolve
 from benchmark.report import write_results
-from benchmark.run import RunFolder
 from benchmark.sources.source import Machine, Source
-from benchmark.tracking import require_tensorboard
-from benchmark.training_0 import Training
+from benchmark.training.evaluation import scored_latents
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import require_tensorboard
+from benchmark.training.trainer import Training
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import locked
 from threedident.runtime.signals import interruptible

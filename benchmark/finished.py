@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config
-from benchmark.run import RunFolder, is_run, is_suite, what_is
+from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from threedident.runtime.errors import RUNS, advise
 
 _DEPTH = 2  # a folder of runs, some of which are the rows of a suite

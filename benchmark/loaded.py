@@ -11,7 +11,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from benchmark.checkpoint import (
+from benchmark.config import Config, MixingSettings
+from benchmark.metrics.scores import Scores
+from benchmark.training.checkpoint import (
     Labelled,
     logged_scores,
     observed,
@@ -19,9 +21,7 @@ from benchmark.checkpoint import (
     require_own_scores,
     restored_model,
 )
-from benchmark.config import Config, MixingSettings
-from benchmark.metrics.scores import Scores
-from benchmark.run import RunFolder, is_run, what_is
+from benchmark.training.folder import RunFolder, is_run, what_is
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import RUNS, advise
 

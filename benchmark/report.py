@@ -12,16 +12,16 @@ import numpy as np
 
 from benchmark import figures
 from benchmark.config import Config
-from benchmark.evaluation import scored_latents
 from benchmark.headline import levels, sentence
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.readout import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
-from benchmark.run import RunFolder
 from benchmark.sources.source import Source
-from benchmark.training_0 import Result
+from benchmark.training.evaluation import scored_latents
+from benchmark.training.folder import RunFolder
+from benchmark.training.trainer import Result
 from threedident.runtime.files import load_npy, write_bytes
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
 from benchmark.losses.match import SUPERVISED
 from benchmark.options import Options
-from benchmark.run import RunFolder, is_run, is_suite, what_is
-from benchmark.work_log import last_data
+from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
+from benchmark.training.log import last_data
 from threedident.runtime.errors import RUNS, advise
 
 _FREE = ("data", "out")

@@ -21,8 +21,8 @@ from benchmark import suite_figures
 from benchmark.departures import DEPARTURES
 from benchmark.metrics.remarks import notes_on_runs
 from benchmark.pages.template import page_template
-from benchmark.run import RunFolder
 from benchmark.tables import Figure, Row, Table
+from benchmark.training.folder import RunFolder
 from threedident.runtime.files import write_bytes
 
 _NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}

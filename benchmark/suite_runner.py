@@ -13,12 +13,12 @@ from signal import SIGTERM, Signals
 
 import torch
 
-from benchmark.evaluation import scored_latents
-from benchmark.interrupts import deferred_stop
 from benchmark.options import Options, complete, open_source, resolve
-from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome, say_outcome
 from benchmark.tables import Row
+from benchmark.training.evaluation import scored_latents
+from benchmark.training.folder import RunFolder
+from benchmark.training.signals import deferred_stop
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import open_appending
 from threedident.runtime.machine import die_with, processors

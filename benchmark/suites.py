@@ -15,10 +15,10 @@ import torch
 
 from benchmark.options import Options
 from benchmark.paper_tables import TABLES
-from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome, write_suite
 from benchmark.suite_runner import Planned, Runner
 from benchmark.tables import Row, Table
+from benchmark.training.folder import RunFolder
 from threedident.runtime.errors import unknown
 from threedident.runtime.files import is_leftover, locked
 from threedident.runtime.machine import processors

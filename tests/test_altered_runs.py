@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmark.finished import find_runs
-from benchmark.run import RunFolder
+from benchmark.training.folder import RunFolder
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.runs import results
 from threedident import load_encoder

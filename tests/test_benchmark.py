@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmark.metrics.scores import score
-from benchmark.work_log import read_work
+from benchmark.training.log import read_work
 from tests.runs import run
 from threedident import Normal, PositivePairs, ThreeDIdent
 
@@ -57,10 +57,10 @@ def test_scores_are_taken_in_eval_mode_and_in_the_order_of_rows(
     coloured: Path, finished: Path
 ) -> None:
     from benchmark.config import Config, Law
-    from benchmark.evaluation import represent
     from benchmark.ranks import Ranks
     from benchmark.sources.images import ImageSource
     from benchmark.sources.source import Machine
+    from benchmark.training.evaluation import represent
     from benchmark.training.objective import Objective
 
     config = Config.model_validate_json((finished / "config.json").read_bytes())

@@ -16,10 +16,10 @@ from benchmark.metrics.readout import probe
 from benchmark.metrics.results import NONE
 from benchmark.metrics.scores import Scores, score
 from benchmark.report import write_results
-from benchmark.run import RunFolder
 from benchmark.sources.images import ImageSource
 from benchmark.sources.splits import open_splits
-from benchmark.training_0 import Result
+from benchmark.training.folder import RunFolder
+from benchmark.training.trainer import Result
 from tests.conftest import cli, command, make_images, refused
 from tests.pedestrians import make_pickle
 

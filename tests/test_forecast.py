@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from benchmark.forecast import Forecast
+from benchmark.training.loop import Forecast
 
 
 def said(steps: int, later: int = 0, slow: bool = False, each: float = 0.0) -> list[str]:

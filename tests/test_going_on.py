@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from benchmark.cli import benchmark
 from benchmark.options import Options
 from benchmark.ranks import Ranks
-from benchmark.run import RunFolder
-from benchmark.work_log import last_data, logged, read_work
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import last_data, logged, read_work
 from tests.conftest import cli, done_at_once, refused_at_once
 from tests.runs import ONE_THREAD, SMALL, results
 

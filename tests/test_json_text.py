@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmark.run import RunFolder
 from benchmark.suite_report import read_outcome
 from benchmark.tables import Row
-from benchmark.work_log import last_data, read_work
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import last_data, read_work
 from render.workers.plan import plan_path, read_plan
 from threedident.dataset.pack import PackFiles, PackRecord, read_record
 from threedident.runtime.records import parse_json, parse_model

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 import threedident
 from benchmark.config import MixingSettings
-from benchmark.run import RunFolder
 from benchmark.sources.masks import MaskSource
 from benchmark.sources.mixing import MixingSource
 from benchmark.sources.source import Machine
-from benchmark.work_log import last_data
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import last_data
 from tests.conftest import command, done_at_once, make_images
 from tests.pedestrians import make_pickle
 from tests.test_architecture import ROOT, loaded_after

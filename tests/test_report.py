@@ -21,12 +21,12 @@ from benchmark.headline import levels, sentence
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.scores import Scores
 from benchmark.paper_tables import TABLES
-from benchmark.run import RunFolder
 from benchmark.sources.images import ImageSource
 from benchmark.sources.masks import MaskSource
 from benchmark.suite_report import Outcome, write_suite
 from benchmark.tables import Figure, Row
-from benchmark.training_0 import Result
+from benchmark.training.folder import RunFolder
+from benchmark.training.trainer import Result
 from tests.conftest import CHROMIUM
 from tests.pedestrians import make_pickle
 from threedident import ThreeDIdent

@@ -28,7 +28,7 @@ def test_resume_after_a_kill_equals_an_undisturbed_run(
     run(coloured, tmp_path / "whole", "--steps", 30, *loss)
     out = tmp_path / "killed"
     script = (
-        "import sys, benchmark.loop as t; t.CHECKPOINT_PERIOD_S = 0.3;"
+        "import sys, benchmark.training.loop as t; t.CHECKPOINT_PERIOD_S = 0.3;"
         "from threedident.cli import main; main(sys.argv[1:])"
     )
     line = [sys.executable, "-c", script, *map(str, ("benchmark", *arguments, "--out", out))]

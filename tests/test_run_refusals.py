@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.run import RunFolder
+from benchmark.training.folder import RunFolder
 from tests.conftest import (
     can_mount,
     command,

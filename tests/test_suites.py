@@ -16,10 +16,10 @@ import pytest
 from benchmark.departures import DEPARTURES
 from benchmark.options import Options, complete
 from benchmark.paper_tables import TABLES
-from benchmark.run import RunFolder
 from benchmark.suite_figures import over_steps
 from benchmark.suite_report import Outcome, read_outcome, write_suite
 from benchmark.tables import Figure, Row
+from benchmark.training.folder import RunFolder
 from tests.conftest import (
     children,
     cli,

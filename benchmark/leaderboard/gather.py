@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmark.config import Config, ImageSettings, differences, numbering
 from benchmark.leaderboard.submission import SEEDS, Supervision
 from benchmark.losses.match import SUPERVISED
-from benchmark.run import RunFolder, is_run
-from benchmark.work_log import read_work
+from benchmark.training.folder import RunFolder, is_run
+from benchmark.training.log import read_work
 from threedident.pairs.epochs import NUMBERING
 from threedident.runtime.errors import RUNS, advise
 

@@ -12,7 +12,6 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.checkpoint import own_checkpoint, restored_model
 from benchmark.config import ImageSettings
 from benchmark.leaderboard.agreement import agreeing_codes, require_spread
 from benchmark.leaderboard.data_record import DataRecord, describe_data
@@ -41,7 +40,8 @@ from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from benchmark.sources.images import ImageSource
 from benchmark.sources.splits import open_splits
-from benchmark.work_log import read_work
+from benchmark.training.checkpoint import own_checkpoint, restored_model
+from benchmark.training.log import read_work
 from threedident.latents.factors import LABELS
 from threedident.runtime.files import load_npy, npy_bytes, sha256, write_bytes
 from threedident.storage.folder import SplitFolder

@@ -13,14 +13,14 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scores
 from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_table import as_csv, show
 from benchmark.finished import find_runs
 from benchmark.loaded import LoadedEncoder, load_encoder
-from benchmark.run import RunFolder
 from benchmark.sources.kitti import KittiMasks, load_masks
-from benchmark.work_log import last_data, read_work
+from benchmark.training.checkpoint import logged_scores, own_checkpoint, require_own_scores
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import last_data, read_work
 from tests.conftest import done_at_once, make_images
 from tests.fuzz.array_damage import array_damage
 from tests.fuzz.damage import Damage, any_damage, edited

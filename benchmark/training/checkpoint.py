@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from benchmark.config import Config, ImageSettings, MixingSettings, differences
 from benchmark.encoders.model import Observed, build_model
 from benchmark.metrics.scores import Scores
-from benchmark.run import RunFolder
-from benchmark.seals import digest_of
+from benchmark.training.folder import RunFolder
+from benchmark.training.seals import digest_of
 from threedident.latents.factors import LABELS
 from threedident.runtime.errors import printable
 from threedident.storage.manifest import MOST_PIXELS
@@ -116,7 +116,7 @@ def logged_scores(folder: RunFolder, record: dict[str, Any]) -> Scores:
 
     Arguments:
         folder: of the run.
-        record: one of :meth:`benchmark.run.RunFolder.scored`.
+        record: one of :meth:`benchmark.training.folder.RunFolder.scored`.
 
     Raises:
         ValueError: the line was damaged.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,8 +25,7 @@ from typing import Any, TextIO
 import torch
 
 from benchmark.config import Config, differences, numbering, with_numbering
-from benchmark.json_lines import read_lines
-from benchmark.seals import is_intact, is_sealed, seal
+from benchmark.training.seals import is_intact, is_sealed, seal
 from threedident.pairs.epochs import NUMBERING
 from threedident.runtime.errors import explain
 from threedident.runtime.files import (
@@ -35,9 +34,11 @@ from threedident.runtime.files import (
     atomic_write,
     is_leftover,
     open_appending,
+    open_plain,
     read_plain,
     sha256,
     sweep,
+    whole_lines,
     write_bytes,
 )
 from threedident.runtime.records import parse_json, parse_model
@@ -306,3 +307,30 @@ def _require_intact(path: Path) -> None:
         packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
         if packed or archive.testzip() is not None:
             raise ValueError("a part is not what was written")
+
+
+def read_lines(
+    path: Path, needed: Mapping[str, type | tuple[type, ...]]
+) -> Iterator[dict[str, Any]]:
+    """The objects of a log that have all needed entries, in order; none where there is no file.
+
+    Lines that are damaged, cut short or longer than any record are passed over.
+
+    Arguments:
+        path: of the log.
+        needed: the types of entries by their names; no boolean counts as a number.
+    """
+    if not path.is_file():
+        return
+    with open_plain(path) as file:
+        for line in whole_lines(file, MOST_JSON):
+            try:
+                found = parse_json(line.decode(errors="replace"))
+            except ValueError:
+                continue
+            if isinstance(found, dict) and all(_is(found.get(n), needed[n]) for n in needed):
+                yield found
+
+
+def _is(value: object, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

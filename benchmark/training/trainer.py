@@ -12,15 +12,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.checkpoint import logged_scores, own_checkpoint, require_own_scores, restore
 from benchmark.config import Config
-from benchmark.loop import Loop
 from benchmark.metrics.scores import Scores
-from benchmark.run import RunFolder
 from benchmark.sources.source import Machine, Source
-from benchmark.tracking import Tracker
+from benchmark.training.checkpoint import (
+    logged_scores,
+    own_checkpoint,
+    require_own_scores,
+    restore,
+)
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import Tracker, logged
+from benchmark.training.loop import Loop
 from benchmark.training.objective import Objective
-from benchmark.work_log import logged
 
 
 @dataclass(frozen=True)

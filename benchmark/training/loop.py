@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,22 +16,20 @@ from numpy.typing import NDArray
 
 from benchmark.config import Config
 from benchmark.encoders.custom import is_custom
-from benchmark.evaluation import represent, scored_latents
-from benchmark.forecast import Forecast
-from benchmark.interrupts import Stop, deferred_stop
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from benchmark.ranks import lost_another
-from benchmark.run import RunFolder
-from benchmark.schedules import factor
-from benchmark.seals import digest_of
 from benchmark.sources.source import Batch, Machine, Source
-from benchmark.tracking import Tracker
+from benchmark.training.evaluation import represent, scored_latents
+from benchmark.training.folder import RunFolder
+from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
+from benchmark.training.seals import digest_of
+from benchmark.training.signals import Stop, deferred_stop
 from threedident.pairs.loader import WorkerDied, is_death, named_deaths
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
-from threedident.runtime.progress import Advance, progress
+from threedident.runtime.progress import Advance, progress, spell_time
 
 CHECKPOINT_PERIOD_S = 60.0
 _INSTEAD = {  # of the paper's scale on a CPU, by kind of source
@@ -267,3 +265,64 @@ def _seed_step(seed: int, step: int, rank: int) -> None:
     """Seed what an encoder may draw in a step, such as dropout, by the step's address."""
     [word] = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
     torch.manual_seed(int(word))
+
+
+_FALLS: dict[str, Callable[[float], float]] = {
+    "constant": lambda _: 1.0,
+    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+    "linear": lambda done: 1.0 - done,
+}
+SCHEDULES = tuple(_FALLS)
+
+
+def factor(schedule: str, step: int, steps: int, warmup: int) -> float:
+    """The factor at a step: a linear rise over the warm-up, then the schedule's fall.
+
+    Arguments:
+        schedule: ``constant``, as published, ``cosine`` or ``linear``, which both end at 0.
+        step: from 0 to ``steps`` - 1.
+        steps: of the whole run.
+        warmup: steps of the rise, fewer than ``steps``.
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return _FALLS[schedule]((step - warmup) / max(1, steps - warmup))
+
+
+_AFTER = 20
+_LONG_S = 12 * 3600.0
+
+
+class Forecast:
+    """Times the first steps.
+
+    Arguments:
+        steps: that are left, of this seed.
+        later: steps of the seeds that come after it.
+        slow: whether the device is a CPU, for which the paper's scale is too much.
+        small: what to choose instead, in words.
+    """
+
+    def __init__(self, steps: int, later: int, slow: bool, small: str) -> None:
+        self._steps, self._later, self._slow, self._small = steps, later, slow, small
+        self._taken, self._start = 0, time.perf_counter()
+
+    def step(self, say: Callable[[str], None]) -> None:
+        """Count a step; after the twentieth, say how long the rest will take.
+
+        The first step is not timed: compilers and caches work in it.
+        """
+        self._taken += 1
+        if self._taken == 1:
+            self._start = time.perf_counter()
+        if self._taken != _AFTER + 1 or self._steps <= self._taken:
+            return
+        each = (time.perf_counter() - self._start) / _AFTER
+        left = each * (self._steps - self._taken + self._later)
+        others = ", and those of the other seeds" if self._later else ""
+        say(
+            f"{each:.3g} s a step: about {spell_time(left)} for the "
+            f"{self._steps - self._taken} steps left{others}"
+        )
+        if self._slow and left > _LONG_S:
+            say(f"that is long for a CPU; choose {self._small}")
