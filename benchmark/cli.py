@@ -15,12 +15,12 @@ from click.core import ParameterSource
 from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOST_STEPS
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
-from benchmark.experiment import carry_out
 from benchmark.losses.match import LOSSES
-from benchmark.options import SOURCES, Options, complete
 from benchmark.paper_tables import TABLES
 from benchmark.ranks import find_device, joined
-from benchmark.resume import require_suite, take_up
+from benchmark.runs.experiment import carry_out
+from benchmark.runs.options import SOURCES, Options, complete
+from benchmark.runs.resume import require_suite, take_up
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Machine
 from benchmark.suites import SCALES, SUITES, run_suite

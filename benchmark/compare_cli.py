@@ -9,8 +9,8 @@ import click
 from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_figure import NAMES, dots
 from benchmark.comparison_table import as_csv, show
-from benchmark.finished import find_runs
 from benchmark.metrics.remarks import notes_on_runs
+from benchmark.runs.finished import find_runs
 from threedident.options import Choice, NewFile
 from threedident.runtime.errors import printable
 from threedident.runtime.files import write_bytes

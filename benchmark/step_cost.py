@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 
 from benchmark.config import Law
-from benchmark.options import Options, complete, resolve
 from benchmark.ranks import Ranks
+from benchmark.runs.options import Options, complete, resolve
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
 from benchmark.training.objective import Objective

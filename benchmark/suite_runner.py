@@ -13,7 +13,7 @@ from signal import SIGTERM, Signals
 
 import torch
 
-from benchmark.options import Options, complete, open_source, resolve
+from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.suite_report import read_outcome, say_outcome
 from benchmark.tables import Row
 from benchmark.training.evaluation import scored_latents

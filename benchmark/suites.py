@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from benchmark.options import Options
 from benchmark.paper_tables import TABLES
+from benchmark.runs.options import Options
 from benchmark.suite_report import read_outcome, write_suite
 from benchmark.suite_runner import Planned, Runner
 from benchmark.tables import Row, Table

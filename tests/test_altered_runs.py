@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.finished import find_runs
+from benchmark.runs.finished import find_runs
 from benchmark.training.folder import RunFolder
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.runs import results

@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmark.comparison import differing_settings, on_one_split, ranked, scored_on
 from benchmark.comparison_figure import dots
-from benchmark.finished import Finished, find_runs
+from benchmark.runs.finished import Finished, find_runs
 from tests.conftest import cli, command, contents, done_at_once, refused_at_once
 
 NORMAL = {"name": "normal", "sigma": 0.1}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.options import Options, complete, open_source, resolve
+from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.sources.mixing import TEST_ROWS
 from benchmark.sources.source import Machine
 from benchmark.training.evaluation import PUBLISHED_ROWS, represent, scored_latents

@@ -13,8 +13,8 @@ import torch
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.options import Options
 from benchmark.ranks import Ranks
+from benchmark.runs.options import Options
 from benchmark.training.folder import RunFolder
 from benchmark.training.log import last_data, logged, read_work
 from tests.conftest import cli, done_at_once, refused_at_once

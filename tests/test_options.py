@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from benchmark.cli import benchmark
 from benchmark.config import Config, differences, short_digest
-from benchmark.options import Options, complete, open_source, resolve
-from benchmark.resume import options_of
+from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.resume import options_of
 from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle
 

@@ -49,7 +49,7 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     for name in ("scene.json", "teapot.json", "SOURCES.md"):
         assert f"threedident/_assets/{name}" in names
     assert {f"{top}/py.typed" for top in tops} <= set(names)
-    assert "benchmark/report.html.j2" in names
+    assert "benchmark/runs/report.html.j2" in names
     board = {name for name in names if name.startswith("benchmark/leaderboard/")}
     for kind in ("html.j2", "css", "js"):
         assert f"benchmark/leaderboard/template/leaderboard.{kind}" in board

@@ -14,13 +14,13 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 
-from benchmark import report
 from benchmark.config import Law
-from benchmark.examples import SHOWN, nearest, neighbours
-from benchmark.headline import levels, sentence
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.scores import Scores
 from benchmark.paper_tables import TABLES
+from benchmark.runs import report
+from benchmark.runs.examples import SHOWN, nearest, neighbours
+from benchmark.runs.headline import levels, sentence
 from benchmark.sources.images import ImageSource
 from benchmark.sources.masks import MaskSource
 from benchmark.suite_report import Outcome, write_suite

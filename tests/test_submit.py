@@ -18,7 +18,7 @@ from benchmark.leaderboard.data_record import LEAST_TEST_ROWS, DataRecord
 from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.gather import gather
 from benchmark.leaderboard.reproduce import reproduce_command
-from benchmark.options import Options, complete, open_source, resolve
+from benchmark.runs.options import Options, complete, open_source, resolve
 from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.grown import grown
 from tests.runs import run

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from benchmark.departures import DEPARTURES
-from benchmark.options import Options, complete
 from benchmark.paper_tables import TABLES
+from benchmark.runs.options import Options, complete
 from benchmark.suite_figures import over_steps
 from benchmark.suite_report import Outcome, read_outcome, write_suite
 from benchmark.tables import Figure, Row

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmark.config import Config, ImageSettings
 from benchmark.leaderboard.data_record import DataRecord
 from benchmark.leaderboard.submission import SEEDS
-from benchmark.options import Options
-from benchmark.resume import options_of
+from benchmark.runs.options import Options
+from benchmark.runs.resume import options_of
 
 _HOME = Path("data")
 

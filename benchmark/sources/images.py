@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark import examples
 from benchmark.config import ImageSettings, Law
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.pages.panels import Picture
+from benchmark.runs import examples
 from benchmark.sources import figures as data_figures
 from benchmark.sources.source import Batch, Machine, Source
 from benchmark.sources.splits import identity

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark import examples
 from benchmark.config import MaskSettings
 from benchmark.pages.panels import Picture
+from benchmark.runs import examples
 from benchmark.sources.kitti import LABELS, MaskPairs, load_masks
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.pairs.epochs import NUMBERING, Epochs

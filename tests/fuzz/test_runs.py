@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from benchmark.comparison import on_one_split, ranked
 from benchmark.comparison_table import as_csv, show
-from benchmark.finished import find_runs
-from benchmark.loaded import LoadedEncoder, load_encoder
+from benchmark.runs.finished import find_runs
+from benchmark.runs.loaded import LoadedEncoder, load_encoder
 from benchmark.sources.kitti import KittiMasks, load_masks
 from benchmark.training.checkpoint import logged_scores, own_checkpoint, require_own_scores
 from benchmark.training.folder import RunFolder

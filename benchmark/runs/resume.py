@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
 from benchmark.losses.match import SUPERVISED
-from benchmark.options import Options
+from benchmark.runs.options import Options
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
 from threedident.runtime.errors import RUNS, advise

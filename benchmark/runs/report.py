@@ -10,14 +10,14 @@ from warnings import catch_warnings
 
 import numpy as np
 
-from benchmark import figures
 from benchmark.config import Config
-from benchmark.headline import levels, sentence
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.readout import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
+from benchmark.runs import figures
+from benchmark.runs.headline import levels, sentence
 from benchmark.sources.source import Source
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
