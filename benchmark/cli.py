@@ -16,14 +16,14 @@ from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOS
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
 from benchmark.losses.match import LOSSES
-from benchmark.paper_tables import TABLES
 from benchmark.ranks import find_device, joined
 from benchmark.runs.experiment import carry_out
 from benchmark.runs.options import SOURCES, Options, complete
 from benchmark.runs.resume import require_suite, take_up
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Machine
-from benchmark.suites import SCALES, SUITES, run_suite
+from benchmark.suites.paper import TABLES
+from benchmark.suites.suite import SCALES, SUITES, run_suite
 from benchmark.training.loop import SCHEDULES
 from threedident.conditionals.law import CONDITIONALS
 from threedident.options import Choice, HeadedCommand, Seed, completed

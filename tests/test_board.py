@@ -25,7 +25,7 @@ from benchmark.leaderboard.seasons import open_season, read_seasons
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission import Submission
-from benchmark.paper_tables import TABLES
+from benchmark.suites.paper import TABLES
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.submissions import DATA, NAME, make_submission, read_record
 from threedident.runtime.files import sha256

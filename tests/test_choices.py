@@ -28,8 +28,8 @@ from benchmark.leaderboard.secret import Secret
 from benchmark.losses.contrastive import info_nce
 from benchmark.losses.match import LOSSES, parse_loss
 from benchmark.metrics.hue_ceiling import ceiling
-from benchmark.paper_tables import TABLES
 from benchmark.sources.mixing import Marginal
+from benchmark.suites.paper import TABLES
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.suite_report import read_outcome
-from benchmark.tables import Row
+from benchmark.suites.report import read_outcome
+from benchmark.suites.table import Row
 from benchmark.training.folder import RunFolder
 from benchmark.training.log import last_data, read_work
 from render.workers.plan import plan_path, read_plan

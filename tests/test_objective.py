@@ -16,10 +16,10 @@ from benchmark.losses.contrastive import (
     symmetric_info_nce,
 )
 from benchmark.losses.match import check_fit, fitting_space, mismatch, parse_loss
-from benchmark.paper_tables import TABLES
 from benchmark.ranks import Ranks
 from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.sources.source import Batch, Machine
+from benchmark.suites.paper import TABLES
 from benchmark.training.objective import Objective
 
 CPU = Machine(torch.device("cpu"))

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
 from PIL import Image
 
-from benchmark import suite_figures
 from benchmark.metrics.scores import score
 from benchmark.pages import panels
 from benchmark.pages.panels import PHONE, Panel, Picture, Plot, plotted, sheet
 from benchmark.runs import figures
 from benchmark.sources import figures as data_figures
-from benchmark.tables import Figure
+from benchmark.suites import figures as suite_figures
+from benchmark.suites.table import Figure
 from threedident.latents.factors import LABELS, NAMES
 from threedident.pairs.delivered import Delivered
 

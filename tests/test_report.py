@@ -17,14 +17,14 @@ from playwright.sync_api import Browser, Page
 from benchmark.config import Law
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.scores import Scores
-from benchmark.paper_tables import TABLES
 from benchmark.runs import report
 from benchmark.runs.examples import SHOWN, nearest, neighbours
 from benchmark.runs.headline import levels, sentence
 from benchmark.sources.images import ImageSource
 from benchmark.sources.masks import MaskSource
-from benchmark.suite_report import Outcome, write_suite
-from benchmark.tables import Figure, Row
+from benchmark.suites.paper import TABLES
+from benchmark.suites.report import Outcome, write_suite
+from benchmark.suites.table import Figure, Row
 from benchmark.training.folder import RunFolder
 from benchmark.training.trainer import Result
 from tests.conftest import CHROMIUM

@@ -145,7 +145,7 @@ def test_a_script_is_told_what_shadows_what(shape: str, tmp_path: Path) -> None:
 
 
 def test_our_own_modules_warn_of_nothing(tmp_path: Path) -> None:
-    script = "import threedident, benchmark.tables, render.scene.constants"
+    script = "import threedident, benchmark.suites.table, render.scene.constants"
     assert done((sys.executable, "-W", "error", "-c", script), tmp_path).returncode == 0
 
 
@@ -160,10 +160,10 @@ def test_library_code_has_our_package_beside_a_script_of_its_name(
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    with Ours('benchmark'):\n"
-        "        import benchmark.tables as first\n"
+        "        import benchmark.suites.table as first\n"
         "    warnings.simplefilter('ignore')\n"
         "    with Ours('benchmark'):\n"
-        "        import benchmark.tables as second\n"
+        "        import benchmark.suites.table as second\n"
         "import benchmark\n"
         "print(first.__file__, first is second)\n"
         "print(benchmark.__file__)\n"

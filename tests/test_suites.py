@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.departures import DEPARTURES
-from benchmark.paper_tables import TABLES
 from benchmark.runs.options import Options, complete
-from benchmark.suite_figures import over_steps
-from benchmark.suite_report import Outcome, read_outcome, write_suite
-from benchmark.tables import Figure, Row
+from benchmark.suites.departures import DEPARTURES
+from benchmark.suites.figures import over_steps
+from benchmark.suites.paper import TABLES
+from benchmark.suites.report import Outcome, read_outcome, write_suite
+from benchmark.suites.table import Figure, Row
 from benchmark.training.folder import RunFolder
 from tests.conftest import (
     children,

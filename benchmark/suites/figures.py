@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.pages.panels import Picture, Plot, legend_above, plotted
-from benchmark.tables import Figure
+from benchmark.suites.table import Figure
 
 _STYLES = ("-", "--", ":")
 _COLOURS = 10  # of matplotlib's cycle

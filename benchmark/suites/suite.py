@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from benchmark.paper_tables import TABLES
 from benchmark.runs.options import Options
-from benchmark.suite_report import read_outcome, write_suite
-from benchmark.suite_runner import Planned, Runner
-from benchmark.tables import Row, Table
+from benchmark.suites.paper import TABLES
+from benchmark.suites.report import read_outcome, write_suite
+from benchmark.suites.runner import Planned, Runner
+from benchmark.suites.table import Row, Table
 from benchmark.training.folder import RunFolder
 from threedident.runtime.errors import unknown
 from threedident.runtime.files import is_leftover, locked

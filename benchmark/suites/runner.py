@@ -14,8 +14,8 @@ from signal import SIGTERM, Signals
 import torch
 
 from benchmark.runs.options import Options, complete, open_source, resolve
-from benchmark.suite_report import read_outcome, say_outcome
-from benchmark.tables import Row
+from benchmark.suites.report import read_outcome, say_outcome
+from benchmark.suites.table import Row
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
 from benchmark.training.signals import deferred_stop

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from benchmark.losses.match import SUPERVISED
-from benchmark.tables import Figure, Row, Table
+from benchmark.suites.table import Figure, Row, Table
 
 # At the small scale there are fewer latents, and wider positives for fewer negatives to tell
 # apart: five latents at scale 0.05 hold up to 10 nats, of which a batch of 512 can ask for 6.

@@ -17,11 +17,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmark import suite_figures
-from benchmark.departures import DEPARTURES
 from benchmark.metrics.remarks import notes_on_runs
 from benchmark.pages.template import page_template
-from benchmark.tables import Figure, Row, Table
+from benchmark.suites import figures as suite_figures
+from benchmark.suites.departures import DEPARTURES
+from benchmark.suites.table import Figure, Row, Table
 from benchmark.training.folder import RunFolder
 from threedident.runtime.files import write_bytes
 

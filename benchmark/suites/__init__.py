@@ -1,0 +1,1 @@
+"""The paper's tables, run row by row and set beside the reported figures."""
