@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.comparison import differing_settings, on_one_split, ranked, scored_on
-from benchmark.comparison_figure import dots
+from benchmark.comparison.comparison import differing_settings, on_one_split, ranked, scored_on
+from benchmark.comparison.figure import dots
 from benchmark.runs.finished import Finished, find_runs
 from tests.conftest import cli, command, contents, done_at_once, refused_at_once
 

@@ -39,7 +39,7 @@ _COMMANDS = {
     "download": _Entry("threedident.exchange.commands:download", "Fetch the published data set."),
     "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),
     "benchmark": _Entry("benchmark.cli:benchmark", "Train encoders, score them, write a report."),
-    "compare": _Entry("benchmark.compare_cli:compare", "Rank finished runs by their scores."),
+    "compare": _Entry("benchmark.comparison.cli:compare", "Rank finished runs by their scores."),
     "leaderboard": _Entry(
         "benchmark.leaderboard.cli:leaderboard", "Submit encoders, verify them, show them."
     ),

@@ -13,8 +13,8 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from benchmark.comparison import on_one_split, ranked
-from benchmark.comparison_table import as_csv, show
+from benchmark.comparison.comparison import on_one_split, ranked
+from benchmark.comparison.table import as_csv, show
 from benchmark.runs.finished import find_runs
 from benchmark.runs.loaded import LoadedEncoder, load_encoder
 from benchmark.sources.kitti import KittiMasks, load_masks

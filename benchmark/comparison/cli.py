@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from benchmark.comparison import on_one_split, ranked
-from benchmark.comparison_figure import NAMES, dots
-from benchmark.comparison_table import as_csv, show
+from benchmark.comparison.comparison import on_one_split, ranked
+from benchmark.comparison.figure import NAMES, dots
+from benchmark.comparison.table import as_csv, show
 from benchmark.metrics.remarks import notes_on_runs
 from benchmark.runs.finished import find_runs
 from threedident.options import Choice, NewFile

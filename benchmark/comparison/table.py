@@ -12,8 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.comparison import DASH, Place, differing_settings, scored_on
-from benchmark.comparison_figure import NAMES
+from benchmark.comparison.comparison import DASH, Place, differing_settings, scored_on
+from benchmark.comparison.figure import NAMES
 
 _WIDEST = 10_000
 

@@ -7,7 +7,7 @@ from os.path import commonpath
 
 from matplotlib.figure import Figure
 
-from benchmark.comparison import Place
+from benchmark.comparison.comparison import Place
 from benchmark.pages.panels import save
 
 NAMES = {"mcc": "MCC", "r2": "R²"}

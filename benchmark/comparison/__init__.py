@@ -1,0 +1,1 @@
+"""The command ``compare``: finished runs beside each other."""
