@@ -16,9 +16,9 @@ import torch
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-import benchmark.loss_speed
-import benchmark.step_speed
-import benchmark.throughput
+import benchmark.measure.engine
+import benchmark.measure.losses
+import benchmark.measure.steps
 import render.measure
 import threedident as package
 from benchmark.encoders.networks import ENCODERS, build_encoder
@@ -180,9 +180,9 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             for inner, found in command.commands.items():
                 yield f"threedident {name} {inner}", found
     yield "python -m render.measure", render.measure.main
-    yield "python -m benchmark.loss_speed", benchmark.loss_speed.loss_speed
-    yield "python -m benchmark.step_speed", benchmark.step_speed.step_speed
-    yield "python -m benchmark.throughput", benchmark.throughput.throughput
+    yield "python -m benchmark.measure.losses", benchmark.measure.losses.loss_speed
+    yield "python -m benchmark.measure.steps", benchmark.measure.steps.step_speed
+    yield "python -m benchmark.measure.engine", benchmark.measure.engine.throughput
 
 
 COMMANDS = dict(commands())

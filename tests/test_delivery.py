@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.synthetic import sparse_pairs
+from benchmark.measure.synthetic import sparse_pairs
 from tests.conftest import make_images
 from threedident import (
     AugmentedPairs,

@@ -10,9 +10,9 @@ import sys
 import pytest
 import torch
 
-from benchmark.loss_speed import SIMILARITIES, WAYS
+from benchmark.measure.losses import SIMILARITIES, WAYS
 
-COMMAND = (sys.executable, "-m", "benchmark.loss_speed")
+COMMAND = (sys.executable, "-m", "benchmark.measure.losses")
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)

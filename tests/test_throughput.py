@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threedident import RenderedPairs, ThreeDIdent
 
-COMMAND = (sys.executable, "-m", "benchmark.throughput")
+COMMAND = (sys.executable, "-m", "benchmark.measure.engine")
 SECTIONS = ("Index", "Pairs", "Training steps", "Memory of loader processes", "Delivered steps")
 
 
@@ -44,7 +44,7 @@ def test_too_little_room_is_said_first() -> None:
 
 
 def test_synthetic_pairs_open(tmp_path: Path) -> None:
-    from benchmark.synthetic import sparse_pairs
+    from benchmark.measure.synthetic import sparse_pairs
 
     sparse_pairs(tmp_path, 30, 224, "laplace:0.1")
     pairs = RenderedPairs(ThreeDIdent(tmp_path))

@@ -1,4 +1,4 @@
-"""``python -m benchmark.throughput``: what the data engine does, as ratios within one run.
+"""``python -m benchmark.measure.engine``: what the data engine does, as ratios within one run.
 
 Every figure stands beside what it is compared with, measured on the same machine in the same
 run; what is compared takes turns, so that a change of the machine's pace meets both.
@@ -22,10 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
 
-from benchmark.footprint import loader_footprint
-from benchmark.one_at_a_time import OneAtATime
-from benchmark.step_cost import step_cost
-from benchmark.synthetic import noise_images, sparse_pairs
+from benchmark.measure.memory import loader_footprint
+from benchmark.measure.steps import step_cost
+from benchmark.measure.synthetic import OneAtATime, noise_images, sparse_pairs
 from threedident.cli import run
 from threedident.conditionals.steps import Normal
 from threedident.dataset.packing import Packing
@@ -67,7 +66,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
 
     \b
     Example:
-        python -m benchmark.throughput --rows 20000
+        python -m benchmark.measure.engine --rows 20000
     """
     with TemporaryDirectory(dir=scratch, prefix="throughput-") as folder:
         root = Path(folder)
@@ -237,4 +236,4 @@ def _delivered(packed: ThreeDIdent, sparse: ThreeDIdent) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run(throughput, "python -m benchmark.throughput")
+    run(throughput, "python -m benchmark.measure.engine")

@@ -36,7 +36,7 @@ def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
         workers: loader processes.
     """
     script = (
-        "from pathlib import Path\nimport benchmark.footprint as f\n"
+        "from pathlib import Path\nimport benchmark.measure.memory as f\n"
         f"print(f.worker_peaks(Path({str(root)!r}), {batch_size}, {workers}))"
     )
     alone = _peak_in(_run(_TORCH_ALONE))

@@ -1,4 +1,4 @@
-"""``python -m benchmark.loss_speed``: InfoNCE in blocks, beside plain broadcasting.
+"""``python -m benchmark.measure.losses``: InfoNCE in blocks, beside plain broadcasting.
 
 A step is the loss and its gradients. The two ways take turns, and the best of each counts, so
 that a change of the machine's pace meets both; memory is the peak of one step in a process of
@@ -72,7 +72,7 @@ def loss_speed(batch: int, codes: int, device: str) -> None:
 
     \b
     Example:
-        python -m benchmark.loss_speed --batch 512 --codes 4
+        python -m benchmark.measure.losses --batch 512 --codes 4
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device: expected cpu here, found cuda but no GPU; use --device cpu")
@@ -121,7 +121,7 @@ def peak_bytes(way: str, name: str, batch: int, codes: int, device: str) -> int:
 
 def _peak_in_child(way: str, name: str, batch: int, codes: int, device: str) -> int:
     script = (
-        "import benchmark.loss_speed as s\n"
+        "import benchmark.measure.losses as s\n"
         f"print(s.peak_bytes({way!r}, {name!r}, {batch}, {codes}, {device!r}))"
     )
     done = subprocess.run(
@@ -156,4 +156,4 @@ def _own_memory(field: str) -> int:
 
 
 if __name__ == "__main__":
-    run(loss_speed, "python -m benchmark.loss_speed")
+    run(loss_speed, "python -m benchmark.measure.losses")

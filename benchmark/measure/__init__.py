@@ -1,0 +1,1 @@
+"""Speed of the data engine, the losses and the steps: ``python -m benchmark.measure``."""
