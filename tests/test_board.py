@@ -18,13 +18,13 @@ from benchmark.leaderboard.board import OWN, add_row, read_board
 from benchmark.leaderboard.check import check
 from benchmark.leaderboard.entry import Entry, Reported
 from benchmark.leaderboard.findings import Alike, GapRecord, SeedScores, Verification
-from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.pins import write_pins
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import open_season, read_seasons
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
-from benchmark.leaderboard.submission import Submission
+from benchmark.leaderboard.submission.folder import SubmissionFolder
+from benchmark.leaderboard.submission.submission import Submission
 from benchmark.suites.paper import TABLES
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.submissions import DATA, NAME, make_submission, read_record
@@ -505,7 +505,7 @@ def test_scores_are_kept_to_six_digits(checked: Entry) -> None:
 
 def test_records_that_follow_the_published_schema(tmp_path: Path) -> None:
     """The schema names the fields that the record has, and those that it must have."""
-    from benchmark.leaderboard.submission import Submission
+    from benchmark.leaderboard.submission.submission import Submission
 
     schema = json.loads((OWN.parent / "submission.schema.json").read_text())
     assert schema == Submission.model_json_schema()

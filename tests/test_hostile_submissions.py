@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from benchmark.config import Config
 from benchmark.leaderboard.check import check
-from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.submission.folder import SubmissionFolder
 from tests.conftest import done_at_once, refused_at_once
 from tests.submissions import (
     DATA,

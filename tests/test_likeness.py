@@ -9,9 +9,9 @@ import pytest
 from onnx import numpy_helper
 
 from benchmark.leaderboard.check import check
-from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.likeness import ALIKE, likeness
 from benchmark.leaderboard.sandbox import Limits, shared_weights
+from benchmark.leaderboard.submission.folder import SubmissionFolder
 from tests.conftest import done_at_once
 from tests.submissions import (
     encoder,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.leaderboard.folder import SubmissionFolder
+from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.runs.loaded import load_encoder
 from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle

@@ -53,7 +53,7 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     board = {name for name in names if name.startswith("benchmark/leaderboard/")}
     for kind in ("html.j2", "css", "js"):
         assert f"benchmark/leaderboard/template/leaderboard.{kind}" in board
-    assert "benchmark/leaderboard/submission.schema.json" in board
+    assert "benchmark/leaderboard/submission/submission.schema.json" in board
     rows = {path.name for path in (ROOT / "benchmark/leaderboard/board/entries").glob("*.json")}
     assert {name.split("/")[-1] for name in board if "/board/entries/" in name} == rows
     assert not [name for name in names if name.endswith(".png")]

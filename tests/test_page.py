@@ -16,11 +16,11 @@ from benchmark.leaderboard.board import OWN, Board, read_board
 from benchmark.leaderboard.check import check
 from benchmark.leaderboard.entry import Change, Entry, Reported, Row
 from benchmark.leaderboard.findings import Alike, GapRecord
-from benchmark.leaderboard.folder import SubmissionFolder
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.plot import LETTERED
 from benchmark.leaderboard.sandbox import Limits
 from benchmark.leaderboard.seasons import Season
+from benchmark.leaderboard.submission.folder import SubmissionFolder
 from tests.conftest import CHROMIUM
 from tests.submissions import make_submission
 from tests.test_board import SECRET, TODAY, signed

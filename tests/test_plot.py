@@ -21,7 +21,7 @@ from benchmark.leaderboard.plot import (
     point,
 )
 from benchmark.leaderboard.statistics import Spread
-from benchmark.leaderboard.submission import Supervision
+from benchmark.leaderboard.submission.submission import Supervision
 
 
 def points(*scores: tuple[float, float], sd: float | None = 0.01) -> list[Point]:

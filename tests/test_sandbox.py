@@ -15,8 +15,8 @@ from torch import nn
 
 from benchmark.encoders.networks import build_encoder
 from benchmark.leaderboard.agreement import agreeing_codes
-from benchmark.leaderboard.onnx_export import onnx_bytes
 from benchmark.leaderboard.sandbox import Limits, Pass, execute, require_packages
+from benchmark.leaderboard.submission.export import onnx_bytes
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
 from tests.test_hostile_encoders import hog

@@ -14,10 +14,10 @@ import torch
 
 from benchmark.cli import benchmark
 from benchmark.config import Config, ImageSettings, Law
-from benchmark.leaderboard.data_record import LEAST_TEST_ROWS, DataRecord
-from benchmark.leaderboard.folder import SubmissionFolder
-from benchmark.leaderboard.gather import gather
-from benchmark.leaderboard.reproduce import reproduce_command
+from benchmark.leaderboard.submission.data import LEAST_TEST_ROWS, DataRecord
+from benchmark.leaderboard.submission.folder import SubmissionFolder
+from benchmark.leaderboard.submission.reproduce import reproduce_command
+from benchmark.leaderboard.submission.runs import gather
 from benchmark.runs.options import Options, complete, open_source, resolve
 from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.grown import grown

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.leaderboard.board import OWN, Board
-from benchmark.leaderboard.gather import Trained, is_of_old_numbering
-from benchmark.leaderboard.reproduce import training_command
 from benchmark.leaderboard.standings import standings
-from benchmark.leaderboard.submission import SEEDS, Facts, Submission
+from benchmark.leaderboard.submission.reproduce import training_command
+from benchmark.leaderboard.submission.runs import Trained, is_of_old_numbering
+from benchmark.leaderboard.submission.submission import SEEDS, Facts, Submission
 
 
 def after_submit(

@@ -73,8 +73,8 @@ def pin(data: Path, board: Path | None) -> None:
     """
     home = board_folder(board, writes=True)
     from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.data_record import describe_data
     from benchmark.leaderboard.pins import require_same_data, write_pins
+    from benchmark.leaderboard.submission.data import describe_data
     from threedident.latents.sampling import SPLITS
     from threedident.storage.folder import SplitFolder
     from threedident.storage.manifest import require_manifest

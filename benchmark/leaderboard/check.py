@@ -22,18 +22,18 @@ from benchmark.config import Config, ImageSettings, differences
 from benchmark.leaderboard.agreement import TOLERANCE, agreeing_codes, require_spread
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.findings import Alike, Likeness, SeedScores, rounded
-from benchmark.leaderboard.folder import (
+from benchmark.leaderboard.likeness import ALIKE, likeness
+from benchmark.leaderboard.record import explained, shown
+from benchmark.leaderboard.sandbox import Limits, shared_weights
+from benchmark.leaderboard.submission.folder import (
     SUBMISSION,
     SubmissionFolder,
     config_name,
     encoder_name,
     representations_name,
 )
-from benchmark.leaderboard.gather import supervision_of
-from benchmark.leaderboard.likeness import ALIKE, likeness
-from benchmark.leaderboard.sandbox import Limits, shared_weights
-from benchmark.leaderboard.submission import TRAINER, Claim, SeedRecord, Submission
-from benchmark.leaderboard.texts import explained, shown
+from benchmark.leaderboard.submission.runs import supervision_of
+from benchmark.leaderboard.submission.submission import TRAINER, Claim, SeedRecord, Submission
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import Scores, score
 from threedident.latents.factors import LABELS

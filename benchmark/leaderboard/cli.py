@@ -95,10 +95,10 @@ def submit(
         threedident leaderboard submit runs/a runs/b --method "My method"
     """
     from benchmark.leaderboard.advice import after_submit
-    from benchmark.leaderboard.folder import SubmissionFolder
-    from benchmark.leaderboard.gather import gather, trained_on
-    from benchmark.leaderboard.submission import read_facts
-    from benchmark.leaderboard.submit import submit as write
+    from benchmark.leaderboard.submission.folder import SubmissionFolder
+    from benchmark.leaderboard.submission.runs import gather, trained_on
+    from benchmark.leaderboard.submission.submission import read_facts
+    from benchmark.leaderboard.submission.submit import submit as write
 
     require_packages(*_PACKAGES, "onnxscript")
     known = read_facts(date=datetime.datetime.now(datetime.UTC).date(), **facts)
@@ -262,7 +262,7 @@ def _checked(folder: Path, board: Path | None, level: Level, limits: Limits) -> 
     """A submission, checked and new to the board at a level."""
     from benchmark.leaderboard.board import read_board
     from benchmark.leaderboard.check import check as examine
-    from benchmark.leaderboard.folder import SubmissionFolder
+    from benchmark.leaderboard.submission.folder import SubmissionFolder
 
     opened = SubmissionFolder(folder)
     if board is not None:

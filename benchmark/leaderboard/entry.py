@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from benchmark.leaderboard.agreement import TOLERANCE
-from benchmark.leaderboard.data_record import track_name
 from benchmark.leaderboard.findings import N_FACTORS, Alike, Number, SeedScores, Verification
-from benchmark.leaderboard.record import Date, Record, Signature
+from benchmark.leaderboard.record import Date, Link, LongText, Record, Signature, Text, explained
 from benchmark.leaderboard.secret import Secret, is_signed
-from benchmark.leaderboard.submission import (
+from benchmark.leaderboard.submission.data import track_name
+from benchmark.leaderboard.submission.submission import (
     SCHEMA_VERSION,
     Claim,
     EntryId,
@@ -21,7 +21,6 @@ from benchmark.leaderboard.submission import (
     Supervision,
     check_version,
 )
-from benchmark.leaderboard.texts import Link, LongText, Text, explained
 from benchmark.metrics.scores import assign_codes
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
-from benchmark.leaderboard.record import Date, Digest, Fingerprint, Record, Seed
+from benchmark.leaderboard.record import Date, Digest, Fingerprint, Record, Seed, Text
 from benchmark.leaderboard.statistics import SUSPICIOUS, Gap
-from benchmark.leaderboard.texts import Text
 from benchmark.metrics.scores import Scores
 from threedident.latents.factors import FACTORS
 from threedident.storage.folder import MOST_ROWS

@@ -13,7 +13,7 @@ import onnx
 from google.protobuf.message import Message
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from benchmark.leaderboard.texts import shown
+from benchmark.leaderboard.record import shown
 
 _DOMAINS = ("", "ai.onnx")
 _SHOWN = 8  # dimensions

@@ -16,7 +16,7 @@ from benchmark.leaderboard.board import Board
 from benchmark.leaderboard.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
 from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
-from benchmark.leaderboard.submission import PROTOCOL_VERSION, SEEDS, TRAINER
+from benchmark.leaderboard.submission.submission import PROTOCOL_VERSION, SEEDS, TRAINER
 from benchmark.metrics.scores import assign_codes
 from threedident.latents.factors import LABELS
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from benchmark.leaderboard.data_record import DataRecord, SplitDigests
 from benchmark.leaderboard.record import read_records
+from benchmark.leaderboard.submission.data import DataRecord, SplitDigests
 from threedident.runtime.files import write_bytes
 
 _PINS = TypeAdapter(tuple[DataRecord, ...])

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
-from benchmark.leaderboard.texts import explained
 from threedident.latents.philox import SEEDS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import MOST_JSON, read_plain
@@ -80,3 +89,75 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+_MARKUP = re.compile(r"[<>]")
+_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")
+_SHOWN = 60
+_PLACE = 120  # names in it may be a stranger's
+_BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that show nothing
+_MOST_MARKS = 2
+
+
+def _plain(text: str) -> str:
+    if _MARKUP.search(text):
+        raise ValueError("expected plain text, found < or >, as in HTML; leave them out")
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+            raise ValueError(
+                f"expected plain text in one line, found the invisible character "
+                f"U+{ord(character):04X}; leave it out"
+            )
+    if _stacked(text):
+        raise ValueError("expected plain text, found a pile of accents; leave them out")
+    if not any(c.isalnum() and ord(c) not in _BLANK for c in text):
+        raise ValueError("expected plain text, found no visible letter; write some")
+    if text != text.strip():
+        raise ValueError("expected text without space at its ends; leave the space out")
+    return text
+
+
+def _stacked(text: str) -> bool:
+    """Whether more accents are piled on one letter than any language has."""
+    marks = "".join("m" if unicodedata.category(c).startswith("M") else "-" for c in text)
+    return "m" * (_MOST_MARKS + 1) in marks
+
+
+def _link(text: str) -> str:
+    if not _LINK.fullmatch(text):
+        raise ValueError(
+            f"expected a link that begins with https:// or http://, found {shown(text)}; give one"
+        )
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_plain)]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_plain)]
+Link = Annotated[
+    str, StringConstraints(max_length=300), AfterValidator(_plain), AfterValidator(_link)
+]
+
+
+def slug(text: str) -> str:
+    """Lower-case letters, digits and single hyphens, for names of folders."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].rstrip("-") or "method"
+
+
+def shown(value: object) -> str:
+    """A value as messages quote it: in one line, and cut where it is long."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def explained(error: ValidationError) -> str:
+    """The first thing that is wrong, as ``at place: what``."""
+    first = error.errors(include_url=False)[0]
+    place = printable(".".join(map(str, first["loc"])), _PLACE) or "the top"
+    what = printable(first["msg"].removeprefix("Value error, "))  # it may quote what was found
+    if first["type"] in ("missing", "value_error", "extra_forbidden", "json_invalid"):
+        return f"at {place}: {what}"
+    return f"at {place}: {what}, found {shown(first['input'])}"

@@ -15,7 +15,7 @@ from benchmark.leaderboard.entry import Entry, Row
 from benchmark.leaderboard.findings import SeedScores
 from benchmark.leaderboard.seasons import Season
 from benchmark.leaderboard.statistics import Spread, difference_interval, spread
-from benchmark.leaderboard.submission import SEEDS
+from benchmark.leaderboard.submission.submission import SEEDS
 
 RANKED_BY = "mcc"
 

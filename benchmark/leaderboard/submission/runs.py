@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config import Config, ImageSettings, differences, numbering
-from benchmark.leaderboard.submission import SEEDS, Supervision
+from benchmark.leaderboard.submission.submission import SEEDS, Supervision
 from benchmark.losses.match import SUPERVISED
 from benchmark.training.folder import RunFolder, is_run
 from benchmark.training.log import read_work

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.config import Config, ImageSettings
-from benchmark.leaderboard.data_record import DataRecord
-from benchmark.leaderboard.submission import SEEDS
+from benchmark.leaderboard.submission.data import DataRecord
+from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from benchmark.leaderboard.record import Digest, Fingerprint, Record, Seed
-from benchmark.leaderboard.texts import explained, shown
+from benchmark.leaderboard.record import Digest, Fingerprint, Record, Seed, explained, shown
 from threedident.storage.folder import MOST_ROWS
 from threedident.storage.manifest import Manifest
 

@@ -1,6 +1,6 @@
 """The folder of a submission, read with suspicion: known names, plain files, bounded sizes.
 
-FOLDER/submission.json              what it is, see :mod:`benchmark.leaderboard.submission`
+FOLDER/submission.json              what it is, see :mod:`benchmark.leaderboard.submission.submission`
 FOLDER/SHA256SUMS                   digests of the test split's images, as the data set has them
 FOLDER/representations_seedK.npy    codes of the test split in order, N x 10, float32
 FOLDER/config_seedK.json            the resolved configuration of the training
@@ -18,9 +18,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.record import parse_json
-from benchmark.leaderboard.submission import SeedRecord, read_submission
-from benchmark.leaderboard.texts import shown
+from benchmark.leaderboard.record import parse_json, shown
+from benchmark.leaderboard.submission.submission import SeedRecord, read_submission
 from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import advise, printable
 from threedident.runtime.files import read_plain, sha256

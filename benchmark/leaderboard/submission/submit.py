@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from benchmark.config import ImageSettings
 from benchmark.leaderboard.agreement import agreeing_codes, require_spread
-from benchmark.leaderboard.data_record import DataRecord, describe_data
-from benchmark.leaderboard.folder import (
+from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.submission.data import DataRecord, describe_data
+from benchmark.leaderboard.submission.export import onnx_bytes
+from benchmark.leaderboard.submission.folder import (
     SUBMISSION,
     SUMS,
     config_name,
     encoder_name,
     representations_name,
 )
-from benchmark.leaderboard.gather import Trained, supervision_of, uses_train_latents
-from benchmark.leaderboard.onnx_export import onnx_bytes
-from benchmark.leaderboard.reproduce import reproduce_command
-from benchmark.leaderboard.sandbox import Limits
-from benchmark.leaderboard.submission import (
+from benchmark.leaderboard.submission.reproduce import reproduce_command
+from benchmark.leaderboard.submission.runs import Trained, supervision_of, uses_train_latents
+from benchmark.leaderboard.submission.submission import (
     PROTOCOL_VERSION,
     SCHEMA_VERSION,
     TRAINER,

@@ -7,9 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from benchmark.leaderboard.data_record import DataRecord, track_name
-from benchmark.leaderboard.record import Date, Digest, Record, Seed, parse_json
-from benchmark.leaderboard.texts import Link, LongText, Text, explained, shown, slug
+from benchmark.leaderboard.record import (
+    Date,
+    Digest,
+    Link,
+    LongText,
+    Record,
+    Seed,
+    Text,
+    explained,
+    parse_json,
+    shown,
+    slug,
+)
+from benchmark.leaderboard.submission.data import DataRecord, track_name
 from threedident.storage.manifest import MOST_PIXELS
 
 SCHEMA_VERSION: Literal[1] = 1

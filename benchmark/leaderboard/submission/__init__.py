@@ -1,0 +1,1 @@
+"""Submissions: what they hold, and how they are made from runs."""
