@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from threading import Thread
 from unittest.mock import patch
 
-from benchmark.leaderboard import confinement
+from benchmark.leaderboard.sandbox import confinement
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = ctypes.c_void_p

@@ -19,7 +19,7 @@ from benchmark.leaderboard.check import check
 from benchmark.leaderboard.entry import Entry, Reported
 from benchmark.leaderboard.findings import Alike, GapRecord, SeedScores, Verification
 from benchmark.leaderboard.pins import write_pins
-from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.seasons import open_season, read_seasons
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.leaderboard import sandbox
-from benchmark.leaderboard.sandbox import PROTECTIONS, Limits, Pass, execute, protections
+from benchmark.leaderboard.sandbox import sandbox
+from benchmark.leaderboard.sandbox.sandbox import PROTECTIONS, Limits, Pass, execute, protections
 from tests.conftest import wait_for
 from tests.submissions import EDGE, encoder
 from tests.test_hostile_encoders import hog
@@ -71,7 +71,7 @@ def at_work() -> Iterator[Path]:
 
 
 def executors() -> list[int]:
-    command = ["pgrep", "--parent", str(os.getpid()), "--full", "benchmark.leaderboard.executor"]
+    command = ["pgrep", "--parent", str(os.getpid()), "--full", "benchmark.leaderboard.sandbox"]
     return [int(line) for line in subprocess.run(command, capture_output=True).stdout.split()]
 
 
@@ -193,7 +193,7 @@ REFUSING = """
 import errno, sys
 import numpy as np
 import pyseccomp
-from benchmark.leaderboard.sandbox import Pass, execute, protections
+from benchmark.leaderboard.sandbox.sandbox import Pass, execute, protections
 from tests.submissions import EDGE, encoder
 rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
 for name in ("unshare", "chroot", "setresuid", "seccomp"):
@@ -218,7 +218,7 @@ def test_a_system_that_refuses_all_still_gives_the_codes(held: dict[str, bool]) 
 UNCONFINED = """
 import sys
 import numpy as np
-from benchmark.leaderboard.inference import answer
+from benchmark.leaderboard.sandbox.inference import answer
 images = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3), dtype=np.uint8)
 with open(sys.argv[1], "rb") as file:
     model = file.read()

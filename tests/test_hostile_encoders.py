@@ -318,7 +318,7 @@ def test_encoders(folder: Path, board: Path, name: str) -> None:
 
 def test_what_hides_beside_a_model_is_dropped(folder: Path, board: Path) -> None:
     """Only what was checked is run: the model within, here a sound one."""
-    from benchmark.leaderboard.graph import parse
+    from benchmark.leaderboard.sandbox.graph import parse
 
     content = two_formats()
     model = parse(content)

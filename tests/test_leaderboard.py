@@ -27,7 +27,7 @@ from benchmark.leaderboard import fresh
 from benchmark.leaderboard.board import read_board
 from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
-from benchmark.leaderboard.sandbox import Pass, execute
+from benchmark.leaderboard.sandbox.sandbox import Pass, execute
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission.data import DataRecord, SplitDigests, describe_data

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from benchmark.leaderboard.check import check
 from benchmark.leaderboard.likeness import ALIKE, likeness
-from benchmark.leaderboard.sandbox import Limits, shared_weights
+from benchmark.leaderboard.sandbox.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from tests.conftest import done_at_once
 from tests.submissions import (

@@ -18,7 +18,7 @@ from benchmark.leaderboard.entry import Change, Entry, Reported, Row
 from benchmark.leaderboard.findings import Alike, GapRecord
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.plot import LETTERED
-from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.seasons import Season
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from tests.conftest import CHROMIUM

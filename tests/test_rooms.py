@@ -111,7 +111,7 @@ def test_our_processes_run_what_is_ours(beside: Path) -> None:
     for line in (["threedident", "benchmark", "--help"], ["render.workers", "--help"]):
         result = done([*module_command(line[0]), *line[1:]], beside, str(beside))
         assert result.returncode == 0, result.stderr
-    sandbox = done(module_command("benchmark.leaderboard.executor"), beside, str(beside))
+    sandbox = done(module_command("benchmark.leaderboard.sandbox"), beside, str(beside))
     assert "leaderboard/executor.py" in sandbox.stderr  # which was given no request
 
 

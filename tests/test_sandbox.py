@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmark.encoders.networks import build_encoder
 from benchmark.leaderboard.agreement import agreeing_codes
-from benchmark.leaderboard.sandbox import Limits, Pass, execute, require_packages
+from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute, require_packages
 from benchmark.leaderboard.submission.export import onnx_bytes
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
@@ -91,7 +91,7 @@ def test_what_onnx_cannot_say_is_refused() -> None:
 
 PROBE = """
 import os, socket, sys, threading
-from benchmark.leaderboard.confinement import leave_network, lock_down
+from benchmark.leaderboard.sandbox.confinement import leave_network, lock_down
 leave_network()
 lock_down(2**30, 60)
 for name, attempt in {
@@ -125,7 +125,7 @@ def test_a_locked_process_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_locked_process_has_no_network() -> None:
     code = (
-        "import socket\nfrom benchmark.leaderboard.confinement import leave_network\n"
+        "import socket\nfrom benchmark.leaderboard.sandbox.confinement import leave_network\n"
         "leave_network()\nprint(len(socket.if_nameindex()))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -145,7 +145,7 @@ def test_the_limit_of_time_holds(images: np.ndarray) -> None:
 def test_the_process_dies_with_the_one_that_asked() -> None:
     code = (
         "import sys, numpy as np\nfrom tests.test_hostile_encoders import hog\n"
-        "from benchmark.leaderboard.sandbox import Pass, execute\n"
+        "from benchmark.leaderboard.sandbox.sandbox import Pass, execute\n"
         "images = np.zeros((1, 16, 16, 3), np.uint8)\n"
         "execute(hog(12000).SerializeToString(), images, 10, [Pass(1)] * 99, 'slow')"
     )
@@ -159,7 +159,7 @@ def test_the_process_dies_with_the_one_that_asked() -> None:
 
 def _is_executor(pid: int) -> bool:
     try:
-        return b"benchmark.leaderboard.executor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"benchmark.leaderboard.sandbox" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 
@@ -169,7 +169,9 @@ def test_an_answer_of_another_size_is_refused(
 ) -> None:
     """Whatever a flaw in a library made of the process."""
     for answer in (b"", b"\n", b"\n" + bytes(70 * 10 * 4 + 1), b"\x1b[2J" * 1000):
-        monkeypatch.setattr("benchmark.leaderboard.sandbox._answer", lambda *_, a=answer: a)
+        monkeypatch.setattr(
+            "benchmark.leaderboard.sandbox.sandbox._answer", lambda *_, a=answer: a
+        )
         with pytest.raises(ValueError, match=r"^mine: ") as caught:
             execute(b"", images, 10, [Pass(64)], "mine")
         assert str(caught.value).isprintable()
@@ -178,6 +180,6 @@ def test_an_answer_of_another_size_is_refused(
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     require_packages("onnx", "onnxruntime", "cryptography")
-    monkeypatch.setattr("benchmark.leaderboard.sandbox.find_spec", lambda _: None)
+    monkeypatch.setattr("benchmark.leaderboard.sandbox.sandbox.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"expected the package onnx.*threedident\[leaderboard\]"):
         require_packages("onnx")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.sandbox import Limits, Pass, execute
+from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
 
 ROUNDING = 1e-6  # of a code's magnitude
 TOLERANCE = 1e-4  # of a code's standard deviation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.leaderboard.sandbox import require_packages
+from benchmark.leaderboard.sandbox.sandbox import require_packages
 from threedident.options import NewFile
 from threedident.runtime.files import locked
 

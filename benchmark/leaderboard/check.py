@@ -24,7 +24,7 @@ from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.findings import Alike, Likeness, SeedScores, rounded
 from benchmark.leaderboard.likeness import ALIKE, likeness
 from benchmark.leaderboard.record import explained, shown
-from benchmark.leaderboard.sandbox import Limits, shared_weights
+from benchmark.leaderboard.sandbox.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission.folder import (
     SUBMISSION,
     SubmissionFolder,

@@ -14,7 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.leaderboard.board_cli import BOARD, board_folder, build, entries, pin
-from benchmark.leaderboard.sandbox import PROTECTIONS, Limits, protections, require_packages
+from benchmark.leaderboard.sandbox.sandbox import (
+    PROTECTIONS,
+    Limits,
+    protections,
+    require_packages,
+)
 from benchmark.leaderboard.season_cli import SECRET, given_secret, season
 from threedident.options import Group
 from threedident.runtime.progress import progress

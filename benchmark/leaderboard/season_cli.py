@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.leaderboard.board_cli import BOARD, board_folder
-from benchmark.leaderboard.sandbox import require_packages
+from benchmark.leaderboard.sandbox.sandbox import require_packages
 from threedident.options import Group
 from threedident.runtime.files import locked
 

@@ -28,7 +28,7 @@ from benchmark.leaderboard.agreement import (
 from benchmark.leaderboard.check import Checked, alike_codes
 from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification
 from benchmark.leaderboard.fresh import FreshImages
-from benchmark.leaderboard.sandbox import Limits, Pass, execute
+from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
 from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
 from benchmark.leaderboard.submission.folder import CODES, SUMS, encoder_name, representations_name

@@ -18,7 +18,7 @@ from benchmark.leaderboard.check import Checked, _check_configs, _scored, check
 from benchmark.leaderboard.entry import Entry, read_row, row_bytes
 from benchmark.leaderboard.fresh import fresh_images
 from benchmark.leaderboard.pins import write_pins
-from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.seasons import Season, open_season, reveal_season
 from benchmark.leaderboard.secret import Secret, read_secret
 from benchmark.leaderboard.submission.data import DataRecord

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.config import ImageSettings
 from benchmark.leaderboard.agreement import agreeing_codes, require_spread
-from benchmark.leaderboard.sandbox import Limits
+from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.data import DataRecord, describe_data
 from benchmark.leaderboard.submission.export import onnx_bytes
 from benchmark.leaderboard.submission.folder import (

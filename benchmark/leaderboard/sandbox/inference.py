@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper
 
-from benchmark.leaderboard.graph import parse, require_encoder, require_plain_graph
+from benchmark.leaderboard.sandbox.graph import parse, require_encoder, require_plain_graph
 
 
 def answer(request: dict[str, Any], model: bytes, images: NDArray[np.uint8]) -> list[Any]:

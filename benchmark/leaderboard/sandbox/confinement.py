@@ -8,7 +8,7 @@ Each protection stands by itself, for a system may refuse any of them:
     rights   none of root's
     calls    the system answers none but those that running a graph takes
 
-:func:`benchmark.leaderboard.sandbox.protections` says which hold here.
+:func:`benchmark.leaderboard.sandbox.sandbox.protections` says which hold here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from benchmark.leaderboard.system_calls import allow_alone, load_library
+from benchmark.leaderboard.sandbox.system_calls import allow_alone, load_library
 from threedident.runtime.machine import die_with
 
 _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000

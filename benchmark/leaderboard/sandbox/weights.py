@@ -1,6 +1,6 @@
 """How many of their weights two encoders share, which two trainings cannot.
 
-It reads strangers' models, and so runs where they run, see :mod:`benchmark.leaderboard.executor`.
+It reads strangers' models, and so runs where they run, see :mod:`benchmark.leaderboard.sandbox`.
 """
 
 from __future__ import annotations

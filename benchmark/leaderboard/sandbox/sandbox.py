@@ -139,7 +139,7 @@ def protections() -> dict[str, bool]:
 
     Found in a process of its own that takes them.
     """
-    command = module_command("benchmark.leaderboard.confinement")
+    command = module_command("benchmark.leaderboard.sandbox.confinement")
     found = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, cwd="/", env=_ENVIRONMENT
     )
@@ -162,7 +162,7 @@ def require_packages(*names: str) -> None:
 
 
 def _answer(content: bytes, name: str, limits: Limits) -> bytes:
-    command = [*module_command("benchmark.leaderboard.executor"), str(os.getpid())]
+    command = [*module_command("benchmark.leaderboard.sandbox"), str(os.getpid())]
     child = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

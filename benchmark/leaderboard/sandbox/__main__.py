@@ -1,13 +1,13 @@
 """The process in which encoders of strangers are parsed and run: no files, no network, limits.
 
-``python -m benchmark.leaderboard.executor`` reads one request from standard input and answers on
-standard output. A request is a line of JSON, see :mod:`benchmark.leaderboard.sandbox`, then the
+``python -m benchmark.leaderboard.sandbox`` reads one request from standard input and answers on
+standard output. A request is a line of JSON, see :mod:`benchmark.leaderboard.sandbox.sandbox`, then the
 model's bytes, then the images', or another model's. The answer is a line that says why there is
 none, or an empty one and the codes of every pass in float32, or the share of weights in float64.
 
 The process leaves the network before it imports more than Python's own modules, so that no
 library can keep a thread there. Before a byte of the model is parsed, it gives up the rest, see
-:mod:`benchmark.leaderboard.confinement`.
+:mod:`benchmark.leaderboard.sandbox.confinement`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import sys
 from typing import BinaryIO
 
-from benchmark.leaderboard.confinement import leave_network, lock_down
+from benchmark.leaderboard.sandbox.confinement import leave_network, lock_down
 from threedident.runtime.machine import die_with
 
 
@@ -34,9 +34,9 @@ def main() -> None:
     die_with(parent)
     import numpy as np
 
-    from benchmark.leaderboard.graph import parse
-    from benchmark.leaderboard.inference import answer, warm_up
-    from benchmark.leaderboard.weights import shared_weights
+    from benchmark.leaderboard.sandbox.graph import parse
+    from benchmark.leaderboard.sandbox.inference import answer, warm_up
+    from benchmark.leaderboard.sandbox.weights import shared_weights
 
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     request = json.loads(stdin.readline())
