@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 from benchmark.leaderboard.board import OWN, add_row, read_board
-from benchmark.leaderboard.check import check
-from benchmark.leaderboard.entry import Entry, Reported
-from benchmark.leaderboard.findings import Alike, GapRecord, SeedScores, Verification
 from benchmark.leaderboard.pins import write_pins
 from benchmark.leaderboard.sandbox.sandbox import Limits
-from benchmark.leaderboard.seasons import open_season, read_seasons
-from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.submission import Submission
+from benchmark.leaderboard.verification.check import check
+from benchmark.leaderboard.verification.entry import Entry, Reported
+from benchmark.leaderboard.verification.findings import Alike, GapRecord, SeedScores, Verification
+from benchmark.leaderboard.verification.seasons import open_season, read_seasons
+from benchmark.leaderboard.verification.secret import Secret
 from benchmark.suites.paper import TABLES
 from tests.conftest import contents, done_at_once, refused_at_once
 from tests.submissions import DATA, NAME, make_submission, read_record

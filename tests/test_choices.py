@@ -23,8 +23,8 @@ import render.measure
 import threedident as package
 from benchmark.encoders.networks import ENCODERS, build_encoder
 from benchmark.encoders.output_spaces import find_extent
-from benchmark.leaderboard.seasons import open_season, reveal_season
-from benchmark.leaderboard.secret import Secret
+from benchmark.leaderboard.verification.seasons import open_season, reveal_season
+from benchmark.leaderboard.verification.secret import Secret
 from benchmark.losses.contrastive import info_nce
 from benchmark.losses.match import LOSSES, parse_loss
 from benchmark.metrics.hue_ceiling import ceiling

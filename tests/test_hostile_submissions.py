@@ -16,9 +16,9 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.config import Config
-from benchmark.leaderboard.check import check
 from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.folder import SubmissionFolder
+from benchmark.leaderboard.verification.check import check
 from tests.conftest import done_at_once, refused_at_once
 from tests.submissions import (
     DATA,

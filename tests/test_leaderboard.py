@@ -23,14 +23,14 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 import threedident
-from benchmark.leaderboard import fresh
 from benchmark.leaderboard.board import read_board
-from benchmark.leaderboard.entry import Entry
 from benchmark.leaderboard.page import LEVEL_MEANINGS, page
 from benchmark.leaderboard.sandbox.sandbox import Pass, execute
-from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission.data import DataRecord, SplitDigests, describe_data
+from benchmark.leaderboard.verification import fresh
+from benchmark.leaderboard.verification.entry import Entry
+from benchmark.leaderboard.verification.secret import Secret
 from benchmark.metrics.scores import score
 from tests.conftest import (
     all_ended,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from benchmark.leaderboard.check import check
-from benchmark.leaderboard.likeness import ALIKE, likeness
 from benchmark.leaderboard.sandbox.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission.folder import SubmissionFolder
+from benchmark.leaderboard.verification.check import check
+from benchmark.leaderboard.verification.likeness import ALIKE, likeness
 from tests.conftest import done_at_once
 from tests.submissions import (
     encoder,

@@ -13,14 +13,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmark.leaderboard.board import OWN, Board, read_board
-from benchmark.leaderboard.check import check
-from benchmark.leaderboard.entry import Change, Entry, Reported, Row
-from benchmark.leaderboard.findings import Alike, GapRecord
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.plot import LETTERED
 from benchmark.leaderboard.sandbox.sandbox import Limits
-from benchmark.leaderboard.seasons import Season
 from benchmark.leaderboard.submission.folder import SubmissionFolder
+from benchmark.leaderboard.verification.check import check
+from benchmark.leaderboard.verification.entry import Change, Entry, Reported, Row
+from benchmark.leaderboard.verification.findings import Alike, GapRecord
+from benchmark.leaderboard.verification.seasons import Season
 from tests.conftest import CHROMIUM
 from tests.submissions import make_submission
 from tests.test_board import SECRET, TODAY, signed

@@ -20,8 +20,8 @@ from benchmark.leaderboard.plot import (
     plot,
     point,
 )
-from benchmark.leaderboard.statistics import Spread
 from benchmark.leaderboard.submission.submission import Supervision
+from benchmark.leaderboard.verification.statistics import Spread
 
 
 def points(*scores: tuple[float, float], sd: float | None = 0.01) -> list[Point]:

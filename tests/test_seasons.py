@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.leaderboard.seasons import open_season, read_seasons, reveal_season
-from benchmark.leaderboard.secret import Secret, is_signed, make_secret, read_secret
+from benchmark.leaderboard.verification.seasons import open_season, read_seasons, reveal_season
+from benchmark.leaderboard.verification.secret import Secret, is_signed, make_secret, read_secret
 from tests.conftest import contents, done_at_once, refused_at_once
 
 TODAY = datetime.date(2026, 11, 30)

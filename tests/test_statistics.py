@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.leaderboard.statistics import (
+from benchmark.leaderboard.verification.statistics import (
     Spread,
     difference_interval,
     public_minus_fresh,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmark.config import Config, ImageSettings, MaskSettings, flat
-from benchmark.leaderboard.statistics import difference_interval
+from benchmark.leaderboard.verification.statistics import difference_interval
 from benchmark.runs.finished import Finished
 from threedident.runtime.errors import printable, unknown
 

@@ -15,12 +15,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from benchmark.leaderboard.entry import LEVELS, Change, Entry, Level, Row, read_row, row_bytes
 from benchmark.leaderboard.pins import read_pins, require_same_data
 from benchmark.leaderboard.record import read_records
-from benchmark.leaderboard.seasons import Season, find_season, read_seasons
 from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.submission.submission import Submission
+from benchmark.leaderboard.verification.entry import (
+    LEVELS,
+    Change,
+    Entry,
+    Level,
+    Row,
+    read_row,
+    row_bytes,
+)
+from benchmark.leaderboard.verification.seasons import Season, find_season, read_seasons
 from threedident.runtime.errors import advise
 from threedident.runtime.files import locked, read_plain, sweep, write_bytes
 

@@ -25,10 +25,10 @@ from threedident.options import Group
 from threedident.runtime.progress import progress
 
 if TYPE_CHECKING:
-    from benchmark.leaderboard.check import Checked
-    from benchmark.leaderboard.entry import Entry, Level
-    from benchmark.leaderboard.findings import SeedScores
-    from benchmark.leaderboard.seasons import Season
+    from benchmark.leaderboard.verification.check import Checked
+    from benchmark.leaderboard.verification.entry import Entry, Level
+    from benchmark.leaderboard.verification.findings import SeedScores
+    from benchmark.leaderboard.verification.seasons import Season
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _PACKAGES = ("cryptography", "onnx", "onnxruntime")
@@ -177,8 +177,8 @@ def verify(
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     from benchmark.leaderboard.advice import after_verify
     from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.fresh import fresh_images
-    from benchmark.leaderboard.verify import verify as examine
+    from benchmark.leaderboard.verification.fresh import fresh_images
+    from benchmark.leaderboard.verification.verify import verify as examine
 
     there, key = read_board(home, new=True), given_secret(secret)
     season = _open_season(there.seasons, key.commitment, home)
@@ -220,7 +220,7 @@ def _kept(board: Path, row: Entry) -> Path:
         ValueError: it failed; the message says where the row is.
     """
     from benchmark.leaderboard.board import add_row
-    from benchmark.leaderboard.entry import row_bytes
+    from benchmark.leaderboard.verification.entry import row_bytes
     from threedident.runtime.errors import explain
     from threedident.runtime.files import write_bytes
 
@@ -241,7 +241,7 @@ def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Sea
     Raises:
         ValueError: no season has this secret, or its season has ended or not begun.
     """
-    from benchmark.leaderboard.seasons import find_season
+    from benchmark.leaderboard.verification.seasons import find_season
 
     found = find_season(seasons, commitment)
     if found is None:
@@ -266,8 +266,8 @@ def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Sea
 def _checked(folder: Path, board: Path | None, level: Level, limits: Limits) -> Checked:
     """A submission, checked and new to the board at a level."""
     from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.check import check as examine
     from benchmark.leaderboard.submission.folder import SubmissionFolder
+    from benchmark.leaderboard.verification.check import check as examine
 
     opened = SubmissionFolder(folder)
     if board is not None:

@@ -13,10 +13,10 @@ import numpy as np
 
 from benchmark.leaderboard import plot
 from benchmark.leaderboard.board import Board
-from benchmark.leaderboard.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
-from benchmark.leaderboard.statistics import SUSPICIOUS, Spread
 from benchmark.leaderboard.submission.submission import PROTOCOL_VERSION, SEEDS, TRAINER
+from benchmark.leaderboard.verification.entry import LEVELS, Change, Entry
+from benchmark.leaderboard.verification.statistics import SUSPICIOUS, Spread
 from benchmark.metrics.scores import assign_codes
 from threedident.latents.factors import LABELS
 

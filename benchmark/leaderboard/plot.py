@@ -13,7 +13,7 @@ from itertools import product
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
-from benchmark.leaderboard.statistics import Spread
+from benchmark.leaderboard.verification.statistics import Spread
 
 LETTERED = 12
 WIDTH, HEIGHT = 350, 300

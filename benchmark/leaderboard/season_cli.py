@@ -14,7 +14,7 @@ from threedident.options import Group
 from threedident.runtime.files import locked
 
 if TYPE_CHECKING:
-    from benchmark.leaderboard.secret import Secret
+    from benchmark.leaderboard.verification.secret import Secret
 
 SECRET = click.option(
     "--secret",
@@ -58,8 +58,8 @@ def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> 
     require_packages("cryptography")
     home = board_folder(board, writes=True)
     from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.seasons import open_season, require_new_season
-    from benchmark.leaderboard.secret import STDIN, make_secret
+    from benchmark.leaderboard.verification.seasons import open_season, require_new_season
+    from benchmark.leaderboard.verification.secret import STDIN, make_secret
 
     require_new_season(read_board(home, new=True).seasons, name)
     place = Path(f"{name}.secret") if secret is None else secret
@@ -94,7 +94,7 @@ def reveal_command(name: str, secret: Path, board: Path | None) -> None:
     require_packages("cryptography")
     home = board_folder(board, writes=True)
     from benchmark.leaderboard.board import read_board, season_signatures
-    from benchmark.leaderboard.seasons import reveal_season
+    from benchmark.leaderboard.verification.seasons import reveal_season
 
     read_board(home)
     key = given_secret(secret)
@@ -106,7 +106,7 @@ def reveal_command(name: str, secret: Path, board: Path | None) -> None:
 
 def given_secret(place: Path) -> Secret:
     """The secret in a file or standard input; says where others can read the file."""
-    from benchmark.leaderboard.secret import is_open_to_others, read_secret
+    from benchmark.leaderboard.verification.secret import is_open_to_others, read_secret
 
     found = read_secret(place)
     if is_open_to_others(place):

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.leaderboard.board import Board
-from benchmark.leaderboard.entry import Entry, Row
-from benchmark.leaderboard.findings import SeedScores
-from benchmark.leaderboard.seasons import Season
-from benchmark.leaderboard.statistics import Spread, difference_interval, spread
 from benchmark.leaderboard.submission.submission import SEEDS
+from benchmark.leaderboard.verification.entry import Entry, Row
+from benchmark.leaderboard.verification.findings import SeedScores
+from benchmark.leaderboard.verification.seasons import Season
+from benchmark.leaderboard.verification.statistics import Spread, difference_interval, spread
 
 RANKED_BY = "mcc"
 

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from benchmark.leaderboard import fresh
 from benchmark.leaderboard.board import Board, read_board
-from benchmark.leaderboard.check import Checked, _check_configs, _scored, check
-from benchmark.leaderboard.entry import Entry, read_row, row_bytes
-from benchmark.leaderboard.fresh import fresh_images
 from benchmark.leaderboard.pins import write_pins
 from benchmark.leaderboard.sandbox.sandbox import Limits
-from benchmark.leaderboard.seasons import Season, open_season, reveal_season
-from benchmark.leaderboard.secret import Secret, read_secret
 from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.submission import read_submission
+from benchmark.leaderboard.verification import fresh
+from benchmark.leaderboard.verification.check import Checked, _check_configs, _scored, check
+from benchmark.leaderboard.verification.entry import Entry, read_row, row_bytes
+from benchmark.leaderboard.verification.fresh import fresh_images
+from benchmark.leaderboard.verification.seasons import Season, open_season, reveal_season
+from benchmark.leaderboard.verification.secret import Secret, read_secret
 from benchmark.metrics.scores import score
 from render.workers.plan import Plan
 from tests.fuzz.array_damage import array_damage, array_edits

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
 from benchmark.leaderboard.record import Date, Digest, Fingerprint, Record, Seed, Text
-from benchmark.leaderboard.statistics import SUSPICIOUS, Gap
+from benchmark.leaderboard.verification.statistics import SUSPICIOUS, Gap
 from benchmark.metrics.scores import Scores
 from threedident.latents.factors import FACTORS
 from threedident.storage.folder import MOST_ROWS

@@ -19,8 +19,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, model_validator
 
 from benchmark.leaderboard.record import Date, Digest, Record, Signature, read_records, shown
-from benchmark.leaderboard.secret import Secret
 from benchmark.leaderboard.submission.submission import EntryId
+from benchmark.leaderboard.verification.secret import Secret
 from threedident.runtime.errors import nearest
 from threedident.runtime.files import write_bytes
 from threedident.storage.folder import MOST_ROWS

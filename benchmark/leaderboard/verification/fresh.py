@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.secret import Secret, is_signed
 from benchmark.leaderboard.submission.data import DataRecord
+from benchmark.leaderboard.verification.secret import Secret, is_signed
 from threedident.dataset.split import ThreeDIdent
 from threedident.latents.sampling import SPLITS, sample_raw
 from threedident.runtime.files import MOST_JSON, locked, npy_bytes, read_plain, sha256, write_bytes

@@ -19,10 +19,6 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from benchmark.config import Config, ImageSettings, differences
-from benchmark.leaderboard.agreement import TOLERANCE, agreeing_codes, require_spread
-from benchmark.leaderboard.entry import Entry
-from benchmark.leaderboard.findings import Alike, Likeness, SeedScores, rounded
-from benchmark.leaderboard.likeness import ALIKE, likeness
 from benchmark.leaderboard.record import explained, shown
 from benchmark.leaderboard.sandbox.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission.folder import (
@@ -34,6 +30,10 @@ from benchmark.leaderboard.submission.folder import (
 )
 from benchmark.leaderboard.submission.runs import supervision_of
 from benchmark.leaderboard.submission.submission import TRAINER, Claim, SeedRecord, Submission
+from benchmark.leaderboard.verification.agreement import TOLERANCE, agreeing_codes, require_spread
+from benchmark.leaderboard.verification.entry import Entry
+from benchmark.leaderboard.verification.findings import Alike, Likeness, SeedScores, rounded
+from benchmark.leaderboard.verification.likeness import ALIKE, likeness
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import Scores, score
 from threedident.latents.factors import LABELS

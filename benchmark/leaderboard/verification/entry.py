@@ -8,10 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from benchmark.leaderboard.agreement import TOLERANCE
-from benchmark.leaderboard.findings import N_FACTORS, Alike, Number, SeedScores, Verification
 from benchmark.leaderboard.record import Date, Link, LongText, Record, Signature, Text, explained
-from benchmark.leaderboard.secret import Secret, is_signed
 from benchmark.leaderboard.submission.data import track_name
 from benchmark.leaderboard.submission.submission import (
     SCHEMA_VERSION,
@@ -21,6 +18,15 @@ from benchmark.leaderboard.submission.submission import (
     Supervision,
     check_version,
 )
+from benchmark.leaderboard.verification.agreement import TOLERANCE
+from benchmark.leaderboard.verification.findings import (
+    N_FACTORS,
+    Alike,
+    Number,
+    SeedScores,
+    Verification,
+)
+from benchmark.leaderboard.verification.secret import Secret, is_signed
 from benchmark.metrics.scores import assign_codes
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]

@@ -19,20 +19,29 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.agreement import (
+from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
+from benchmark.leaderboard.submission.folder import CODES, SUMS, encoder_name, representations_name
+from benchmark.leaderboard.submission.submission import SEEDS
+from benchmark.leaderboard.verification.agreement import (
     ROUNDING,
     TOLERANCE,
     agreeing_codes,
     require_spread,
 )
-from benchmark.leaderboard.check import Checked, alike_codes
-from benchmark.leaderboard.findings import GapRecord, Retrained, SeedScores, Verification
-from benchmark.leaderboard.fresh import FreshImages
-from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
-from benchmark.leaderboard.secret import Secret
-from benchmark.leaderboard.statistics import SCORES, difference_interval, public_minus_fresh
-from benchmark.leaderboard.submission.folder import CODES, SUMS, encoder_name, representations_name
-from benchmark.leaderboard.submission.submission import SEEDS
+from benchmark.leaderboard.verification.check import Checked, alike_codes
+from benchmark.leaderboard.verification.findings import (
+    GapRecord,
+    Retrained,
+    SeedScores,
+    Verification,
+)
+from benchmark.leaderboard.verification.fresh import FreshImages
+from benchmark.leaderboard.verification.secret import Secret
+from benchmark.leaderboard.verification.statistics import (
+    SCORES,
+    difference_interval,
+    public_minus_fresh,
+)
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from threedident.latents.factors import LABELS

@@ -1,0 +1,1 @@
+"""Checks of submissions, and scores on images drawn anew."""
