@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.leaderboard.board import OWN, add_row, read_board
-from benchmark.leaderboard.pins import write_pins
+from benchmark.leaderboard.board.board import OWN, add_row, read_board
+from benchmark.leaderboard.board.pins import write_pins
+from benchmark.leaderboard.board.standings import standings
 from benchmark.leaderboard.sandbox.sandbox import Limits
-from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.submission import Submission
 from benchmark.leaderboard.verification.check import check

@@ -23,10 +23,10 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 import threedident
-from benchmark.leaderboard.board import read_board
-from benchmark.leaderboard.page import LEVEL_MEANINGS, page
+from benchmark.leaderboard.board.board import read_board
+from benchmark.leaderboard.board.page import LEVEL_MEANINGS, page
+from benchmark.leaderboard.board.standings import standings
 from benchmark.leaderboard.sandbox.sandbox import Pass, execute
-from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.submission.data import DataRecord, SplitDigests, describe_data
 from benchmark.leaderboard.verification import fresh
 from benchmark.leaderboard.verification.entry import Entry

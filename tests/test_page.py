@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from benchmark.leaderboard.board import OWN, Board, read_board
-from benchmark.leaderboard.page import page
-from benchmark.leaderboard.plot import LETTERED
+from benchmark.leaderboard.board.board import OWN, Board, read_board
+from benchmark.leaderboard.board.page import page
+from benchmark.leaderboard.board.plot import LETTERED
 from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.verification.check import check

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.leaderboard.plot import (
+from benchmark.leaderboard.board.plot import (
     BOTTOM,
     HEIGHT,
     LEFT,

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.leaderboard.board import OWN, Board
-from benchmark.leaderboard.standings import standings
+from benchmark.leaderboard.board.board import OWN, Board
+from benchmark.leaderboard.board.standings import standings
 from benchmark.leaderboard.submission.reproduce import training_command
 from benchmark.leaderboard.submission.runs import Trained, is_of_old_numbering
 from benchmark.leaderboard.submission.submission import SEEDS, Facts, Submission

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.leaderboard.board_cli import BOARD, board_folder, build, entries, pin
+from benchmark.leaderboard.board.cli import BOARD, board_folder, build, entries, pin
+from benchmark.leaderboard.board.season_cli import SECRET, given_secret, season
 from benchmark.leaderboard.sandbox.sandbox import (
     PROTECTIONS,
     Limits,
     protections,
     require_packages,
 )
-from benchmark.leaderboard.season_cli import SECRET, given_secret, season
 from threedident.options import Group
 from threedident.runtime.progress import progress
 
@@ -131,7 +131,7 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
     require_packages(*_PACKAGES)
     home = board_folder(board, writes=add)
     from benchmark.leaderboard.advice import after_check, place_of
-    from benchmark.leaderboard.board import add_row, read_board
+    from benchmark.leaderboard.board.board import add_row, read_board
 
     checked = _checked(folder, home, "recomputed", _limits(time_limit, memory_limit))
     written = add_row(home, checked.entry()) if add else None  # first of all
@@ -176,7 +176,7 @@ def verify(
     require_packages(*_PACKAGES)
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     from benchmark.leaderboard.advice import after_verify
-    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.board.board import read_board
     from benchmark.leaderboard.verification.fresh import fresh_images
     from benchmark.leaderboard.verification.verify import verify as examine
 
@@ -219,7 +219,7 @@ def _kept(board: Path, row: Entry) -> Path:
     Raises:
         ValueError: it failed; the message says where the row is.
     """
-    from benchmark.leaderboard.board import add_row
+    from benchmark.leaderboard.board.board import add_row
     from benchmark.leaderboard.verification.entry import row_bytes
     from threedident.runtime.errors import explain
     from threedident.runtime.files import write_bytes
@@ -265,7 +265,7 @@ def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Sea
 
 def _checked(folder: Path, board: Path | None, level: Level, limits: Limits) -> Checked:
     """A submission, checked and new to the board at a level."""
-    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.board.board import read_board
     from benchmark.leaderboard.submission.folder import SubmissionFolder
     from benchmark.leaderboard.verification.check import check as examine
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from benchmark.leaderboard.board import Board, read_board
-from benchmark.leaderboard.pins import write_pins
+from benchmark.leaderboard.board.board import Board, read_board
+from benchmark.leaderboard.board.pins import write_pins
 from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.submission.folder import SubmissionFolder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.leaderboard.board_cli import BOARD, board_folder
+from benchmark.leaderboard.board.cli import BOARD, board_folder
 from benchmark.leaderboard.sandbox.sandbox import require_packages
 from threedident.options import Group
 from threedident.runtime.files import locked
@@ -57,7 +57,7 @@ def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> 
     """
     require_packages("cryptography")
     home = board_folder(board, writes=True)
-    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.board.board import read_board
     from benchmark.leaderboard.verification.seasons import open_season, require_new_season
     from benchmark.leaderboard.verification.secret import STDIN, make_secret
 
@@ -93,7 +93,7 @@ def reveal_command(name: str, secret: Path, board: Path | None) -> None:
     """
     require_packages("cryptography")
     home = board_folder(board, writes=True)
-    from benchmark.leaderboard.board import read_board, season_signatures
+    from benchmark.leaderboard.board.board import read_board, season_signatures
     from benchmark.leaderboard.verification.seasons import reveal_season
 
     read_board(home)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from benchmark.leaderboard.pins import read_pins, require_same_data
+from benchmark.leaderboard.board.pins import read_pins, require_same_data
 from benchmark.leaderboard.record import read_records
 from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.submission.submission import Submission

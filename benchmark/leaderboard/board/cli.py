@@ -33,8 +33,8 @@ def build(board: Path | None, out: Path) -> None:
         threedident leaderboard build --out leaderboard.html
     """
     _require_package()
-    from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.page import page
+    from benchmark.leaderboard.board.board import read_board
+    from benchmark.leaderboard.board.page import page
     from threedident.runtime.files import write_bytes
 
     found = read_board(board_folder(board))
@@ -53,7 +53,7 @@ def entries(board: Path | None) -> None:
         threedident leaderboard entries
     """
     _require_package()
-    from benchmark.leaderboard.board import read_board
+    from benchmark.leaderboard.board.board import read_board
 
     found = read_board(board_folder(board))
     click.echo(f"{found.path}: {len(found.rows)} entries, all sound")
@@ -72,8 +72,8 @@ def pin(data: Path, board: Path | None) -> None:
         threedident leaderboard pin data/3dident
     """
     home = board_folder(board, writes=True)
-    from benchmark.leaderboard.board import read_board
-    from benchmark.leaderboard.pins import require_same_data, write_pins
+    from benchmark.leaderboard.board.board import read_board
+    from benchmark.leaderboard.board.pins import require_same_data, write_pins
     from benchmark.leaderboard.submission.data import describe_data
     from threedident.latents.sampling import SPLITS
     from threedident.storage.folder import SplitFolder
@@ -103,7 +103,7 @@ def _require_package() -> None:
 
 def board_folder(board: Path | None, writes: bool = False) -> Path:
     """The folder of the board: the one given, or the project's own."""
-    from benchmark.leaderboard.board import OWN
+    from benchmark.leaderboard.board.board import OWN
 
     if board is not None:
         return board

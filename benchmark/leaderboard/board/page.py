@@ -11,9 +11,9 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from benchmark.leaderboard import plot
-from benchmark.leaderboard.board import Board
-from benchmark.leaderboard.standings import Standing, fresh_scores, is_complete, standings
+from benchmark.leaderboard.board import plot
+from benchmark.leaderboard.board.board import Board
+from benchmark.leaderboard.board.standings import Standing, fresh_scores, is_complete, standings
 from benchmark.leaderboard.submission.submission import PROTOCOL_VERSION, SEEDS, TRAINER
 from benchmark.leaderboard.verification.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.verification.statistics import SUSPICIOUS, Spread
@@ -59,7 +59,7 @@ def page(board: Board) -> str:
     """The page of a board.
 
     Arguments:
-        board: as :func:`benchmark.leaderboard.board.read_board` gives it.
+        board: as :func:`benchmark.leaderboard.board.board.read_board` gives it.
     """
     tracks = standings(board)
     views = {track: [_view(s) for s in members] for track, members in tracks.items()}

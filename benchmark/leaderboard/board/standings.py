@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.leaderboard.board import Board
+from benchmark.leaderboard.board.board import Board
 from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.leaderboard.verification.entry import Entry, Row
 from benchmark.leaderboard.verification.findings import SeedScores

@@ -1,0 +1,1 @@
+"""The board: entries, standings, seasons' rows and the page that shows them."""
