@@ -35,6 +35,18 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SUITE_TAKES = frozenset(
     ("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume", "device")
 )
+_HEADINGS = {
+    "Data": ("source", "data", "resolution", "factors", "space", "marginal"),
+    "Pairs": ("conditional", "sigma", "anchor", "max_distance"),
+    "Model": ("encoder", "output_space", "extent"),
+    "Training": (
+        *("loss", "temperature", "symmetric", "learned_scales", "steps", "batch_size"),
+        *("learning_rate", "schedule", "warmup", "precision", "compiled"),
+    ),
+    "Scoring": ("protocol",),
+    "Suite": ("suite", "scale", "rows", "jobs"),
+    "Run": ("seeds", "out", "resume", "tensorboard", "device", "workers"),
+}
 
 
 def _seeds(
@@ -97,18 +109,6 @@ def _complete_rows(ctx: click.Context, param: click.Parameter, begun: str) -> li
 
 
 _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
-_HEADINGS = {
-    "Data": ("source", "data", "resolution", "factors", "space", "marginal"),
-    "Pairs": ("conditional", "sigma", "anchor", "max_distance"),
-    "Model": ("encoder", "output_space", "extent"),
-    "Training": (
-        *("loss", "temperature", "symmetric", "learned_scales", "steps", "batch_size"),
-        *("learning_rate", "schedule", "warmup", "precision", "compiled"),
-    ),
-    "Scoring": ("protocol",),
-    "Suite": ("suite", "scale", "rows", "jobs"),
-    "Run": ("seeds", "out", "resume", "tensorboard", "device", "workers"),
-}
 
 
 @click.command(cls=HeadedCommand, headings=_HEADINGS, context_settings={"show_default": True})

@@ -20,6 +20,7 @@ MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # a step
 MOST_FRAMES = 10**6  # between the two images of a pair
 _Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+MOST_LATENTS = 100  # more would take minutes to mix
 
 
 class _Frozen(BaseModel):
@@ -188,6 +189,3 @@ def _flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flattened(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
-
-
-MOST_LATENTS = 100  # more would take minutes to mix

@@ -25,7 +25,7 @@ from benchmark.encoders.networks import ENCODERS, build_encoder
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.leaderboard.verification.seasons import open_season, reveal_season
 from benchmark.leaderboard.verification.secret import Secret
-from benchmark.losses.contrastive import info_nce
+from benchmark.losses import info_nce
 from benchmark.losses.match import LOSSES, parse_loss
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.sources.mixing import Marginal
@@ -180,9 +180,9 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             for inner, found in command.commands.items():
                 yield f"threedident {name} {inner}", found
     yield "python -m render.measure", render.measure.main
-    yield "python -m benchmark.measure.losses", benchmark.measure.losses.loss_speed
-    yield "python -m benchmark.measure.steps", benchmark.measure.steps.step_speed
-    yield "python -m benchmark.measure.engine", benchmark.measure.engine.throughput
+    yield "python -m benchmark.measure losses", benchmark.measure.losses.loss_speed
+    yield "python -m benchmark.measure steps", benchmark.measure.steps.step_speed
+    yield "python -m benchmark.measure engine", benchmark.measure.engine.throughput
 
 
 COMMANDS = dict(commands())

@@ -13,7 +13,7 @@ from scipy import stats
 from torch.utils.data import DataLoader, Subset
 
 from benchmark.config import Law
-from benchmark.losses.contrastive import CosineSimilarity, info_nce
+from benchmark.losses import CosineSimilarity, info_nce
 from benchmark.sources.images import ImageSource
 from benchmark.sources.kitti import MaskPairs, load_masks
 from benchmark.sources.source import Machine

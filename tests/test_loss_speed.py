@@ -12,7 +12,7 @@ import torch
 
 from benchmark.measure.losses import SIMILARITIES, WAYS
 
-COMMAND = (sys.executable, "-m", "benchmark.measure.losses")
+COMMAND = (sys.executable, "-m", "benchmark.measure", "losses")
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)

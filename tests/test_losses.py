@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmark.losses import blocks as pairwise
-from benchmark.losses.contrastive import (
+from benchmark.losses import (
     CosineSimilarity,
     DotSimilarity,
     LpSimilarity,
@@ -22,6 +21,7 @@ from benchmark.losses.contrastive import (
     symmetric_info_nce,
     symmetric_terms,
 )
+from benchmark.losses import blocks as pairwise
 
 SCALES = torch.tensor([0.3, 1.7, 0.9], dtype=torch.float64)
 SIMILARITIES: list[Similarity] = [

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.config import Law
-from benchmark.losses.contrastive import (
+from benchmark.losses import (
     CosineSimilarity,
     DotSimilarity,
     LpSimilarity,

@@ -10,7 +10,7 @@ from benchmark.encoders.model import can_compile
 
 def test_every_way_is_measured_beside_the_first() -> None:
     options = ("--encoder", "conv", "--resolution", "16", "--images", "4", "--rounds", "1")
-    line = [sys.executable, "-m", "benchmark.measure.steps", *options]
+    line = [sys.executable, "-m", "benchmark.measure", "steps", *options]
     result = subprocess.run(line, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     rows = [row.split("│") for row in result.stdout.splitlines() if row.startswith("│")]

@@ -33,7 +33,7 @@ from scipy import integrate, stats
 from scipy.special import gammaln, ive
 from torch import Tensor
 
-from benchmark.losses.contrastive import (
+from benchmark.losses import (
     DotSimilarity,
     LpSimilarity,
     Similarity,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threedident import RenderedPairs, ThreeDIdent
 
-COMMAND = (sys.executable, "-m", "benchmark.measure.engine")
+COMMAND = (sys.executable, "-m", "benchmark.measure", "engine")
 SECTIONS = ("Index", "Pairs", "Training steps", "Memory of loader processes", "Delivered steps")
 
 

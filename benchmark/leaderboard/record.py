@@ -35,6 +35,12 @@ Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]  # Ed25519
 Date = Annotated[
     datetime.date, Field(ge=datetime.date(2000, 1, 1), le=datetime.date(2099, 12, 31))
 ]
+_MARKUP = re.compile(r"[<>]")
+_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")
+_SHOWN = 60
+_PLACE = 120  # names in it may be a stranger's
+_BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that show nothing
+_MOST_MARKS = 2
 
 
 class Record(BaseModel):
@@ -89,14 +95,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
-
-
-_MARKUP = re.compile(r"[<>]")
-_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")
-_SHOWN = 60
-_PLACE = 120  # names in it may be a stranger's
-_BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that show nothing
-_MOST_MARKS = 2
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-r"""Similarities and InfoNCE, the contrastive loss of the theory.
+r"""InfoNCE, the contrastive loss of the theory, and its symmetric form.
 
 With similarity s, temperature t and M negatives u_i of each anchor u = f(x), v = f(x~),
 
@@ -36,22 +36,19 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from benchmark.losses.blocks import log_sum_exp
-from benchmark.losses.similarities import CosineSimilarity, DotSimilarity, LpSimilarity, Similarity
+from benchmark.losses.similarities import Similarity
 from threedident.runtime.errors import nearest
 
-__all__ = [
-    "CosineSimilarity",
-    "DotSimilarity",
-    "LpSimilarity",
-    "Similarity",
-    "Terms",
-    "info_nce",
-    "info_nce_terms",
-    "symmetric_info_nce",
-    "symmetric_terms",
-]
-
 _SURELY_LINEAR = 60.0  # softplus(x) = x beyond, in float64 too; exp of it fits float32
+_METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
+_NAMED = {
+    "dot": "DotSimilarity()",
+    "cosine": "CosineSimilarity()",
+    "DotSimilarity": "DotSimilarity()",
+    "CosineSimilarity": "CosineSimilarity()",
+    "LpSimilarity": "LpSimilarity(2)",
+}
+_POWER = re.compile(r"l(\d+(?:\.\d+)?)")
 
 
 class Terms(NamedTuple):
@@ -208,17 +205,6 @@ def _terms(
         alike = similarity.paired(u, v).div(temperature).repeat(anchors)
         loss = softplus(crowd - alike, threshold=_SURELY_LINEAR).mean()
         return Terms(loss, -alike.mean(), crowd.mean() - math.log(len(others) - len(skipped)))
-
-
-_METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
-_NAMED = {
-    "dot": "DotSimilarity()",
-    "cosine": "CosineSimilarity()",
-    "DotSimilarity": "DotSimilarity()",
-    "CosineSimilarity": "CosineSimilarity()",
-    "LpSimilarity": "LpSimilarity(2)",
-}
-_POWER = re.compile(r"l(\d+(?:\.\d+)?)")
 
 
 def check_similarity(similarity: object) -> None:

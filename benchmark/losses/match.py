@@ -1,4 +1,4 @@
-"""The loss of a run: what a name means, what fits it, and its value on a batch."""
+"""Losses by name, and the output spaces and conditionals that fit them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import re
 from torch import Tensor
 
 from benchmark.config import Config, Law, MaskSettings, MixingSettings
-from benchmark.losses.contrastive import (
-    CosineSimilarity,
-    DotSimilarity,
-    LpSimilarity,
-    Similarity,
-)
+from benchmark.losses.similarities import CosineSimilarity, DotSimilarity, LpSimilarity, Similarity
 from threedident.runtime.errors import unknown
 
 SUPERVISED = "supervised"

@@ -1,4 +1,4 @@
-r"""Similarities of codes, whole and in blocks: see :class:`benchmark.losses.similarities.Similarity`.
+r"""Similarities of codes, of pairs and of blocks of all pairs.
 
 References:
     InfoNCE: Identifying the Gap Between Theory and Practice, Rusak, Reizinger, Juhos, Bringmann,

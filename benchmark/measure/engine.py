@@ -1,4 +1,4 @@
-"""``python -m benchmark.measure.engine``: what the data engine does, as ratios within one run.
+"""``python -m benchmark.measure engine``: what the data engine does, as ratios within one run.
 
 Every figure stands beside what it is compared with, measured on the same machine in the same
 run; what is compared takes turns, so that a change of the machine's pace meets both.
@@ -25,7 +25,6 @@ from torch.utils.data import DataLoader
 from benchmark.measure.memory import loader_footprint
 from benchmark.measure.steps import step_cost
 from benchmark.measure.synthetic import OneAtATime, noise_images, sparse_pairs
-from threedident.cli import run
 from threedident.conditionals.steps import Normal
 from threedident.dataset.packing import Packing
 from threedident.dataset.split import ThreeDIdent
@@ -66,7 +65,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
 
     \b
     Example:
-        python -m benchmark.measure.engine --rows 20000
+        python -m benchmark.measure engine --rows 20000
     """
     with TemporaryDirectory(dir=scratch, prefix="throughput-") as folder:
         root = Path(folder)
@@ -233,7 +232,3 @@ def _delivered(packed: ThreeDIdent, sparse: ThreeDIdent) -> Iterator[Row]:
         asked, got = found.requested.mean(), found.delivered.mean()
         snap = median(found.positive_snaps.tolist())
         yield name, f"{got:.4f}, snap {snap:.3f}", f"{asked:.4f} requested", f"{got / asked:.3f}"
-
-
-if __name__ == "__main__":
-    run(throughput, "python -m benchmark.measure.engine")

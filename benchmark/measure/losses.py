@@ -1,4 +1,4 @@
-"""``python -m benchmark.measure.losses``: InfoNCE in blocks, beside plain broadcasting.
+"""``python -m benchmark.measure losses``: InfoNCE in blocks, beside plain broadcasting.
 
 A step is the loss and its gradients. The two ways take turns, and the best of each counts, so
 that a change of the machine's pace meets both; memory is the peak of one step in a process of
@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmark.losses.contrastive import DotSimilarity, LpSimilarity, Similarity, info_nce
-from threedident.cli import run
+from benchmark.losses.contrastive import info_nce
+from benchmark.losses.similarities import DotSimilarity, LpSimilarity, Similarity
 from threedident.options import Choice
 from threedident.runtime.files import spell_bytes
 from threedident.runtime.machine import die_with
@@ -72,7 +72,7 @@ def loss_speed(batch: int, codes: int, device: str) -> None:
 
     \b
     Example:
-        python -m benchmark.measure.losses --batch 512 --codes 4
+        python -m benchmark.measure losses --batch 512 --codes 4
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device: expected cpu here, found cuda but no GPU; use --device cpu")
@@ -153,7 +153,3 @@ def _own_memory(field: str) -> int:
     found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
     assert found is not None
     return 1024 * int(found[1])
-
-
-if __name__ == "__main__":
-    run(loss_speed, "python -m benchmark.measure.losses")

@@ -1,4 +1,4 @@
-"""``python -m benchmark.measure.steps``: which ways of computing an encoder this device gains from.
+"""``python -m benchmark.measure steps``: ways of computing an encoder on this device.
 
 Forward and backward passes of each way take turns within one run, so that a change of the
 machine's pace meets all; the time of a way is its median.
@@ -27,7 +27,6 @@ from benchmark.runs.options import Options, complete, resolve
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
 from benchmark.training.objective import Objective
-from threedident.cli import run
 from threedident.dataset.split import ThreeDIdent
 from threedident.options import Choice
 from threedident.runtime.progress import progress
@@ -36,6 +35,7 @@ _CODES = 10
 _WARM_UP = 2
 
 Way = Callable[[Tensor], Tensor]
+_BATCH = 64
 
 
 @click.command(context_settings={"show_default": True})
@@ -49,7 +49,7 @@ def step_speed(encoder: str, resolution: int, images: int, rounds: int, device: 
 
     \b
     Example:
-        python -m benchmark.measure.steps --encoder conv
+        python -m benchmark.measure steps --encoder conv
     """
     there = torch.device(device)
     shape = (3, resolution, resolution)
@@ -115,14 +115,6 @@ def _settle(device: torch.device) -> None:
     """Wait for what the device has still to do."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-if __name__ == "__main__":
-    run(step_speed, "python -m benchmark.measure.steps")
-
-
-_BATCH = 64
-_WARM_UP = 2
 
 
 class StepCost(NamedTuple):

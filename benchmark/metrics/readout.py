@@ -48,6 +48,7 @@ _KERNEL_ROWS = 1500
 _CHUNK = 1000
 _SURE = 2.0  # standard errors by which a kernel part must gain
 _LEAST_SPREAD = 1e-6  # of the largest; directions below are the rounding of float32 codes
+_Setting = tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -210,9 +211,6 @@ def whitened(reference: Array, rows: Array, most: int | None = None) -> Array:
     kept = spreads > _LEAST_SPREAD * max(spreads[0], 1.0)
     axes = directions[kept][:most].T * (np.sqrt(len(reference)) / spreads[kept][:most])
     return np.asarray((rows - centre) / scale @ axes)
-
-
-_Setting = tuple[float, float] | None
 
 
 def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Setting]:

@@ -6,7 +6,7 @@ arguments look swapped where, of 100 rows or more,
 
 - the columns of the first are clearly correlated, and no two columns of the second are,
 - and the first is read linearly from the second with an R^2 that is more than 0.1 above the R^2 of
-  the second from the first, both as :func:`benchmark.metrics.scores.score` reports them, at least 0.
+  the second from the first, both as :func:`benchmark.metrics.score` reports them, at least 0.
 
 Two columns are uncorrelated where sqrt(N) |r| is below 4.5; one in 100,000 independent pairs is
 above. Where the two R^2 are alike, as for linear maps of all factors, a swap changes R^2 and MCC

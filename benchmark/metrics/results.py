@@ -13,6 +13,7 @@ import numpy as np
 from threedident.runtime.cards import Card
 
 _IN_WORDS = {"float": "a number", "Array": "numbers", "NDArray[np.int64]": "integers"}
+NONE = "\N{EN DASH}"  # what stands for a number that is withheld or unknown
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -76,9 +77,6 @@ def _check(name: str, kind: str, value: Any) -> None:
     }
     if not fits.get(kind, True):
         raise ValueError(f"at {name}: expected {_IN_WORDS[kind]}, found {type(value).__name__}")
-
-
-NONE = "\N{EN DASH}"  # what stands for a number that is withheld or unknown
 
 
 class ScoreTable(Card):

@@ -7,14 +7,15 @@ from importlib.resources import files
 import jinja2
 
 
-def page_template(name: str) -> jinja2.Template:
+def page_template(package: str, name: str) -> jinja2.Template:
     """A template of a page, to be filled with text that is escaped.
 
     Arguments:
-        name: of a file beside this module.
+        package: whose folder holds it, such as ``benchmark.runs``.
+        name: of its file.
     """
     loader = jinja2.FunctionLoader(
-        lambda file: files("benchmark").joinpath(file).read_text(encoding="utf-8")
+        lambda file: files(package).joinpath(file).read_text(encoding="utf-8")
     )
     environment = jinja2.Environment(
         loader=loader,

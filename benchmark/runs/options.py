@@ -10,8 +10,8 @@ from typing import Any
 from benchmark.config import Config, Law, MixingSettings
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
-from benchmark.losses.contrastive import LpSimilarity
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
+from benchmark.losses.similarities import LpSimilarity
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import build_conditional
@@ -19,6 +19,44 @@ from threedident.conditionals.law import build_conditional
 IMAGE_PAIRS = ("nearest", "rendered", "augmented")
 SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
 _SCORES_PER_RUN = 10
+_SUPERVISED_MIXING_STEPS = 100_001
+# What the paper took, by source; where a source has no such thing, an option for it is refused.
+_PAPER: dict[str, dict[str, Any]] = {
+    "nearest": {"conditional": "normal", "sigma": 0.1, "anchor": "row"},
+    "rendered": {},
+    "augmented": {"loss": "dot"},
+    "mixing": {
+        "conditional": "normal",
+        "sigma": 0.05,
+        "factors": 10,
+        "space": "box",
+        "encoder": "mlp",
+        "batch_size": 6144,
+        "steps": 3 * _SUPERVISED_MIXING_STEPS,
+    },
+    "kitti": {
+        "data": Path("data/kitti_peds_v2.pickle"),
+        "max_distance": 1,
+        "encoder": "conv",
+        "loss": "l1",
+        "batch_size": 32,  # the published 64 counts both images of a pair
+        "steps": 300_000,
+    },
+}
+_IMAGES = {"data": Path("data/3dident"), "encoder": "resnet18", "batch_size": 512, "steps": 30_000}
+_EVERY = {"loss": "l2", "learning_rate": 1e-4, "seeds": (0,)}
+_OWN = {
+    "anchor": ("nearest",),
+    "conditional": ("nearest", "mixing"),
+    "sigma": ("nearest", "mixing"),
+    "resolution": IMAGE_PAIRS,
+    "data": (*IMAGE_PAIRS, "kitti"),
+    "factors": ("mixing",),
+    "space": ("mixing",),
+    "marginal": ("mixing",),
+    "max_distance": ("kitti",),
+}
+_CONTRASTIVE = ("conditional", "sigma", "anchor", "temperature", "max_distance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,47 +110,6 @@ class Options:
     def command(self) -> str:
         """The command that runs them, or goes on with the run."""
         return shlex.join(["threedident", "benchmark", *self.arguments(), "--resume"])
-
-
-_SUPERVISED_MIXING_STEPS = 100_001
-
-# What the paper took, by source; where a source has no such thing, an option for it is refused.
-_PAPER: dict[str, dict[str, Any]] = {
-    "nearest": {"conditional": "normal", "sigma": 0.1, "anchor": "row"},
-    "rendered": {},
-    "augmented": {"loss": "dot"},
-    "mixing": {
-        "conditional": "normal",
-        "sigma": 0.05,
-        "factors": 10,
-        "space": "box",
-        "encoder": "mlp",
-        "batch_size": 6144,
-        "steps": 3 * _SUPERVISED_MIXING_STEPS,
-    },
-    "kitti": {
-        "data": Path("data/kitti_peds_v2.pickle"),
-        "max_distance": 1,
-        "encoder": "conv",
-        "loss": "l1",
-        "batch_size": 32,  # the published 64 counts both images of a pair
-        "steps": 300_000,
-    },
-}
-_IMAGES = {"data": Path("data/3dident"), "encoder": "resnet18", "batch_size": 512, "steps": 30_000}
-_EVERY = {"loss": "l2", "learning_rate": 1e-4, "seeds": (0,)}
-_OWN = {
-    "anchor": ("nearest",),
-    "conditional": ("nearest", "mixing"),
-    "sigma": ("nearest", "mixing"),
-    "resolution": IMAGE_PAIRS,
-    "data": (*IMAGE_PAIRS, "kitti"),
-    "factors": ("mixing",),
-    "space": ("mixing",),
-    "marginal": ("mixing",),
-    "max_distance": ("kitti",),
-}
-_CONTRASTIVE = ("conditional", "sigma", "anchor", "temperature", "max_distance")
 
 
 def complete(options: Options) -> Options:

@@ -179,7 +179,7 @@ def _page(
         ceiling,
     )
     examples, others = shown
-    return page_template("report.html.j2").render(
+    return page_template("benchmark.runs", "report.html.j2").render(
         config=_settings(config),
         scores=scores,
         headline=sentence(found),

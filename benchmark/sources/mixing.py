@@ -26,6 +26,16 @@ from threedident.runtime.errors import nearest, unknown
 
 TEST_ROWS = 8192
 _TRAIN_STREAM, _TEST_STREAM = 6, 7
+_LAYERS = 3
+_SLOPE = 0.2
+_CANDIDATES = 25_000
+_ENTRIES = 2**22  # of the candidates that are compared at once
+_MIXING_STREAM = 5
+MARGINALS = {
+    "box": ("uniform",),
+    "sphere": ("uniform", "normal", "laplace"),
+    "real": ("normal", "laplace"),
+}
 
 
 class MixingSource(Source):
@@ -133,13 +143,6 @@ def _uniforms(seed: int, stream: int, items: range, count: int, device: torch.de
     return uniforms(seed, (stream,), rows, count)
 
 
-_LAYERS = 3
-_SLOPE = 0.2
-_CANDIDATES = 25_000
-_ENTRIES = 2**22  # of the candidates that are compared at once
-_MIXING_STREAM = 5
-
-
 class Mixing(nn.Module):
     """g, from latents (B, n) to observations (B, n); nothing in it is learned.
 
@@ -174,13 +177,6 @@ def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         if conditions.min() < least:
             best, least = matrices[conditions.argmin()], conditions.min()
     return best
-
-
-MARGINALS = {
-    "box": ("uniform",),
-    "sphere": ("uniform", "normal", "laplace"),
-    "real": ("normal", "laplace"),
-}
 
 
 @dataclass(frozen=True)

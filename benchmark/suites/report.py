@@ -225,7 +225,7 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
         }
         for outcome, score in _cells(table, outcomes)
     ]
-    return page_template("suite.html.j2").render(
+    return page_template("benchmark.suites", "report.html.j2").render(
         title=table.title,
         command=command,
         departures=DEPARTURES[table.name],

@@ -18,6 +18,8 @@ from benchmark.training.folder import RunFolder, read_lines
 from threedident.runtime.files import open_appending
 from threedident.runtime.machine import processor_name, processors
 
+_LONGEST_S = 1e12
+
 
 def require_tensorboard() -> None:
     """Refuse early where TensorBoard is not installed.
@@ -78,9 +80,6 @@ class Tracker(AbstractContextManager["Tracker"]):
             self._file.close()
         if self._board is not None:
             self._board.close()
-
-
-_LONGEST_S = 1e12
 
 
 class Work(NamedTuple):

@@ -38,6 +38,8 @@ _INSTEAD = {  # of the paper's scale on a CPU, by kind of source
     "small",
     "kitti": "fewer --steps, or --suite kitti at --scale small",
 }
+_AFTER = 20
+_LONG_S = 12 * 3600.0
 
 
 @dataclass
@@ -287,10 +289,6 @@ def factor(schedule: str, step: int, steps: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return _FALLS[schedule]((step - warmup) / max(1, steps - warmup))
-
-
-_AFTER = 20
-_LONG_S = 12 * 3600.0
 
 
 class Forecast:

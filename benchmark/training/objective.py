@@ -1,4 +1,4 @@
-"""TODO module."""
+"""The objective: a model and the loss on its codes, on one rank or several."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from torch import Tensor, nn
 
 from benchmark.config import Config
 from benchmark.encoders.model import build_model
-from benchmark.losses.contrastive import (
-    info_nce_terms,
-    symmetric_terms,
-)
+from benchmark.losses.contrastive import info_nce_terms, symmetric_terms
 from benchmark.losses.match import parse_loss
 from benchmark.ranks import Ranks
 from benchmark.sources.source import Batch, Source

@@ -1,4 +1,4 @@
-"""TODO module."""
+"""Conditionals by name."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from benchmark.leaderboard.verification.seasons import Season, find_season, read
 from threedident.runtime.errors import advise
 from threedident.runtime.files import locked, read_plain, sweep, write_bytes
 
-OWN = Path(__file__).parent / "board"
+OWN = Path(__file__).parent
 _OWN_FILES = ("representations", "encoder")
 _MOST_ENTRY = 10**7  # bytes
 _CHANGES = TypeAdapter(tuple[Change, ...])

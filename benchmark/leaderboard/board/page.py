@@ -114,7 +114,7 @@ def _plot(groups: list[dict[str, Any]]) -> plot.Plot | None:
 
 
 def _read(name: str) -> str:
-    folder = files("benchmark.leaderboard").joinpath("template")
+    folder = files("benchmark.leaderboard.board").joinpath("template")
     return folder.joinpath(name).read_text(encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 """The process in which encoders of strangers are parsed and run: no files, no network, limits.
 
 ``python -m benchmark.leaderboard.sandbox`` reads one request from standard input and answers on
-standard output. A request is a line of JSON, see :mod:`benchmark.leaderboard.sandbox.sandbox`, then the
-model's bytes, then the images', or another model's. The answer is a line that says why there is
+standard output. A request is a line of JSON, see :mod:`benchmark.leaderboard.sandbox.sandbox`,
+then the model's bytes, then the images', or another model's. The answer is a line that says why there is
 none, or an empty one and the codes of every pass in float32, or the share of weights in float64.
 
 The process leaves the network before it imports more than Python's own modules, so that no

@@ -122,7 +122,8 @@ def _check_node(node: NodeProto) -> None:
         raise ValueError(f"expected a graph without loops and branches, found {name}")
     if name not in _OPERATORS:
         raise ValueError(
-            f"expected operators of the list in benchmark/leaderboard/sandbox/graph.py, found {name}"
+            "expected operators of the list in benchmark/leaderboard/sandbox/graph.py, found "
+            f"{name}"
         )
     if any(attribute.type in _NESTED for attribute in node.attribute):
         raise ValueError(f"expected operators without graphs inside, found one in {name}")

@@ -1,6 +1,6 @@
 """The folder of a submission, read with suspicion: known names, plain files, bounded sizes.
 
-FOLDER/submission.json              what it is, see :mod:`benchmark.leaderboard.submission.submission`
+FOLDER/submission.json              what it is, see :class:`.submission.Submission`
 FOLDER/SHA256SUMS                   digests of the test split's images, as the data set has them
 FOLDER/representations_seedK.npy    codes of the test split in order, N x 10, float32
 FOLDER/config_seedK.json            the resolved configuration of the training

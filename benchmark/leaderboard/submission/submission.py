@@ -32,6 +32,7 @@ Supervision = Literal["none", "pairs", "augmentations", "full"]
 
 _ID = r"\d{4}-\d{2}-\d{2}_[a-z0-9]+(-[a-z0-9]+)*"
 _Correlation = Annotated[float, Field(ge=0, le=1)]
+_DATE: TypeAdapter[datetime.date] = TypeAdapter(Date)
 
 
 def _dated(text: str) -> str:
@@ -39,7 +40,6 @@ def _dated(text: str) -> str:
     return text
 
 
-_DATE: TypeAdapter[datetime.date] = TypeAdapter(Date)
 EntryId = Annotated[str, Field(pattern=f"^{_ID}$", max_length=80), AfterValidator(_dated)]
 
 

@@ -19,6 +19,7 @@ Number = Annotated[float, Field(ge=-1e6, le=1)]  # a score; R^2 has no lower end
 _DIGITS = 6
 _MOST_GAP = 1e6
 _PerFactor = Annotated[tuple[Number, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
+Likeness = Literal["codes", "fresh codes", "weights"]
 
 
 class SeedScores(Record):
@@ -44,9 +45,6 @@ class SeedScores(Record):
         values = scores.to_json()
         kept = {name: rounded(values[name]) for name in cls.model_fields if name != "seed"}
         return cls(seed=seed, **kept)
-
-
-Likeness = Literal["codes", "fresh codes", "weights"]
 
 
 class Alike(Record):

@@ -30,6 +30,7 @@ CONFIDENCE = 0.95
 SUSPICIOUS = 3.0
 SCORES = ("r2", "mcc")
 _SUBSETS = 100
+Codes = Sequence[NDArray[np.float32]]
 
 
 class Spread(NamedTuple):
@@ -95,9 +96,6 @@ class Gap(NamedTuple):
 
     difference: float
     standard_error: float
-
-
-Codes = Sequence[NDArray[np.float32]]
 
 
 def public_minus_fresh(

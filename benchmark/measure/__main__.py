@@ -1,0 +1,23 @@
+"""``python -m benchmark.measure engine|losses|steps``."""
+
+from __future__ import annotations
+
+import click
+
+from benchmark.measure.engine import throughput
+from benchmark.measure.losses import loss_speed
+from benchmark.measure.steps import step_speed
+from threedident.cli import run
+
+
+@click.group()
+def measure() -> None:
+    """Measure the data engine, the losses and the training steps, as ratios within one run."""
+
+
+measure.add_command(throughput, "engine")
+measure.add_command(loss_speed, "losses")
+measure.add_command(step_speed, "steps")
+
+if __name__ == "__main__":
+    run(measure, "python -m benchmark.measure")
