@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy import integrate, stats
 
+from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.sphere import VonMisesFisher
-from threedident.conditionals.steps import Conditional, GeneralizedNormal, Laplace, Normal, Uniform
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
 
 LEVEL = 1e-4  # no healthy sampler trips over it
 N = 20_000

@@ -2,8 +2,8 @@
 
 Every shot sets up a fresh :class:`render.blender.stage.Stage`, changes objects by
 name, and draws without a denoiser. Kept are the image that ``draw`` returns and the linear
-radiance of the same render, before colour management. Only :func:`main` loads Blender, so that tests may import
-the shots.
+radiance of the same render, before colour management. Only :func:`main` loads Blender, so that
+tests may import the shots.
 """
 
 from __future__ import annotations

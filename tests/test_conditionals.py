@@ -10,9 +10,9 @@ import torch
 from scipy import stats
 
 from tests.laws import ANCHORS, KINDS, LEVEL, LIBRARIES, N, draw, ends_and_inner, truncated, whole
+from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import (
-    Conditional,
     GeneralizedNormal,
     Laplace,
     Normal,

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.laws import KINDS, LIBRARIES, draw, ends_and_inner, unit
+from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.product import Part, Product
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import (
-    Conditional,
     GeneralizedNormal,
     Laplace,
     Normal,

@@ -20,15 +20,9 @@ from tests.laws import (
     unit,
     whole,
 )
+from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.sphere import VonMisesFisher
-from threedident.conditionals.steps import (
-    Conditional,
-    GeneralizedNormal,
-    Laplace,
-    Normal,
-    Steps,
-    Uniform,
-)
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Steps, Uniform
 
 SPHERICAL = (*(kind(0.8, space="sphere") for kind in KINDS), VonMisesFisher(2.0))
 SPREADS = (0.05, 0.5, 5.0)

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from tests.conftest import DRAFT, cli, make_images
 from threedident import Laplace, NearestLatents, Normal, PositivePairs, ThreeDIdent, VonMisesFisher
-from threedident.conditionals.steps import Conditional
+from threedident.conditionals.conditional import Conditional
 
 
 @pytest.fixture(scope="module")

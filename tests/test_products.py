@@ -9,9 +9,10 @@ from scipy import stats
 from scipy.special import ive
 
 from tests.laws import LEVEL, LIBRARIES, N, angle_cdf, between, draw, unit
+from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.product import Part, Product, parse_conditional
 from threedident.conditionals.sphere import VonMisesFisher
-from threedident.conditionals.steps import Conditional, GeneralizedNormal, Laplace, Normal, Uniform
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
 from threedident.latents.spaces import SPACES
 
 MIXED = Product(

@@ -40,8 +40,9 @@ from benchmark.losses import (
     info_nce_terms,
     symmetric_info_nce,
 )
+from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.sphere import VonMisesFisher
-from threedident.conditionals.steps import Conditional, Laplace, Normal
+from threedident.conditionals.steps import Laplace, Normal
 
 Array = npt.NDArray[np.float64]
 NEGATIVES = np.array([64, 128, 256, 512, 1024, 2048, 4096])

@@ -14,13 +14,13 @@ from threedident.runtime.packages import watch as _watch
 
 TYPE_CHECKING = False  # as in threedident.runtime.packages
 if TYPE_CHECKING:
-    from threedident.conditionals.sphere import VonMisesFisher
-    from threedident.conditionals.steps import (
+    from threedident.conditionals import (
         Conditional,
         GeneralizedNormal,
         Laplace,
         Normal,
         Uniform,
+        VonMisesFisher,
     )
     from threedident.dataset.split import ThreeDIdent
     from threedident.index.nearest import NearestLatents

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from threedident.conditionals.steps import Conditional
+from threedident.conditionals.conditional import Conditional
 from threedident.dataset.pack import PackFiles, PackRecord
 from threedident.index.nearest import NearestLatents
 from threedident.latents.sampling import sample_raw, to_physical

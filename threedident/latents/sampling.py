@@ -67,6 +67,7 @@ def check_raw(raw: NDArray[np.generic], name: str, space: str = "box") -> NDArra
 
 
 def stream(use: int, split: str) -> tuple[int, int]:
+    """The address of a split's random numbers for one use."""
     if split not in SPLITS:
         raise ValueError(unknown("split", split, SPLITS))
     return use, SPLITS.index(split)

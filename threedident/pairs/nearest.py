@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-from threedident.conditionals.steps import Conditional
+from threedident.conditionals.conditional import Conditional
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.pairs.core import Draw, Pairs

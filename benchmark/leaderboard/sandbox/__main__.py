@@ -2,8 +2,9 @@
 
 ``python -m benchmark.leaderboard.sandbox`` reads one request from standard input and answers on
 standard output. A request is a line of JSON, see :mod:`benchmark.leaderboard.sandbox.sandbox`,
-then the model's bytes, then the images', or another model's. The answer is a line that says why there is
-none, or an empty one and the codes of every pass in float32, or the share of weights in float64.
+then the model's bytes, then the images', or another model's. The answer is a line that says why
+there is none, or an empty line and the codes of every pass in float32, or the share of weights in
+float64.
 
 The process leaves the network before it imports more than Python's own modules, so that no
 library can keep a thread there. Before a byte of the model is parsed, it gives up the rest, see
