@@ -16,10 +16,6 @@ import torch
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-import benchmark.measure.engine
-import benchmark.measure.losses
-import benchmark.measure.steps
-import render.measure
 import threedident as package
 from benchmark.encoders.networks import ENCODERS, build_encoder
 from benchmark.encoders.output_spaces import find_extent
@@ -27,9 +23,11 @@ from benchmark.leaderboard.verification.seasons import open_season, reveal_seaso
 from benchmark.leaderboard.verification.secret import Secret
 from benchmark.losses import info_nce
 from benchmark.losses.match import LOSSES, parse_loss
+from benchmark.measure.__main__ import measure as measure_benchmark
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.sources.mixing import Marginal
 from benchmark.suites.paper import TABLES
+from render.measure.__main__ import main as measure_qualities
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident
@@ -179,10 +177,9 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         if isinstance(command, click.Group):
             for inner, found in command.commands.items():
                 yield f"threedident {name} {inner}", found
-    yield "python -m render.measure", render.measure.main
-    yield "python -m benchmark.measure losses", benchmark.measure.losses.loss_speed
-    yield "python -m benchmark.measure steps", benchmark.measure.steps.step_speed
-    yield "python -m benchmark.measure engine", benchmark.measure.engine.throughput
+    yield "python -m render.measure", measure_qualities
+    for name, command in measure_benchmark.commands.items():
+        yield f"python -m benchmark.measure {name}", command
 
 
 COMMANDS = dict(commands())

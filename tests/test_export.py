@@ -151,7 +151,7 @@ def halted(data: Path, out: Path) -> subprocess.Popen[str]:
     """The command line, exporting shards of five images, that has come to image 17 and stays."""
     script = f"""
 import time
-from threedident.exchange import shards
+from threedident.exchange import webdataset as shards
 from threedident.cli import main
 member = shards._member
 def halting(name, content):

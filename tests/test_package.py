@@ -49,13 +49,17 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     for name in ("scene.json", "teapot.json", "SOURCES.md"):
         assert f"threedident/_assets/{name}" in names
     assert {f"{top}/py.typed" for top in tops} <= set(names)
-    assert "benchmark/runs/report.html.j2" in names
+    modules = [path for top in tops for path in (ROOT / top).rglob("*.py")]
+    assert {str(path.relative_to(ROOT)) for path in modules} <= set(names)
+    for page in ("pages/page", "runs/report", "suites/report"):
+        assert f"benchmark/{page}.html.j2" in names
     board = {name for name in names if name.startswith("benchmark/leaderboard/")}
     for kind in ("html.j2", "css", "js"):
-        assert f"benchmark/leaderboard/template/leaderboard.{kind}" in board
+        assert f"benchmark/leaderboard/board/template/leaderboard.{kind}" in board
     assert "benchmark/leaderboard/submission/submission.schema.json" in board
     rows = {path.name for path in (ROOT / "benchmark/leaderboard/board/entries").glob("*.json")}
     assert {name.split("/")[-1] for name in board if "/board/entries/" in name} == rows
+    assert "benchmark/leaderboard/board/data.json" in board
     assert not [name for name in names if name.endswith(".png")]
 
 

@@ -112,7 +112,7 @@ def test_our_processes_run_what_is_ours(beside: Path) -> None:
         result = done([*module_command(line[0]), *line[1:]], beside, str(beside))
         assert result.returncode == 0, result.stderr
     sandbox = done(module_command("benchmark.leaderboard.sandbox"), beside, str(beside))
-    assert "leaderboard/executor.py" in sandbox.stderr  # which was given no request
+    assert "leaderboard/sandbox/__main__.py" in sandbox.stderr  # which was given no request
 
 
 @pytest.mark.parametrize("shape", ["module", "package", "folder"])
@@ -175,7 +175,7 @@ def test_library_code_has_our_package_beside_a_script_of_its_name(
     result = done((sys.executable, "-W", "ignore", "-c", script), beside)
     assert result.returncode == 0, result.stderr
     place, theirs, said = result.stdout.splitlines()
-    assert place == f"{HOME}/benchmark/tables.py True"
+    assert place == f"{HOME}/benchmark/suites/table.py True"
     assert theirs == f"{beside}/benchmark.py"
     assert said.startswith("1 benchmark: expected threedident's package")
     assert f"found {beside}/benchmark.py" in said
@@ -232,4 +232,8 @@ def test_the_watch_costs_no_imports(tmp_path: Path) -> None:
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     [line] = done((sys.executable, "-c", script), tmp_path).stdout.splitlines()
-    assert json.loads(line) == ["threedident", "threedident.runtime.packages"]
+    assert json.loads(line) == [
+        "threedident",
+        "threedident.runtime",
+        "threedident.runtime.packages",
+    ]

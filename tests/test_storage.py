@@ -44,7 +44,7 @@ def test_a_killed_writer_leaves_only_what_sweep_removes(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from threedident.storage.folder import atomic_write
+from threedident.runtime.files import atomic_write
 with atomic_write(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
