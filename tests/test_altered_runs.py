@@ -86,6 +86,18 @@ def test_a_checkpoint_that_opens_is_the_one_that_was_written(run: Path) -> None:
         load_encoder(run)
 
 
+def test_a_checkpoint_behind_another_one_is_refused(run: Path) -> None:
+    """Torch would read the first one's weights, and Python check the second one's."""
+    path = RunFolder(run).checkpoint(0)
+    whole = path.read_bytes()
+    weights = torch.load(path)["objective"]
+    largest = max(weights.values(), key=torch.numel)
+    path.write_bytes(2 * whole)
+    flip(path, whole.index(largest.numpy().tobytes()[:64]))
+    with pytest.raises(ValueError, match="found a damaged file"):
+        RunFolder(run).load_checkpoint(0)
+
+
 def moments(**values: Any) -> dict[str, Any]:
     return {"state": {0: values}, "param_groups": [{"params": list(range(9))}]}
 

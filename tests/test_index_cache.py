@@ -81,6 +81,7 @@ def rewritten(**changes: object) -> Callable[[bytes], bytes]:
         (rewritten(faiss="1.7.2"), r"expected faiss \d.*, found 1\.7\.2"),
         (rewritten(points="0" * 64), "expected points .*, found 000"),
         (rewritten(kind="ivf"), "expected kind hnsw, found ivf"),
+        (rewritten(sha256="\ufeff" + "0" * 63), "expected the header of an index, found none"),
     ],
 )
 def test_a_bad_file_is_one_line(folder: Path, harm: Callable[[bytes], bytes], words: str) -> None:

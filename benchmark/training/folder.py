@@ -297,15 +297,18 @@ class RunFolder:
 def _require_intact(path: Path) -> None:
     """Check a file of torch, which is a ZIP archive, by the CRC-32 of every part.
 
-    Torch's own reader does not look at them.
+    Torch's own reader does not look at them. It counts places from the begin of the file, Python's
+    from the begin of the archive, so nothing may stand before the archive.
 
     Raises:
         ValueError: a part is not what was written, or is packed as torch packs nothing.
         zipfile.BadZipFile: the file is no archive, or its table is damaged.
     """
     with zipfile.ZipFile(path) as archive:
-        packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
-        if packed or archive.testzip() is not None:
+        parts = archive.infolist()
+        stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+        begin = min((part.header_offset for part in parts), default=0)
+        if not stored or begin != 0 or archive.testzip() is not None:
             raise ValueError("a part is not what was written")
 
 

@@ -99,7 +99,7 @@ class Header(BaseModel):
     setting: Setting
     recall: Annotated[float, Field(ge=0, le=1)]
     size: int
-    sha256: str = ""
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
     def seal(self, content: bytes | memoryview) -> str:
         """The digest for an index with this content."""
