@@ -140,9 +140,12 @@ class Json:
 
     def __call__(self, content: bytes) -> bytes:
         try:
-            tree = json.loads(content, object_pairs_hook=Members)
-        except (ValueError, RecursionError):
+            return self._edited(content)
+        except (ValueError, RecursionError):  # no JSON, or nested deeper than Python can follow
             return content
+
+    def _edited(self, content: bytes) -> bytes:
+        tree = json.loads(content, object_pairs_hook=Members)
         nodes = list(_nodes(tree))
         if self.how == "top" or not nodes:
             return self._bytes(Raw(HOSTILE[self.name]))
