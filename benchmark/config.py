@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from threedident.conditionals.law import Law
 from threedident.latents.philox import SEEDS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256
@@ -25,18 +26,6 @@ MOST_LATENTS = 100  # more would take minutes to mix
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Law(_Frozen):
-    """The conditional p(z~ | z) of the positives.
-
-    Arguments:
-        name: as :func:`threedident.conditionals.law.build_conditional` takes it.
-        sigma: its scale.
-    """
-
-    name: str
-    sigma: _Positive
 
 
 class ImageSettings(_Frozen):

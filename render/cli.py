@@ -24,6 +24,7 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
+from threedident.conditionals.law import parse_laws, spell_laws
 from threedident.conditionals.product import parse_conditional
 from threedident.latents.sampling import check_raw
 from threedident.latents.spaces import SPACES, parse_fixed
@@ -137,7 +138,7 @@ def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
     fixed = parse_fixed(given["fix"], space) if given["fix"] else {}
     if pairs is not None:
         parse_conditional(pairs, space, fixed)
-        pairs = _spell_once(pairs)
+        pairs = spell_laws(parse_laws(pairs))
     found = []
     for request in _anchors(out, given, fixed):
         found.append(request)
@@ -153,15 +154,6 @@ def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
                 "positives, found none; give the --pairs that it was rendered with"
             )
     return found
-
-
-def _spell_once(pairs: str) -> str:
-    """A conditional in the one spelling that manifests have: no ``gennorm3.0:.1``."""
-    kind, _, scale = pairs.partition(":")
-    exponent = kind.removeprefix("gennorm")
-    if exponent != kind:
-        kind = f"gennorm{float(exponent):g}"
-    return f"{kind}:{','.join(str(float(number)) for number in scale.split(','))}"
 
 
 def _anchors(out: Path, given: dict[str, Any], fixed: dict[str, float]) -> list[Request]:

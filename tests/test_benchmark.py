@@ -56,12 +56,13 @@ def test_scores_are_those_of_the_representations(coloured: Path, finished: Path)
 def test_scores_are_taken_in_eval_mode_and_in_the_order_of_rows(
     coloured: Path, finished: Path
 ) -> None:
-    from benchmark.config import Config, Law
+    from benchmark.config import Config
     from benchmark.ranks import Ranks
     from benchmark.sources.images import ImageSource
     from benchmark.sources.source import Machine
     from benchmark.training.evaluation import represent
     from benchmark.training.objective import Objective
+    from threedident.conditionals.law import Law
 
     config = Config.model_validate_json((finished / "config.json").read_bytes())
     split = ThreeDIdent(coloured, "test")

@@ -31,7 +31,7 @@ from render.measure.__main__ import main as measure_qualities
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident
-from threedident.conditionals.law import CONDITIONALS, build_conditional
+from threedident.conditionals.law import CONDITIONALS, Law
 from threedident.index.projection import Projection
 from threedident.index.tuning import kinds_to_try
 from threedident.latents.sampling import sample_raw
@@ -111,7 +111,7 @@ def test_the_command_line_asks_whether_the_nearest_was_meant(
         (lambda: kinds_to_try("auto", "cdua", 0, (9, 2)), "cuda"),
         (lambda: build_encoder("resnet81", (3, 8, 8), 2, "sphere", seed=0), "resnet18"),
         (lambda: parse_loss("cosin"), "cosine"),
-        (lambda: build_conditional("gennorm", 0.1, "box"), "gennorm3"),
+        (lambda: Law("gennorm", 0.1).conditional("box"), "gennorm3"),
         (lambda: Marginal("shpere", "uniform", 3), "sphere"),
         (lambda: Marginal("box", "unifrom", 3), "uniform"),
         (lambda: find_extent("fixed-bx", None), "fixed-box"),

@@ -12,7 +12,6 @@ import torch
 from scipy import stats
 from torch.utils.data import DataLoader, Subset
 
-from benchmark.config import Law
 from benchmark.losses import CosineSimilarity, info_nce
 from benchmark.sources.images import ImageSource
 from benchmark.sources.kitti import MaskPairs, load_masks
@@ -28,6 +27,7 @@ from threedident import (
     ResidentPairs,
     ThreeDIdent,
 )
+from threedident.conditionals.law import Law
 from threedident.pairs.core import Pair, Pairs
 from threedident.pairs.epochs import Epochs
 from threedident.pairs.loader import slices

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import kstest, laplace, norm, uniform
 
 from benchmark.sources.mixing import MARGINALS, Marginal
-from threedident.conditionals.law import CONDITIONALS, build_conditional
+from threedident.conditionals.law import CONDITIONALS, Law
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal
 
@@ -68,11 +68,11 @@ def test_tensors_give_what_arrays_do(space: str, name: str) -> None:
 
 
 def test_names_mean_the_conditionals_of_the_library() -> None:
-    assert build_conditional("normal", 0.1, "box") == Normal(0.1)
-    assert build_conditional("laplace", 0.1, "real") == Laplace(0.1, space="real")
-    assert build_conditional("normal", 0.1, "sphere") == Normal(0.1, space="projected")
-    assert build_conditional("gennorm1.5", 0.2, "box") == GeneralizedNormal(0.2, beta=1.5)
-    assert build_conditional("vmf", 0.1, "sphere") == VonMisesFisher(10)
+    assert Law("normal", 0.1).conditional("box") == Normal(0.1)
+    assert Law("laplace", 0.1).conditional("real") == Laplace(0.1, space="real")
+    assert Law("normal", 0.1).conditional("sphere") == Normal(0.1, space="projected")
+    assert Law("gennorm1.5", 0.2).conditional("box") == GeneralizedNormal(0.2, beta=1.5)
+    assert Law("vmf", 0.1).conditional("sphere") == VonMisesFisher(10)
 
 
 @pytest.mark.parametrize("name", CONDITIONALS)
@@ -80,7 +80,7 @@ def test_names_mean_the_conditionals_of_the_library() -> None:
 def test_every_conditional_fits_every_marginal_of_its_space(space: str, name: str) -> None:
     if name == "vmf" and space != "sphere":
         return
-    law = build_conditional(name, 0.1, space)
+    law = Law(name, 0.1).conditional(space)
     for marginal in MARGINALS[space]:
         z = draw(space, marginal)[:100]
         assert law.sample(z, 0).shape == z.shape
@@ -91,14 +91,14 @@ def test_every_conditional_fits_every_marginal_of_its_space(space: str, name: st
     [
         ("cauchy", "box", "normal, laplace, gennorm3, uniform, vmf"),
         ("gennorm", "box", "did you mean 'gennorm3'"),
-        ("other", "box", "after gennorm stands its exponent"),
+        ("other", "box", "write the exponent after gennorm"),
         ("vmf", "box", r"fits latents of the box space \(normal, laplace, gennorm3, uniform\)"),
         ("gennorm0.5", "real", "beta"),
     ],
 )
 def test_conditionals_that_do_not_fit_are_named(name: str, space: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        build_conditional(name, 0.1, space)
+        Law(name, 0.1).conditional(space)
 
 
 def test_marginals_that_do_not_fit_are_named() -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.config import Law, MixingSettings
+from benchmark.config import MixingSettings
 from benchmark.sources import mixing
 from benchmark.sources.mixing import TEST_ROWS, Mixing, MixingSource
 from benchmark.sources.source import Machine
+from threedident.conditionals.law import Law
 
 CPU = Machine(torch.device("cpu"))
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.config import Law
 from benchmark.losses import (
     CosineSimilarity,
     DotSimilarity,
@@ -21,6 +20,7 @@ from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.sources.source import Batch, Machine
 from benchmark.suites.paper import TABLES
 from benchmark.training.objective import Objective
+from threedident.conditionals.law import Law
 
 CPU = Machine(torch.device("cpu"))
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 
-from benchmark.config import Law
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.scores import Scores
 from benchmark.runs import report
@@ -30,6 +29,7 @@ from benchmark.training.trainer import Result
 from tests.conftest import CHROMIUM
 from tests.pedestrians import make_pickle
 from threedident import ThreeDIdent
+from threedident.conditionals.law import Law
 
 PHONE = 390
 MISSING = "\N{EN DASH}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.config import Law, MixingSettings
+from benchmark.config import MixingSettings
 from benchmark.ranks import Ranks
 from benchmark.sources.images import ImageSource
 from benchmark.sources.masks import MaskSource
@@ -14,6 +14,7 @@ from benchmark.sources.source import Batch, Machine, Source
 from tests.conftest import cli, make_images
 from tests.pedestrians import make_pickle
 from threedident import ThreeDIdent
+from threedident.conditionals.law import Law
 
 CPU = torch.device("cpu")
 

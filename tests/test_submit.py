@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmark.cli import benchmark
-from benchmark.config import Config, ImageSettings, Law
+from benchmark.config import Config, ImageSettings
 from benchmark.leaderboard.submission.data import LEAST_TEST_ROWS, DataRecord
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.reproduce import reproduce_command
@@ -23,6 +23,7 @@ from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.grown import grown
 from tests.runs import run
 from tests.submissions import DATA, make_submission
+from threedident.conditionals.law import Law
 
 
 @pytest.fixture(scope="module")

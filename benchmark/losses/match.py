@@ -7,8 +7,9 @@ import re
 
 from torch import Tensor
 
-from benchmark.config import Config, Law, MaskSettings, MixingSettings
+from benchmark.config import Config, MaskSettings, MixingSettings
 from benchmark.losses.similarities import CosineSimilarity, DotSimilarity, LpSimilarity, Similarity
+from threedident.conditionals.law import Law
 from threedident.runtime.errors import unknown
 
 SUPERVISED = "supervised"
@@ -21,7 +22,6 @@ _HOLDING = {
     "sphere": ("unbounded", *_SPHERES),
     "real": ("unbounded",),
 }
-_EXPONENTS = {"laplace": 1.0, "normal": 2.0}
 
 
 def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
@@ -133,12 +133,9 @@ def _unlike_concentration(config: Config, kappa: float) -> str | None:
     return f"codes have the concentration {modelled:g}, latents {kappa:g}"
 
 
-def _same_form(loss: str, conditional: Law) -> bool:
-    """Whether the model's q has the form of the conditional."""
-    if conditional.name == "vmf":
+def _same_form(loss: str, law: Law) -> bool:
+    """Whether the loss models a conditional of the law's form."""
+    if law.name == "vmf":
         return loss in ("dot", "cosine")
-    exponent = conditional.name.removeprefix("gennorm")
     power = _LP.fullmatch(loss)
-    if power is None or exponent == "uniform":
-        return False
-    return float(power[1]) == (_EXPONENTS.get(exponent) or float(exponent))
+    return power is not None and float(power[1]) == law.exponent

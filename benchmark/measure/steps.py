@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmark.config import Law
 from benchmark.encoders.model import can_compile
 from benchmark.encoders.networks import build_encoder
 from benchmark.ranks import Ranks
@@ -27,6 +26,7 @@ from benchmark.runs.options import Options, complete, resolve
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
 from benchmark.training.objective import Objective
+from threedident.conditionals.law import Law
 from threedident.dataset.split import ThreeDIdent
 from threedident.options import Choice
 from threedident.runtime.progress import progress

@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Config, Law, MixingSettings
+from benchmark.config import Config, MixingSettings
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
 from benchmark.losses.similarities import LpSimilarity
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
-from threedident.conditionals.law import build_conditional
+from threedident.conditionals.law import Law
 
 IMAGE_PAIRS = ("nearest", "rendered", "augmented")
 SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
@@ -176,7 +176,7 @@ def open_source(options: Options) -> Source:
     law = None
     if options.conditional is not None and options.sigma is not None:
         law = Law(name=options.conditional, sigma=options.sigma)
-        build_conditional(law.name, law.sigma, options.space or "box")
+        law.conditional(options.space or "box")
         assert options.loss is not None
         check_fit(options.loss, law)
     supervised = options.loss == SUPERVISED

@@ -11,11 +11,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Config, ImageSettings, Law, MaskSettings, MixingSettings, changes
+from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, changes
 from benchmark.losses.match import SUPERVISED
 from benchmark.runs.options import Options
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
+from threedident.conditionals.law import Law
 from threedident.runtime.errors import RUNS, advise
 
 _FREE = ("data", "out")

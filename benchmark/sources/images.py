@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.config import ImageSettings, Law
+from benchmark.config import ImageSettings
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.pages.panels import Picture
 from benchmark.runs import examples
@@ -23,7 +23,7 @@ from benchmark.sources import figures as data_figures
 from benchmark.sources.source import Batch, Machine, Source
 from benchmark.sources.splits import identity
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.law import build_conditional
+from threedident.conditionals.law import Law, parse_laws
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS
@@ -224,15 +224,15 @@ def _rendered_law(split: ThreeDIdent) -> Law | None:
     """What the positives were drawn from, where one scale serves all factors."""
     manifest = RenderedPairs(split).positives.manifest
     assert manifest is not None
-    name, _, scales = (manifest.origin.conditional or "").partition(":")
-    return None if "," in scales else Law(name=name, sigma=float(scales))
+    laws = parse_laws(manifest.origin.conditional or "")
+    return laws[0] if len(laws) == 1 else None
 
 
 def _box_law(settings: ImageSettings) -> Conditional:
     law = settings.conditional
     if law is None:
         raise ValueError("conditional: expected one for pairs by nearest latent, found none")
-    return build_conditional(law.name, law.sigma, "box")
+    return law.conditional("box")
 
 
 def _describe(split: ThreeDIdent) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.config import MixingSettings
 from benchmark.sources.source import Batch, Machine, Source
-from threedident.conditionals.law import build_conditional
+from threedident.conditionals.law import Law
 from threedident.conditionals.steps import Normal
 from threedident.latents.philox import uniforms
 from threedident.pairs.loader import slices
@@ -60,8 +60,8 @@ class MixingSource(Source):
         self._conditional = None
         self._count = n
         if law is not None:
-            scale = self._stretch * law.sigma
-            self._conditional = build_conditional(law.name, scale, settings.space)
+            stretched = replace(law, sigma=self._stretch * law.sigma)
+            self._conditional = stretched.conditional(settings.space)
             self._count += self._conditional.count(n)
 
     @property
@@ -218,8 +218,8 @@ class Marginal:
         if self.name == "uniform":
             steps = Normal(1.0, space="real").transform(0.0 * uniforms, uniforms)
             return steps / namespace(steps).sqrt((steps * steps).sum(1))[:, None]
-        law = build_conditional(self.name, 1.0, self.space)
-        return law.transform(self._centre(uniforms), uniforms)
+        steps = Law(self.name, 1.0).conditional(self.space)
+        return steps.transform(self._centre(uniforms), uniforms)
 
     def _centre(self, like: Any) -> Any:
         """The origin, or on the sphere the end of the first axis, for each row."""

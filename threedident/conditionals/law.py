@@ -1,52 +1,129 @@
-"""Conditionals by name."""
+"""Laws: conditionals by name and scale, as options, manifests and configurations spell them.
+
+The names are ``normal``, ``laplace``, ``uniform``, ``gennormB`` with an exponent B >= 1, such as
+``gennorm3``, and on the sphere ``vmf``, whose concentration kappa is one over the scale.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar, TypeAlias
+
+import numpy as np
+from pydantic import ConfigDict, Field
 
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.sphere import VonMisesFisher
-from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
-from threedident.conditionals.steps import Space as StepSpace
-from threedident.runtime.errors import unknown
+from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Space, Uniform
+from threedident.runtime.errors import nearest, unknown
 
 CONDITIONALS = ("normal", "laplace", "gennorm3", "uniform", "vmf")
+_GENERAL = "gennorm"
+_STEPS: dict[str, Space] = {"box": "box", "sphere": "projected", "real": "real"}
+_Kind: TypeAlias = Callable[..., Conditional]
+_KINDS: dict[str, _Kind] = {"normal": Normal, "laplace": Laplace, "uniform": Uniform}
+_EXPONENTS = {"laplace": 1.0, "normal": 2.0}
+_LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 
-_GENERAL = re.compile(r"gennorm(\d+(\.\d+)?)")
 
-_STEPS: dict[str, StepSpace] = {"box": "box", "sphere": "projected", "real": "real"}
-
-
-def build_conditional(name: str, sigma: float, space: str) -> Conditional:
-    """p(z~ | z) by name.
+@dataclass(frozen=True)
+class Law:
+    """A conditional p(z~ | z) by name and scale.
 
     Arguments:
-        name: one of :data:`CONDITIONALS`, or ``gennormB`` with another exponent B >= 1.
-        sigma: scale, positive, in units of the latents; on the sphere of ``vmf``, 1 / kappa.
-        space: ``box`` [-1, 1]^n, ``sphere`` or ``real``.
+        name: ``normal``, ``laplace``, ``uniform``, ``gennormB`` or ``vmf``.
+        sigma: scale, positive, in units of the latents; of ``vmf``, 1 / kappa.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    sigma: Annotated[float, Field(gt=0, le=_LARGEST, allow_inf_nan=False)]
+
+    @property
+    def exponent(self) -> float | None:
+        """p where the log density falls with the p-th power of the distance, else None."""
+        return _exponent(self.name)
+
+    def conditional(self, space: str) -> Conditional:
+        """The conditional on a space.
+
+        Arguments:
+            space: ``box`` [-1, 1]^n, ``sphere`` or ``real``.
+
+        Raises:
+            ValueError: there is no conditional of that name, none on that space, or none of that
+                scale.
+        """
+        if self.name not in CONDITIONALS and self.exponent is None:
+            advice = "write the exponent after gennorm"
+            raise ValueError(unknown("conditional", self.name, CONDITIONALS, advice))
+        if self.name == "vmf":
+            if space != "sphere":
+                fitting = ", ".join(name for name in CONDITIONALS if name != "vmf")
+                raise ValueError(
+                    f"conditional: expected one that fits latents of the {space} space "
+                    f"({fitting}), found vmf, which is a law on the sphere; take one of these"
+                )
+            return VonMisesFisher(1.0 / self.sigma)
+        return _kind(self.name)(self.sigma, space=_STEPS[space])
+
+
+def conditional_of(laws: Sequence[Law]) -> Conditional:
+    """The conditional in the box of laws of one name.
+
+    Arguments:
+        laws: one for all columns, or one for each column.
 
     Raises:
-        ValueError: there is no such conditional, or none on that space.
+        ValueError: a scale is not positive.
     """
-    general = _GENERAL.fullmatch(name)
-    if name not in CONDITIONALS and general is None:
-        advice = "after gennorm stands its exponent"
-        raise ValueError(unknown("conditional", name, CONDITIONALS, advice))
-    if name == "vmf":
-        if space != "sphere":
-            fitting = ", ".join(law for law in CONDITIONALS if law != "vmf")
-            raise ValueError(
-                f"conditional: expected one that fits latents of the {space} space ({fitting}), "
-                "found vmf, which is a law on the sphere; take one of these"
-            )
-        return VonMisesFisher(1.0 / sigma)
-    steps = _STEPS[space]
-    if general is not None:
-        return GeneralizedNormal(sigma, beta=float(general[1]), space=steps)
-    laws: dict[str, Callable[..., Conditional]] = {
-        "normal": Normal,
-        "laplace": Laplace,
-        "uniform": Uniform,
-    }
-    return laws[name](sigma, space=steps)
+    scales = [law.sigma for law in laws]
+    return _kind(laws[0].name)(scales if len(scales) > 1 else scales[0])
+
+
+def parse_laws(text: str) -> tuple[Law, ...]:
+    """The laws in a text such as ``normal:0.1`` or ``gennorm3:0.1,0.2``, one for each scale.
+
+    Raises:
+        ValueError: the text names no law, ``vmf`` included, or a number in it is none.
+    """
+    name, _, scales = text.partition(":")
+    if name not in _KINDS and not name.startswith(_GENERAL):
+        near = nearest(name, (*_KINDS, f"{_GENERAL}3"))
+        advice = "name one of these, such as normal:0.1"
+        raise ValueError(advice if near is None else f"did you mean {near!r}?")
+    numbers = [_number(number, "scale S") for number in scales.split(",")]
+    if name not in _KINDS:
+        name = f"{_GENERAL}{_number(name.removeprefix(_GENERAL), 'exponent B'):g}"
+    return tuple(Law(name, number) for number in numbers)
+
+
+def spell_laws(laws: Sequence[Law]) -> str:
+    """The inverse of :func:`parse_laws`; equal laws have one spelling."""
+    return f"{laws[0].name}:{','.join(str(law.sigma) for law in laws)}"
+
+
+def _kind(name: str) -> _Kind:
+    if name in _KINDS:
+        return _KINDS[name]
+    return partial(GeneralizedNormal, beta=_number(name.removeprefix(_GENERAL), "exponent B"))
+
+
+def _exponent(name: str) -> float | None:
+    if not name.startswith(_GENERAL):
+        return _EXPONENTS.get(name)
+    try:
+        return float(name.removeprefix(_GENERAL))
+    except ValueError:
+        return None
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        found = repr(text) if text else "none"
+        raise ValueError(f"{name}: expected a number, found {found}") from None

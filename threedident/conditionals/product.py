@@ -7,23 +7,17 @@ and a von Mises-Fisher for its sphere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.sphere import VonMisesFisher
-from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
+from threedident.conditionals.law import Law, conditional_of, parse_laws
 from threedident.latents.spaces import find_space
 from threedident.runtime.arrays import is_tensor
 from threedident.runtime.cards import Card, in_line
-from threedident.runtime.errors import nearest
 
 _FORMS = "normal:S, laplace:S, gennormB:S or uniform:S"
-_Kind: TypeAlias = Callable[[float | Sequence[float]], Conditional]
-_LAWS: dict[str, _Kind] = {"normal": Normal, "laplace": Laplace, "uniform": Uniform}
-_GENERAL = "gennorm"
 
 
 class Part(NamedTuple):
@@ -132,28 +126,14 @@ def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Prod
     free = tuple(i for i, name in enumerate(where.columns[: where.flat]) if name not in held)
     sphere = tuple(range(where.flat, len(where.columns)))
     try:
-        kind, numbers = _parse_law(text)
-        _check_scales(len(numbers), 1 if sphere else len(free))
-        parts = [Part(free, kind(numbers if len(numbers) > 1 else numbers[0]))]
+        laws = parse_laws(text)
+        _check_scales(len(laws), 1 if sphere else len(free))
+        parts = [Part(free, conditional_of(laws))]
         if sphere:
-            parts.append(Part(sphere, VonMisesFisher(1.0 / numbers[0])))
+            parts.append(Part(sphere, Law("vmf", laws[0].sigma).conditional("sphere")))
     except ValueError as error:
         raise ValueError(f"--pairs: expected {_FORMS}, found {text!r}; {error}") from None
     return Product(len(where.columns), tuple(parts))
-
-
-def _parse_law(text: str) -> tuple[_Kind, tuple[float, ...]]:
-    """The kind of law and its scales."""
-    name, _, numbers = text.partition(":")
-    exponent = name.removeprefix(_GENERAL)
-    if exponent == name and name not in _LAWS:
-        near = nearest(name, (*_LAWS, f"{_GENERAL}3"))
-        advice = "name one of these, such as normal:0.1"
-        raise ValueError(advice if near is None else f"did you mean {near!r}?")
-    scales = tuple(_number(number, "scale S") for number in numbers.split(","))
-    if exponent == name:
-        return _LAWS[name], scales
-    return partial(GeneralizedNormal, beta=_number(exponent, "exponent B")), scales
 
 
 def _check_scales(count: int, most: int) -> None:
@@ -164,11 +144,3 @@ def _check_scales(count: int, most: int) -> None:
 
 def _copy(rows: Any) -> Any:
     return rows.clone() if is_tensor(rows) else rows.copy()
-
-
-def _number(text: str, name: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        found = repr(text) if text else "none"
-        raise ValueError(f"{name}: expected a number, found {found}") from None
