@@ -2,66 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from benchmark.config import LARGEST, MOST_FRAMES, MOST_LATENTS, MOST_PAIRS, MOST_STEPS
-from benchmark.encoders.networks import ENCODERS
-from benchmark.encoders.output_spaces import OUTPUT_SPACES
-from benchmark.losses.match import LOSSES
 from benchmark.ranks import find_device, joined
+from benchmark.runs.click_options import headings, run_options
 from benchmark.runs.experiment import carry_out
-from benchmark.runs.options import SOURCES, Options, complete
+from benchmark.runs.options import Options, complete
 from benchmark.runs.resume import require_suite, take_up
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Machine
 from benchmark.suites.paper import TABLES
 from benchmark.suites.suite import SCALES, SUITES, run_suite
-from benchmark.training.loop import SCHEDULES
-from threedident.conditionals.law import CONDITIONALS
-from threedident.options import Choice, HeadedCommand, Seed, completed
-from threedident.runtime.errors import printable
+from threedident.options import Choice, HeadedCommand, completed
 from threedident.runtime.machine import processors
 
 _MOST_PROCESSES = 1024
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _SUITE_TAKES = frozenset(
     ("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume", "device")
 )
-_HEADINGS = {
-    "Data": ("source", "data", "resolution", "factors", "space", "marginal"),
-    "Pairs": ("conditional", "sigma", "anchor", "max_distance"),
-    "Model": ("encoder", "output_space", "extent"),
-    "Training": (
-        *("loss", "temperature", "symmetric", "learned_scales", "steps", "batch_size"),
-        *("learning_rate", "schedule", "warmup", "precision", "compiled"),
-    ),
-    "Scoring": ("protocol",),
-    "Suite": ("suite", "scale", "rows", "jobs"),
-    "Run": ("seeds", "out", "resume", "tensorboard", "device", "workers"),
-}
-
-
-def _seeds(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    numbers = tuple(Seed().convert(part, param, ctx) for part in value.split(","))
-    if len(set(numbers)) != len(numbers):
-        raise click.BadParameter(
-            f"expected distinct integers such as 0,1,2, found {printable(value)}",
-            ctx=ctx,
-            param=param,
-        )
-    return numbers
+_HEADINGS = headings(
+    Training=["compiled"],
+    Suite=["suite", "scale", "rows", "jobs"],
+    Run=["resume", "tensorboard", "device", "workers"],
+)
 
 
 def _run_to_resume(
@@ -81,25 +49,6 @@ def _one_folder(out: Path | None, resume: Path) -> Path:
     return resume
 
 
-def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"expected a finite number, found {value}", ctx=ctx, param=param)
-    return value
-
-
-def _positive(name: str, text: str) -> Callable[[_Command], _Command]:
-    """An option that takes a positive finite number, as far as float32 reaches."""
-    kind = click.FloatRange(0, LARGEST, min_open=True)
-    return click.option(name, type=kind, callback=_finite, help=text)
-
-
-def _count(
-    name: str, text: str, least: int = 1, most: int | None = None
-) -> Callable[[_Command], _Command]:
-    """An option that takes an integer."""
-    return click.option(name, type=click.IntRange(least, most), help=text)
-
-
 def _complete_rows(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:  # noqa: ARG001
     """Rows of the suite that stands before on the line, the last of a list by commas."""
     table = TABLES.get(ctx.params.get("suite") or "")
@@ -112,117 +61,8 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
 
 
 @click.command(cls=HeadedCommand, headings=_HEADINGS, context_settings={"show_default": True})
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    shell_complete=completed(ENCODERS),
-    help=f"Network: {', '.join(ENCODERS)}, or one of your own as my_pkg.nets:MyNet [default: "
-    "resnet18; mixing mlp; kitti conv].",
-)
-@click.option(
-    "--source",
-    type=Choice(SOURCES),
-    default="nearest",
-    help="Where positive pairs come from: images by nearest latent, rendered exactly or "
-    "augmented; mixed latents; KITTI Masks.",
-)
-@click.option("--data", type=click.Path(path_type=Path), help="Data set [default: data/3dident].")
-@_count("--resolution", "Edge of the images in pixels [default: that of the data set].")
-@click.option(
-    "--conditional",
-    metavar="NAME",
-    shell_complete=completed(CONDITIONALS),
-    help=f"p(z~ | z) of positives: {', '.join(CONDITIONALS)} [default: normal].",
-)
-@_positive("--sigma", "Scale of the conditional; for vmf 1 / kappa [default: 0.1; mixing 0.05].")
-@click.option(
-    "--anchor",
-    type=Choice(["row", "marginal"]),
-    help="Nearest pairs: around a row of the data, or as published [default: row].",
-)
-@_count("--factors", "Mixing: number of latents n [default: 10].", least=2, most=MOST_LATENTS)
-@click.option(
-    "--space", type=Choice(list(MARGINALS)), help="Mixing: space of the latents [default: box]."
-)
-@click.option(
-    "--marginal",
-    type=Choice(_MARGINALS),
-    help="Mixing: marginal p(z) [default: uniform; real space normal].",
-)
-@_count(
-    "--max-distance",
-    "KITTI: most frames between the two of a pair [default: 1].",
-    most=MOST_FRAMES,
-)
-@click.option(
-    "--loss",
-    metavar="NAME",
-    shell_complete=completed(LOSSES),
-    help=f"{', '.join(LOSSES)}, or lP with an exponent such as l1.5 [default: l2; augmented dot; "
-    "kitti l1].",
-)
-@click.option(
-    "--output-space",
-    type=Choice(list(OUTPUT_SPACES)),
-    help="Space in which codes lie [default: what fits the loss].",
-)
-@_positive(
-    "--extent",
-    "Side of the box or radius of the sphere; the first value where it is learned [default: box "
-    "10, else 1].",
-)
-@_positive("--temperature", "Temperature, which divides similarities [default: 1].")
-@click.option("--symmetric", is_flag=True, help="Take positives as anchors, too, as in SimCLR.")
-@click.option(
-    "--learned-scales", is_flag=True, help="Learn a weight for each coordinate in the loss."
-)
-@_count(
-    "--steps",
-    "Training steps; 0 scores the untrained encoder [default: the paper's].",
-    least=0,
-    most=MOST_STEPS,
-)
-@_count(
-    "--batch-size",
-    "Pairs a step, over all ranks [default: the paper's].",
-    least=2,
-    most=MOST_PAIRS,
-)
-@_positive("--learning-rate", "Learning rate of Adam [default: 1e-4].")
-@click.option(
-    "--schedule",
-    type=Choice(SCHEDULES),
-    default="constant",
-    help="Learning rate over the steps after the warm-up.",
-)
-@click.option(
-    "--warmup",
-    type=click.IntRange(0, MOST_STEPS),
-    default=0,
-    help="Steps in which the learning rate rises linearly.",
-)
-@click.option(
-    "--precision",
-    type=Choice(["float32", "bf16"]),
-    default="float32",
-    help="Precision of the encoder's layers in training; bf16 is autocast.",
-)
+@run_options
 @click.option("--compile", "compiled", is_flag=True, help="Let torch compile the encoder.")
-@click.option(
-    "--protocol",
-    type=Choice(["held-out", "published"]),
-    default="held-out",
-    help="Scores on the whole test split, or as published: 4096 rows, statistics of the batch.",
-)
-@click.option(
-    "--seeds",
-    callback=_seeds,
-    metavar="LIST",
-    help="Seeds by commas, one training each, such as 0,1,2 [default: 0].",
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Run folder [default: named in runs/]."
-)
 @click.option(
     "--resume",
     is_flag=False,
@@ -300,7 +140,7 @@ def benchmark(
     """
     options = Options(**asked)
     if isinstance(resume, Path):
-        options = replace(options, out=_one_folder(options.out, resume))
+        options = options.replace(out=_one_folder(options.out, resume))
     if suite is not None:
         _refuse_beside_suite(ctx)
         if isinstance(resume, Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,8 +21,45 @@ LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # a step
 MOST_FRAMES = 10**6  # between the two images of a pair
-_Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 MOST_LATENTS = 100  # more would take minutes to mix
+IMAGE_PAIRS = ("nearest", "rendered", "augmented")
+SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How ``threedident benchmark`` asks for a setting. It annotates the setting's field.
+
+    Arguments:
+        heading: of the help, under which the option stands.
+        help: what the setting is; ``{names}`` stands for the names that are known.
+        paper: the paper's value where none is given: one for all sources, or a mapping with one
+            for each source that has the setting. None where the value follows from other settings
+            or from the data.
+        default: the value where none is given, of settings that do not depend on the source.
+        contrastive: whether only contrastive training has the setting.
+    """
+
+    heading: str
+    help: str
+    paper: Any = None
+    default: Any = None
+    contrastive: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that have the setting."""
+        return tuple(self.paper) if isinstance(self.paper, dict) else SOURCES
+
+    def paper_value(self, source: str) -> Any:
+        """The paper's value for a source."""
+        return self.paper.get(source) if isinstance(self.paper, dict) else self.paper
+
+
+def of_images(value: Any) -> dict[str, Any]:
+    """The same value of the paper for every source of images."""
+    return dict.fromkeys(IMAGE_PAIRS, value)
 
 
 class _Frozen(BaseModel):
@@ -44,10 +82,26 @@ class ImageSettings(_Frozen):
 
     kind: Literal["images"] = "images"
     pairs: Literal["nearest", "rendered", "augmented"] | None
-    anchor: Literal["row", "marginal"] | None
+    anchor: Annotated[
+        Literal["row", "marginal"] | None,
+        Option(
+            "Pairs",
+            "Nearest pairs: around a row of the data, or as published [default: row].",
+            {"nearest": "row"},
+            contrastive=True,
+        ),
+    ]
     conditional: Law | None
     data: dict[str, str]
-    resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+    resolution: Annotated[
+        int,
+        Field(gt=0, le=MOST_PIXELS),
+        Option(
+            "Data",
+            "Edge of the images in pixels [default: that of the data set].",
+            of_images(None),
+        ),
+    ]
     numbering: int = 1
 
 
@@ -62,9 +116,23 @@ class MixingSettings(_Frozen):
     """
 
     kind: Literal["mixing"] = "mixing"
-    factors: Annotated[int, Field(gt=1, le=MOST_LATENTS)]
-    space: Literal["box", "sphere", "real"]
-    marginal: str
+    factors: Annotated[
+        int,
+        Field(gt=1, le=MOST_LATENTS),
+        Option("Data", "Mixing: number of latents n [default: 10].", {"mixing": 10}),
+    ]
+    space: Annotated[
+        Literal["box", "sphere", "real"],
+        Option("Data", "Mixing: space of the latents [default: box].", {"mixing": "box"}),
+    ]
+    marginal: Annotated[
+        str,
+        Option(
+            "Data",
+            "Mixing: marginal p(z) [default: uniform; real space normal].",
+            {"mixing": None},
+        ),
+    ]
     conditional: Law | None
 
 
@@ -80,7 +148,16 @@ class MaskSettings(_Frozen):
 
     kind: Literal["kitti"] = "kitti"
     data: str
-    max_distance: Annotated[int, Field(gt=0, le=MOST_FRAMES)]
+    max_distance: Annotated[
+        int,
+        Field(gt=0, le=MOST_FRAMES),
+        Option(
+            "Pairs",
+            "KITTI: most frames between the two of a pair [default: 1].",
+            {"kitti": 1},
+            contrastive=True,
+        ),
+    ]
     paired: bool
     numbering: int = 1
 
@@ -109,22 +186,110 @@ class Config(_Frozen):
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
-    encoder: str
-    loss: str
-    output_space: str
-    extent: _Positive | None
-    temperature: _Positive | None
-    symmetric: bool
-    learned_scales: bool
-    steps: Annotated[int, Field(ge=0, le=MOST_STEPS)]
-    batch_size: Annotated[int, Field(gt=1, le=MOST_PAIRS)]
-    learning_rate: _Positive
-    schedule: Literal["constant", "cosine", "linear"]
-    warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)]
-    precision: Literal["float32", "bf16"]
+    encoder: Annotated[
+        str,
+        Option(
+            "Model",
+            "Network: {names}, or one of your own as my_pkg.nets:MyNet [default: resnet18; mixing "
+            "mlp; kitti conv].",
+            {**of_images("resnet18"), "mixing": "mlp", "kitti": "conv"},
+        ),
+    ]
+    loss: Annotated[
+        str,
+        Option(
+            "Training",
+            "{names}, or lP with an exponent such as l1.5 [default: l2; augmented dot; kitti l1].",
+            {**of_images("l2"), "augmented": "dot", "mixing": "l2", "kitti": "l1"},
+        ),
+    ]
+    output_space: Annotated[
+        str, Option("Model", "Space in which codes lie [default: what fits the loss].")
+    ]
+    extent: Annotated[
+        Positive | None,
+        Option(
+            "Model",
+            "Side of the box or radius of the sphere; the first value where it is learned "
+            "[default: box 10, else 1].",
+        ),
+    ]
+    temperature: Annotated[
+        Positive | None,
+        Option(
+            "Training", "Temperature, which divides similarities [default: 1].", contrastive=True
+        ),
+    ]
+    symmetric: Annotated[
+        bool,
+        Option(
+            "Training",
+            "Take positives as anchors, too, as in SimCLR.",
+            default=False,
+            contrastive=True,
+        ),
+    ]
+    learned_scales: Annotated[
+        bool,
+        Option(
+            "Training",
+            "Learn a weight for each coordinate in the loss.",
+            default=False,
+            contrastive=True,
+        ),
+    ]
+    steps: Annotated[
+        int,
+        Field(ge=0, le=MOST_STEPS),
+        Option(
+            "Training",
+            "Training steps; 0 scores the untrained encoder [default: the paper's].",
+            {**of_images(30_000), "mixing": 300_003, "kitti": 300_000},
+        ),
+    ]
+    batch_size: Annotated[
+        int,
+        Field(gt=1, le=MOST_PAIRS),
+        Option(
+            "Training",
+            "Pairs a step, over all ranks [default: the paper's].",
+            {**of_images(512), "mixing": 6144, "kitti": 32},  # KITTI's 64 counts both of a pair
+        ),
+    ]
+    learning_rate: Annotated[
+        Positive, Option("Training", "Learning rate of Adam [default: 1e-4].", 1e-4)
+    ]
+    schedule: Annotated[
+        Literal["constant", "cosine", "linear"],
+        Option("Training", "Learning rate over the steps after the warm-up.", default="constant"),
+    ]
+    warmup: Annotated[
+        int,
+        Field(ge=0, le=MOST_STEPS),
+        Option("Training", "Steps in which the learning rate rises linearly.", default=0),
+    ]
+    precision: Annotated[
+        Literal["float32", "bf16"],
+        Option(
+            "Training",
+            "Precision of the encoder's layers in training; bf16 is autocast.",
+            default="float32",
+        ),
+    ]
     eval_every: Annotated[int, Field(gt=0)]
-    protocol: Literal["held-out", "published"]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=SEEDS)], ...], Field(min_length=1)]
+    protocol: Annotated[
+        Literal["held-out", "published"],
+        Option(
+            "Scoring",
+            "Scores on the whole test split, or as published: 4096 rows, statistics of the batch.",
+            default="held-out",
+        ),
+    ]
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=SEEDS)], ...],
+        Field(min_length=1),
+        Option("Run", "Seeds by commas, one training each, such as 0,1,2 [default: 0].", (0,)),
+    ]
 
 
 def numbering(config: Config) -> int | None:

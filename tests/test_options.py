@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +131,7 @@ def test_a_configuration_gives_back_the_options_that_it_came_from(
     elif source != "mixing":
         place = {"data": make_images(tmp_path, n=30), "batch_size": 8}
     found = config(**{**asked, **place})
-    held = complete(replace(options_of(found), data=place.get("data")))
+    held = complete(options_of(found).replace(data=place.get("data")))
     assert resolve(held, open_source(held)) == found
 
 

@@ -18,7 +18,7 @@ from benchmark.leaderboard.submission.data import LEAST_TEST_ROWS, DataRecord
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.reproduce import reproduce_command
 from benchmark.leaderboard.submission.runs import gather
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.options import OPTIONS, Options, complete, open_source, resolve
 from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.grown import grown
 from tests.runs import run
@@ -281,7 +281,7 @@ def test_the_command_trains_the_same_again(
     asked: dict[str, Any] = {}
     monkeypatch.setattr(benchmark, "callback", lambda **given: asked.update(given))
     benchmark.main(words, standalone_mode=False)
-    taken = {name: asked[name] for name in Options.__dataclass_fields__}
+    taken = {name: asked[name] for name in OPTIONS}
     options = complete(Options(**{**taken, "data": paired}))
     found = resolve(options, open_source(options))
     expected = config.model_dump() | {"source": None}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -143,7 +142,7 @@ def step_cost(dataset: ThreeDIdent, workers: int, steps: int) -> StepCost:
     """
     source = ImageSource((dataset, dataset), "nearest", Law(name="normal", sigma=0.1))
     options = complete(Options(data=Path(), steps=steps, batch_size=_BATCH))
-    config = resolve(replace(options), source)
+    config = resolve(options, source)
     objective = Objective(config, source, 0, Ranks())
     optimizer = torch.optim.Adam(objective.parameters(), lr=config.learning_rate, fused=True)
     machine = Machine(torch.device("cpu"), workers)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 
-from benchmark.config import Config, MixingSettings
+from pydantic import BaseModel
+
+from benchmark.config import (
+    Config,
+    ImageSettings,
+    MaskSettings,
+    MixingSettings,
+    Option,
+    Positive,
+    of_images,
+)
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
@@ -16,100 +26,116 @@ from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
 
-IMAGE_PAIRS = ("nearest", "rendered", "augmented")
-SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
 _SCORES_PER_RUN = 10
 _SUPERVISED_MIXING_STEPS = 100_001
-# What the paper took, by source; where a source has no such thing, an option for it is refused.
-_PAPER: dict[str, dict[str, Any]] = {
-    "nearest": {"conditional": "normal", "sigma": 0.1, "anchor": "row"},
-    "rendered": {},
-    "augmented": {"loss": "dot"},
-    "mixing": {
-        "conditional": "normal",
-        "sigma": 0.05,
-        "factors": 10,
-        "space": "box",
-        "encoder": "mlp",
-        "batch_size": 6144,
-        "steps": 3 * _SUPERVISED_MIXING_STEPS,
-    },
-    "kitti": {
-        "data": Path("data/kitti_peds_v2.pickle"),
-        "max_distance": 1,
-        "encoder": "conv",
-        "loss": "l1",
-        "batch_size": 32,  # the published 64 counts both images of a pair
-        "steps": 300_000,
-    },
-}
-_IMAGES = {"data": Path("data/3dident"), "encoder": "resnet18", "batch_size": 512, "steps": 30_000}
-_EVERY = {"loss": "l2", "learning_rate": 1e-4, "seeds": (0,)}
-_OWN = {
-    "anchor": ("nearest",),
-    "conditional": ("nearest", "mixing"),
-    "sigma": ("nearest", "mixing"),
-    "resolution": IMAGE_PAIRS,
-    "data": (*IMAGE_PAIRS, "kitti"),
-    "factors": ("mixing",),
-    "space": ("mixing",),
-    "marginal": ("mixing",),
-    "max_distance": ("kitti",),
-}
-_CONTRASTIVE = ("conditional", "sigma", "anchor", "temperature", "max_distance")
 
 
-@dataclass(frozen=True, kw_only=True)
+class Data(BaseModel):
+    """What is asked for of the data and of their pairs, beside the source's own settings."""
+
+    source: Annotated[
+        Literal["nearest", "rendered", "augmented", "mixing", "kitti"],
+        Option(
+            "Data",
+            "Where positive pairs come from: images by nearest latent, rendered exactly or "
+            "augmented; mixed latents; KITTI Masks.",
+            default="nearest",
+        ),
+    ]
+    data: Annotated[
+        Path | None,
+        Option(
+            "Data",
+            "Data set [default: data/3dident].",
+            {**of_images(Path("data/3dident")), "kitti": Path("data/kitti_peds_v2.pickle")},
+        ),
+    ]
+    conditional: Annotated[
+        str | None,
+        Option(
+            "Pairs",
+            "p(z~ | z) of positives: {names} [default: normal].",
+            {"nearest": "normal", "mixing": "normal"},
+            contrastive=True,
+        ),
+    ]
+    sigma: Annotated[
+        Positive | None,
+        Option(
+            "Pairs",
+            "Scale of the conditional; for vmf 1 / kappa [default: 0.1; mixing 0.05].",
+            {"nearest": 0.1, "mixing": 0.05},
+            contrastive=True,
+        ),
+    ]
+    out: Annotated[Path | None, Option("Run", "Run folder [default: named in runs/].")]
+
+
+def _options() -> Iterator[tuple[str, tuple[Any, Option]]]:
+    """The options of all records by name, with the types of their fields."""
+    for record in (Data, ImageSettings, MixingSettings, MaskSettings, Config):
+        for name, hint in get_type_hints(record, include_extras=True).items():
+            for option in getattr(hint, "__metadata__", ()):
+                if isinstance(option, Option):
+                    yield name, (hint, option)
+
+
+OPTIONS = dict(_options())
+
+
 class Options:
-    """What a user asked for; None takes the paper's value for the source.
+    """What a user asked for, by the names of :data:`OPTIONS`; None takes the paper's value.
 
-    Each field is the option of ``threedident benchmark`` of that name.
+    Each attribute is the option of ``threedident benchmark`` of that name.
+
+    Raises:
+        TypeError: there is no option of a name.
     """
 
-    source: str = "nearest"
-    data: Path | None = None
-    resolution: int | None = None
-    anchor: str | None = None
-    conditional: str | None = None
-    sigma: float | None = None
-    factors: int | None = None
-    space: str | None = None
-    marginal: str | None = None
-    max_distance: int | None = None
-    encoder: str | None = None
-    loss: str | None = None
-    output_space: str | None = None
-    extent: float | None = None
-    temperature: float | None = None
-    symmetric: bool = False
-    learned_scales: bool = False
-    steps: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    schedule: str = "constant"
-    warmup: int = 0
-    precision: str = "float32"
-    protocol: str = "held-out"
-    seeds: tuple[int, ...] | None = None
-    out: Path | None = None
+    def __init__(self, **asked: Any) -> None:
+        if unknown := asked.keys() - OPTIONS.keys():
+            raise TypeError(f"expected options of a run, found {', '.join(sorted(unknown))}")
+        defaults = {name: option.default for name, (_, option) in OPTIONS.items()}
+        self.__dict__.update(defaults | asked)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no option {name!r}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name}: options are frozen; take replace()")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Options) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).items()))
+
+    def __repr__(self) -> str:
+        return f"Options({', '.join(self.arguments())})"
+
+    def replace(self, **asked: Any) -> Options:
+        """The same options, but for those given."""
+        return Options(**vars(self) | asked)
 
     def arguments(self) -> list[str]:
         """The options as command-line arguments, without those left at their defaults."""
         found = []
-        for entry in fields(self):
-            value, name = getattr(self, entry.name), entry.name.replace("_", "-")
-            if value == entry.default:
+        for name, (_, option) in OPTIONS.items():
+            value = getattr(self, name)
+            if value == option.default:
                 continue
-            if value is True:
-                found.append(f"--{name}")
-            else:
-                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                found.append(f"--{name}={text}")
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            found.append(flag(name) if value is True else f"{flag(name)}={text}")
         return found
 
     def command(self) -> str:
         """The command that runs them, or goes on with the run."""
         return shlex.join(["threedident", "benchmark", *self.arguments(), "--resume"])
+
+
+def flag(name: str) -> str:
+    """An option as the command line spells it."""
+    return f"--{name.replace('_', '-')}"
 
 
 def complete(options: Options) -> Options:
@@ -119,38 +145,37 @@ def complete(options: Options) -> Options:
         ValueError: an option was given that the source or the loss has no use for, or loss,
             output space and conditional do not fit each other.
     """
-    source = options.source
-    for name, sources in _OWN.items():
-        if getattr(options, name) is not None and source not in sources:
+    source, values = options.source, {}
+    for name, (_, option) in OPTIONS.items():
+        given = getattr(options, name)
+        if given is not None and source not in option.sources:
             raise ValueError(
-                f"--{name.replace('_', '-')}: expected with --source {' or '.join(sources)}, "
-                f"found it with {source}; leave it out"
+                f"{flag(name)}: expected with --source {' or '.join(option.sources)}, found it "
+                f"with {source}; leave it out"
             )
-    images = _IMAGES if source in IMAGE_PAIRS else {}
-    values = {**_EVERY, **images, **_PAPER[source]}
-    given = {f.name: getattr(options, f.name) for f in fields(options)}
-    values |= {name: value for name, value in given.items() if value is not None}
+        values[name] = option.paper_value(source) if given is None else given
     require_known(values["encoder"])
     similarity = parse_loss(values["loss"])
     if similarity is None:
         _refuse_contrastive(options)
-        values |= dict.fromkeys(_CONTRASTIVE)
         if source == "mixing" and options.steps is None:
             values["steps"] = _SUPERVISED_MIXING_STEPS
-    else:
-        values.setdefault("temperature", 1.0)
-        if options.learned_scales and not isinstance(similarity, LpSimilarity):
-            raise ValueError(
-                f"--learned-scales: expected with a --loss such as l1 or l2, found it with "
-                f"{values['loss']}; leave it out"
-            )
-    if source == "mixing":
-        values.setdefault("marginal", MARGINALS[values["space"]][0])
-    space = values.get("space") or "real"  # images and masks have latents of either sign
+    elif values["temperature"] is None:
+        values["temperature"] = 1.0
+    if similarity is None:
+        values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
+    elif options.learned_scales and not isinstance(similarity, LpSimilarity):
+        raise ValueError(
+            f"--learned-scales: expected with a --loss such as l1 or l2, found it with "
+            f"{values['loss']}; leave it out"
+        )
+    if source == "mixing" and values["marginal"] is None:
+        values["marginal"] = MARGINALS[values["space"]][0]
+    space = values["space"] or "real"  # images and masks have latents of either sign
     reach = "unit-box" if space == "box" else space
-    values["output_space"] = fitting_space(values["loss"], values.get("output_space"), reach)
+    values["output_space"] = fitting_space(values["loss"], values["output_space"], reach)
     values["extent"] = find_extent(values["output_space"], options.extent)
-    return replace(options, **values)
+    return Options(**values)
 
 
 def _refuse_contrastive(options: Options) -> None:
@@ -159,10 +184,10 @@ def _refuse_contrastive(options: Options) -> None:
             f"--source: expected nearest, mixing or kitti for supervised training, found "
             f"{options.source}, which is about pairs; leave it out"
         )
-    for name in (*_CONTRASTIVE, "symmetric", "learned_scales"):
-        if getattr(options, name):
+    for name, (_, option) in OPTIONS.items():
+        if option.contrastive and getattr(options, name):
             raise ValueError(
-                f"--{name.replace('_', '-')}: expected with a contrastive --loss, found it with "
+                f"{flag(name)}: expected with a contrastive --loss, found it with "
                 "supervised, which has no pairs; leave it out"
             )
 
@@ -184,9 +209,9 @@ def open_source(options: Options) -> Source:
         from benchmark.sources.mixing import MixingSource
 
         settings = MixingSettings(
-            factors=options.factors,  # type: ignore[arg-type]
-            space=options.space,  # type: ignore[arg-type]
-            marginal=options.marginal,  # type: ignore[arg-type]
+            factors=options.factors,
+            space=options.space,
+            marginal=options.marginal,
             conditional=law,
         )
         return MixingSource(settings)
@@ -200,7 +225,7 @@ def open_source(options: Options) -> Source:
 
     splits = open_splits(options.data, options.resolution)
     pairs = None if supervised else options.source
-    return ImageSource(splits, pairs, law, options.anchor or "row")  # type: ignore[arg-type]
+    return ImageSource(splits, pairs, law, options.anchor or "row")
 
 
 def resolve(options: Options, source: Source) -> Config:
@@ -222,22 +247,8 @@ def resolve(options: Options, source: Source) -> Config:
             f"--warmup: expected fewer than the {steps} steps of the run, found "
             f"{options.warmup}; lower it"
         )
-    return Config(
-        source=source.settings,
-        encoder=options.encoder,  # type: ignore[arg-type]
-        loss=options.loss,  # type: ignore[arg-type]
-        output_space=options.output_space,  # type: ignore[arg-type]
-        extent=options.extent,
-        temperature=options.temperature,
-        symmetric=options.symmetric,
-        learned_scales=options.learned_scales,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=options.learning_rate,  # type: ignore[arg-type]
-        schedule=options.schedule,  # type: ignore[arg-type]
-        warmup=options.warmup,
-        precision=options.precision,  # type: ignore[arg-type]
-        eval_every=max(1, steps // _SCORES_PER_RUN),
-        protocol=options.protocol,  # type: ignore[arg-type]
-        seeds=options.seeds,  # type: ignore[arg-type]
-    )
+    asked = vars(options) | {
+        "source": source.settings,
+        "eval_every": max(1, steps // _SCORES_PER_RUN),
+    }
+    return Config(**{name: asked[name] for name in Config.model_fields})

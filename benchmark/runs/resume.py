@@ -7,13 +7,12 @@ compiler, nor on where the data lie, so these are free.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, changes
 from benchmark.losses.match import SUPERVISED
-from benchmark.runs.options import Options
+from benchmark.runs.options import OPTIONS, Options
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
 from threedident.conditionals.law import Law
@@ -43,14 +42,14 @@ def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
     config = folder.read_config()
     folder.require_numbering(config)
     held = options_of(config)
-    names = [f.name for f in fields(Options) if f.name in given and f.name not in _FREE]
+    names = [name for name in OPTIONS if name in given and name not in _FREE]
     changed = changes(*({name: getattr(each, name) for name in names} for each in (held, asked)))
     if changed:
         raise ValueError(
             f"{folder.path}: it holds a run with {', '.join(changed)}; leave that out to go on "
             "with it, or give another --out for a new run"
         )
-    return replace(held, out=asked.out, data=asked.data or _recorded_data(folder))
+    return held.replace(out=asked.out, data=asked.data or _recorded_data(folder))
 
 
 def require_suite(path: Path) -> None:
@@ -69,7 +68,7 @@ def require_suite(path: Path) -> None:
 
 def options_of(config: Config) -> Options:
     """The options that resolve to a configuration, but for the place of the data."""
-    names = {f.name for f in fields(Options)} & set(Config.model_fields) - {"source"}
+    names = OPTIONS.keys() & Config.model_fields.keys() - {"source"}
     values: dict[str, Any] = {name: getattr(config, name) for name in names}
     source = config.source
     match source:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -110,14 +109,14 @@ def _plan(table: Table, row: Row, scale: str, asked: Options, root: Path) -> Pla
         values["seeds"] = asked.seeds
     values["protocol"] = asked.protocol
     folder = root / row.name
-    return Planned(row, replace(Options(**values), out=folder), RunFolder(folder))
+    return Planned(row, Options(**values).replace(out=folder), RunFolder(folder))
 
 
 def _command(name: str, scale: str, rows: str | None, asked: Options, root: Path) -> str:
     command = ["threedident", "benchmark", "--suite", name, "--scale", scale]
     if rows is not None:
         command += ["--rows", rows]
-    return shlex.join([*command, *replace(asked, out=root).arguments(), "--resume"])
+    return shlex.join([*command, *asked.replace(out=root).arguments(), "--resume"])
 
 
 def _jobs(table: Table, device: str) -> int:

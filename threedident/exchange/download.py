@@ -182,7 +182,7 @@ def unpack(archive: Path, target: Path) -> None:
 
 
 def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
-    """Check that a block of zeros ends the archive; tarfile takes any damaged header for its end."""
+    """Check that zeros end the archive, since tarfile takes a damaged header for its end."""
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from benchmark.config import Config, ImageSettings
@@ -12,6 +11,7 @@ from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
+from threedident.conditionals.law import spell_laws
 
 _HOME = Path("data")
 
@@ -39,7 +39,7 @@ def training_command(
         seeds: to train.
         out: folder of the new run.
     """
-    options = replace(_options(config, data), data=place, seeds=tuple(seeds), out=out)
+    options = _options(config, data).replace(data=place, seeds=tuple(seeds), out=out)
     return shlex.join(["threedident", "benchmark", *options.arguments()])
 
 
@@ -74,11 +74,11 @@ def _positives(config: Config) -> str | None:
     assert isinstance(source, ImageSettings)
     if source.pairs != "rendered" or source.conditional is None:
         return None
-    return f"{source.conditional.name}:{source.conditional.sigma:g}"
+    return spell_laws((source.conditional,))
 
 
 def _options(config: Config, data: DataRecord) -> Options:
     """The options that resolve to a configuration, on the data set that is rendered."""
     found = options_of(config)
     resolution = None if found.resolution == data.resolution else found.resolution
-    return replace(found, data=_HOME / data.id, resolution=resolution, seeds=SEEDS)
+    return found.replace(data=_HOME / data.id, resolution=resolution, seeds=SEEDS)

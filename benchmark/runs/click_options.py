@@ -1,0 +1,109 @@
+"""Click options of ``threedident benchmark``, made from the settings that they ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import annotated_types
+import click
+from pydantic.fields import FieldInfo
+
+from benchmark.config import Option
+from benchmark.encoders.networks import ENCODERS
+from benchmark.encoders.output_spaces import OUTPUT_SPACES
+from benchmark.losses.match import LOSSES
+from benchmark.runs.options import OPTIONS, flag
+from benchmark.sources.mixing import MARGINALS
+from threedident.conditionals.law import CONDITIONALS
+from threedident.options import Choice, Seed, completed
+from threedident.runtime.errors import printable
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_CLOSED = {
+    "output_space": list(OUTPUT_SPACES),
+    "marginal": sorted({name for names in MARGINALS.values() for name in names}),
+}
+_HEADINGS = ("Data", "Pairs", "Model", "Training", "Scoring", "Suite", "Run")
+_SUGGESTED = {"encoder": ENCODERS, "loss": LOSSES, "conditional": CONDITIONALS}
+
+
+def run_options(command: _Command) -> _Command:
+    """Give a command the options of a run, one for each of :data:`OPTIONS`."""
+    for name, (hint, option) in reversed(OPTIONS.items()):
+        command = click.option(flag(name), **_asked_for(name, hint, option))(command)
+    return command
+
+
+def headings(**others: list[str]) -> dict[str, list[str]]:
+    """The names of the options under each heading of the help, and others of the command."""
+    found: dict[str, list[str]] = {name: [] for name in _HEADINGS}
+    for name, (_, option) in OPTIONS.items():
+        found[option.heading].append(name)
+    return {heading: names + others.get(heading, []) for heading, names in found.items()}
+
+
+def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
+    """The arguments of :func:`click.option` for a setting of a type."""
+    asked: dict[str, Any] = {"help": option.help, "default": option.default}
+    kind, bounds = _kind(hint)
+    if kind is bool:
+        return asked | {"is_flag": True}
+    if kind is Path:
+        return asked | {"type": click.Path(path_type=Path)}
+    if get_origin(kind) is tuple:
+        return asked | {"callback": _seeds, "metavar": "LIST"}
+    if get_origin(kind) is Literal:
+        return asked | {"type": Choice(get_args(kind))}
+    if name in _CLOSED:
+        return asked | {"type": Choice(_CLOSED[name])}
+    if kind is int:
+        return asked | {"type": click.IntRange(**bounds)}
+    if kind is float:
+        return asked | {"type": click.FloatRange(**bounds), "callback": _finite}
+    names = _SUGGESTED[name]
+    text = option.help.format(names=", ".join(names))
+    return asked | {"metavar": "NAME", "shell_complete": completed(names), "help": text}
+
+
+def _kind(hint: Any) -> tuple[Any, dict[str, Any]]:
+    """The type of a setting without None, and its bounds as click takes them."""
+    bounds: dict[str, Any] = {}
+    while get_origin(hint) in (Annotated, Union, UnionType):
+        for note in getattr(hint, "__metadata__", ()):
+            for bound in note.metadata if isinstance(note, FieldInfo) else ():
+                match bound:
+                    case annotated_types.Ge(ge):
+                        bounds |= {"min": ge}
+                    case annotated_types.Gt(gt):
+                        bounds |= {"min": gt, "min_open": True}
+                    case annotated_types.Le(le):
+                        bounds |= {"max": le}
+        hint = get_args(hint)[0]
+    if hint is int and bounds.pop("min_open", False):
+        bounds["min"] += 1
+    return hint, bounds
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"expected a finite number, found {value}", ctx=ctx, param=param)
+    return value
+
+
+def _seeds(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    numbers = tuple(Seed().convert(part, param, ctx) for part in value.split(","))
+    if len(set(numbers)) != len(numbers):
+        raise click.BadParameter(
+            f"expected distinct integers such as 0,1,2, found {printable(value)}",
+            ctx=ctx,
+            param=param,
+        )
+    return numbers
