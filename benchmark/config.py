@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from threedident.conditionals.law import Law
 from threedident.latents.philox import SEEDS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256
+from threedident.runtime.records import Frozen
 from threedident.storage.manifest import MOST_PIXELS
 
 _QUOTED = 80  # characters of a value in a message
@@ -62,11 +63,7 @@ def of_images(value: Any) -> dict[str, Any]:
     return dict.fromkeys(IMAGE_PAIRS, value)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ImageSettings(_Frozen):
+class ImageSettings(Frozen):
     """Rendered images.
 
     Arguments:
@@ -105,7 +102,7 @@ class ImageSettings(_Frozen):
     numbering: int = 1
 
 
-class MixingSettings(_Frozen):
+class MixingSettings(Frozen):
     """Latents mixed by a random MLP.
 
     Arguments:
@@ -136,7 +133,7 @@ class MixingSettings(_Frozen):
     conditional: Law | None
 
 
-class MaskSettings(_Frozen):
+class MaskSettings(Frozen):
     """KITTI Masks.
 
     Arguments:
@@ -162,7 +159,7 @@ class MaskSettings(_Frozen):
     numbering: int = 1
 
 
-class Config(_Frozen):
+class Config(Frozen):
     """Everything that a run's numbers depend on, beside software and hardware.
 
     Arguments:

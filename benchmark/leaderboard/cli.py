@@ -19,9 +19,9 @@ from benchmark.leaderboard.sandbox.sandbox import (
     PROTECTIONS,
     Limits,
     protections,
-    require_packages,
 )
 from threedident.options import Group
+from threedident.runtime.packages import require_extra
 from threedident.runtime.progress import progress
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def submit(
     from benchmark.leaderboard.submission.submission import read_facts
     from benchmark.leaderboard.submission.submit import submit as write
 
-    require_packages(*_PACKAGES, "onnxscript")
+    require_extra("leaderboard", "leaderboard", *_PACKAGES, "onnxscript")
     known = read_facts(date=datetime.datetime.now(datetime.UTC).date(), **facts)
     trained = gather(runs)
     place = data or trained_on(trained)
@@ -128,7 +128,7 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
     Example:
         threedident leaderboard check submissions/2027-01-31_my-method
     """
-    require_packages(*_PACKAGES)
+    require_extra("leaderboard", "leaderboard", *_PACKAGES)
     home = board_folder(board, writes=add)
     from benchmark.leaderboard.advice import after_check, place_of
     from benchmark.leaderboard.board.board import add_row, read_board
@@ -173,7 +173,7 @@ def verify(
     Example:
         threedident leaderboard verify submissions/2027-01-31_my-method --secret 2027-spring.secret
     """
-    require_packages(*_PACKAGES)
+    require_extra("leaderboard", "leaderboard", *_PACKAGES)
     home, limits = board_folder(board, writes=True), _limits(time_limit, memory_limit)
     from benchmark.leaderboard.advice import after_verify
     from benchmark.leaderboard.board.board import read_board

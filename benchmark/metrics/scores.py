@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 
 from benchmark.metrics.linear import (
     ROUNDING,
@@ -206,7 +207,7 @@ def spearman(latents: ArrayLike, representations: ArrayLike) -> Array:
 
     Ties share their mean rank. A constant code correlates with nothing: its entries are 0.
     """
-    return pearson(_ranks(as_float64(latents)), _ranks(as_float64(representations)))
+    return pearson(*(rankdata(as_float64(rows), axis=0) for rows in (latents, representations)))
 
 
 def paired_rows(
@@ -236,13 +237,6 @@ def assign_codes(correlation: Array) -> tuple[NDArray[np.int64], Array]:
     """The best code of each factor, no code twice, and the absolute correlations with them."""
     factors, codes = linear_sum_assignment(np.abs(correlation), maximize=True)
     return codes, np.abs(correlation[factors, codes])
-
-
-def _ranks(values: Array) -> Array:
-    """Rank of every entry in its column from 0 up, ties at the mean of the places they share."""
-    columns = (np.unique(column, return_inverse=True, return_counts=True) for column in values.T)
-    places = [(np.cumsum(counts) - (counts + 1) / 2.0)[inverse] for _, inverse, counts in columns]
-    return np.stack(places, axis=1)
 
 
 def _standardised(values: ArrayLike) -> Array:

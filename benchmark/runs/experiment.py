@@ -17,10 +17,11 @@ from benchmark.runs.report import write_results
 from benchmark.sources.source import Machine, Source
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
-from benchmark.training.log import require_tensorboard
-from benchmark.training.trainer import Training
+from benchmark.training.task import Task
+from benchmark.training.trainer import train
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import locked
+from threedident.runtime.packages import require_extra
 from threedident.runtime.signals import interruptible
 
 
@@ -53,7 +54,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
     if not ranks.leads:
         ranks.wait()
         for seed in config.seeds:
-            Training(config, seed, source, folder, machine).run()
+            train(Task(config, seed, source, folder, machine))
         return
     with locked(folder.path):
         folder.open(config, resume)
@@ -61,7 +62,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
         _announce(source, config, folder)
         try:
             results = [
-                Training(config, seed, source, folder, machine, tensorboard).run()
+                train(Task(config, seed, source, folder, machine, tensorboard))
                 for seed in config.seeds
             ]
             scores = write_results(folder, config, results, source, options.command())
@@ -79,7 +80,7 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
         ValueError: something that was asked for is not to be had.
     """
     if tensorboard:
-        require_tensorboard()
+        require_extra("--tensorboard", "tensorboard", "tensorboard")
     if machine.compiled and not can_compile(machine.device):
         raise ValueError(
             "--compile: expected a C++ compiler such as g++ for the CPU, found none; install one, "

@@ -66,13 +66,16 @@ class ImageSource(Source):
         self.train, self.test = splits
         self.root = self.train.folder.root
         law = conditional if pairs == "nearest" else None
+        identities = {split.folder.split: identity(split) for split in splits}
         if pairs == "rendered":
-            law = _rendered_law(self.train)
+            rendered = RenderedPairs(self.train).positives
+            law = _rendered_law(rendered)
+            identities["positives"] = identity(rendered)
         self.settings = ImageSettings(
             pairs=pairs,
             anchor=anchor if pairs == "nearest" else None,
             conditional=law,
-            data=_identities(splits, pairs),
+            data=identities,
             resolution=self.train.resolution,
             numbering=NUMBERING,
         )
@@ -212,17 +215,9 @@ class ImageSource(Source):
             yield images.to(machine.device)
 
 
-def _identities(splits: tuple[ThreeDIdent, ThreeDIdent], pairs: PairKind | None) -> dict[str, str]:
-    """Digests of all images that a run depends on."""
-    found = {split.folder.split: identity(split) for split in splits}
-    if pairs == "rendered":
-        found["positives"] = identity(RenderedPairs(splits[0]).positives)
-    return found
-
-
-def _rendered_law(split: ThreeDIdent) -> Law | None:
-    """What the positives were drawn from, where one scale serves all factors."""
-    manifest = RenderedPairs(split).positives.manifest
+def _rendered_law(positives: ThreeDIdent) -> Law | None:
+    """What rendered positives were drawn from, where one scale serves all factors."""
+    manifest = positives.manifest
     assert manifest is not None
     laws = parse_laws(manifest.origin.conditional or "")
     return laws[0] if len(laws) == 1 else None

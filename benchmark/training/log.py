@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,19 +18,6 @@ from threedident.runtime.files import open_appending
 from threedident.runtime.machine import processor_name, processors
 
 _LONGEST_S = 1e12
-
-
-def require_tensorboard() -> None:
-    """Refuse early where TensorBoard is not installed.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if find_spec("tensorboard") is None:
-        raise ValueError(
-            "--tensorboard: expected the package tensorboard, found none; "
-            'pip install "threedident[tensorboard]"'
-        )
 
 
 class Tracker(AbstractContextManager["Tracker"]):

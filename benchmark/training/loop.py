@@ -14,18 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.config import Config
 from benchmark.encoders.custom import is_custom
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from benchmark.ranks import lost_another
-from benchmark.sources.source import Batch, Machine, Source
+from benchmark.sources.source import Batch
 from benchmark.training.evaluation import represent, scored_latents
-from benchmark.training.folder import RunFolder
 from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
 from benchmark.training.seals import digest_of
 from benchmark.training.signals import Stop, deferred_stop
+from benchmark.training.task import Task
 from threedident.pairs.loader import WorkerDied, is_death, named_deaths
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
@@ -47,22 +46,14 @@ class Loop:
     """The training of one seed.
 
     Arguments:
-        config: what to train.
-        seed: whose batches to take.
-        source: of the batches and of the test split.
-        folder: where checkpoints and representations go.
-        machine: where to compute.
+        task: what is trained.
         objective: model and loss, on the machine's device.
         optimizer: of the objective's parameters.
         tracker: where losses and scores go.
         step: steps taken before.
     """
 
-    config: Config
-    seed: int
-    source: Source
-    folder: RunFolder
-    machine: Machine
+    task: Task
     objective: Objective
     optimizer: torch.optim.Optimizer
     tracker: Tracker
@@ -72,16 +63,18 @@ class Loop:
         self._stop = Stop()
         self._settled = True  # whether weights and statistics belong to a whole step
         self._saved, self._saved_step = time.monotonic(), self.step
-        scored = self._scored = self.folder.scored_until(self.seed, self.step)
+        scored = self._scored = self.task.folder.scored_until(self.task.seed, self.step)
         self._scored_step = scored[-1]["step"] if scored else -1
-        ended = self.step == self.config.steps
-        if ended and not self.folder.has_scored_codes(self.seed):
+        ended = self.step == self.task.config.steps
+        if ended and not self.task.folder.has_scored_codes(self.task.seed):
             self._scored_step = -1  # the codes are lost or altered: they are made again
         self._scores = scored[-1] if scored else {}
-        self.machine.ranks.wait()  # before one of them logs more
-        custom = is_custom(self.config.encoder)
-        self._forward = self.machine.ranks.share(self.objective, self.machine.device, custom)
-        if self.machine.compiled:
+        self.task.machine.ranks.wait()  # before one of them logs more
+        custom = is_custom(self.task.config.encoder)
+        self._forward = self.task.machine.ranks.share(
+            self.objective, self.task.machine.device, custom
+        )
+        if self.task.machine.compiled:
             self.objective.model.compile()
 
     def run(self) -> None:
@@ -103,28 +96,28 @@ class Loop:
 
     def _way_on(self) -> str:
         return (
-            f"seed {self.seed} is saved at step {self._saved_step} of {self.config.steps}; the "
-            "same command with --resume goes on from there"
+            f"seed {self.task.seed} is saved at step {self._saved_step} of "
+            f"{self.task.config.steps}; the same command with --resume goes on from there"
         )
 
     def _heed_stop(self) -> None:
-        if self._stop and self.machine.ranks.count == 1:
+        if self._stop and self.task.machine.ranks.count == 1:
             raise KeyboardInterrupt
 
     def _take_steps(self) -> None:
-        config, machine = self.config, self.machine
+        config, machine = self.task.config, self.task.machine
         left = config.steps - self.step
         if not left:
             return
         self.objective.train()
         steps = range(self.step, config.steps)
-        batches = self.source.batches(self.seed, steps, config.batch_size, machine)
-        later = config.steps * (len(config.seeds) - 1 - config.seeds.index(self.seed))
+        batches = self.task.source.batches(self.task.seed, steps, config.batch_size, machine)
+        later = config.steps * (len(config.seeds) - 1 - config.seeds.index(self.task.seed))
         instead = _INSTEAD[config.source.kind]
         forecast = Forecast(left, later, machine.device.type == "cpu", instead)
         quiet = not machine.ranks.leads
         seen, began = 0, time.perf_counter()
-        title = f"train seed {self.seed}"
+        title = f"train seed {self.task.seed}"
         with progress(title, config.steps, "steps", quiet=quiet) as advance:
             advance.skip(self.step)
             for batch in batches:
@@ -145,8 +138,8 @@ class Loop:
 
     def _take_step(self, batch: Batch) -> dict[str, float]:
         self._settled = False
-        config = self.config
-        _seed_step(self.seed, self.step, self.machine.ranks.rank)
+        config = self.task.config
+        _seed_step(self.task.seed, self.step, self.task.machine.ranks.rank)
         rate = factor(config.schedule, self.step, config.steps, config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * config.learning_rate
@@ -156,7 +149,7 @@ class Loop:
             terms["loss"].backward()
         values = self._read(terms)
         if not math.isfinite(values["loss"]):
-            self.machine.ranks.refuse(
+            self.task.machine.ranks.refuse(
                 f"loss: expected a finite number, found {values['loss']} {self._advice()}"
             )
         self.optimizer.step()
@@ -173,11 +166,11 @@ class Loop:
         except ValueError as error:
             raise ValueError(f"{error}; {self._way_on()}") from None
         except RuntimeError as error:
-            own = is_custom(self.config.encoder)
+            own = is_custom(self.task.config.encoder)
             if not own or is_death(error) or lost_another(error):
                 raise
             raise ValueError(
-                f"encoder: expected {self.config.encoder} to be trained, found "
+                f"encoder: expected {self.task.config.encoder} to be trained, found "
                 f"{type(error).__name__}: {error}; {self._way_on()}"
             ) from None
 
@@ -186,56 +179,57 @@ class Loop:
         stop = terms["loss"].new_tensor(float(bool(self._stop)))
         names = [*terms, "stop"]
         stacked = torch.stack([*(term.detach() for term in terms.values()), stop])
-        return dict(zip(names, self.machine.ranks.mean(stacked).tolist(), strict=True))
+        return dict(zip(names, self.task.machine.ranks.mean(stacked).tolist(), strict=True))
 
     def _advice(self) -> str:
         if self.step == 0:
             return (
-                f"before the first step of seed {self.seed}; look at the data and the encoder, "
-                "and at --temperature and --extent where they were given"
+                f"before the first step of seed {self.task.seed}; look at the data and the "
+                "encoder, and at --temperature and --extent where they were given"
             )
+        checkpoint = self.task.folder.checkpoint(self.task.seed)
         return (
-            f"after step {self.step} of seed {self.seed}; train again with a lower "
-            f"--learning-rate in another --out ({self.folder.checkpoint(self.seed)}, step "
+            f"after step {self.step} of seed {self.task.seed}; train again with a lower "
+            f"--learning-rate in another --out ({checkpoint}, step "
             f"{self._saved_step}, is the last good state)"
         )
 
     def _score_if_due(self) -> None:
         """Score on the test split and keep the representations, once for each step that asks."""
-        due = self.step % self.config.eval_every == 0 or self.step == self.config.steps
+        due = self.step % self.task.config.eval_every == 0 or self.step == self.task.config.steps
         if not due or self._scored_step == self.step:
             return
-        leads = self.machine.ranks.leads
-        if leads or self.config.protocol == "published":  # whose ranks share batch statistics
+        leads = self.task.machine.ranks.leads
+        if leads or self.task.config.protocol == "published":  # whose ranks share batch statistics
             codes = represent(
                 self.objective.model,
-                self.config,
-                self.source,
-                self.seed,
-                self.machine,
+                self.task.config,
+                self.task.source,
+                self.task.seed,
+                self.task.machine,
                 self._heed_stop,
             )
             if leads:
                 self._score(codes)
         self._scored_step = self.step
-        self.machine.ranks.wait()
+        self.task.machine.ranks.wait()
 
     def _score(self, codes: NDArray[np.float32]) -> None:
-        config, source = self.config, self.source
+        config, source = self.task.config, self.task.source
         if not np.isfinite(codes).all():
             raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
         content = npy_bytes(codes)
-        write_bytes(self.folder.representations(self.seed), content)
+        write_bytes(self.task.folder.representations(self.task.seed), content)
         with catch_warnings(action="ignore", category=ScoreWarning):  # the run says it once
             scores = score(
-                latents=scored_latents(config, source, self.seed),
+                latents=scored_latents(config, source, self.task.seed),
                 representations=codes,
                 labels=source.labels,
                 spare_codes=source.spare_codes,
             ).to_json()
         scores["codes"] = sha256(content)
         self.tracker.record(self.step, scores)
-        self._scored.append({"seed": self.seed, "step": self.step, **scores})
+        self._scored.append({"seed": self.task.seed, "step": self.step, **scores})
         self._scores = scores
 
     def _save(self) -> None:
@@ -244,22 +238,22 @@ class Loop:
         Raises:
             ValueError: the weights are not finite; the checkpoint before stays.
         """
-        if not self.machine.ranks.leads:
+        if not self.task.machine.ranks.leads:
             self._saved, self._saved_step = time.monotonic(), self.step
             return
         if not all(bool(p.isfinite().all()) for p in self.objective.parameters()):
             raise ValueError(f"weights: expected finite numbers, found others {self._advice()}")
         self.tracker.flush()
         state: dict[str, Any] = {
-            "config": self.config.model_dump(mode="json"),
-            "seed": self.seed,
+            "config": self.task.config.model_dump(mode="json"),
+            "seed": self.task.seed,
             "step": self.step,
-            "shape": list(self.source.shape),
+            "shape": list(self.task.source.shape),
             "scores": digest_of(self._scored),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        self.folder.save_checkpoint(self.seed, state)
+        self.task.folder.save_checkpoint(self.task.seed, state)
         self._saved, self._saved_step = time.monotonic(), self.step
 
 

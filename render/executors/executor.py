@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Protocol, Self
 
 from render.workers.chunk import Chunk, Report
@@ -121,16 +120,3 @@ class _LocalJob:
     def cancel(self) -> None:
         if not self.reported:
             self._worker.kill()
-
-
-def require_package(package: str, executor: str) -> None:
-    """Make sure that the package of an executor's extra is here.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if find_spec(package) is None:
-        raise ValueError(
-            f"--executor {executor}: expected the package {package}, found none; install it with "
-            f"pip install 'threedident[{executor}]'"
-        )

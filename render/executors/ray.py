@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from render.executors.executor import Crew, Executor, require_package
+from render.executors.executor import Crew, Executor
 from render.workers.chunk import Chunk, Report
-from threedident.runtime.packages import call
+from threedident.runtime.packages import call, require_extra
 
 _PATIENCE_S = 10.0
 
@@ -33,7 +33,7 @@ class Ray(Executor):
     poll_s = 0.2
 
     def __init__(self, crew: Crew, address: str | None = None) -> None:
-        require_package("ray", "ray")
+        require_extra("--executor ray", "ray", "ray")
         ray: Any = import_module("ray")
         self._ray, self.threads = ray, crew.threads
         try:

@@ -15,10 +15,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from render.executors.executor import Crew, Executor, require_package
+from render.executors.executor import Crew, Executor
 from render.workers.chunk import Chunk, Report
 from render.workers.process import run
-from threedident.runtime.packages import call
+from threedident.runtime.packages import call, require_extra
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 
@@ -73,7 +73,7 @@ class Slurm(Executor):
         Raises:
             ValueError: they are not.
         """
-        require_package("submitit", "slurm")
+        require_extra("--executor slurm", "slurm", "submitit")
         if queue.cluster == "slurm":
             _require_commands()
 

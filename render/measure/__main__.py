@@ -24,6 +24,7 @@ from render.settings import require_blender
 from threedident.cli import run
 from threedident.latents.sampling import check_raw, sample_raw
 from threedident.runtime.files import load_npy, spell_bytes, write_bytes
+from threedident.runtime.packages import require_extra
 
 _REFERENCE, _AGAIN = "reference", "paper-again"
 
@@ -75,6 +76,7 @@ def main(
     from render.measure.figure import qualities_figure
 
     require_blender()
+    require_extra("render.measure", "measure", "skimage")
     rows = sample_raw(0, "test", count)
     if latents is not None:
         rows = check_raw(load_npy(latents), str(latents))

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from pydantic import BaseModel, ConfigDict
-
 from threedident.runtime.packages import asset_path
+from threedident.runtime.records import Frozen
 
 Triple = tuple[float, float, float]
 
 
-class _Numbers(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ObjectNumbers(_Numbers):
+class ObjectNumbers(Frozen):
     """How the teapot's patches become the scene's object."""
 
     segments: int
@@ -28,13 +23,13 @@ class ObjectNumbers(_Numbers):
     scale: float
 
 
-class GroundNumbers(_Numbers):
+class GroundNumbers(Frozen):
     """The square plane below the object."""
 
     size: float
 
 
-class RubberNumbers(_Numbers):
+class RubberNumbers(Frozen):
     """The material that object and ground share by default."""
 
     ior: float
@@ -44,7 +39,7 @@ class RubberNumbers(_Numbers):
     gloss_grey: float
 
 
-class MetalNumbers(_Numbers):
+class MetalNumbers(Frozen):
     """The second published material: two glossy coats, the second with weight ``mix``."""
 
     roughnesses: tuple[float, float]
@@ -52,7 +47,7 @@ class MetalNumbers(_Numbers):
     mix: float
 
 
-class CameraNumbers(_Numbers):
+class CameraNumbers(Frozen):
     """A perspective camera, +z up, square sensor."""
 
     location: Triple
@@ -62,7 +57,7 @@ class CameraNumbers(_Numbers):
     clip: tuple[float, float]
 
 
-class SunNumbers(_Numbers):
+class SunNumbers(Frozen):
     """The sun, shining straight down."""
 
     strength_w_m2: float
@@ -70,7 +65,7 @@ class SunNumbers(_Numbers):
     location: Triple
 
 
-class AreaNumbers(_Numbers):
+class AreaNumbers(Frozen):
     """The square lamp above the scene, facing straight down."""
 
     power_w: float
@@ -78,7 +73,7 @@ class AreaNumbers(_Numbers):
     location: Triple
 
 
-class SpotNumbers(_Numbers):
+class SpotNumbers(Frozen):
     """The spotlight that circles above the object, ``orbit_height`` over its largest dimension."""
 
     power_w: float
@@ -89,14 +84,14 @@ class SpotNumbers(_Numbers):
     orbit_height: float
 
 
-class TintNumbers(_Numbers):
+class TintNumbers(Frozen):
     """Saturation and value of a hue factor."""
 
     saturation: float
     value: float
 
 
-class HueNumbers(_Numbers):
+class HueNumbers(Frozen):
     """What the three hue factors leave constant."""
 
     object: TintNumbers
@@ -104,7 +99,7 @@ class HueNumbers(_Numbers):
     background: TintNumbers
 
 
-class LightPathNumbers(_Numbers):
+class LightPathNumbers(Frozen):
     """Cycles' light path limits: no bounces, so direct light only."""
 
     max_bounces: int
@@ -112,14 +107,14 @@ class LightPathNumbers(_Numbers):
     filter_glossy: float
 
 
-class FilmNumbers(_Numbers):
+class FilmNumbers(Frozen):
     """Exposure and the width of the Blackman-Harris pixel filter."""
 
     exposure: float
     filter_width_px: float
 
 
-class SceneNumbers(_Numbers):
+class SceneNumbers(Frozen):
     """All constants of the scene."""
 
     object: ObjectNumbers

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from threedident.latents.sampling import SPLITS, check_raw
 from threedident.runtime.files import MOST_JSON, load_npy, npy_bytes, read_plain, write_bytes
-from threedident.runtime.records import parse_model
+from threedident.runtime.records import Frozen, parse_model
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import Manifest, Rendering, read_manifest, setting_differences
 from threedident.storage.origin import Origin
 
 
-class Plan(BaseModel):
+class Plan(Frozen):
     """The settings of an unfinished split; its raw latents lie beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: Origin
     rendering: Rendering

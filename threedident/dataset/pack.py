@@ -18,11 +18,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from threedident.runtime.errors import explain
 from threedident.runtime.files import MOST_JSON, open_plain, read_plain, sha256
-from threedident.runtime.records import parse_model
+from threedident.runtime.records import Frozen, parse_model
 from threedident.storage.folder import MOST_ROWS, SplitFolder
 from threedident.storage.manifest import MOST_PIXELS, Manifest
 from threedident.storage.statistics import Channels
@@ -30,7 +30,7 @@ from threedident.storage.statistics import Channels
 Pixels = NDArray[np.uint8]
 
 
-class PackRecord(BaseModel):
+class PackRecord(Frozen):
     """What a pack is, and what it was made from.
 
     Arguments:
@@ -41,8 +41,6 @@ class PackRecord(BaseModel):
         pixels: SHA-256 of the npy file.
         seal: digest of all the rest; None in records of earlier versions.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]

@@ -17,14 +17,14 @@ from functools import cached_property
 from typing import Annotated, BinaryIO
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from threedident.dataset.images import ImageFiles, require_shrinking, shrink
 from threedident.dataset.pack import PackFiles, PackRecord, Pixels, find_pack, images_identity
 from threedident.runtime.errors import found_folder
 from threedident.runtime.files import MOST_JSON, locked, read_plain, sha256, write_bytes
 from threedident.runtime.machine import processors
-from threedident.runtime.records import parse_model
+from threedident.runtime.records import Frozen, parse_model
 from threedident.storage.folder import MOST_ROWS, SplitFolder, picture_name
 from threedident.storage.manifest import open_latents, open_manifest
 from threedident.storage.statistics import Channels
@@ -33,7 +33,7 @@ from threedident.storage.verify import trusted_digests
 _BLOCK_BYTES = 2**25
 
 
-class _Note(BaseModel):
+class _Note(Frozen):
     """How far the work goes, of which images it is, and what it wrote of them.
 
     Arguments:
@@ -41,8 +41,6 @@ class _Note(BaseModel):
         rows: that were written.
         pixels: SHA-256 of the header and these rows, as they left memory.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: str
     rows: Annotated[int, Field(gt=0, le=MOST_ROWS)]

@@ -14,10 +14,9 @@ from email.message import Message
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict
-
 from threedident.exchange.request import number
 from threedident.runtime.files import MOST_JSON, read_plain, write_bytes
+from threedident.runtime.records import Frozen
 
 _PARTIAL_CONTENT = 206
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -25,7 +24,7 @@ _TAG = re.compile(r"[ -~]{1,200}")  # what may be sent back
 _OTHER_PART = -1  # of the start, where a server does not say which part it sends
 
 
-class Reply(BaseModel):
+class Reply(Frozen):
     """What a server says of the file that it sends.
 
     Arguments:
@@ -34,8 +33,6 @@ class Reply(BaseModel):
         etag: changes with the file.
         modified: when it was last changed, in the server's words.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: int = 0
     size: int | None = None
@@ -77,9 +74,7 @@ def _tag(text: str | None) -> str | None:
     return text if text is not None and _TAG.fullmatch(text) else None
 
 
-class _Note(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Note(Frozen):
     url: str
     reply: Reply
 

@@ -15,21 +15,20 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from threedident.runtime.errors import explain, printable
 from threedident.runtime.files import atomic_write, open_plain, sha256
 from threedident.runtime.progress import say
-from threedident.runtime.records import parse_model
+from threedident.runtime.records import Frozen, parse_model
 
 Setting = dict[str, float]
 
 _DIGITS = 20
 _LONGEST = 1 << 16  # bytes of a header
-_STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
-class Source(BaseModel):
+class Source(Frozen):
     """All that an index depends on.
 
     Arguments:
@@ -39,8 +38,6 @@ class Source(BaseModel):
         columns: of each.
         faiss: version of the library that builds it.
     """
-
-    model_config = _STRICT
 
     format: Literal[1] = 1
     kind: str
@@ -82,7 +79,7 @@ class Built(NamedTuple):
     recall: float
 
 
-class Header(BaseModel):
+class Header(Frozen):
     """The first line of a file.
 
     Arguments:
@@ -92,8 +89,6 @@ class Header(BaseModel):
         size: of the index, in bytes.
         sha256: digest of the line without this entry, and of the index.
     """
-
-    model_config = _STRICT
 
     source: Source
     setting: Setting

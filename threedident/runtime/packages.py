@@ -188,6 +188,27 @@ def _start() -> None:
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
+def require_extra(asker: str, extra: str, *packages: str) -> None:
+    """Make sure that the packages of an extra are installed.
+
+    Arguments:
+        asker: the option or command that needs them.
+        extra: of this project, such as ``ray``.
+        packages: their import names.
+
+    Raises:
+        ValueError: one of them is not installed.
+    """
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            raise ValueError(
+                f"{asker}: expected the package {package}, found none; install it with pip "
+                f"install 'threedident[{extra}]'"
+            )
+
+
 def asset_path(name: str) -> Path:
     """The path of a file of ``assets/``, in a checkout or an installed wheel.
 

@@ -1,16 +1,22 @@
-"""JSON from outside: what was sent, edited or damaged is refused in words, however it is wrong."""
+"""Records, and JSON from outside: whatever is wrong with it is said in one line."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from threedident.runtime.errors import printable
 
 _SAID = 300  # characters of what is wrong
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Frozen(BaseModel):
+    """A record that does not change, without other fields than its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def parse_json(content: str | bytes) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from threedident.latents.factors import FACTORS
 from threedident.latents.sampling import SPLITS, check_raw
@@ -18,7 +18,7 @@ from threedident.latents.spaces import SPACES
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import DATA, advise, explain, printable
 from threedident.runtime.files import MOST_JSON, load_npy, read_plain
-from threedident.runtime.records import parse_model
+from threedident.runtime.records import Frozen, parse_model
 from threedident.storage.folder import MOST_ROWS, SplitFolder
 from threedident.storage.origin import Origin
 from threedident.storage.statistics import Channels, Moments
@@ -29,11 +29,7 @@ Annotation = Literal["mask", "depth"]
 Word = Annotated[str, Field(pattern=r"^[ -~]{0,60}$")]  # which is shown as it is
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FactorRecord(_Model):
+class FactorRecord(Frozen):
     """One column of the physical latents, from its lowest to its highest value."""
 
     name: str
@@ -42,7 +38,7 @@ class FactorRecord(_Model):
     high: float
 
 
-class Rendering(_Model):
+class Rendering(Frozen):
     """The settings on which pixels depend, beside the latents.
 
     Arguments:
@@ -66,7 +62,7 @@ class Rendering(_Model):
     fingerprint: Word
 
 
-class Digests(_Model):
+class Digests(Frozen):
     """SHA-256 of the files beside the images."""
 
     raw_latents: str
@@ -75,7 +71,7 @@ class Digests(_Model):
     sizes: str
 
 
-class Manifest(Card, _Model):
+class Manifest(Card, Frozen):
     """``dataset.json`` of one split.
 
     Arguments:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.product import parse_conditional
@@ -15,12 +15,13 @@ from threedident.latents.sampling import sample_raw, stream
 from threedident.latents.spaces import find_space
 from threedident.runtime.arrays import as_float64
 from threedident.runtime.files import npy_bytes, sha256
+from threedident.runtime.records import Frozen
 
 Rows = NDArray[np.float32]
 _POSITIVE_STREAM = 2
 
 
-class Origin(BaseModel):
+class Origin(Frozen):
     """The recipe of a split's raw latents.
 
     Arguments:
@@ -32,8 +33,6 @@ class Origin(BaseModel):
         conditional: for positives, the density p(z~ | z) they are drawn from, such as
             ``normal:0.1``; None for the marginal itself.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: Literal["train", "test"]
     space: Literal["box", "periodic"] = "box"

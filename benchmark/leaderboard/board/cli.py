@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from benchmark.leaderboard.sandbox.sandbox import require_packages
 from threedident.options import NewFile
 from threedident.runtime.files import locked
+from threedident.runtime.packages import require_extra
 
 BOARD = click.option(
     "--board",
@@ -32,7 +32,7 @@ def build(board: Path | None, out: Path) -> None:
     Example:
         threedident leaderboard build --out leaderboard.html
     """
-    _require_package()
+    require_extra("leaderboard", "leaderboard", "cryptography")
     from benchmark.leaderboard.board.board import read_board
     from benchmark.leaderboard.board.page import page
     from threedident.runtime.files import write_bytes
@@ -52,7 +52,7 @@ def entries(board: Path | None) -> None:
     Example:
         threedident leaderboard entries
     """
-    _require_package()
+    require_extra("leaderboard", "leaderboard", "cryptography")
     from benchmark.leaderboard.board.board import read_board
 
     found = read_board(board_folder(board))
@@ -94,11 +94,6 @@ def pin(data: Path, board: Path | None) -> None:
             require_same_data(pins[record.id], record, str(data))
         write_pins(home / "data.json", [*({**pins, record.id: record}).values()])
     click.echo(f"{home / 'data.json'}: {record.id}, test images {record.digests.test[:12]}")
-
-
-def _require_package() -> None:
-    """Signatures need one package."""
-    require_packages("cryptography")
 
 
 def board_folder(board: Path | None, writes: bool = False) -> Path:

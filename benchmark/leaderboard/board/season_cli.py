@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.leaderboard.board.cli import BOARD, board_folder
-from benchmark.leaderboard.sandbox.sandbox import require_packages
 from threedident.options import Group
 from threedident.runtime.files import locked
+from threedident.runtime.packages import require_extra
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.verification.secret import Secret
@@ -55,7 +55,7 @@ def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> 
     Example:
         threedident leaderboard season open 2027-spring
     """
-    require_packages("cryptography")
+    require_extra("leaderboard", "leaderboard", "cryptography")
     home = board_folder(board, writes=True)
     from benchmark.leaderboard.board.board import read_board
     from benchmark.leaderboard.verification.seasons import open_season, require_new_season
@@ -91,7 +91,7 @@ def reveal_command(name: str, secret: Path, board: Path | None) -> None:
     Example:
         threedident leaderboard season reveal 2027-spring --secret 2027-spring.secret
     """
-    require_packages("cryptography")
+    require_extra("leaderboard", "leaderboard", "cryptography")
     home = board_folder(board, writes=True)
     from benchmark.leaderboard.board.board import read_board, season_signatures
     from benchmark.leaderboard.verification.seasons import reveal_season

@@ -9,14 +9,13 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from threedident.runtime.errors import printable
 from threedident.runtime.files import spell_bytes
-from threedident.runtime.packages import module_command
+from threedident.runtime.packages import module_command, require_extra
 
 _STARTUP_SECONDS = 60
 PROTECTIONS = {
@@ -81,7 +80,7 @@ def execute(
     Raises:
         ValueError: it is not fit to be run, fails, or passes a limit.
     """
-    require_packages("onnx", "onnxruntime")
+    require_extra("leaderboard", "leaderboard", "onnx", "onnxruntime")
     request = {
         "model_bytes": len(model),
         "images": len(images),
@@ -118,7 +117,7 @@ def shared_weights(one: bytes, other: bytes, name: str, limits: Limits = Limits(
     Raises:
         ValueError: one of them is no model, or it takes more than the limits.
     """
-    require_packages("onnx", "onnxruntime")
+    require_extra("leaderboard", "leaderboard", "onnx", "onnxruntime")
     request = {
         "model_bytes": len(one),
         "other_bytes": len(other),
@@ -145,20 +144,6 @@ def protections() -> dict[str, bool]:
     )
     held: dict[str, bool] = json.loads(found.stdout)
     return held
-
-
-def require_packages(*names: str) -> None:
-    """Refuse early where packages of the extra ``leaderboard`` are missing.
-
-    Raises:
-        ValueError: they are.
-    """
-    for name in names:
-        if find_spec(name) is None:
-            raise ValueError(
-                f"leaderboard: expected the package {name}, found none; "
-                'pip install "threedident[leaderboard]"'
-            )
 
 
 def _answer(content: bytes, name: str, limits: Limits) -> bytes:

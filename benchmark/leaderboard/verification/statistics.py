@@ -21,7 +21,7 @@ from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.stats import t, ttest_ind
 
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import LEAST_ROWS, Scores, score
@@ -74,16 +74,10 @@ def difference_interval(row: Sequence[float], best: Sequence[float]) -> tuple[fl
     """
     if min(len(row), len(best)) < 2:
         return None
-    variances = [float(np.var(values, ddof=1)) / len(values) for values in (row, best)]
-    difference, total = float(np.mean(row) - np.mean(best)), sum(variances)
-    if total == 0.0:
-        return difference, difference
-    freedom = total**2 / sum(
-        variance**2 / (len(values) - 1)
-        for variance, values in zip(variances, (row, best), strict=True)
-    )
-    reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total)
-    return difference - reach, difference + reach
+    if np.ptp(row) == np.ptp(best) == 0.0:
+        return (float(np.mean(row) - np.mean(best)),) * 2
+    found = ttest_ind(row, best, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
 
 
 class Gap(NamedTuple):
