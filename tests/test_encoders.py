@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.encoders.networks import RESNETS, build_encoder, require_trainable
-from benchmark.encoders.output_spaces import OUTPUT_SPACES, Box, Sphere, Unbounded
+from benchmark.encoders.output_spaces import OUTPUT_SPACES, BoxLayer, SphereLayer, Unbounded
 
 IMAGES, MASKS, ROWS = (3, 64, 64), (1, 64, 64), (10,)
 
@@ -242,10 +242,10 @@ def test_seed_alone_decides_the_weights() -> None:
 
 def test_fixed_scales_are_not_trained_and_learned_ones_are() -> None:
     assert not list(Unbounded().parameters())
-    assert not list(Sphere(2.0).parameters())
-    assert not list(Box(3, 2.0).parameters())
+    assert not list(SphereLayer(2.0).parameters())
+    assert not list(BoxLayer(3, 2.0).parameters())
     codes = torch.randn(5, 3)
-    for space in (Sphere(2.0, learned=True), Box(3, 2.0, learned=True)):
+    for space in (SphereLayer(2.0, learned=True), BoxLayer(3, 2.0, learned=True)):
         [scale] = space.parameters()
         space(codes).square().sum().backward()  # type: ignore[no-untyped-call]
         assert scale.grad is not None

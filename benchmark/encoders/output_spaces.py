@@ -22,7 +22,7 @@ class Unbounded(nn.Module):
         return _precise(codes)
 
 
-class Sphere(nn.Module):
+class SphereLayer(nn.Module):
     """The sphere of radius ``radius``, learned or fixed."""
 
     log_radius: Tensor
@@ -36,7 +36,7 @@ class Sphere(nn.Module):
         return nn.functional.normalize(_precise(codes), dim=-1) * self.log_radius.exp()
 
 
-class Box(nn.Module):
+class BoxLayer(nn.Module):
     """The box [0, bound] per coordinate, with bounds learned or fixed: bound * sigmoid(codes)."""
 
     log_bound: Tensor
@@ -78,10 +78,10 @@ class OutputSpace(NamedTuple):
 
 OUTPUT_SPACES = {
     "unbounded": OutputSpace(lambda *_: Unbounded(), None),
-    "sphere": OutputSpace(lambda _, radius: Sphere(radius), 1.0),
-    "learned-sphere": OutputSpace(lambda _, radius: Sphere(radius, learned=True), 1.0),
-    "box": OutputSpace(lambda n, bound: Box(n, bound, learned=True), 10.0),
-    "fixed-box": OutputSpace(lambda n, bound: Box(n, bound), 1.0),
+    "sphere": OutputSpace(lambda _, radius: SphereLayer(radius), 1.0),
+    "learned-sphere": OutputSpace(lambda _, radius: SphereLayer(radius, learned=True), 1.0),
+    "box": OutputSpace(lambda n, bound: BoxLayer(n, bound, learned=True), 10.0),
+    "fixed-box": OutputSpace(lambda n, bound: BoxLayer(n, bound), 1.0),
 }
 
 

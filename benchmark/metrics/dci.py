@@ -39,7 +39,7 @@ from numpy.typing import ArrayLike
 from benchmark.metrics.lasso import lasso_path
 from benchmark.metrics.linear import ROUNDING, Array, r_squared
 from benchmark.metrics.remarks import few_rows, warn
-from benchmark.metrics.results import NONE, Record, ScoreTable, factor_names, spell, spell_all
+from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, factor_names, spell, spell_all
 from benchmark.metrics.scores import paired_rows
 
 _LEAST_INFORMATIVENESS = 0.05
@@ -49,7 +49,7 @@ _VALIDATION = 4  # one row in so many of the fitted half
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Dci(Record, ScoreTable):
+class Dci(JsonRecord, ScoreTable):
     """What :func:`dci` measures, for n factors and m codes.
 
     Arguments:

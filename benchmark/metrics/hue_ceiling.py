@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.metrics.linear import Array
-from benchmark.metrics.results import Record
+from benchmark.metrics.results import JsonRecord
 from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import unknown
 from threedident.runtime.packages import asset_path
@@ -36,7 +36,7 @@ HUE_MODES = ("wrapped", "published")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ceiling(Record):
+class Ceiling(JsonRecord):
     """The best possible scores on the box, factors in their order, shape (10,) each.
 
     Arguments:

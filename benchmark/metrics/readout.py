@@ -39,7 +39,7 @@ from benchmark.metrics.linear import (
     suitable_fit,
 )
 from benchmark.metrics.remarks import warn
-from benchmark.metrics.results import NONE, Record, ScoreTable, spell, spell_all
+from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, spell, spell_all
 from benchmark.metrics.scores import paired_rows
 
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)  # of the root of the median squared distance
@@ -48,11 +48,11 @@ _KERNEL_ROWS = 1500
 _CHUNK = 1000
 _SURE = 2.0  # standard errors by which a kernel part must gain
 _LEAST_SPREAD = 1e-6  # of the largest; directions below are the rounding of float32 codes
-_Setting = tuple[float, float] | None
+_Kernel = tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Probe(Record, ScoreTable):
+class Probe(JsonRecord, ScoreTable):
     """What :func:`probe` measures, for n factors.
 
     Arguments:
@@ -213,11 +213,11 @@ def whitened(reference: Array, rows: Array, most: int | None = None) -> Array:
     return np.asarray((rows - centre) / scale @ axes)
 
 
-def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Setting]:
+def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Kernel]:
     """Width and ridge of each factor; None where the linear part predicts best alone."""
     fitted, held = slice(None, (len(z) + 1) // 2), slice((len(z) + 1) // 2, None)
     residuals = z - fit_linear(z[fitted], codes[fitted], fit).predict(codes)
-    settings: list[_Setting] = [None, *product(_WIDTHS, _RIDGES)]
+    settings: list[_Kernel] = [None, *product(_WIDTHS, _RIDGES)]
     predictions = [np.zeros_like(residuals[held])]
     distances = squared_distances(points, points[fitted])
     for width in _WIDTHS:
@@ -232,7 +232,7 @@ def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Set
 
 
 def _kernel_part(
-    points: Array, residuals: Array, new_points: Array, settings: Sequence[_Setting]
+    points: Array, residuals: Array, new_points: Array, settings: Sequence[_Kernel]
 ) -> Array:
     """The kernel's share of the prediction at new points, shape (new, n)."""
     weights = {width: np.zeros_like(residuals) for width, _ in filter(None, settings)}

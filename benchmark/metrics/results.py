@@ -17,7 +17,7 @@ NONE = "\N{EN DASH}"  # what stands for a number that is withheld or unknown
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Record:
+class JsonRecord:
     """A dataclass that goes to JSON and back, and leaves it to others how it prints."""
 
     def to_json(self) -> dict[str, Any]:

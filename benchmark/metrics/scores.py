@@ -35,7 +35,7 @@ from benchmark.metrics.linear import (
     suitable_fit,
 )
 from benchmark.metrics.remarks import few_rows, warn
-from benchmark.metrics.results import NONE, Record, ScoreTable, factor_names, spell, spell_all
+from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, factor_names, spell, spell_all
 from threedident.runtime.arrays import as_float64
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ _SWAP = "if the two are swapped, call with latents=..., representations=..."
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Scores(Record, ScoreTable):
+class Scores(JsonRecord, ScoreTable):
     """What :func:`score` measures, for n factors and m codes.
 
     Arguments:

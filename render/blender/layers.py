@@ -18,7 +18,7 @@ from PIL import Image
 
 from render.blender.denoise import Denoiser
 from render.blender.film import Film, Image32
-from render.scene.projection import Box
+from render.scene.projection import PixelBox
 from render.settings import GroundSamples, Quality
 
 _LEAST_GROUND = 112  # below, shadows are too sharp in pixels to be drawn at half the resolution
@@ -62,7 +62,7 @@ class Layers:
         scene.render.use_border = scene.render.use_crop_to_border = True
         scene.view_layers[0].cycles.denoising_store_passes = True
 
-    def draw(self, box: Box) -> NDArray[np.uint8]:
+    def draw(self, box: PixelBox) -> NDArray[np.uint8]:
         """The image of the scene as it stands, whose object lies in ``box``; 8-bit sRGB."""
         self._shadow.location = self._teapot.location
         self._shadow.rotation_euler = self._teapot.rotation_euler
@@ -73,7 +73,7 @@ class Layers:
             image[rows, columns] = self._draw_object(box, image[rows, columns])
         return encode(image)
 
-    def _draw_object(self, box: Box, ground: Image32) -> Image32:
+    def _draw_object(self, box: PixelBox, ground: Image32) -> Image32:
         edge, render = self._film.edge, self._scene.render
         render.border_min_x = (box.left + _INSIDE) / edge
         render.border_max_x = (box.right + _INSIDE) / edge

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from render.executors.executor import Executor, Job
 from render.workers.chunk import Chunk, Report
-from render.workers.journal import Record, Tail
+from render.workers.journal import RowRecord, Tail
 from threedident.storage.folder import SplitFolder
 
 CHUNK = 256
@@ -35,7 +35,7 @@ class Watcher:
         check: called now and then; raises where the run must not go on.
     """
 
-    finished: Callable[[Record], None]
+    finished: Callable[[RowRecord], None]
     failed: Callable[[str], None]
     settled: Callable[[], None]
     check: Callable[[], None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from render.workers.journal import Record, read_journals
+from render.workers.journal import RowRecord, read_journals
 from render.workers.plan import Plan
 from threedident.latents.sampling import to_physical
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
@@ -21,7 +21,7 @@ def known_digests(
     folder: SplitFolder,
     rendering: Rendering,
     manifest: Manifest | None,
-    journal: Mapping[int, Record],
+    journal: Mapping[int, RowRecord],
 ) -> dict[int, tuple[str, ...]]:
     """Digests of each row's pictures: those that the manifest vouches for, and the journals'."""
     known: dict[int, tuple[str, ...]] = {}
@@ -93,7 +93,7 @@ def _remove_past(folder: SplitFolder, rendering: Rendering, n: int) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _channels(manifest: Manifest | None, journal: Mapping[int, Record], n: int) -> Channels:
+def _channels(manifest: Manifest | None, journal: Mapping[int, RowRecord], n: int) -> Channels:
     """Sums over all images: those of the manifest, and of the rows it does not cover yet.
 
     A row that was repaired has the pixels that the manifest counted.

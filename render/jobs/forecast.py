@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from render.workers.journal import Record
+from render.workers.journal import RowRecord
 from threedident.runtime.files import BLOCK, free_bytes, on_disk, require_room, spell_bytes
 from threedident.runtime.progress import spell_time
 from threedident.storage.manifest import Rendering
@@ -68,7 +68,7 @@ class Forecast:
             f"render, about {spell_bytes(self._needed())} of {free} free"
         )
 
-    def count(self, record: Record) -> None:
+    def count(self, record: RowRecord) -> None:
         """Learn from a finished row."""
         self._done += 1
         self._bytes += sum(map(on_disk, record.sizes))

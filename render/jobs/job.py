@@ -20,7 +20,7 @@ from render.executors.executor import Executor
 from render.jobs.finish import finish, known_digests, needs_finish
 from render.jobs.forecast import Forecast
 from render.workers.chunk import Report, leases_of
-from render.workers.journal import Record, read_journals
+from render.workers.journal import RowRecord, read_journals
 from render.workers.leases import Lease, held, holders
 from render.workers.plan import Plan, check_compatible, write_plan
 from threedident.runtime.errors import Interrupted
@@ -218,7 +218,7 @@ class _Run:
         with progress(f"render {self.name or job.name}", count, "images") as advance:
             advance.skip(count - len(todo))
 
-            def finished(record: Record) -> None:
+            def finished(record: RowRecord) -> None:
                 nonlocal done
                 done += 1
                 self.forecast.count(record)

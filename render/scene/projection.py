@@ -17,7 +17,7 @@ _UP = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Box:
+class PixelBox:
     """Pixels ``top <= row < bottom``, ``left <= column < right``."""
 
     left: int
@@ -31,12 +31,12 @@ class Box:
         return self.left >= self.right or self.top >= self.bottom
 
 
-def object_box(frame: Frame, edge: int) -> Box:
+def object_box(frame: Frame, edge: int) -> PixelBox:
     """The box of pixels that can show the object."""
     points = project(object_points(frame), edge)
     low = np.clip(np.floor(points.min(axis=0)) - _MARGIN, 0, edge).astype(int)
     high = np.clip(np.ceil(points.max(axis=0)) + _MARGIN, 0, edge).astype(int)
-    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    return PixelBox(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
 def object_points(frame: Frame) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from PIL import Image
 from render.scene.frame import frame
 from render.settings import find_quality
 from render.workers.chunk import Chunk, Report, parse_indices
-from render.workers.journal import Record, append, open_journal, read_journals, record_of
+from render.workers.journal import RowRecord, append, open_journal, read_journals, record_of
 from render.workers.leases import Fence
 from render.workers.plan import open_plan
 from threedident.dataset.annotations import annotation_picture
@@ -92,7 +92,7 @@ def _render_chunk(orders: _Orders) -> Report:
 
 def _draw(
     stage: Stage, index: int, built: Any, annotations: tuple[str, ...]
-) -> tuple[list[bytes], Record]:
+) -> tuple[list[bytes], RowRecord]:
     image = stage.draw(built)
     pictures = [Image.fromarray(image)]
     if annotations:
@@ -114,7 +114,7 @@ def _finished(folder: SplitFolder, chunk: Chunk, annotations: tuple[str, ...]) -
     return {record.index for record in records if _intact(folder, record, annotations)}
 
 
-def _intact(folder: SplitFolder, record: Record, annotations: tuple[str, ...]) -> bool:
+def _intact(folder: SplitFolder, record: RowRecord, annotations: tuple[str, ...]) -> bool:
     pictures = folder.pictures(record.index, annotations)
     return len(pictures) == len(record.digests) and not any(
         picture_state(path, digest) for path, digest in zip(pictures, record.digests, strict=True)

@@ -30,7 +30,7 @@ _AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RowRecord:
     """A finished row.
 
     Arguments:
@@ -46,12 +46,12 @@ class Record:
     channels: Channels
 
 
-_RECORD = TypeAdapter(Record)
+_RECORD = TypeAdapter(RowRecord)
 
 
-def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -> Record:
+def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -> RowRecord:
     """The record of an image of shape (H, W, 3) and the content of all files of its row."""
-    return Record(
+    return RowRecord(
         index,
         tuple(sha256(content) for content in contents),
         tuple(len(content) for content in contents),
@@ -67,7 +67,7 @@ def open_journal(folder: SplitFolder, chunk: str) -> Iterator[TextIO]:
         yield file
 
 
-def append(file: TextIO, record: Record) -> None:
+def append(file: TextIO, record: RowRecord) -> None:
     """Write a record through to the disk."""
     file.write(json.dumps(asdict(record)) + "\n")
     file.flush()
@@ -76,14 +76,14 @@ def append(file: TextIO, record: Record) -> None:
 
 def read_journals(
     folder: SplitFolder, annotations: Sequence[str], chunk: str = "*"
-) -> dict[int, Record]:
+) -> dict[int, RowRecord]:
     """All records of rows with these annotations by index, or those of one chunk's journals.
 
     Where two workers finished one row with different bytes, as they can on machines of
     different make, the record that fits the files counts.
     """
-    found: dict[int, Record] = {}
-    rivals: dict[int, set[Record]] = defaultdict(set)
+    found: dict[int, RowRecord] = {}
+    rivals: dict[int, set[RowRecord]] = defaultdict(set)
     paths = sorted(_journals(folder, chunk), key=lambda path: path.stat().st_mtime_ns)
     records = (record for path in paths for record in _journalled(path))
     for record in (each for each in records if len(each.digests) == 1 + len(annotations)):
@@ -99,14 +99,14 @@ def _journals(folder: SplitFolder, chunk: str = "*") -> Iterator[Path]:
     return (path for path in paths if path.is_file())
 
 
-def _journalled(path: Path) -> Iterator[Record]:
+def _journalled(path: Path) -> Iterator[RowRecord]:
     with open_plain(path) as file:
         yield from _records(file)
 
 
 def _settled(
-    folder: SplitFolder, annotations: Sequence[str], rivals: Mapping[int, set[Record]]
-) -> dict[int, Record]:
+    folder: SplitFolder, annotations: Sequence[str], rivals: Mapping[int, set[RowRecord]]
+) -> dict[int, RowRecord]:
     """For each disputed row, the record whose pictures are those that lie there."""
     settled = {}
     for index, records in rivals.items():
@@ -125,11 +125,11 @@ class Tail:
         self._folder = folder
         self._offsets = {path: path.stat().st_size for path in _journals(folder)}
 
-    def read(self) -> list[Record]:
+    def read(self) -> list[RowRecord]:
         """The new records."""
         return [record for path in _journals(self._folder) for record in self._new(path)]
 
-    def _new(self, path: Path) -> Iterator[Record]:
+    def _new(self, path: Path) -> Iterator[RowRecord]:
         start = self._offsets.get(path, 0)
         if path.stat().st_size == start:
             return
@@ -141,7 +141,7 @@ class Tail:
         yield from _records(io.BytesIO(whole))
 
 
-def _records(file: BinaryIO) -> Iterator[Record]:
+def _records(file: BinaryIO) -> Iterator[RowRecord]:
     """The records in whole lines of a sane length."""
     for line in whole_lines(file, _LONGEST):
         try:

@@ -29,7 +29,7 @@ from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.partial import Part, Reply
 from threedident.exchange.webdataset import export_shards
 from threedident.index import cache as index_cache
-from threedident.index.cache import Built, Source
+from threedident.index.cache import Built, Key
 
 BODY = np.random.default_rng(0).bytes(3000)
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -233,7 +233,7 @@ def _copy(source: str, target: str) -> None:
 def test_indexes_that_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     points = np.zeros((5, 3), np.float32)
-    source = Source.of(points, "hnsw", "1.14")
+    source = Key.of(points, "hnsw", "1.14")
     index_cache.store(source, Built(b"index" * 100, {"efSearch": 16.0}, 0.95))
 
     def read() -> object:

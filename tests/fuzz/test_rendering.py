@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from render.workers import leases
-from render.workers.journal import Record, Tail, read_journals
+from render.workers.journal import RowRecord, Tail, read_journals
 from render.workers.leases import acquire, holders
 from render.workers.plan import Plan, open_plan, plan_path, planned_latents
 from tests.fuzz.array_damage import array_damage
@@ -64,10 +64,10 @@ def test_latents_that_a_user_gives(tmp_path: Path) -> None:
 def test_journals(begun: SplitFolder) -> None:
     names = RENDERING.annotations
 
-    def read() -> dict[int, Record]:
+    def read() -> dict[int, RowRecord]:
         return read_journals(begun, names)
 
-    def judge(found: dict[int, Record], _sound: object) -> None:
+    def judge(found: dict[int, RowRecord], _sound: object) -> None:
         assert all(0 <= row == record.index for row, record in found.items())
         assert all(len(r.digests) == len(r.sizes) == 1 + len(names) for r in found.values())
         assert all(min(record.sizes) > 0 for record in found.values())
@@ -79,14 +79,14 @@ def test_journals(begun: SplitFolder) -> None:
 def test_journals_that_grow(begun: SplitFolder) -> None:
     [file] = begun.scratch.glob("journal-*")
 
-    def read() -> list[Record]:
+    def read() -> list[RowRecord]:
         grown = file.read_bytes()
         file.write_bytes(grown[: len(grown) // 3])
         tail = Tail(begun)
         file.write_bytes(grown)
         return tail.read()
 
-    def judge(found: list[Record], _sound: object) -> None:
+    def judge(found: list[RowRecord], _sound: object) -> None:
         assert all(asdict(record)["index"] >= 0 for record in found)
 
     hunt("journal as it grows", file, edited(log_edits, line_edits), read, judge)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threedident.exchange.source import Source, open_sources, other_content, require_apart
+from threedident.exchange.source import WholeSplit, open_sources, other_content, require_apart
 from threedident.runtime.files import (
     atomic_write,
     locked,
@@ -97,7 +97,7 @@ def export_published(root: Path, out: Path) -> list[str]:
         return [line for layout in layouts for line in layout.write()]
 
 
-def _require_box(source: Source) -> None:
+def _require_box(source: WholeSplit) -> None:
     columns = source.raw.shape[1]
     if columns != source.physical.shape[1]:
         raise ValueError(
@@ -110,7 +110,7 @@ def _require_box(source: Source) -> None:
 class _Layout:
     """One split and where it goes."""
 
-    source: Source
+    source: WholeSplit
     target: SplitFolder
     linked: bool = False
 

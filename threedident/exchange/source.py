@@ -20,7 +20,7 @@ _MANY = 10_000  # pictures whose check takes long enough to show
 
 
 @dataclass(frozen=True)
-class Source:
+class WholeSplit:
     """A split of which every file is there and whole.
 
     Arguments:
@@ -52,7 +52,7 @@ class Source:
         return self.folder.image(row, self.digits)
 
 
-def open_sources(root: Path) -> list[Source]:
+def open_sources(root: Path) -> list[WholeSplit]:
     """The splits of a data set, rendered or published, without their positives.
 
     Raises:
@@ -62,7 +62,7 @@ def open_sources(root: Path) -> list[Source]:
     return [open_source(root, name) for name in names]
 
 
-def open_source(root: Path, name: str) -> Source:
+def open_source(root: Path, name: str) -> WholeSplit:
     """One split of a data set.
 
     Arguments:
@@ -76,7 +76,7 @@ def open_source(root: Path, name: str) -> Source:
     folder, manifest = opened.folder, opened.manifest
     _require_whole(name, folder, manifest, len(opened))
     physical = _physical(folder, len(opened))
-    return Source(name, folder, manifest, opened.latents, physical, folder.digits())
+    return WholeSplit(name, folder, manifest, opened.latents, physical, folder.digits())
 
 
 def _require_whole(name: str, folder: SplitFolder, manifest: Manifest | None, n: int) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threedident.exchange.source import (
-    Source,
+    WholeSplit,
     open_source,
     open_sources,
     other_content,
@@ -78,7 +78,7 @@ def export_shards(root: Path, out: Path, shard_size: int = SHARD_SIZE) -> list[s
     return [layout.summary(out, shards) for layout in layouts]
 
 
-def _positives(root: Path, source: Source) -> Source | None:
+def _positives(root: Path, source: WholeSplit) -> WholeSplit | None:
     if not source.folder.positives.path.is_dir():
         return None
     positives = open_source(root, f"{source.name}/positives")
@@ -94,8 +94,8 @@ def _positives(root: Path, source: Source) -> Source | None:
 class _Layout:
     """The samples of one split: its images, and their positives where there are any."""
 
-    anchors: Source
-    positives: Source | None
+    anchors: WholeSplit
+    positives: WholeSplit | None
 
     def shards(self, out: Path, size: int) -> list[_Shard]:
         """All shards of the split, in order."""
@@ -191,7 +191,7 @@ class _Shard:
         yield bytes(2 * tarfile.BLOCKSIZE + -length % tarfile.RECORDSIZE)
 
 
-def _fields(source: Source, row: int) -> Iterator[tuple[str, Path | bytes]]:
+def _fields(source: WholeSplit, row: int) -> Iterator[tuple[str, Path | bytes]]:
     yield "png", source.image(row)
     for name in source.annotations:
         yield f"{name}.png", source.folder.annotation(name, row)

@@ -28,7 +28,7 @@ _DIGITS = 20
 _LONGEST = 1 << 16  # bytes of a header
 
 
-class Source(Frozen):
+class Key(Frozen):
     """All that an index depends on.
 
     Arguments:
@@ -47,7 +47,7 @@ class Source(Frozen):
     faiss: str
 
     @classmethod
-    def of(cls, points: NDArray[np.float32], kind: str, faiss: str) -> Source:
+    def of(cls, points: NDArray[np.float32], kind: str, faiss: str) -> Key:
         """The source of an index over ``points``, shape (N, d)."""
         digest = hashlib.sha256(points.data).hexdigest()
         rows, columns = points.shape
@@ -90,7 +90,7 @@ class Header(Frozen):
         sha256: digest of the line without this entry, and of the index.
     """
 
-    source: Source
+    source: Key
     setting: Setting
     recall: Annotated[float, Field(ge=0, le=1)]
     size: int
@@ -103,7 +103,7 @@ class Header(Frozen):
         return digest.hexdigest()
 
 
-def load(source: Source) -> Built | None:
+def load(source: Key) -> Built | None:
     """A kept index, or None where there is none.
 
     Raises:
@@ -125,7 +125,7 @@ def load(source: Source) -> Built | None:
     return Built(content, header.setting, header.recall)
 
 
-def _header(path: Path, line: bytes, source: Source) -> Header:
+def _header(path: Path, line: bytes, source: Key) -> Header:
     try:
         header = parse_model(Header, line)
     except ValueError:
@@ -136,7 +136,7 @@ def _header(path: Path, line: bytes, source: Source) -> Header:
     return header
 
 
-def store(source: Source, built: Built) -> None:
+def store(source: Key, built: Built) -> None:
     """Keep an index; where that cannot be, say so and go on."""
     header = Header(
         source=source, setting=built.setting, recall=built.recall, size=len(built.content)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.index.cache import Built, Setting, Source, load, store
+from threedident.index.cache import Built, Key, Setting, load, store
 from threedident.index.families import Family
 from threedident.index.neighbors import Exact, Points, Search, rank
 from threedident.latents.philox import uniforms
@@ -94,7 +94,7 @@ def open_kept(
 
 
 def _kept_or_built(family: type[Family], points: Points, exact: Exact, version: str) -> Built:
-    source = Source.of(points, family.name, version)
+    source = Key.of(points, family.name, version)
     built = load(source)
     if built is None:
         built = _build(family, points, exact)
