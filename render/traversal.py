@@ -5,7 +5,6 @@ All other factors stay at rest.
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from render.executors.executor import Executor
 from render.jobs.job import Request, render_dataset
 from threedident.latents.factors import FACTORS, LABELS
 from threedident.runtime.errors import Interrupted
+from threedident.runtime.figures import png
 from threedident.runtime.files import write_bytes
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import Rendering
@@ -84,6 +84,4 @@ def _figure(images: NDArray[np.uint8]) -> bytes:
             axis.set_title(LABELS[column], fontsize=8)
         if column == 0:
             axis.set_ylabel(f"{VALUES[row]:+.1f}", fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=images.shape[1])
-    return buffer.getvalue()
+    return png(figure, images.shape[1])

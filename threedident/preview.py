@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from threedident.dataset.split import ThreeDIdent
 from threedident.latents.factors import FACTORS
 from threedident.latents.spaces import SPACES
+from threedident.runtime.figures import png
 from threedident.runtime.files import write_bytes
 
 _COLORS = {
@@ -49,9 +49,7 @@ def contact_sheet(root: Path, split: str, count: int, seed: int, out: Path) -> i
         sets.append(ThreeDIdent(root, f"{split}/positives", np.asarray))
     rng, rows = np.random.default_rng(seed), min(len(dataset) for dataset in sets)
     picked = rng.choice(rows, size=min(count, rows), replace=False)
-    buffer = io.BytesIO()
-    _draw(sets, picked.tolist()).savefig(buffer, format="png", dpi=_DPI)
-    write_bytes(out, buffer.getvalue())
+    write_bytes(out, png(_draw(sets, picked.tolist()), _DPI))
     return len(picked)
 
 

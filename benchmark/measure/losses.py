@@ -7,13 +7,9 @@ its own, beyond what the process held after a step on a few codes.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -25,9 +21,9 @@ from torch import Tensor
 
 from benchmark.losses.contrastive import info_nce
 from benchmark.losses.similarities import DotSimilarity, LpSimilarity, Similarity
+from benchmark.measure.memory import run_script
 from threedident.options import Choice
 from threedident.runtime.files import spell_bytes
-from threedident.runtime.machine import die_with
 
 SIMILARITIES: dict[str, Similarity] = {
     "dot": DotSimilarity(),
@@ -124,12 +120,7 @@ def _peak_in_child(way: str, name: str, batch: int, codes: int, device: str) -> 
         "import benchmark.measure.losses as s\n"
         f"print(s.peak_bytes({way!r}, {name!r}, {batch}, {codes}, {device!r}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        preexec_fn=partial(die_with, os.getpid()),
-    )
+    done = run_script(script)
     if done.returncode:
         raise OSError(
             f"memory of {way}: expected a step of {batch} pairs, found exit status "

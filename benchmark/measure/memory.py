@@ -39,8 +39,8 @@ def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
         "from pathlib import Path\nimport benchmark.measure.memory as f\n"
         f"print(f.worker_peaks(Path({str(root)!r}), {batch_size}, {workers}))"
     )
-    alone = _peak_in(_run(_TORCH_ALONE))
-    return [peak - alone for peak in json.loads(_run(script))]
+    alone, peaks = (_printed(run_script(each)) for each in (_TORCH_ALONE, script))
+    return [peak - _peak_in(alone) for peak in json.loads(peaks)]
 
 
 def worker_peaks(root: Path, batch_size: int, workers: int) -> list[int]:
@@ -62,11 +62,16 @@ def _peak_in(status: str) -> int:
     return 1024 * int(found[1])
 
 
-def _run(script: str) -> str:
+def run_script(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in an interpreter of its own, which ends with this process."""
     return subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        check=True,
         preexec_fn=partial(die_with, os.getpid()),
-    ).stdout
+    )
+
+
+def _printed(done: subprocess.CompletedProcess[str]) -> str:
+    done.check_returncode()
+    return done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from render.measure.measurement import Measurement
+from threedident.runtime.figures import png
 
 _MAGNIFIED = 16
 
@@ -32,9 +32,7 @@ def qualities_figure(found: Sequence[Measurement], reference: NDArray[np.uint8])
         _show(figure.add_subplot(grid[0, column]), image, measurement.quality)
         magnified = np.clip(_MAGNIFIED * error, 0, 255).astype(np.uint8)
         _show(figure.add_subplot(grid[1, column]), magnified, f"error x {_MAGNIFIED}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
-    return buffer.getvalue()
+    return png(figure, 160)
 
 
 def _speed_axis(axis: Any, found: Sequence[Measurement]) -> None:
