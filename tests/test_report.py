@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page
 from benchmark.metrics.dci import least_informativeness
 from benchmark.metrics.scores import Scores
 from benchmark.runs import report
-from benchmark.runs.examples import SHOWN, nearest, neighbours
 from benchmark.runs.headline import levels, sentence
+from benchmark.sources.examples import SHOWN, nearest, neighbours
 from benchmark.sources.images import ImageSource
 from benchmark.sources.masks import MaskSource
 from benchmark.suites.paper import TABLES

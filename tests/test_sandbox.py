@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from benchmark.encoders.networks import build_encoder
+from benchmark.leaderboard.sandbox.agreement import agreeing_codes
 from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute, require_packages
 from benchmark.leaderboard.submission.export import onnx_bytes
-from benchmark.leaderboard.verification.agreement import agreeing_codes
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
 from tests.test_hostile_encoders import hog

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmark.config import ImageSettings
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.pages.panels import Picture
-from benchmark.runs import examples
+from benchmark.sources import examples
 from benchmark.sources import figures as data_figures
 from benchmark.sources.source import Batch, Machine, Source
 from benchmark.sources.splits import identity

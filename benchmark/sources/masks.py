@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.config import MaskSettings
 from benchmark.pages.panels import Picture
-from benchmark.runs import examples
+from benchmark.sources import examples
 from benchmark.sources.kitti import LABELS, MaskPairs, load_masks
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.pairs.epochs import NUMBERING, Epochs

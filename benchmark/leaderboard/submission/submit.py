@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import ImageSettings
+from benchmark.leaderboard.sandbox.agreement import agreeing_codes, require_spread
 from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.data import DataRecord, describe_data
 from benchmark.leaderboard.submission.export import onnx_bytes
@@ -35,7 +36,6 @@ from benchmark.leaderboard.submission.submission import (
     SeedRecord,
     Submission,
 )
-from benchmark.leaderboard.verification.agreement import agreeing_codes, require_spread
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from benchmark.sources.images import ImageSource

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from benchmark.config import Config, ImageSettings, differences
 from benchmark.leaderboard.record import explained, shown
+from benchmark.leaderboard.sandbox.agreement import TOLERANCE, agreeing_codes, require_spread
 from benchmark.leaderboard.sandbox.sandbox import Limits, shared_weights
 from benchmark.leaderboard.submission.folder import (
     SUBMISSION,
@@ -30,7 +31,6 @@ from benchmark.leaderboard.submission.folder import (
 )
 from benchmark.leaderboard.submission.runs import supervision_of
 from benchmark.leaderboard.submission.submission import TRAINER, Claim, SeedRecord, Submission
-from benchmark.leaderboard.verification.agreement import TOLERANCE, agreeing_codes, require_spread
 from benchmark.leaderboard.verification.entry import Entry
 from benchmark.leaderboard.verification.findings import Alike, Likeness, SeedScores, rounded
 from benchmark.leaderboard.verification.likeness import ALIKE, likeness

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from benchmark.leaderboard.record import Date, Link, LongText, Record, Signature, Text, explained
+from benchmark.leaderboard.sandbox.agreement import TOLERANCE
 from benchmark.leaderboard.submission.data import track_name
 from benchmark.leaderboard.submission.submission import (
     SCHEMA_VERSION,
@@ -18,7 +19,6 @@ from benchmark.leaderboard.submission.submission import (
     Supervision,
     check_version,
 )
-from benchmark.leaderboard.verification.agreement import TOLERANCE
 from benchmark.leaderboard.verification.findings import (
     N_FACTORS,
     Alike,

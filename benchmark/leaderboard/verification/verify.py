@@ -19,15 +19,15 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
-from benchmark.leaderboard.submission.folder import CODES, SUMS, encoder_name, representations_name
-from benchmark.leaderboard.submission.submission import SEEDS
-from benchmark.leaderboard.verification.agreement import (
+from benchmark.leaderboard.sandbox.agreement import (
     ROUNDING,
     TOLERANCE,
     agreeing_codes,
     require_spread,
 )
+from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
+from benchmark.leaderboard.submission.folder import CODES, SUMS, encoder_name, representations_name
+from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.leaderboard.verification.check import Checked, alike_codes
 from benchmark.leaderboard.verification.findings import (
     GapRecord,
