@@ -30,11 +30,11 @@ class _Entry(NamedTuple):
 _COMMANDS = {
     "render": _Entry("render.cli:render", "Render a data set, or repair one."),
     "verify": _Entry("threedident.commands:verify", "Name every bad file of a data set."),
-    "info": _Entry("threedident.commands:info", "Show what a data set is."),
+    "info": _Entry("threedident.commands:info", "Show settings and statistics of a data set."),
     "preview": _Entry("threedident.commands:preview", "Draw random samples of a data set."),
     "pack": _Entry("threedident.commands:pack", "Put all images of a split into one file."),
     "export": _Entry(
-        "threedident.exchange.commands:export", "Lay a data set out for other readers."
+        "threedident.exchange.commands:export", "Write a data set in a layout for other tools."
     ),
     "download": _Entry("threedident.exchange.commands:download", "Fetch the published data set."),
     "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),

@@ -62,8 +62,8 @@ def verify(data: Path, deep: bool) -> None:
                 click.echo(f"{path}: {what}")
     if packs and not bad:
         raise ValueError(
-            f"{data}: expected packs of the images that are there, found {packs} others, named "
-            "above; threedident pack makes them anew"
+            f"{data}: expected intact packs of these images, found {packs} bad, named above; "
+            "threedident pack writes them again"
         )
     if bad:
         raise ValueError(
@@ -75,7 +75,7 @@ def verify(data: Path, deep: bool) -> None:
 @click.command()
 @_DATA
 def info(data: Path) -> None:
-    """Show what a data set is and how it was rendered.
+    """Show origin, render settings and statistics of a data set.
 
     \b
     Example:

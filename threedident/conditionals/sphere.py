@@ -248,8 +248,8 @@ class VonMisesFisher(Conditional):
         object.__setattr__(self, "kappa", as_positive("kappa", self.kappa))
         if self.kappa > _MOST_KAPPA:
             raise ValueError(
-                f"kappa: expected at most {_MOST_KAPPA}, found {self.kappa}; where it is more, "
-                "positives equal their anchors"
+                f"kappa: expected at most {_MOST_KAPPA}, found {self.kappa}; with a larger one, "
+                "positives would equal their anchors"
             )
 
     def count(self, dimension: int) -> int:

@@ -138,5 +138,5 @@ def require_shrinking(resolution: int, native: int, path: Path) -> None:
     if not 1 <= resolution <= native:
         raise ValueError(
             f"resolution: expected 1 to {native}, the pixels of the images in {path}, found "
-            f"{resolution}; render anew for more"
+            f"{resolution}; for more pixels, render again"
         )

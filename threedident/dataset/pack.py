@@ -3,7 +3,7 @@
     ROOT/{train,test}/packed/R.npy    N x R x R x 3, uint8, readable by numpy.load(mmap_mode="r")
     ROOT/{train,test}/packed/R.json   the record, written last: what the pack was made from
 
-A pack is valid only beside the images from which it was made.
+A pack is valid only for the images from which it was made. A reader refuses it for others.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Pack:
         record = self.record
         return ValueError(
             f"{self.path}: expected {record.n} packed images of {record.resolution} x "
-            f"{record.resolution} pixels, found {found}; threedident pack makes them anew"
+            f"{record.resolution} pixels, found {found}; threedident pack writes them again"
         )
 
 
@@ -170,7 +170,7 @@ def _state(files: PackFiles, manifest: Manifest | None, deep: bool) -> str | Non
     try:
         pack = find_pack(files.folder, manifest, files.resolution)
     except ValueError:
-        return "damaged, or of other images"
+        return "damaged, or made from other images"
     return None if pack is None or not deep or pack.is_intact() else "altered"
 
 

@@ -29,9 +29,9 @@ from threedident.storage.statistics import Channels
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
     """Rendered images and the raw latents behind them.
 
-    An item is ``(image, latents)``: the image as uint8 tensor of shape (3, H, W), or whatever
-    ``transform`` makes of the PIL image, and the ten raw latents as float32 tensor in [-1, 1],
-    in the order of :data:`threedident.latents.factors.FACTORS`.
+    An item is ``(image, latents)``. The image is a uint8 tensor of shape (3, H, W), or the result
+    of ``transform`` for the PIL image. The latents are the ten raw latents as float32 tensor in
+    [-1, 1], in the order of :data:`threedident.latents.factors.FACTORS`.
 
     Arguments:
         root: folder that holds ``train/`` and ``test/``, rendered by ``threedident render`` or

@@ -184,7 +184,7 @@ def _require_plain(member: tarfile.TarInfo, archive: Path, left: int) -> None:
     path = PurePosixPath(member.name)
     name = printable(repr(member.name))
     if path.is_absolute() or ".." in path.parts:
-        raise _not_ours(archive, "names below one folder", name)
+        raise _not_ours(archive, "paths inside the archive's own folder", name)
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
         raise _not_ours(archive, "only files and folders", f"{name}, which is neither")
     if member.size > min(left, _MOST_MEMBER_BYTES):

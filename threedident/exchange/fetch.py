@@ -234,5 +234,5 @@ class _Pace:
         seconds = time.monotonic() - self._start
         if seconds > self._patience.silence_s:
             if self._bytes < self._patience.least_bytes_s * seconds:
-                raise Hiccup(f"a trickle of {self._bytes} bytes in {seconds:.0f} s")
+                raise Hiccup(f"only {self._bytes} bytes in {seconds:.0f} s")
             self._start, self._bytes = time.monotonic(), 0

@@ -128,7 +128,7 @@ class Part:
         return reply.agrees_with(known)
 
     def begin(self, reply: Reply, url: str) -> None:
-        """Start anew for a reply that sends the file from its first byte."""
+        """Start again with a reply that sends the file from its first byte."""
         self.discard()
         self._note = _Note(url=url, reply=reply)
         write_bytes(self._note_path, self._note.model_dump_json().encode())

@@ -101,7 +101,7 @@ def _require_box(source: Source) -> None:
     columns = source.raw.shape[1]
     if columns != source.physical.shape[1]:
         raise ValueError(
-            f"{source.folder.raw_latents}: expected ten raw latents a row for the published "
+            f"{source.folder.raw_latents}: expected ten raw latents per row for the published "
             f"layout, found {columns} as in the periodic space; give --layout webdataset"
         )
 
@@ -151,7 +151,7 @@ class _Layout:
 
     def _summary(self) -> str:
         shared = self.target.raw_latents.samefile(self.source.folder.raw_latents)
-        how = "hard links, which take no room" if shared else "copies"
+        how = "hard links, which take no space" if shared else "copies"
         return f"{self.target.path}: {len(self.source)} images, {how}"
 
     def _left_out(self) -> list[str]:

@@ -3,7 +3,7 @@
 - :class:`Box`: raw rows uniform on [-1, 1]^10, physical = reach * raw.
 - :class:`Periodic`: three positions uniform on [-1, 1]^3, and a point x uniform on the unit
   sphere S^7. The hyperspherical angles of x give the seven physical angles: phi_1 to phi_6 in
-  [0, pi] are doubled, and phi_7 in [0, 2 pi] is taken as it is. Here x_1 = cos phi_1,
+  [0, pi] are doubled, and phi_7 in [0, 2 pi] is used unchanged. Here x_1 = cos phi_1,
   x_2 = sin phi_1 cos phi_2, ..., x_7 = sin phi_1 ... sin phi_6 cos phi_7,
   x_8 = sin phi_1 ... sin phi_7.
 

@@ -130,8 +130,9 @@ def slices(
     found, each = [], steps_of(epoch, batch_size, drop_last)
     if not drop_last and epoch % batch_size % world_size:
         raise ValueError(
-            f"drop_last: expected True where the last batch of an epoch has {epoch % batch_size} "
-            f"pairs, which {world_size} ranks cannot share, found False; leave the last batch out"
+            f"drop_last: expected True, because the last batch of an epoch has "
+            f"{epoch % batch_size} pairs, which {world_size} ranks cannot share, found False; "
+            "leave the last batch out"
         )
     for step in range(first, last):
         number, place = divmod(step, each)
@@ -253,8 +254,8 @@ def _as_it_is(batch: Any) -> Any:
 
 def _died(how: str) -> WorkerDied:
     return WorkerDied(
-        f"loader: expected its processes to live, but {how}; where memory ran out, take fewer "
-        "workers or smaller batches"
+        f"loader: expected its processes to keep running, but {how}; if memory ran out, take "
+        "fewer workers or smaller batches"
     )
 
 

@@ -142,8 +142,8 @@ def _splits(images: ThreeDIdent | Pairs) -> list[ThreeDIdent]:
         return [images]
     if images.changes_images:
         raise ValueError(
-            f"pairs: expected images as they are on the device, found {type(images).__name__}, "
-            "which are made on the CPU; use their loader"
+            f"pairs: expected pairs of unchanged images, found {type(images).__name__}, which are "
+            "made on the CPU; use their loader"
         )
     same = images.positives is images.dataset
     return [images.dataset] if same else [images.dataset, images.positives]
@@ -158,8 +158,8 @@ def _require(splits: Sequence[ThreeDIdent], device: torch.device) -> None:
     for split in splits:
         if split.transform is not None:
             raise ValueError(
-                f"{split.folder.path}: expected images as they are on the device, found a "
-                "transform, which works on the CPU; use a loader, or transform batches"
+                f"{split.folder.path}: expected a data set without a transform, found one, which "
+                "works on the CPU; use a loader, or transform batches"
             )
         if split.pack is None:
             raise ValueError(

@@ -12,7 +12,7 @@ _WORDS = {
     errno.EDQUOT: "expected room in the quota, found it used up; free some space",
     errno.EEXIST: "expected a folder there, found a file; give another path",
     errno.ENOENT: "expected a file or folder there, found nothing; check the path",
-    errno.ENOTDIR: "expected a folder on the way there, found a file; give another path",
+    errno.ENOTDIR: "expected folders along the path, found a file; give another path",
     errno.EISDIR: "expected a file there, found a folder; move it away",
     errno.EACCES: "expected permission to read and write there, found none; grant it",
     errno.EPERM: "expected permission to read and write there, found none; grant it",

@@ -157,7 +157,7 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
     except ValueError as error:
         raise ValueError(
             f"{folder.manifest}: expected a manifest of schema version 2, but {error}; restore "
-            "the file from a copy, or render anew elsewhere"
+            "the file from a copy, or render into another folder"
         ) from None
     if manifest.split != folder.split:
         raise ValueError(
@@ -234,7 +234,7 @@ def missing_manifest(folder: SplitFolder) -> str:
     if folder.sums.exists():
         return f"{expected} none beside {folder.sums.name}; restore it from a copy"
     if folder.raw_latents.exists():
-        return f"{expected} latents without one (the published layout has none to check against)"
+        return f"{expected} latents without one; data sets in the published layout have none"
     return f"{expected} none; render one with threedident render --out {folder.root}"
 
 

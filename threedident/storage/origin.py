@@ -45,7 +45,7 @@ class Origin(BaseModel):
     @model_validator(mode="after")
     def _check_recipe(self) -> Origin:
         if self.seed is None and (self.rows is None or self.conditional is not None):
-            raise ValueError("a seed is missing, without which nothing can be drawn")
+            raise ValueError("a seed is missing, which every draw needs")
         find_space(self.space).check_fixed(self.fixed, "fixed")
         if self.conditional is not None:
             parse_conditional(self.conditional, self.space, self.fixed)
