@@ -1,6 +1,6 @@
 """The constants of the 3DIdent scene, read from ``assets/scene.json``.
 
-Lengths are in Blender units, powers in watts as Blender counts them.
+Lengths are in Blender units, powers in Blender's watts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _Numbers(BaseModel):
 
 
 class ObjectNumbers(_Numbers):
-    """How the teapot's patches become the scene's object."""
+    """Mesh resolution of the teapot, and its fit and size in the scene."""
 
     segments: int
     fit_scale: float
@@ -35,7 +35,7 @@ class GroundNumbers(_Numbers):
 
 
 class RubberNumbers(_Numbers):
-    """The material that object and ground share by default."""
+    """The default material of object and ground."""
 
     ior: float
     roughness: float
@@ -45,7 +45,7 @@ class RubberNumbers(_Numbers):
 
 
 class MetalNumbers(_Numbers):
-    """The second published material: two glossy coats, the second with weight ``mix``."""
+    """The second published material: two glossy coats, of which the second has weight ``mix``."""
 
     roughnesses: tuple[float, float]
     anisotropy: float
@@ -53,7 +53,7 @@ class MetalNumbers(_Numbers):
 
 
 class CameraNumbers(_Numbers):
-    """A perspective camera, +z up, square sensor."""
+    """A perspective camera with a square sensor; +z is up."""
 
     location: Triple
     target: Triple
@@ -63,7 +63,7 @@ class CameraNumbers(_Numbers):
 
 
 class SunNumbers(_Numbers):
-    """The sun, shining straight down."""
+    """The sun, which shines straight down."""
 
     strength_w_m2: float
     angle_rad: float
@@ -71,7 +71,7 @@ class SunNumbers(_Numbers):
 
 
 class AreaNumbers(_Numbers):
-    """The square lamp above the scene, facing straight down."""
+    """The square lamp above the scene, which faces straight down."""
 
     power_w: float
     side: float
@@ -79,7 +79,7 @@ class AreaNumbers(_Numbers):
 
 
 class SpotNumbers(_Numbers):
-    """The spotlight that circles above the object, ``orbit_height`` over its largest dimension."""
+    """The spotlight, on a circle at height ``orbit_height`` plus the largest object dimension."""
 
     power_w: float
     radius: float
@@ -97,7 +97,7 @@ class TintNumbers(_Numbers):
 
 
 class HueNumbers(_Numbers):
-    """What the three hue factors leave constant."""
+    """Saturation and value of the three colours, which the hue factors do not change."""
 
     object: TintNumbers
     spotlight: TintNumbers
@@ -105,7 +105,7 @@ class HueNumbers(_Numbers):
 
 
 class LightPathNumbers(_Numbers):
-    """Cycles' light path limits: no bounces, so direct light only."""
+    """Light path limits of Cycles; without bounces, only direct light is rendered."""
 
     max_bounces: int
     transparent_max_bounces: int
