@@ -1,4 +1,4 @@
-"""The renderer: turns latents into 3DIdent images with Blender's Cycles.
+"""The renderer, which turns latents into 3DIdent images with Blender's Cycles.
 
-Only :mod:`render.blender.stage` imports ``bpy``, and only inside worker processes.
+Only :mod:`render.blender` imports ``bpy``, and only inside worker processes.
 """

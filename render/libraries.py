@@ -1,7 +1,7 @@
-"""The shared libraries that Blender's module loads, and the Debian packages that hold them.
+"""Shared libraries that Blender's module loads, and the Debian packages that contain them.
 
-``python -m render.libraries`` prints the packages that are missing, on one line, and exits
-with status 1 where there are any.
+``python -m render.libraries`` prints the missing packages on one line. It exits with status 1 if
+there are any.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PACKAGES = {
 
 
 def missing_packages() -> list[str]:
-    """Debian packages of the libraries that cannot be loaded here; empty outside Linux."""
+    """Debian packages of the libraries that cannot be loaded here; empty if not on Linux."""
     if sys.platform != "linux":
         return []
     return [package for library, package in PACKAGES.items() if not _loads(library)]

@@ -1,4 +1,4 @@
-"""Options that commands which render share: where and on what workers run."""
+"""Options shared by the commands that render: settings, device, and where workers run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import MOST_PIXELS
 
 _CLUSTER_THREADS = 2
-_MOST_DIGITS = 20  # of a seed
-_MOST_HANDS = 1024  # workers, and threads of one: Blender takes no more
+_MOST_DIGITS = 20  # digits of a seed
+_MOST_HANDS = 1024  # workers, or threads per worker; Blender accepts no more threads
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 RESOLUTION = click.option(
@@ -33,70 +33,77 @@ QUALITY = click.option(
     "--quality",
     type=Choice(list(QUALITIES)),
     default="standard",
-    help="paper as published, standard to train on, draft for previews.",
+    help="paper: as published. standard: for training. draft: for previews.",
 )
 HUE = click.option(
     "--hue",
     type=Choice(["wrapped", "published"]),
     default="wrapped",
-    help="How negative hue angles become colours; published is not injective.",
+    help="Colours of negative hue angles; published maps several angles to one colour.",
 )
 MATERIAL = click.option(
     "--material",
     type=Choice(["rubber", "metal"]),
     default="rubber",
-    help="What object and ground are made of.",
+    help="Material of object and ground.",
 )
 DEVICE = click.option(
-    "--device", type=Choice(DEVICES), default="auto", help="What Cycles computes on."
+    "--device", type=Choice(DEVICES), default="auto", help="Device on which Cycles renders."
 )
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(1, _MOST_HANDS),
     default=None,
-    help="Processes of this machine [default: one per 2 cores, or one per GPU].",
+    help="Worker processes on this machine [default: one per 2 cores, or one per GPU].",
 )
 _EXECUTOR_OPTIONS = (
     click.option(
         "--executor",
         type=Choice(["local", "ray", "slurm"]),
         default="local",
-        help="What runs the workers.",
+        help="Where workers run: this machine, a Ray cluster, or a SLURM queue.",
     ),
     WORKERS,
     click.option(
         "--threads",
         type=click.IntRange(1, _MOST_HANDS),
         default=None,
-        help="Threads of a worker [default: this machine's share, 2 on a cluster].",
+        help="Threads per worker [default: all cores shared equally; 2 on a cluster].",
     ),
-    click.option("--ray-address", default=None, help="Ray cluster to join [default: this one's]."),
-    click.option("--slurm-partition", default=None, help="Partition [default: the queue's]."),
+    click.option(
+        "--ray-address", default=None, help="Ray cluster to join [default: this machine's]."
+    ),
+    click.option(
+        "--slurm-partition", default=None, help="Partition [default: that of the queue]."
+    ),
     click.option(
         "--slurm-minutes",
         type=click.IntRange(1),
         default=None,
-        help="Time limit of a chunk [240].",
+        help="Time limit per chunk in minutes [240].",
     ),
     click.option(
-        "--slurm-array", type=click.IntRange(1), default=None, help="Chunks at a time [64]."
+        "--slurm-array",
+        type=click.IntRange(1),
+        default=None,
+        help="Maximum number of chunks that run at the same time [64].",
     ),
     click.option(
         "--slurm-requeue/--no-slurm-requeue",
         default=None,
-        help="Whether preempted chunks go back into the queue [they do].",
+        help="Put preempted chunks back into the queue, or not [they are put back].",
     ),
     click.option(
         "--slurm-cluster",
         type=Choice(["slurm", "local"]),
         default=None,
-        help="local tries the same on this machine, without SLURM.",
+        help="local: try the same commands on this machine, without SLURM.",
     ),
 )
 
 
 class GivenSeed(Seed):
-    """A seed, or ``-`` to read one from standard input: command lines are for all to see."""
+    """A seed, or ``-`` to read it from standard input, since other users see command lines."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The seed, checked."""
@@ -115,14 +122,14 @@ SEED = click.option(
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """Where workers run, as the command line gives it.
+    """The command line's choice of where workers run.
 
     Arguments:
         executor: ``local``, ``ray`` or ``slurm``.
-        workers: processes of this machine, or None for as many as fit.
-        threads: processor threads of a worker, or None for as many as fit.
-        ray_address: of a Ray cluster, or None.
-        queue: what to ask of a SLURM queue.
+        workers: number of processes on this machine, or None for as many as fit.
+        threads: processor threads per worker, or None for as many as fit.
+        ray_address: address of a Ray cluster, or None.
+        queue: settings of the SLURM queue.
     """
 
     executor: Literal["local", "ray", "slurm"] = "local"
@@ -132,13 +139,14 @@ class Machines:
     queue: Queue = field(default_factory=Queue)
 
     def starter(self, gpus: int) -> Callable[[SplitFolder], Executor]:
-        """What makes the executor of a split.
+        """A function that creates the executor for a split.
 
         Arguments:
-            gpus: how many GPUs this machine renders with; on a cluster every worker has one.
+            gpus: number of GPUs to render with on this machine, or 0. On a cluster every worker
+                uses one GPU if this is not 0.
 
         Raises:
-            ValueError: the executor's packages or commands are not here.
+            ValueError: packages or commands of the executor are not installed.
         """
         hands = crew(self.workers, gpus, self.threads or self._cluster_threads())
         if self.executor == "ray":
@@ -161,7 +169,7 @@ def executor_options(command: Command) -> Command:
 
 
 def machines(given: dict[str, Any]) -> Machines:
-    """Take the options of :func:`executor_options` out of ``given``.
+    """Remove the options of :func:`executor_options` from ``given``, and return them.
 
     Raises:
         ValueError: an option belongs to another executor.
@@ -188,19 +196,19 @@ def machines(given: dict[str, Any]) -> Machines:
 
 def _misplaced(option: str, executor: str) -> ValueError:
     return ValueError(
-        f"{option}: expected --executor {executor} beside it, found another; drop one of the two"
+        f"{option}: expected --executor {executor}, found another; leave one of the two out"
     )
 
 
 def resolve(device: str, elsewhere: bool = False) -> tuple[str, int]:
-    """The device to use, and how many GPUs of it this machine has.
+    """The device to use, and the number of its GPUs on this machine.
 
     Arguments:
-        device: its name, or ``auto`` for the best that is here.
-        elsewhere: whether other machines render, which may have what this one has not.
+        device: name of the device, or ``auto`` for the best one of this machine.
+        elsewhere: True if other machines render. A named device is then not looked for here.
 
     Raises:
-        ValueError: it is not there.
+        ValueError: this machine does not have the device.
     """
     if device == "cpu":
         return device, 0

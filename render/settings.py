@@ -1,4 +1,4 @@
-"""What a render is asked for: quality presets, devices, and the fingerprint of both."""
+"""Settings of a render: quality presets, devices, and the fingerprint of all settings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from render.scene.frame import HueMode, Material
 from threedident.runtime.packages import asset_path
 from threedident.storage.manifest import Annotation, Rendering
 
-REVISION = 2  # raise it whenever a change of this package's code changes pixels
+REVISION = 2  # increase it whenever a change of this package's code changes pixels
 GPUS = ("optix", "cuda", "hip", "oneapi", "metal")
 DEVICES = ("auto", "cpu", *GPUS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroundSamples:
-    """Samples per pixel of the ground under each lamp, where it is drawn as a layer."""
+    """Samples per pixel for the ground under each lamp, if the ground is rendered as a layer."""
 
     sun: int
     area: int
@@ -33,12 +33,12 @@ class Quality:
     """A Cycles quality preset.
 
     Arguments:
-        samples: samples per pixel; of the object alone where the ground is a layer.
-        denoiser: OpenImageDenoise's own preset, or None for no denoiser.
-        prefilter: how the denoiser's auxiliary images are filtered.
-        ground: samples of the ground where it is drawn as a layer, see
-            :mod:`render.blender.layers`; None where one render holds everything.
-        seed: of Cycles' sampling pattern.
+        samples: samples per pixel; of the object only, if the ground is a layer.
+        denoiser: preset of OpenImageDenoise, or None for no denoiser.
+        prefilter: filter of the denoiser's auxiliary images.
+        ground: samples of the ground if it is rendered as a layer, see
+            :mod:`render.blender.layers`; None if one render shows everything.
+        seed: seed of Cycles' sampling pattern.
     """
 
     samples: int
@@ -61,12 +61,12 @@ YARDSTICKS: dict[str, Quality] = {
 
 
 def find_quality(name: str) -> Quality:
-    """The preset of that name, or what presets are measured against."""
+    """The preset of that name, including those used as references in measurements."""
     return {**QUALITIES, **YARDSTICKS}[name]
 
 
 def require_blender() -> str:
-    """The version of Blender's module.
+    """The version of Blender's Python module.
 
     Raises:
         ValueError: the module or a shared library that it needs is not installed.
@@ -94,7 +94,11 @@ def rendering(
     material: Material = "rubber",
     annotations: tuple[Annotation, ...] = (),
 ) -> Rendering:
-    """The settings as manifests record them, for a device that is there."""
+    """The settings in the form that manifests record, for an available device.
+
+    Raises:
+        ValueError: Blender's module or a shared library that it needs is not installed.
+    """
     blender = require_blender()
     scene = {name: asset_path(name).read_text() for name in ("scene.json", "teapot.json")}
     preset = asdict(find_quality(quality))

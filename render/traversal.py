@@ -1,6 +1,6 @@
-"""The traversal figure: one column for each factor, one row for each of four values.
+"""The traversal figure: one column per factor, one row for each of four values of it.
 
-All other factors stay at rest.
+All other factors keep their value in :data:`REST`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REST = np.array([0.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.0, 0.3, 0.2, -0.4])
 
 
 def traversal_rows() -> NDArray[np.float32]:
-    """Raw latents of the figure: value by value, factor by factor, shape (40, 10)."""
+    """Raw latents of the figure, shape (40, 10): all factors at the first value, then the next."""
     count = len(FACTORS)
     rows = np.tile(REST, (len(VALUES), count, 1))
     for column in range(count):
@@ -41,9 +41,14 @@ def traversal(out: Path, rendering: Rendering, start: Callable[[SplitFolder], Ex
     """Render the traversal and write it as a PNG.
 
     Arguments:
-        out: the PNG's path.
-        rendering: settings.
-        start: makes the executor that renders it.
+        out: path of the PNG file, in an existing folder.
+        rendering: settings of the render.
+        start: function that creates the executor.
+
+    Raises:
+        ValueError: ``out`` does not end in ``.png``, its folder does not exist, or the render
+            fails.
+        Interrupted: the user stopped the render.
     """
     if out.suffix.lower() != ".png":
         raise ValueError(f"{out}: expected a name that ends in .png, found {out.suffix!r}")
@@ -68,7 +73,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
 
 
 def _figure(images: NDArray[np.uint8]) -> bytes:
-    """A grid in which one inch holds one image, pixel for pixel."""
+    """PNG of a grid of images, each one inch wide, at a resolution that shows every pixel."""
     rows, columns = len(VALUES), len(FACTORS)
     gap, left, top = 0.04, 0.35, 0.25
     width, height = left + columns * (1 + gap), top + rows * (1 + gap)

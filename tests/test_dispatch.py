@@ -66,7 +66,7 @@ def test_a_chunk_that_no_worker_survives_is_left_out_and_the_others_go_on(
     [line] = [line for line in stderr.splitlines() if line.startswith("threedident: ")]
     assert "a worker was killed by signal 9, as happens when memory runs out" in line
     assert "at image 0; 6 images are left, and the same command again goes on" in line
-    assert "its chunk is given out again" in stderr
+    assert "its chunk is started again" in stderr
     assert "its chunk is left out" in stderr
     there = sorted(path.name for path in (out / "train" / "images").iterdir())
     assert there == [f"{index:06d}.png" for index in range(6, 12)]

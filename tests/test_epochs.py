@@ -221,7 +221,7 @@ def test_ranks_share_the_last_batch_as_well(data: ThreeDIdent, world_size: int) 
 
 def test_a_last_batch_that_ranks_cannot_share_is_refused(data: ThreeDIdent) -> None:
     pairs = PositivePairs(Subset(data, range(65)), Normal(0.2))
-    words = "drop_last: expected True where the last batch of an epoch has 1 pairs, which 4 ranks"
+    words = "drop_last: expected True, because the last batch of an epoch has 1 pairs"
     with pytest.raises(ValueError, match=words):
         pairs.loader(16, world_size=4)
     alone = list(pairs.loader(16, drop_last=True))

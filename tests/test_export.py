@@ -80,7 +80,7 @@ def test_image_names_have_the_digits_of_the_last_row() -> None:
 
 def test_published_layout_of_a_rendered_set(rendered: Path, tmp_path: Path) -> None:
     lines = export_published(rendered, tmp_path / "out")
-    assert lines[0] == f"{tmp_path}/out/train: 12 images, hard links, which take no room"
+    assert lines[0] == f"{tmp_path}/out/train: 12 images, hard links, which take no space"
     names = {f"train/images/{i:02d}.png" for i in range(12)}
     names |= {f"test/images/{i}.png" for i in range(6)}
     names |= {f"{s}/{f}.npy" for s in ("train", "test") for f in ("latents", "raw_latents")}

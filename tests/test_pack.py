@@ -282,7 +282,7 @@ def changed_record(root: Path) -> None:
         (other_images, "older than they are or was made from others; give threedident pack"),
         (truncated, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found ValueError"),
         (missing, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found FileNotFound"),
-        (of_another_shape, r"found uint8 of shape \(60, 10, 40, 3\); threedident pack makes"),
+        (of_another_shape, r"found uint8 of shape \(60, 10, 40, 3\); threedident pack writes"),
         (archived, r"20\.npy: expected 60 packed images of 20 x 20 pixels, found ValueError"),
         (
             lengthened,
@@ -330,7 +330,7 @@ def test_a_folder_in_place_of_a_pack_is_named(packed: Path, name: str) -> None:
         ThreeDIdent(packed)
     folder = SplitFolder(packed, "train")
     assert [what for _, what in pack_states(folder, None, False)] == [
-        "damaged, or of other images"
+        "damaged, or made from other images"
     ]
     assert f"{name}: expected a file there, found a folder" in refused_at_once("pack", packed)
 
@@ -350,7 +350,7 @@ def test_a_pack_of_a_smaller_set_is_older(rendered: Path, tmp_path: Path) -> Non
     assert grown.returncode == 0, grown.stderr
     with pytest.raises(ValueError, match="older than they are"):
         ThreeDIdent(root)
-    assert "packed/32.npy: damaged, or of other images" in cli("verify", root).stdout
+    assert "packed/32.npy: damaged, or made from other images" in cli("verify", root).stdout
     pack(root)
     assert len(ThreeDIdent(root)) == 13
     assert cli("verify", "--deep", root).returncode == 0
@@ -368,7 +368,7 @@ def test_verify_names_an_altered_pack_and_pack_mends_it(rendered: Path, tmp_path
     result = cli("verify", "--deep", root)
     assert result.returncode == 2
     assert f"{path}: altered" in result.stdout
-    assert "threedident pack makes them anew" in result.stderr
+    assert "threedident pack writes them again" in result.stderr
     pack(root)
     assert packs(root) == before
 

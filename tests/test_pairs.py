@@ -230,7 +230,9 @@ class Killed(torch.utils.data.Dataset[int]):
 def test_a_killed_loader_process_is_one_line(roots: dict[str, Path]) -> None:
     data = ThreeDIdent(roots["packed"], transform=Killed())
     pairs = PositivePairs(data, Normal(0.1))
-    with pytest.raises(ValueError, match="loader: expected its processes to live, but") as error:
+    with pytest.raises(
+        ValueError, match="loader: expected its processes to keep running, but"
+    ) as error:
         list(pairs.loader(8, workers=2))
     assert "\n" not in str(error.value)
 

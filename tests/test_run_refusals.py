@@ -169,7 +169,7 @@ def test_a_killed_loader_process_is_named(coloured: Path, tmp_path: Path) -> Non
         time.sleep(0.5)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2, stderr
-    assert "expected its processes to live, but" in stderr
+    assert "expected its processes to keep running, but" in stderr
     assert "Traceback" not in stderr
 
 

@@ -1,4 +1,4 @@
-"""The command ``threedident``: a table of commands, each imported when it is called."""
+"""The command ``threedident``: a table of subcommands, each imported only when it is called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 USER_ERROR = 2
-_LONGEST = 2000  # characters of the line that a mistake takes
+_LONGEST = 2000  # characters of an error line
 
 
 class _Entry(NamedTuple):
@@ -30,11 +30,11 @@ class _Entry(NamedTuple):
 _COMMANDS = {
     "render": _Entry("render.cli:render", "Render a data set, or repair one."),
     "verify": _Entry("threedident.commands:verify", "Name every bad file of a data set."),
-    "info": _Entry("threedident.commands:info", "Show what a data set is."),
+    "info": _Entry("threedident.commands:info", "Show settings and statistics of a data set."),
     "preview": _Entry("threedident.commands:preview", "Draw random samples of a data set."),
     "pack": _Entry("threedident.commands:pack", "Put all images of a split into one file."),
     "export": _Entry(
-        "threedident.exchange.commands:export", "Lay a data set out for other readers."
+        "threedident.exchange.commands:export", "Write a data set in a layout for other tools."
     ),
     "download": _Entry("threedident.exchange.commands:download", "Fetch the published data set."),
     "traverse": _Entry("render.cli:traverse", "Draw the traversal figure."),
@@ -98,9 +98,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
-    """Run a command; a user's mistake, or a signal, ends it with one line and exit status 2.
+    """Run a command and exit.
 
-    Where the terminal lacks a letter it shows a question mark.
+    A user's mistake or a signal ends the command with one error line and exit status 2.
+    Characters that the terminal's encoding lacks are printed as question marks.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -126,7 +127,7 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
 
 
 def _require_place() -> None:
-    """Refuse to start where names of files lead nowhere.
+    """Refuse to start in a working folder that no longer exists.
 
     Raises:
         ValueError: the working folder was deleted.

@@ -1,4 +1,4 @@
-"""The commands on a data set that is there: ``verify``, ``info``, ``preview`` and ``pack``."""
+"""Commands for an existing data set: ``verify``, ``info``, ``preview`` and ``pack``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DATA = click.argument("data", type=click.Path(path_type=Path))
 def verify(data: Path, deep: bool) -> None:
     """Name every file of a data set that is missing, truncated or altered.
 
-    The fast check looks at each picture's size, header and end; --deep reads all of it.
+    The fast check looks at each picture's size, header and last bytes; --deep reads all of it.
 
     \b
     Examples:
@@ -62,8 +62,8 @@ def verify(data: Path, deep: bool) -> None:
                 click.echo(f"{path}: {what}")
     if packs and not bad:
         raise ValueError(
-            f"{data}: expected packs of the images that are there, found {packs} others, named "
-            "above; threedident pack makes them anew"
+            f"{data}: expected intact packs of these images, found {packs} bad, named above; "
+            "threedident pack writes them again"
         )
     if bad:
         raise ValueError(
@@ -75,7 +75,7 @@ def verify(data: Path, deep: bool) -> None:
 @click.command()
 @_DATA
 def info(data: Path) -> None:
-    """Show what a data set is and how it was rendered.
+    """Show origin, render settings and statistics of a data set.
 
     \b
     Example:
@@ -104,9 +104,9 @@ def info(data: Path) -> None:
     "--split", type=Choice(list(SPLITS)), default="train", help="Split to draw samples of."
 )
 @click.option("--count", type=click.IntRange(1, 400), default=24, help="Samples to draw.")
-@click.option("--seed", type=Seed(), default=0, help="Picks the samples.")
+@click.option("--seed", type=Seed(), default=0, help="Seed of the random choice of samples.")
 def preview(data: Path, out: Path | None, split: str, count: int, seed: int) -> None:
-    """Draw a sheet of random samples, each with its latents as bars; positives stand beside.
+    """Draw a sheet of random samples, each with its latents as bars and its positive beside it.
 
     \b
     Example:
@@ -128,9 +128,9 @@ def preview(data: Path, out: Path | None, split: str, count: int, seed: int) -> 
     help="Edge of the packed images in pixels [default: that of the images].",
 )
 def pack(data: Path, resolution: int | None) -> None:
-    """Put all images of each split into one file, from which training reads at once.
+    """Put all images of each split into one file, which training reads fast.
 
-    Give it again to go on where it was stopped. ThreeDIdent takes a pack where there is one.
+    The same command again continues a stopped run. ThreeDIdent uses a pack if there is one.
 
     \b
     Examples:
@@ -176,10 +176,10 @@ def _facts(manifest: Manifest) -> dict[str, str]:
 
 
 def _splits(data: Path) -> list[SplitFolder]:
-    """The splits that are there.
+    """The splits that exist in a data set's folder.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no split exists.
     """
     folders = [SplitFolder(data, split) for split in SPLITS]
     places = [place for folder in folders for place in (folder, folder.positives)]

@@ -1,4 +1,4 @@
-"""What commands take: names from lists, their completion in shells, options under headings."""
+"""Option types of the commands, shell completion, and help with options under headings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
-    """A name from a closed list; another is refused with the nearest one."""
+    """A name from a closed list. The error for any other name suggests the most similar one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The name, checked."""
@@ -46,12 +46,12 @@ class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 
 
 class NewFile(click.Path):
-    """A file to write, in a folder that exists: checked before any work.
+    """Path of a file to write, checked before any work begins.
 
-    A file there is replaced, a device, a pipe or a socket never.
+    Its folder must exist. An existing file is replaced; a device, a pipe or a socket is refused.
 
     Arguments:
-        parents: whether folders on the way are made where they are missing.
+        parents: True if missing parent folders will be created, so that they need not exist.
     """
 
     def __init__(self, parents: bool = False) -> None:
@@ -83,18 +83,18 @@ class NewFile(click.Path):
 
 
 def completed(names: Iterable[str]) -> Completion:
-    """Complete an option from names, where the option itself takes other values, too."""
+    """A shell completion from a list of names, for an option that takes other values too."""
     known = tuple(names)
     return lambda ctx, param, begun: [name for name in known if name.startswith(begun)]  # noqa: ARG005
 
 
 class Group(click.Group):
-    """A command with commands of its own; an unknown one is refused with the nearest one."""
+    """A command with subcommands. The error for an unknown one suggests the most similar name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first argument names, and the arguments that are left."""
+        """The subcommand that the first argument names, and the remaining arguments."""
         known = self.list_commands(ctx)
         if args[0] not in known and not ctx.resilient_parsing:
             raise click.UsageError(unknown("command", args[0], known), ctx)
@@ -105,7 +105,7 @@ class HeadedCommand(click.Command):
     """A command whose help shows its options under headings.
 
     Arguments:
-        headings: names of the options under each; the rest follow under ``Other``.
+        headings: names of the options under each heading; all others appear under ``Other``.
     """
 
     def __init__(self, *args: Any, headings: Mapping[str, Sequence[str]], **kwargs: Any) -> None:
@@ -123,7 +123,7 @@ class HeadedCommand(click.Command):
 
 
 def no_such_option(error: click.NoSuchOption) -> str:
-    """One line on an option that a command does not have."""
+    """Error line for an option that a command does not have."""
     command = "the command" if error.ctx is None else error.ctx.command_path
     near = nearest(error.option_name, error.possibilities or ())
     advice = f"{command} --help lists them" if near is None else f"did you mean {near!r}?"

@@ -1,4 +1,4 @@
-"""A contact sheet: random samples of a data set, each with its latents as small bars."""
+"""Contact sheets: random samples of a data set, each with its latents drawn as small bars."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def contact_sheet(root: Path, split: str, count: int, seed: int, out: Path) -> i
 
     Arguments:
         root: folder of the data set.
-        split: ``train`` or ``test``; the positives rendered beside it are drawn too.
-        count: how many samples at most.
-        seed: picks the samples.
-        out: the PNG's path.
+        split: ``train`` or ``test``. If positives were rendered for it, they are drawn too.
+        count: maximum number of samples.
+        seed: seed of the random choice of samples.
+        out: path of the PNG file.
 
     Returns:
-        How many samples were drawn.
+        Number of samples drawn.
 
     Raises:
-        ValueError: there is no such data set, or ``out`` cannot be a PNG there.
+        ValueError: the data set does not exist, or ``out`` does not end in ``.png``.
     """
     if out.suffix.lower() != ".png":
         raise ValueError(f"{out}: expected a name that ends in .png, found {out.suffix!r}")
@@ -54,7 +54,7 @@ def contact_sheet(root: Path, split: str, count: int, seed: int, out: Path) -> i
 
 
 def heights(dataset: ThreeDIdent, rows: list[int]) -> NDArray[np.float64]:
-    """Each factor's place in its range, -1 at the low and 1 at the high end, shape (N, 10)."""
+    """Factors scaled to their ranges, -1 at the low end and 1 at the high end, shape (N, 10)."""
     space = SPACES[dataset.manifest.origin.space if dataset.manifest is not None else "box"]
     low, high = space.ranges.T
     return np.asarray(2.0 * (space.physical(dataset.latents[rows]) - low) / (high - low) - 1.0)
@@ -86,7 +86,10 @@ def _draw(sets: list[ThreeDIdent], rows: list[int]) -> Figure:
 
 
 def _draw_bars(axis: Any, levels: list[NDArray[np.float64]]) -> None:
-    """Bars from the middle of each factor's range; of a pair, the anchor's left and solid."""
+    """Draw one bar per factor, from the middle of its range.
+
+    For a pair, the anchor's bar is on the left and solid, the positive's on the right and pale.
+    """
     colors = [_COLORS[factor.group] for factor in FACTORS]
     share = 0.8 / len(levels)
     for k, level in enumerate(levels):

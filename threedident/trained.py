@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def load_encoder(
     run: str | Path, seed: int | None = None, device: str | torch.device = "cpu"
 ) -> Any:
-    """The trained encoder of a run: see :func:`benchmark.runs.loaded.load_encoder`.
+    """The trained encoder of a run, see :func:`benchmark.runs.loaded.load_encoder`.
 
-    It works beside a ``benchmark.py`` of the script's own.
+    It also works in a script that has its own module named ``benchmark``.
     """
     with Ours("benchmark"):
         return import_module("benchmark.runs.loaded").load_encoder(run, seed, device)

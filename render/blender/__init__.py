@@ -1,1 +1,1 @@
-"""Drawing with Blender's Cycles. The only folder that imports ``bpy``."""
+"""Rendering with Blender's Cycles. This is the only folder that imports ``bpy``."""

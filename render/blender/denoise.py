@@ -1,6 +1,6 @@
-"""OpenImageDenoise by itself: the library that Blender's module brings, called on plain arrays.
+"""OpenImageDenoise for plain arrays, with the library that Blender's module contains.
 
-Cycles denoises an image as a whole; a picture composed of layers is denoised here instead.
+Cycles can only denoise a whole image. This module denoises images composed of layers.
 
 References:
     Intel Open Image Denoise, https://www.openimagedenoise.org (its C interface)
@@ -24,14 +24,14 @@ _PATTERNS = ("libOpenImageDenoise.so.*", "libOpenImageDenoise.*dylib", "OpenImag
 
 
 class Denoiser:
-    """Denoises linear images on the CPU.
+    """Denoiser of linear images, on the CPU.
 
     Arguments:
         threads: processor threads to use.
-        quality: the library's own preset.
+        quality: preset of the library.
 
     Raises:
-        ImportError: Blender's module brings no such library.
+        ImportError: Blender's module does not contain the library.
     """
 
     def __init__(self, threads: int, quality: Literal["FAST", "BALANCED", "HIGH"]) -> None:
@@ -45,12 +45,12 @@ class Denoiser:
     def __call__(
         self, color: Image32, albedo: Image32 | None = None, normal: Image32 | None = None
     ) -> Image32:
-        """The image without its noise.
+        """The denoised image, linear, shape (H, W, 3).
 
         Arguments:
-            color: linear, noisy, shape (H, W, 3).
-            albedo: of the same shape, or None.
-            normal: of the same shape, or None.
+            color: noisy image, linear, shape (H, W, 3).
+            albedo: noise-free albedo, shape (H, W, 3), or None.
+            normal: surface normals, shape (H, W, 3), or None.
         """
         found = {b"color": color, b"albedo": albedo, b"normal": normal}
         images = {
@@ -75,7 +75,7 @@ class Denoiser:
         return images[b"output"]
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """Call a function; handles are pointers, what they return is one or nothing."""
+        """Call a function of the library that returns a handle, which is a pointer, or nothing."""
         function = getattr(self._library, name)
         function.restype = ctypes.c_void_p
         result = function(*arguments)

@@ -1,4 +1,4 @@
-"""The film: how Cycles renders a scene, on which device, and into which file."""
+"""Render settings of Cycles: image, sampling, device and output file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Image32 = NDArray[np.float32]
 
 
 def set_film(scene: Any, edge: int, threads: int) -> None:
-    """A square image of ``edge`` pixels under the published colour management."""
+    """Set up a square image of ``edge`` pixels with the published colour management."""
     render = scene.render
     render.engine = "CYCLES"
     render.resolution_x = render.resolution_y = edge
@@ -37,7 +37,7 @@ def set_film(scene: Any, edge: int, threads: int) -> None:
 
 
 def set_sampling(scene: Any, quality: Quality) -> None:
-    """Samples, denoiser, pixel filter and light paths."""
+    """Set samples, denoiser, pixel filter and light paths."""
     numbers, cycles = scene_numbers(), scene.cycles
     cycles.samples = quality.samples
     cycles.seed = quality.seed
@@ -61,7 +61,7 @@ def set_sampling(scene: Any, quality: Quality) -> None:
 
 
 def write_png(scene: Any, path: str) -> None:
-    """Let renders end as 8-bit sRGB."""
+    """Make renders write a PNG file of 8-bit sRGB."""
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "8"
     settings.compression = 0
@@ -69,7 +69,7 @@ def write_png(scene: Any, path: str) -> None:
 
 
 def write_exr(scene: Any, path: str) -> None:
-    """Let renders end as linear float32, every pass by itself."""
+    """Make renders write an EXR file of linear float32, with each pass separate."""
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode = "OPEN_EXR_MULTILAYER", "RGBA"
     settings.color_depth, settings.exr_codec = "32", "NONE"
@@ -78,7 +78,7 @@ def write_exr(scene: Any, path: str) -> None:
 
 @dataclass(frozen=True)
 class Film:
-    """What all scenes share, and the file that their renders go through."""
+    """Settings that all scenes share, and the file that their renders are written to."""
 
     edge: int
     threads: int
@@ -87,11 +87,11 @@ class Film:
     world: Any
 
     def new_scene(self, name: str, quality: Quality, camera: Any) -> Any:
-        """An empty scene, set up."""
+        """A new empty scene with these settings."""
         return self.develop(bpy.data.scenes.new(name), quality, camera)
 
     def develop(self, scene: Any, quality: Quality, camera: Any) -> Any:
-        """Set a scene up."""
+        """Apply these settings to a scene, and return it."""
         set_film(scene, self.edge, self.threads)
         set_sampling(scene, quality)
         scene.cycles.device = "CPU" if self.device == "cpu" else "GPU"
@@ -100,7 +100,7 @@ class Film:
         return scene
 
     def expose(self, scene: Any) -> dict[str, Image32]:
-        """Render a scene; its passes by name, linear."""
+        """Render a scene, and return its linear passes by name."""
         write_exr(scene, self.file)
         bpy.ops.render.render(write_still=True, scene=scene.name)
         prefix = f"{scene.view_layers[0].name}."
@@ -109,7 +109,7 @@ class Film:
 
 
 def available_devices() -> dict[str, int]:
-    """How many devices of each kind Cycles can compute on here, best first, ``cpu`` last."""
+    """Number of devices of each kind that Cycles can use here, best kind first, ``cpu`` last."""
     counts = {kind: len(_gpus(kind)) for kind in GPUS}
     return {**{kind: count for kind, count in counts.items() if count}, "cpu": 1}
 
@@ -124,7 +124,11 @@ def _gpus(kind: str) -> list[Any]:
 
 
 def choose_gpus(device: str, gpu: int | None) -> None:
-    """Let Cycles use the GPU of that number, or all."""
+    """Make Cycles use one GPU by number, or all GPUs if ``gpu`` is None.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
     if not _gpus(device):
         raise ValueError(f"--device: expected a {device} device on this machine, found none")
     preferences = _preferences()

@@ -1,10 +1,10 @@
-"""A frame as two layers: the ground, drawn coarsely light by light, and the object over it.
+"""Rendering in two layers: the ground at low resolution, one lamp at a time, and the object.
 
-Only direct light is drawn, so light adds up: the ground under all lamps is the sum of the ground
-under each, and every lamp gets as many samples as it needs. The ground has no edges, only soft
-shadows, so :func:`ground_edge` pixels hold it. Most of the noise that an eye or a PSNR sees lies
-on the object's outline, so most samples go to the box around it. Both layers are exact in
-expectation, since the object always stands above the ground.
+Only direct light is rendered, so the image of the ground under all lamps is the sum of its images
+under each lamp. Each lamp then gets as many samples as it needs. The ground has no edges, only
+soft shadows, so the resolution :func:`ground_edge` is sufficient. Most visible noise, also in
+terms of PSNR, lies on the outline of the object. Most samples are therefore spent on the box
+around it. Both layers are exact in expectation, because the object is always above the ground.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from render.blender.film import Film, Image32
 from render.scene.projection import PixelBox
 from render.settings import GroundSamples, Quality
 
-_LEAST_GROUND = 112  # below, shadows are too sharp in pixels to be drawn at half the resolution
-_INSIDE = 1e-4  # pixels by which a border lies past the line between two
+_LEAST_GROUND = 112  # pixels; below, shadows are too sharp to render at half the resolution
+_INSIDE = 1e-4  # pixels by which a border lies beyond the boundary of two pixels
 
 
 class Layers:
-    """The ground in a scene for each lamp, and the object alone in the main scene.
+    """One scene of the ground for each lamp, and the main scene with only the object.
 
     Arguments:
-        film: how scenes are set up and rendered.
-        quality: of the object, and of the denoiser.
+        film: settings that all scenes share.
+        quality: preset for the object and the denoiser.
         ground: samples of the ground under each lamp.
-        scene: the main scene, with all things in it; it loses the ground.
+        scene: the main scene with all objects; the ground is removed from it.
         plane: the ground.
     """
 
@@ -51,7 +51,7 @@ class Layers:
         for number, (lamp, samples) in enumerate(vars(ground).items()):
             each = replace(quality, samples=samples, denoiser=None, seed=3 * quality.seed + number)
             made = small.new_scene(f"ground-{lamp}", each, scene.camera)
-            made.cycles.filter_width *= small.edge / film.edge  # the same part of the image
+            made.cycles.filter_width *= small.edge / film.edge  # the same share of the image
             made.cycles.use_light_tree = False
             for thing in (self._shadow, plane, things[lamp], scene.camera):
                 made.collection.objects.link(thing)
@@ -63,7 +63,11 @@ class Layers:
         scene.view_layers[0].cycles.denoising_store_passes = True
 
     def draw(self, box: PixelBox) -> NDArray[np.uint8]:
-        """The image of the scene as it stands, whose object lies in ``box``; 8-bit sRGB."""
+        """The current image of the scene, 8-bit sRGB, shape (edge, edge, 3).
+
+        Arguments:
+            box: pixels that the object can cover.
+        """
         self._shadow.location = self._teapot.location
         self._shadow.rotation_euler = self._teapot.rotation_euler
         lights = [self._film.expose(scene)["Combined"][..., :3] for scene in self._grounds]
@@ -85,12 +89,12 @@ class Layers:
 
 
 def ground_edge(edge: int) -> int:
-    """The resolution at which the ground of an image of ``edge`` pixels is drawn."""
+    """Resolution at which the ground of an image of ``edge`` pixels is rendered."""
     return min(edge, max(_LEAST_GROUND, edge // 2))
 
 
 def enlarge(ground: Image32, edge: int) -> Image32:
-    """A ground of any resolution at ``edge`` pixels, by Lanczos interpolation."""
+    """The ground enlarged to ``edge`` pixels by Lanczos interpolation."""
     if len(ground) == edge:
         return ground
     channels = [Image.fromarray(np.ascontiguousarray(c)) for c in np.moveaxis(ground, -1, 0)]
@@ -104,7 +108,7 @@ def over(layer: Image32, ground: Image32) -> Image32:
 
 
 def encode(linear: Image32) -> NDArray[np.uint8]:
-    """Linear radiance as 8-bit sRGB, as Blender's Standard view transform does."""
+    """Linear radiance as 8-bit sRGB, equal to Blender's Standard view transform."""
     x = np.clip(linear, 0, 1)
     curve = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055)
     return np.asarray(curve * 255 + 0.5).astype(np.uint8)

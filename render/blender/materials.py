@@ -1,8 +1,10 @@
-"""The two published materials as Cycles node trees; the tree is given, so no Blender is imported.
+"""The two published materials as Cycles node trees.
+
+The functions receive an existing tree, so this module does not import Blender.
 
 References:
     CLEVR: A Diagnostic Dataset for Compositional Language and Elementary Visual Reasoning,
-    Johnson et al., 2017, https://arxiv.org/abs/1612.06890 (from where the two materials come)
+    Johnson et al., 2017, https://arxiv.org/abs/1612.06890 (origin of the two materials)
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from render.scene.frame import Material
 
 
 class _Graph:
-    """Adds nodes to a tree, each with its inputs: numbers, colours or outputs of other nodes."""
+    """Builder of a node tree. Inputs of a node are numbers, colours or outputs of other nodes."""
 
     def __init__(self, tree: Any) -> None:
         self._tree = tree
@@ -75,7 +77,7 @@ _SURFACES: dict[Material, Callable[[_Graph, Any], Any]] = {"rubber": _rubber, "m
 
 
 def build(tree: Any, material: Material) -> Any:
-    """Make ``tree`` the material; returns the socket that holds its colour."""
+    """Build the material in ``tree``, and return the socket that holds its colour."""
     graph = _Graph(tree)
     color = graph.add("RGB").outputs[0]
     graph.finish(_SURFACES[material](graph, color))
@@ -83,7 +85,7 @@ def build(tree: Any, material: Material) -> Any:
 
 
 def build_labels(tree: Any) -> None:
-    """Make ``tree`` shine with what it is and where: red the object's index, green its depth.
+    """Build a material in ``tree`` that emits the object's index as red and its depth as green.
 
     Depth is measured along the camera's axis, in Blender units.
     """

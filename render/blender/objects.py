@@ -1,4 +1,4 @@
-"""Objects of the scene as Blender objects: teapot, ground, lamps, camera, label scene."""
+"""Creation of Blender's objects: teapot, ground, lamps, camera, and the scene of labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABELS = Quality(samples=1, denoiser=None)
 
 
 def black_world() -> Any:
-    """A world that gives no light."""
+    """A new world that emits no light."""
     world = bpy.data.worlds.new("black")
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
@@ -41,7 +41,7 @@ def _link(name: str, data: Any) -> Any:
 
 
 def add_teapot() -> Any:
-    """The teapot, at the published size, turned by Euler angles XYZ."""
+    """A new teapot of the published size, rotated by Euler angles XYZ."""
     mesh, data = scene_teapot(), bpy.data.meshes.new("teapot")
     data.from_pydata(mesh.vertices.tolist(), [], [list(face) for face in mesh.faces])
     data.shade_smooth()
@@ -53,7 +53,7 @@ def add_teapot() -> Any:
 
 
 def add_ground() -> Any:
-    """The ground: a square, one largest dimension of the object below the origin."""
+    """A new ground: a square below the origin, at the distance of the largest object dimension."""
     half, data = scene_numbers().ground.size / 2, bpy.data.meshes.new("ground")
     corners = [(-half, -half, 0.0), (half, -half, 0.0), (half, half, 0.0), (-half, half, 0.0)]
     data.from_pydata(corners, [], [[0, 1, 2, 3]])
@@ -64,7 +64,7 @@ def add_ground() -> Any:
 
 
 def add_material(thing: Any, material: Material) -> Any:
-    """Give ``thing`` a material; returns the node socket that holds its colour."""
+    """Give ``thing`` a new material, and return the node socket that holds its colour."""
     made = bpy.data.materials.new(material)
     made.use_nodes = True
     thing.data.materials.append(made)
@@ -81,7 +81,7 @@ def _add_lamp(kind: str, energy: float, location: Triple) -> Any:
 
 
 def add_lamps() -> dict[str, Any]:
-    """The lamps by name: ``sun``, ``area`` and ``spot``, which the camera does not see."""
+    """New lamps by name: ``sun``, ``area`` and ``spot``. They are invisible to the camera."""
     numbers = scene_numbers()
     sun = _add_lamp("SUN", numbers.sun.strength_w_m2, numbers.sun.location)
     sun.data.angle = numbers.sun.angle_rad
@@ -96,7 +96,7 @@ def add_lamps() -> dict[str, Any]:
 
 
 def add_camera() -> Any:
-    """The camera, aimed at the published target."""
+    """A new camera, aimed at the published target."""
     numbers, data = scene_numbers().camera, bpy.data.cameras.new("camera")
     data.lens, data.sensor_width = numbers.lens_mm, numbers.sensor_mm
     data.clip_start, data.clip_end = numbers.clip
@@ -107,7 +107,7 @@ def add_camera() -> Any:
 
 
 def add_label_scene(film: Film, *things: Any) -> Any:
-    """A scene of the same things, whose pixels' centres hold their index and depth."""
+    """A new scene of the same objects, whose pixels hold index and depth at their centres."""
     scene = film.new_scene("labels", _LABELS, things[-1])
     scene.cycles.filter_width = 0.01
     for thing in things:

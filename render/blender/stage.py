@@ -1,4 +1,4 @@
-"""The stage: the 3DIdent scene, built once in Blender and drawn many times."""
+"""The stage: the 3DIdent scene, built once in Blender and rendered many times."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from threedident.runtime.machine import memory_file
 
 
 class Stage:
-    """The 3DIdent scene, built once and drawn many times.
+    """The 3DIdent scene, built once and rendered many times.
 
     Arguments:
         resolution: edge of the square image in pixels.
         quality: samples, denoiser and layers.
-        device: ``cpu`` or one of :func:`available_devices`.
+        device: ``cpu`` or one of :func:`~render.blender.film.available_devices`.
         threads: CPU threads to render with.
-        material: of object and ground.
-        annotations: whether :meth:`annotate` will be called.
-        gpu: which of the device's GPUs to use, by number; None for all.
+        material: material of object and ground.
+        annotations: True if :meth:`annotate` will be called.
+        gpu: number of the GPU to use; None for all.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Stage:
             self._labels = add_label_scene(film, self._teapot, ground, self._camera)
 
     def draw(self, frame: Frame) -> NDArray[np.uint8]:
-        """The image of ``frame``: sRGB, shape (resolution, resolution, 3)."""
+        """The image of ``frame``, 8-bit sRGB, shape (resolution, resolution, 3)."""
         self._teapot.location = frame.object_location
         self._teapot.rotation_euler = frame.object_rotation
         self._object_color.default_value = (*frame.object_color, 1.0)
@@ -82,11 +82,11 @@ class Stage:
             return np.asarray(image.convert("RGB"))
 
     def annotate(self) -> tuple[NDArray[np.uint8], Image32]:
-        """What every pixel's centre of the frame drawn last shows, and how far that is away.
+        """Labels and distances at the pixel centres of the last frame drawn.
 
         Returns:
-            Labels of :mod:`threedident.dataset.images`, and distances along the camera's axis in
-            Blender units, each of shape (resolution, resolution).
+            Labels, see :mod:`threedident.dataset.annotations`, and distances along the camera's
+            axis in Blender units, each of shape (resolution, resolution).
         """
         values = self._film.expose(self._labels)["Combined"]
         return values[..., 0].round().astype(np.uint8), values[..., 1].copy()

@@ -1,1 +1,1 @@
-"""Where workers run: this machine, a Ray cluster, a SLURM queue."""
+"""Executors, which run workers on this machine, on a Ray cluster or in a SLURM queue."""

@@ -1,4 +1,4 @@
-"""Gives chunks to an executor, follows the journals, and gives lost chunks out again."""
+"""Dispatch of chunks to an executor, with progress from the journals, and retries."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from render.workers.journal import RowRecord, Tail
 from threedident.storage.folder import SplitFolder
 
 CHUNK = 256
-_MOST_CHUNKS = 1000  # what a queue takes in one array, as a rule
+_MOST_CHUNKS = 1000  # usual limit of a queue for the jobs of one array
 _TRIES_WITHOUT_PROGRESS = 5
 _LOSSES_IN_A_ROW = 3
 _FOLLOW_S = 0.25
-_LAG_S = 20.0  # how long a journal may take to appear on a shared file system
+_LAG_S = 20.0  # maximum delay until a journal appears on a shared file system
 
 
 class WorkerError(ValueError):
-    """Workers could not go on; the message is one line for the user."""
+    """Workers failed; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """Whom to tell what happens.
+    """Callbacks of a dispatch.
 
     Arguments:
-        finished: called with every record.
+        finished: called with the record of every finished row.
         failed: called with one line whenever a worker died.
         settled: called when a chunk is finished.
-        check: called now and then; raises where the run must not go on.
+        check: called regularly; raises if the run must stop.
     """
 
     finished: Callable[[RowRecord], None]
@@ -53,7 +53,7 @@ class _Task:
 
 
 def cut(folder: SplitFolder, indices: list[int], executor: Executor) -> list[Chunk]:
-    """Rows cut into chunks that keep every worker busy."""
+    """Chunks of the rows, small enough that every worker gets some."""
     least = -(-len(indices) // _MOST_CHUNKS)
     size = max(1, least, min(CHUNK, -(-len(indices) // executor.workers)))
     return [
@@ -67,14 +67,14 @@ def dispatch(
 ) -> list[Report]:
     """Render rows of a planned split.
 
-    A worker that dies costs its rows in flight: its chunk is given out again for as long as
-    that brings it further. A chunk that no worker survives is left out, and the others go on.
+    If a worker dies, only its current row is lost. Its chunk is started again, until five
+    attempts in a row have finished no row. The chunk is then left out, and the others continue.
 
     Returns:
-        The reports of all workers that came to an end of their own.
+        Reports of all workers that finished their chunk.
 
     Raises:
-        WorkerError: rows are left. What is finished stays.
+        WorkerError: some rows could not be rendered. Finished rows are kept.
     """
     return _Dispatch(folder, indices, executor, watcher).run()
 
@@ -127,7 +127,7 @@ class _Dispatch:
                 self._watcher.finished(record)
 
     def _ended(self, task: _Task) -> bool:
-        """Whether a task is over, and its journal has arrived if it went well."""
+        """True if a task is over and, if it succeeded, its journal is complete or overdue."""
         assert task.job is not None
         if task.report is None and task.job.done():
             task.report, task.ended = task.job.report(), time.monotonic()
@@ -144,7 +144,7 @@ class _Dispatch:
         if report.error is not None:
             raise WorkerError(report.error)
         if task.left:
-            self._bury(task, report.death or "a worker ended before its work")
+            self._bury(task, report.death or "a worker ended before its chunk was finished")
         else:
             self._reports.append(report)
             self._watcher.settled()
@@ -153,11 +153,11 @@ class _Dispatch:
         line = f"{death}; at image {min(task.left)}"
         task.failures = task.failures + 1 if len(task.left) == task.left_before else 0
         if task.failures < _TRIES_WITHOUT_PROGRESS:
-            self._watcher.failed(f"{line}; its chunk is given out again")
+            self._watcher.failed(f"{line}; its chunk is started again")
             self._waiting.append(task)
             return
         self._watcher.failed(f"{line}; its chunk is left out")
         self._losses.append(line)
         self._row += 1
         if self._row == _LOSSES_IN_A_ROW:
-            raise WorkerError(f"{line}; {self._row} chunks in a row had no more luck")
+            raise WorkerError(f"{line}; {self._row} chunks in a row failed")

@@ -1,4 +1,4 @@
-"""What runs workers: the interface that all executors have, and the processes of this machine."""
+"""The interface of all executors, and the executor for processes on this machine."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _THREADS_PER_WORKER = 2
 
 
 class Job(Protocol):
-    """A chunk that was handed over."""
+    """A submitted chunk."""
 
     def done(self) -> bool:
-        """Whether it has come to an end."""
+        """True if the job has ended."""
         ...
 
     def report(self) -> Report:
-        """How it ended; to be called once."""
+        """Report of an ended job. Call this only once."""
         ...
 
 
 class Executor(ABC):
-    """Runs chunks somewhere; a context that leaves nothing running behind.
+    """Base class of executors, which run chunks. As a context, it ends all workers on exit.
 
     Attributes:
-        workers: how many chunks run side by side, as far as that is known.
-        threads: processor threads of each.
-        width: how many chunks to hand over at a time; None for all.
-        poll_s: how often to ask how they are.
+        workers: number of chunks that run at the same time, as far as it is known.
+        threads: processor threads per worker.
+        width: maximum number of chunks submitted at the same time; None for no limit.
+        poll_s: seconds between two checks of the running jobs.
     """
 
     workers: int
@@ -49,16 +49,16 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, chunks: Sequence[Chunk]) -> Sequence[Job]:
-        """Hand chunks over."""
+        """Start or queue chunks, and return one job for each."""
 
     @abstractmethod
     def stop(self) -> None:
-        """End all that still runs."""
+        """End all jobs that still run."""
 
 
 @dataclass(frozen=True)
 class Crew:
-    """How many workers run side by side, with how many threads, and whether each has a GPU."""
+    """Number of parallel workers, threads per worker, and number of GPUs (0 for none)."""
 
     workers: int
     threads: int
@@ -66,7 +66,13 @@ class Crew:
 
 
 def crew(workers: int | None, gpus: int, threads: int | None = None) -> Crew:
-    """A crew that fills this machine's processors, or one worker for each of its GPUs."""
+    """The number of workers and threads that uses this machine fully.
+
+    Arguments:
+        workers: number of workers; None for one per GPU or, without GPUs, as many as fit.
+        gpus: number of GPUs to use.
+        threads: threads per worker; None to share all processors equally.
+    """
     available = processors()
     if workers is None:
         workers = gpus or max(1, available // (threads or _THREADS_PER_WORKER))
@@ -74,7 +80,7 @@ def crew(workers: int | None, gpus: int, threads: int | None = None) -> Crew:
 
 
 class Local(Executor):
-    """Processes of this machine."""
+    """Executor that runs workers as processes on this machine."""
 
     poll_s = 0.02
 

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster whose nodes share the data set's folder. Ray is an extra.
+"""Executor for a Ray cluster whose nodes share the data set's folder. Ray is an extra.
 
 References:
     Ray: A Distributed Framework for Emerging AI Applications, Moritz et al., 2018,
@@ -23,11 +23,15 @@ _PATIENCE_S = 10.0
 
 
 class Ray(Executor):
-    """Tasks on a Ray cluster whose nodes share the data set's folder.
+    """Executor that runs workers as tasks of a Ray cluster with a shared folder.
 
     Arguments:
         crew: threads and GPUs of a worker.
-        address: of the cluster; None for RAY_ADDRESS, a cluster of this machine, or a new one.
+        address: address of the cluster; None for that in RAY_ADDRESS, a cluster on this machine,
+            or a new one.
+
+    Raises:
+        ValueError: Ray is not installed, or no cluster answers.
     """
 
     poll_s = 0.2
@@ -65,13 +69,13 @@ class Ray(Executor):
         self._references, self._ended = [], set()
 
     def submit(self, chunks: Sequence[Chunk]) -> list[_RayJob]:
-        """Make a task of each chunk."""
+        """Start one task for each chunk."""
         references = [self._run.remote("render.workers.process:run", chunk) for chunk in chunks]
         self._references += references
         return [_RayJob(self, self._ray, reference) for reference in references]
 
     def has_ended(self, reference: Any) -> bool:
-        """Whether a task has; all are asked for at once, and not too often."""
+        """True if a task has ended. One request asks for all tasks, at most every 0.1 s."""
         if time.monotonic() - self._asked > self.poll_s / 2:
             running = [each for each in self._references if each not in self._ended]
             if running:
@@ -97,7 +101,7 @@ class _RayJob:
 
 
 def _require_listener(address: str | None) -> None:
-    """Fail at once where nothing listens; Ray itself tries for minutes."""
+    """Raise OSError at once if nothing listens at the address; Ray itself tries for minutes."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()

@@ -1,4 +1,4 @@
-"""Workers in a SLURM queue, through submitit, an extra; nodes share the data set's folder.
+"""Executor for a SLURM queue whose nodes share the data set's folder. submitit is an extra.
 
 References:
     submitit, https://github.com/facebookincubator/submitit
@@ -25,14 +25,14 @@ _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What a SLURM queue is asked for.
+    """Settings of jobs in a SLURM queue.
 
     Arguments:
-        partition: where to run; None for the queue's default.
+        partition: partition of the jobs; None for the queue's default.
         minutes: time limit of one chunk.
-        array: how many chunks run at a time.
-        requeue: put chunks back into the queue that were preempted or ran out of time.
-        cluster: ``slurm``, or ``local`` for submitit's stand-in on this machine.
+        array: maximum number of chunks that run at the same time.
+        requeue: True to put chunks back into the queue if they were preempted or ran out of time.
+        cluster: ``slurm``, or ``local`` for submitit's replacement on this machine.
     """
 
     partition: str | None = None
@@ -43,7 +43,7 @@ class Queue:
 
 
 class Call:
-    """A chunk as submitit runs it; one that is preempted begins again where it stopped."""
+    """The function that submitit calls in a job. A preempted chunk later continues."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return call, ("render.executors.slurm:Call",)
@@ -53,25 +53,25 @@ class Call:
         return run(chunk)
 
     def checkpoint(self, chunk: Chunk) -> Any:
-        """What to put into the queue in place of a job that must stop."""
+        """The job to put into the queue when this one must stop."""
         return import_module("submitit.helpers").DelayedSubmission(self, chunk)
 
 
 class Slurm(Executor):
-    """Jobs of a SLURM queue, one array for all chunks.
+    """Executor that runs workers as jobs of a SLURM queue, in one array for all chunks.
 
     Arguments:
         crew: threads and GPUs of a worker.
-        queue: what to ask for.
-        folder: where submitit keeps its files, on a disk that the nodes share.
+        queue: settings of the jobs.
+        folder: folder for submitit's files, on a disk that all nodes share.
     """
 
     @staticmethod
     def check(queue: Queue) -> None:
-        """Make sure that submitit and the queue's commands are here.
+        """Check that submitit and SLURM's commands are installed.
 
         Raises:
-            ValueError: they are not.
+            ValueError: one of them is missing.
         """
         require_extra("--executor slurm", "slurm", "submitit")
         if queue.cluster == "slurm":
@@ -98,17 +98,17 @@ class Slurm(Executor):
         )
         self._failure = submitit.core.utils.FailedJobError
         self._census = None if local else _Census()
-        if self._census is not None:  # a parent that was killed cannot have done it
+        if self._census is not None:  # cancel jobs left by an earlier run that was killed
             former = folder.rglob("*_submitted.pkl")
             self._census.cancel([path.name.removesuffix("_submitted.pkl") for path in former])
         self._jobs: list[Any] = []
 
     def stop(self) -> None:
-        """Take every job that has not ended out of the queue."""
+        """Cancel every job that has not ended."""
         if self._census is None:
             for job in self._jobs:
                 job.cancel(check=False)
-        else:  # also those that ended and were put back into the queue by SLURM itself
+        else:  # also ended jobs that SLURM itself put back into the queue
             self._census.cancel([job.job_id for job in self._jobs])
         self._jobs = []
 
@@ -118,7 +118,7 @@ class Slurm(Executor):
             jobs = self._executor.map_array(Call(), chunks)
         except self._failure as error:
             raise ValueError(
-                f"--executor slurm: expected the queue to take jobs, found {_last_line(error)}; "
+                f"--executor slurm: expected the queue to accept jobs, found {_last_line(error)}; "
                 "check --slurm-partition and --slurm-minutes"
             ) from None
         self._jobs += jobs
@@ -139,23 +139,23 @@ class _SlurmJob:
     def report(self) -> Report:
         job = self._job
         if not job.paths.result_pickle.exists():
-            said = _last_line(job.stderr() or "it said nothing")
+            said = _last_line(job.stderr() or "it printed nothing")
             return Report(death=f"job {job.job_id} was lost; its last line: {said}")
         try:
             report: Report = job.result()
             return report
-        except Exception as error:  # submitit wraps whatever ended the job in kinds of its own
+        except Exception as error:  # submitit wraps errors of a job in its own exceptions
             return Report(death=f"job {job.job_id} failed: {_last_line(error)}")
 
 
 class _Census:
-    """The jobs that the queue knows, asked for all at once and not too often.
+    """The jobs in the queue, found by one command for all of them, at most every 5 s.
 
-    submitit asks SLURM's accounting, which not every cluster keeps.
+    submitit itself uses SLURM's accounting, which not every cluster has.
     """
 
     _PERIOD_S = 5.0
-    _MISSES = 4  # answers without a job that say that it is gone
+    _MISSES = 4  # after so many answers without a job, it counts as gone
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -163,7 +163,7 @@ class _Census:
         self._missed: dict[str, int] = {}
 
     def gone(self, job: str) -> bool:
-        """Whether the queue has answered often enough that it does not know a job."""
+        """True if enough answers of the queue did not contain a job."""
         if time.monotonic() - self._asked > self._PERIOD_S:
             self._ask()
         if job in self._known:
@@ -172,7 +172,7 @@ class _Census:
         return self._answers - self._missed.setdefault(job, self._answers) >= self._MISSES
 
     def cancel(self, jobs: Sequence[str]) -> None:
-        """Take those jobs out of the queue that it knows."""
+        """Cancel those of the jobs that are in the queue."""
         self._ask()
         known = sorted(self._known.intersection(jobs))
         if known:

@@ -1,1 +1,1 @@
-"""Whole splits: what is missing is rendered, what is damaged is repaired."""
+"""Rendering of whole splits: missing images are rendered, damaged files are repaired."""

@@ -1,4 +1,4 @@
-"""The end of a split: what stands beside its images, the manifest last."""
+"""Completion of a split: the files beside its images are written, the manifest last."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def known_digests(
     manifest: Manifest | None,
     journal: Mapping[int, RowRecord],
 ) -> dict[int, tuple[str, ...]]:
-    """Digests of each row's pictures: those that the manifest vouches for, and the journals'."""
+    """Digests of the pictures of each row, from the manifest and from the journals."""
     known: dict[int, tuple[str, ...]] = {}
     sums = (trusted_digests(folder, manifest) if manifest else None) or {}
     if manifest and sums:
@@ -34,7 +34,7 @@ def known_digests(
 
 
 def needs_finish(folder: SplitFolder, manifest: Manifest | None, n: int) -> bool:
-    """Whether a run was interrupted here, or a file beside the images is not the manifest's."""
+    """True if a split is unfinished, has not ``n`` rows, or a file beside its images is bad."""
     if folder.scratch.is_dir() or manifest is None or manifest.n != n:
         return True
     return bool(bad_files_beside(folder, manifest))
@@ -43,9 +43,9 @@ def needs_finish(folder: SplitFolder, manifest: Manifest | None, n: int) -> bool
 def finish(
     folder: SplitFolder, plan: Plan, raw: NDArray[np.float32], manifest: Manifest | None
 ) -> None:
-    """Write what stands beside the pictures of a split that are all there.
+    """Write the files beside the pictures of a split, after all pictures are rendered.
 
-    Pictures past its end, of a growth that was given up, are removed.
+    Pictures after the last row, left by an abandoned larger run, are removed.
     """
     journal, n = read_journals(folder, plan.rendering.annotations), len(raw)
     known = known_digests(folder, plan.rendering, manifest, journal)
@@ -89,14 +89,14 @@ def _remove_past(folder: SplitFolder, rendering: Rendering, n: int) -> None:
     for number, image in folder.numbered().items():
         if int(number) >= n:
             annotations = folder.pictures(int(number), rendering.annotations)[1:]
-            for path in (*annotations, image):  # the image last: it is what a next run finds
+            for path in (*annotations, image):  # the image last, because the next run looks for it
                 path.unlink(missing_ok=True)
 
 
 def _channels(manifest: Manifest | None, journal: Mapping[int, RowRecord], n: int) -> Channels:
-    """Sums over all images: those of the manifest, and of the rows it does not cover yet.
+    """Sums over all images, from the manifest and from the records of rows after its last.
 
-    A row that was repaired has the pixels that the manifest counted.
+    A repaired row has the same pixels as before, so the sums of the manifest include it.
     """
     covered = manifest.n if manifest else 0
     new = (journal[index].channels for index in range(covered, n))

@@ -1,4 +1,4 @@
-"""What a long run will take: room on the disk beforehand, time once its pace is known."""
+"""Forecast of a long run: disk space before it starts, and time when its rate is known."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from threedident.runtime.progress import spell_time
 from threedident.storage.manifest import Rendering
 
 _BYTES = (2.5, 0.87)  # a PNG of p pixels takes about 2.5 p^0.87 bytes, measured from 32 to 512 px
-_ANNOTATION = 0.6  # bytes of mask and depth together, for each byte of an image
+_ANNOTATION = 0.6  # bytes of mask and depth together per byte of an image
 _LONG_S = 120.0
 
 
 class Forecast:
-    """What it takes to render ``count`` rows of a data set, over all its splits.
+    """Forecast of disk space and time for rendering rows of a data set.
 
     Arguments:
         root: folder of the data set.
-        rendering: settings.
-        count: rows to render.
-        name: what messages call the data set; by default its folder.
+        rendering: settings of the render.
+        count: number of rows to render, over all splits.
+        name: name of the data set in messages; by default its folder.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class Forecast:
         self._said = False
 
     def check_disk(self) -> None:
-        """Make sure that the disk can hold the pictures.
+        """Check that the disk has enough space for the pictures.
 
         Raises:
-            ValueError: it cannot.
+            ValueError: the space is too small.
         """
         self._check_room(self._needed())
 
     def _needed(self) -> float:
-        """Bytes for the rows that are left, from those written so far or from experience."""
+        """Bytes for the remaining rows, estimated from written rows, or from typical sizes."""
         left = self._total - self._done
         return left * (self._bytes / self._done if self._done else self._typical())
 
@@ -59,7 +59,7 @@ class Forecast:
         require_room(self._root, needed, "for the images", advice)
 
     def opening(self) -> str:
-        """What is known before the first image."""
+        """A line about the run before its first image."""
         edge, pictures = self._rendering.resolution, self._rendering.annotations
         beside = f" with {' and '.join(pictures)}" if pictures else ""
         free = spell_bytes(free_bytes(self._root))
@@ -69,15 +69,15 @@ class Forecast:
         )
 
     def count(self, record: RowRecord) -> None:
-        """Learn from a finished row."""
+        """Count a finished row and its bytes."""
         self._done += 1
         self._bytes += sum(map(on_disk, record.sizes))
 
     def first_chunk(self, say: Callable[[str], None]) -> None:
-        """Once, after the first chunk: how long the rest will take, and whether it still fits.
+        """Print the remaining time, and check the disk space again. Only the first call does this.
 
         Raises:
-            ValueError: the disk cannot hold the rest.
+            ValueError: the disk has too little space for the remaining rows.
         """
         if self._said or not self._done:
             return
@@ -95,5 +95,5 @@ class Forecast:
 
 
 def folder_bytes(folder: Path) -> int:
-    """The room that all files below a folder take."""
+    """Total size in bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,7 +1,7 @@
-"""Renders whole splits: what is missing is rendered, what is damaged is repaired.
+"""Rendering of whole splits: missing images are rendered, damaged files are repaired.
 
-A split opens with a plan, fills with pictures and journals, and ends with latents, digests and,
-last, the manifest. A run that is killed anywhere in between is continued by the next.
+The plan of a split is written first, then pictures and journals, then latents and digests, and
+the manifest last. If a run is killed at any point, the next run continues it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from threedident.storage.verify import picture_state
 
 @dataclass(frozen=True)
 class Request:
-    """One split of ``n`` rows, or the positives beside one.
+    """Request for one split, or for the positives of a split.
 
     Arguments:
-        folder: where it lies.
-        n: how many rows.
-        origin: where its latents come from.
-        rows: the anchors' raw latents where the user gave them.
+        folder: the split.
+        n: number of rows.
+        origin: origin of its latents.
+        rows: raw latents of the anchors if the user provided them, or None.
     """
 
     folder: SplitFolder
@@ -51,13 +51,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did to one split.
+    """Result of a run for one split.
 
     Arguments:
-        split: what people call it.
-        n: images it holds.
-        rendered: how many of them are new.
-        reports: of the workers that came to an end of their own.
+        split: name of the split.
+        n: number of its images.
+        rendered: number of images rendered by this run.
+        reports: reports of the workers that finished their chunk.
     """
 
     split: str
@@ -82,26 +82,26 @@ def render_dataset(
     start: Callable[[SplitFolder], Executor],
     name: str | None = None,
 ) -> list[Outcome]:
-    """Bring the splits below ``root`` to what is requested.
+    """Render the requested splits below ``root``, or what is missing of them.
 
-    A split that holds more rows than requested keeps them.
+    A split that already has more rows than requested keeps them.
 
     Arguments:
         root: folder of the data set.
-        requests: its splits.
-        rendering: settings of all of them.
-        start: makes the executor that renders a split.
-        name: what messages call a data set that is not kept; None for one that is.
+        requests: the splits of the data set.
+        rendering: settings of all splits.
+        start: function that creates the executor for a split.
+        name: name in messages of a data set that is only temporary; None for one that is kept.
 
     Raises:
-        ValueError: ``root`` holds other settings, another run is at work there, the disk cannot
-            hold the images, or workers cannot go on. Only the last can have changed anything.
-        Interrupted: the user stopped the run; the message says how to go on.
+        ValueError: ``root`` contains a data set with other settings, another run works there, the
+            disk has too little space, or workers failed. Files have changed only in the last case.
+        Interrupted: the user stopped the run; the message says how to continue.
     """
     for request in requests:
         _check(root, request, rendering)
     _require_no_workers(root, requests)
-    with _alone(root) as lease:  # another run may have come between, so look again
+    with _alone(root) as lease:  # another run may have started meanwhile, so check again
         _require_no_workers(root, requests)
         manifests = [_check(root, request, rendering) for request in requests]
         jobs = [
@@ -123,14 +123,14 @@ def _run_leases(root: Path) -> Path:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[Lease]:
-    """Keep other runs out of ``root``, which is made where it is missing."""
+    """Hold the lease of ``root`` against other runs. The folder is created if it is missing."""
     root.mkdir(parents=True, exist_ok=True)
     leases = _run_leases(root)
     try:
         with held(leases, "run") as lease:
             yield lease
     finally:
-        with suppress(OSError):  # another run is in it already
+        with suppress(OSError):  # another run may already use it
             leases.rmdir()
 
 
@@ -140,9 +140,12 @@ def _check(root: Path, request: Request, rendering: Rendering) -> Manifest | Non
 
 
 def _require_no_workers(root: Path, requests: list[Request]) -> None:
-    """Refuse splits at which workers are; those of a run that is lost are waited for."""
+    """Refuse splits on which workers of another run work.
+
+    If workers were lost, this waits until their leases expire.
+    """
     splits = {leases_of(request.folder): request.folder for request in requests}
-    living = holders(_run_leases(root), *splits)  # that of the run, too: all are watched at once
+    living = holders(_run_leases(root), *splits)  # the run's lease too, so all are watched at once
     for path, who in living.items():
         if path.parent in splits:
             raise ValueError(
@@ -152,7 +155,7 @@ def _require_no_workers(root: Path, requests: list[Request]) -> None:
 
 
 def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest | None) -> _Job:
-    anchors = read_manifest(SplitFolder(root, request.origin.split))  # positives go along
+    anchors = read_manifest(SplitFolder(root, request.origin.split))  # positives need as many rows
     n = max(request.n, *(there.n for there in (manifest, anchors) if there is not None), 1)
     return _Job(
         name=str(request.folder.path.relative_to(root)),
@@ -164,7 +167,7 @@ def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest 
 
 
 def _todo(job: _Job) -> list[int]:
-    """Rows whose pictures are not all there as they were written."""
+    """Rows with a missing or altered picture."""
     _sweep(job)
     folder, rendering = job.folder, job.plan.rendering
     known = known_digests(
@@ -185,14 +188,14 @@ def _todo(job: _Job) -> list[int]:
 
 
 def _sweep(job: _Job) -> None:
-    """Remove what killed writers left."""
+    """Remove temporary files of killed processes."""
     annotations = job.plan.rendering.annotations
     sweep(job.folder.path, *job.folder.picture_folders(annotations))
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Brings the splits of a data set to what is asked for, one after the other."""
+    """A run that renders the splits of a data set one after the other."""
 
     lease: Lease
     forecast: Forecast
@@ -200,7 +203,7 @@ class _Run:
     name: str | None
 
     def bring(self, job: _Job, todo: list[int]) -> Outcome:
-        """Render ``todo``, the rows that a split lacks, and finish it."""
+        """Render ``todo``, the missing rows of a split, and complete the split."""
         folder, n, reports = job.folder, len(job.raw), list[Report]()
         if todo or needs_finish(folder, job.manifest, n):
             write_plan(folder, job.plan, job.raw)
@@ -209,7 +212,7 @@ class _Run:
             self.lease.check()
             _sweep(job)  # workers may have died while they wrote
             finish(folder, job.plan, job.raw, job.manifest)
-            shutil.rmtree(folder.scratch, ignore_errors=True)  # what remains, the next run takes
+            shutil.rmtree(folder.scratch, ignore_errors=True)  # the next run removes any rest
         return Outcome(job.name, n, len(todo), tuple(reports))
 
     def _render(self, job: _Job, todo: list[int]) -> list[Report]:

@@ -1,1 +1,1 @@
-"""Speed and fidelity of every quality: ``python -m render.measure``."""
+"""Measurement of speed and fidelity of every quality: ``python -m render.measure``."""

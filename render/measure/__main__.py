@@ -1,9 +1,10 @@
-"""Measures every quality: ``python -m render.measure``.
+"""The command ``python -m render.measure``, which measures every quality.
 
-Renders a fixed set of latents at each quality and compares the images with references of 4096
-samples, without denoiser and with another seed, which are made once and kept. Prints PSNR, SSIM
-and largest error, images per second, and peak memory; draws the same. Rates leave out a
-worker's start; the fast qualities run before and after the slow one, since machines drift.
+It renders a fixed set of latents at each quality and compares the images with references. The
+references have 4096 samples, no denoiser and another seed. They are rendered once and kept. The
+command prints PSNR, SSIM, largest error, images per second and peak memory, and draws them in a
+figure. Rates do not include the start of a worker. The fast qualities run before and after the
+slow one, because the speed of a machine drifts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _REFERENCE, _AGAIN = "reference", "paper-again"
 
 
 def table(found: Iterable[Measurement]) -> Table:
-    """The measurements for a terminal; the last column counts in images of ``paper``."""
+    """The measurements as a table. The last column is the speed relative to ``paper``."""
     rows = {measurement.quality: measurement for measurement in found}
     drawn = Table()
     for title in ("quality", "PSNR", "worst", "SSIM", "largest error", "images/s", "memory", "x"):
@@ -54,11 +55,11 @@ def table(found: Iterable[Measurement]) -> Table:
     "--out",
     type=click.Path(path_type=Path),
     default=Path("data/measure"),
-    help="Folder of references and results.",
+    help="Folder for references and results.",
 )
 @click.option("--count", type=click.IntRange(1, 1000), default=6, help="Latents to render.")
 @click.option("--latents", type=click.Path(path_type=Path), help="Rows to render (npy, N x 10).")
-@click.option("--again/--no-again", default=False, help="Render paper with two seeds, too.")
+@click.option("--again/--no-again", default=False, help="Also render paper with a second seed.")
 @RESOLUTION
 @DEVICE
 def main(
@@ -66,8 +67,8 @@ def main(
 ) -> None:
     """Measure fidelity, speed and memory of every quality.
 
-    References of 4096 samples are made at the first run and kept below --out; at 224 pixels one
-    takes about two and a half minutes on two cores.
+    The first run renders references of 4096 samples and keeps them below --out. At 224 pixels
+    one reference takes about two and a half minutes on two cores.
 
     \b
     Example:
@@ -93,7 +94,7 @@ def main(
     records = [measurement.to_json() for measurement in found]
     write_bytes(out / "measure.json", json.dumps(records, indent=2).encode())
     write_bytes(out / "measure.png", qualities_figure(found, references[0]))
-    click.echo(f"{out / 'measure.png'}: the same as a figure")
+    click.echo(f"{out / 'measure.png'}: the measurements as a figure")
 
 
 if __name__ == "__main__":

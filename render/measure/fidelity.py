@@ -1,8 +1,9 @@
-"""How close two images are: PSNR, SSIM and the largest error, on 8-bit sRGB values.
+"""Similarity of two images: PSNR, SSIM and the largest error, on 8-bit sRGB values.
 
 - PSNR = 10 log10(255^2 / mean squared error), over all pixels and channels, in dB.
 - SSIM is the mean over pixels and channels of the index of Wang et al. with their Gaussian
-  window (standard deviation 1.5, 11 x 11 pixels, K1 = 0.01, K2 = 0.03), away from the border.
+  window (standard deviation 1.5, 11 x 11 pixels, K1 = 0.01, K2 = 0.03). Pixels whose window
+  crosses the border are left out.
 
 References:
     Image Quality Assessment: From Error Visibility to Structural Similarity, Wang, Bovik, Sheikh,
@@ -22,12 +23,12 @@ Image8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How close an image is to its reference.
+    """Similarity of an image to its reference.
 
     Arguments:
-        psnr: in dB.
-        ssim: 1 for equal images.
-        largest_error: largest difference of a channel, 0..255.
+        psnr: peak signal-to-noise ratio in dB.
+        ssim: structural similarity; 1 for equal images.
+        largest_error: largest absolute difference of a channel, 0..255.
     """
 
     psnr: float
@@ -36,7 +37,11 @@ class Fidelity:
 
 
 def compare(image: Image8, reference: Image8) -> Fidelity:
-    """The fidelity of an image of shape (H, W, 3) to a reference of the same shape."""
+    """The fidelity of an image, shape (H, W, 3), to a reference of the same shape.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
     if image.shape != reference.shape:
         raise ValueError(f"image: expected shape {reference.shape}, found {image.shape}")
     largest = np.abs(image.astype(np.int16) - reference).max()

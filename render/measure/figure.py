@@ -1,4 +1,4 @@
-"""The figure of qualities: what each one costs, and where it errs."""
+"""Figure of all qualities: speed and PSNR of each, and an image of its errors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MAGNIFIED = 16
 
 
 def qualities_figure(found: Sequence[Measurement], reference: NDArray[np.uint8]) -> bytes:
-    """What :mod:`render.measure` found, as a PNG.
+    """The figure of the measurements, as the content of a PNG file.
 
     Arguments:
         found: the measurements.
-        reference: of the first image, shape (H, W, 3).
+        reference: reference of the first image, shape (H, W, 3).
     """
     figure = Figure(figsize=(3.6 + 1.7 * (1 + len(found)), 3.6), layout="constrained")
     grid = figure.add_gridspec(2, 2 + len(found) + 1)

@@ -20,20 +20,20 @@ from threedident.storage.folder import SplitFolder
 from threedident.storage.origin import Origin, rows_digest
 
 Image8 = NDArray[np.uint8]
-_PASSES = {"paper": 1, "standard": 8, "draft": 16}  # times over the latents, for a steady rate
+_PASSES = {"paper": 1, "standard": 8, "draft": 16}  # repetitions of the latents, for a stable rate
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one quality costs and gives.
+    """Speed, memory and fidelity of one quality.
 
     Arguments:
-        quality: its name.
-        images: what it drew.
-        fidelity: of every image.
-        images_per_s: of one worker with all threads, without its start.
-        first_peak_bytes: peak memory of a worker after its first image.
-        peak_bytes: peak memory of a worker after its last.
+        quality: name of the quality.
+        images: the rendered images.
+        fidelity: fidelity of every image to its reference.
+        images_per_s: rate of one worker with all threads, without its start.
+        first_peak_bytes: peak memory of a worker after its first image, in bytes.
+        peak_bytes: peak memory of a worker after its last image, in bytes.
     """
 
     quality: str
@@ -45,24 +45,24 @@ class Measurement:
 
     @property
     def psnr(self) -> tuple[float, float]:
-        """Mean and worst."""
+        """Mean and lowest PSNR over the images, in dB."""
         values = [fidelity.psnr for fidelity in self.fidelity]
         return float(np.mean(values)), min(values)
 
     def to_json(self) -> dict[str, Any]:
-        """All but the images."""
+        """The measurement without its images, as a JSON object."""
         return {name: value for name, value in asdict(self).items() if name != "images"}
 
 
 @dataclass(frozen=True)
 class Studio:
-    """Renders fixed rows at any quality.
+    """Renderer of fixed rows at any quality.
 
     Arguments:
         rows: raw latents, shape (N, 10).
         resolution: edge of the images in pixels.
-        device: to render on.
-        gpus: how many GPUs there are.
+        device: device to render on.
+        gpus: number of GPUs.
     """
 
     rows: NDArray[np.float32]
@@ -71,7 +71,13 @@ class Studio:
     gpus: int
 
     def draw(self, quality: str, root: Path, passes: int = 1) -> tuple[list[Image8], list[Report]]:
-        """Images of the rows, rendered below ``root``, and the workers' reports."""
+        """Images of the rows, rendered below ``root``, and the reports of the workers.
+
+        Arguments:
+            quality: name of the quality.
+            root: folder of the rendered data set.
+            passes: number of times that each row is rendered.
+        """
         rows = np.tile(self.rows, (passes, 1))
         folder = SplitFolder(root, "train")
         request = Request(folder, len(rows), Origin(split="train", rows=rows_digest(rows)), rows)
@@ -83,19 +89,19 @@ class Studio:
         return images, [report for outcome in outcomes for report in outcome.reports]
 
     def draw_afresh(self, quality: str) -> tuple[list[Image8], list[Report]]:
-        """The same in a folder of its own, several times over for a steady rate."""
+        """Like :meth:`draw`, in a temporary folder, with repetitions for a stable rate."""
         with tempfile.TemporaryDirectory() as scratch:
             return self.draw(quality, Path(scratch), _PASSES.get(quality, 1))
 
     def draw_once(self, quality: str, cache: Path) -> list[Image8]:
-        """Images of the rows, kept below ``cache`` for the next run."""
+        """Images of the rows, which are kept below ``cache`` for later runs."""
         fingerprint = rendering(self.resolution, quality, self.device).fingerprint
         name = f"{quality}-{self.resolution}-{fingerprint}-{rows_digest(self.rows)}"
         return self.draw(quality, cache / name)[0]
 
 
 def measure(studio: Studio, references: list[Image8]) -> list[Measurement]:
-    """Every quality against references of the same rows."""
+    """Measurements of every quality, with references of the same rows."""
     fast = [name for name in QUALITIES if name != "paper"]
     images: dict[str, list[Image8]] = {}
     reports: dict[str, list[Report]] = {name: [] for name in QUALITIES}

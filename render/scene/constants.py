@@ -1,6 +1,6 @@
 """The constants of the 3DIdent scene, read from ``assets/scene.json``.
 
-Lengths are in Blender units, powers in watts as Blender counts them.
+Lengths are in Blender units, powers in Blender's watts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Triple = tuple[float, float, float]
 
 
 class ObjectNumbers(Frozen):
-    """How the teapot's patches become the scene's object."""
+    """Mesh resolution of the teapot, and its fit and size in the scene."""
 
     segments: int
     fit_scale: float
@@ -30,7 +30,7 @@ class GroundNumbers(Frozen):
 
 
 class RubberNumbers(Frozen):
-    """The material that object and ground share by default."""
+    """The default material of object and ground."""
 
     ior: float
     roughness: float
@@ -40,7 +40,7 @@ class RubberNumbers(Frozen):
 
 
 class MetalNumbers(Frozen):
-    """The second published material: two glossy coats, the second with weight ``mix``."""
+    """The second published material: two glossy coats, of which the second has weight ``mix``."""
 
     roughnesses: tuple[float, float]
     anisotropy: float
@@ -48,7 +48,7 @@ class MetalNumbers(Frozen):
 
 
 class CameraNumbers(Frozen):
-    """A perspective camera, +z up, square sensor."""
+    """A perspective camera with a square sensor; +z is up."""
 
     location: Triple
     target: Triple
@@ -58,7 +58,7 @@ class CameraNumbers(Frozen):
 
 
 class SunNumbers(Frozen):
-    """The sun, shining straight down."""
+    """The sun, which shines straight down."""
 
     strength_w_m2: float
     angle_rad: float
@@ -66,7 +66,7 @@ class SunNumbers(Frozen):
 
 
 class AreaNumbers(Frozen):
-    """The square lamp above the scene, facing straight down."""
+    """The square lamp above the scene, which faces straight down."""
 
     power_w: float
     side: float
@@ -74,7 +74,7 @@ class AreaNumbers(Frozen):
 
 
 class SpotNumbers(Frozen):
-    """The spotlight that circles above the object, ``orbit_height`` over its largest dimension."""
+    """The spotlight, on a circle at height ``orbit_height`` plus the largest object dimension."""
 
     power_w: float
     radius: float
@@ -92,7 +92,7 @@ class TintNumbers(Frozen):
 
 
 class HueNumbers(Frozen):
-    """What the three hue factors leave constant."""
+    """Saturation and value of the three colours, which the hue factors do not change."""
 
     object: TintNumbers
     spotlight: TintNumbers
@@ -100,7 +100,7 @@ class HueNumbers(Frozen):
 
 
 class LightPathNumbers(Frozen):
-    """Cycles' light path limits: no bounces, so direct light only."""
+    """Light path limits of Cycles; without bounces, only direct light is rendered."""
 
     max_bounces: int
     transparent_max_bounces: int

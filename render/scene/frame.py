@@ -1,8 +1,8 @@
-"""One image as plain numbers: physical latents -> :class:`Frame`, without Blender.
+"""Conversion of physical latents to a :class:`Frame`, the plain numbers of one image.
 
-The spotlight stands at (4 sin theta, 4 cos theta, 6 + D), where D is the object's largest
-dimension, and is aimed at the object's origin; the object's origin stands D / 2 above its z
-factor, the ground D below zero.
+The spotlight is at (4 sin theta, 4 cos theta, 6 + D), where D is the object's largest dimension,
+and is aimed at the object's origin. The height of the object's origin is its z factor plus D / 2.
+The height of the ground is -D.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Material = Literal["rubber", "metal"]
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """Everything that differs between two images.
+    """All numbers that differ between two images of a data set.
 
     Arguments:
-        object_location: object's origin, Blender units.
-        object_rotation: Euler angles XYZ, rad.
-        spot_location: spotlight's place, Blender units.
-        object_color: linear RGB.
-        spot_color: linear RGB.
-        ground_color: linear RGB.
+        object_location: origin of the object, Blender units.
+        object_rotation: Euler angles XYZ of the object, rad.
+        spot_location: position of the spotlight, Blender units.
+        object_color: colour of the object, linear RGB.
+        spot_color: colour of the spotlight, linear RGB.
+        ground_color: colour of the ground, linear RGB.
     """
 
     object_location: Triple
@@ -45,19 +45,19 @@ class Frame:
 
 
 def largest_dimension() -> float:
-    """D, the largest dimension of the object as it stands in the scene, before rotation."""
+    """D, the largest dimension of the scaled object before rotation, in Blender units."""
     return scene_numbers().object.scale * scene_teapot().largest_dimension
 
 
 def hue_to_rgb(angle: float, tint: TintNumbers, mode: HueMode) -> Triple:
-    """The colour of a hue angle.
+    """The linear RGB colour of a hue angle.
 
     Arguments:
-        angle: hue angle in rad, 2 pi a full turn.
+        angle: hue angle in rad; 2 pi is a full turn.
         tint: saturation and value.
         mode: ``wrapped`` takes the angle modulo a full turn. ``published`` puts negative angles
-            into the HSV formula as they are and clamps negative channels to zero, as the
-            published images did; several angles then share a colour.
+            into the HSV formula unchanged and clamps negative channels to zero, as in the
+            published images. Several angles then have the same colour.
     """
     hue = angle / (2 * math.pi)
     if mode == "wrapped":
@@ -72,7 +72,7 @@ def frame(physical: ArrayLike, mode: HueMode) -> Frame:
     Arguments:
         physical: ten values in the order of :data:`threedident.latents.factors.FACTORS`; lengths
             in Blender units, angles in rad.
-        mode: how hue angles become colours.
+        mode: mapping from hue angles to colours, see :func:`hue_to_rgb`.
     """
     row = dict(zip(NAMES, np.asarray(physical, dtype=np.float64).tolist(), strict=True))
     numbers, size = scene_numbers(), largest_dimension()

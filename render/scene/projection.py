@@ -1,4 +1,4 @@
-"""Projection of the object onto the image: which pixels it can cover."""
+"""Projection of the object onto the image, to find the pixels that it can cover."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from render.scene.constants import scene_numbers
 from render.scene.frame import Frame
 from render.scene.teapot import scene_teapot
 
-_MARGIN = 3  # pixels that the filter's support and rounding take around the object
+_MARGIN = 3  # pixels around the object, for the width of the pixel filter and for rounding
 _UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -27,12 +27,12 @@ class PixelBox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds no pixel."""
+        """True if the box contains no pixel."""
         return self.left >= self.right or self.top >= self.bottom
 
 
 def object_box(frame: Frame, edge: int) -> PixelBox:
-    """The box of pixels that can show the object."""
+    """The box of pixels that can show the object, in an image of ``edge`` pixels."""
     points = project(object_points(frame), edge)
     low = np.clip(np.floor(points.min(axis=0)) - _MARGIN, 0, edge).astype(int)
     high = np.clip(np.ceil(points.max(axis=0)) + _MARGIN, 0, edge).astype(int)
@@ -47,7 +47,7 @@ def object_points(frame: Frame) -> NDArray[np.float64]:
 
 
 def _rotation(x: float, y: float, z: float) -> NDArray[np.float64]:
-    """Euler angles XYZ in rad: about x first, about z last."""
+    """Rotation matrix of Euler angles XYZ in rad: about x first, about z last."""
     about_x = [[1, 0, 0], [0, math.cos(x), -math.sin(x)], [0, math.sin(x), math.cos(x)]]
     about_y = [[math.cos(y), 0, math.sin(y)], [0, 1, 0], [-math.sin(y), 0, math.cos(y)]]
     about_z = [[math.cos(z), -math.sin(z), 0], [math.sin(z), math.cos(z), 0], [0, 0, 1]]
@@ -55,7 +55,10 @@ def _rotation(x: float, y: float, z: float) -> NDArray[np.float64]:
 
 
 def project(points: NDArray[np.float64], edge: int) -> NDArray[np.float64]:
-    """Column and row of points of the scene, in pixels; pixel i covers [i, i + 1]."""
+    """Column and row in pixels of points (N, 3) of the scene, shape (N, 2).
+
+    Pixel i covers [i, i + 1].
+    """
     camera = scene_numbers().camera
     place = np.array(camera.location)
     back = (place - camera.target) / np.linalg.norm(place - camera.target)

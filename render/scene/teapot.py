@@ -30,8 +30,8 @@ class Mesh:
 
     Arguments:
         vertices: positions in Blender units, shape (V, 3), read-only.
-        faces: vertex indices of each face, counter-clockwise seen from outside, three at the
-            poles and four elsewhere.
+        faces: vertex indices of each face, counter-clockwise seen from outside; three indices at
+            the poles, four elsewhere.
     """
 
     vertices: NDArray[np.float64]
@@ -44,7 +44,7 @@ class Mesh:
 
 
 def bernstein(segments: int) -> NDArray[np.float64]:
-    """Cubic Bernstein polynomials on an even grid over [0, 1], shape (segments + 1, 4)."""
+    """The four cubic Bernstein polynomials on an even grid of [0, 1], shape (segments + 1, 4)."""
     t = np.linspace(0.0, 1.0, segments + 1)[:, None]
     i = np.arange(4)
     basis: NDArray[np.float64] = comb(3, i) * t**i * (1.0 - t) ** (3 - i)
@@ -82,7 +82,7 @@ def _weld(grids: NDArray[np.float64]) -> Mesh:
 
 @cache
 def scene_teapot() -> Mesh:
-    """The teapot of the 3DIdent scene around its own origin, before the object's scale."""
+    """The teapot of the 3DIdent scene around its own origin, without the object's scale."""
     numbers = scene_numbers().object
     teapot = newell_teapot(numbers.segments)
     turn = np.deg2rad(numbers.fit_turn_deg)

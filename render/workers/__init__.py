@@ -1,1 +1,1 @@
-"""Worker processes: one renders one chunk of rows and journals what it finished."""
+"""Worker processes, each of which renders one chunk of rows and records finished rows."""

@@ -1,9 +1,9 @@
-"""One process, one chunk: ``python -m render.workers SPLIT --indices 0-63,70 --threads 2``.
+"""Worker that renders one chunk: ``python -m render.workers SPLIT --indices 0-63,70 --threads 2``.
 
-Each row is whole on disk and in the journal before the next begins. Rows that an earlier
-worker of the same chunk has finished are passed over, so a chunk can be given again. The last
-line on standard output says in JSON how the worker ended, ``{"error": text}`` where no other
-could do better. ``python -m render.workers devices`` prints what Cycles can compute on instead.
+Each row is completely written to disk and to the journal before the next begins. Rows that an
+earlier worker of the same chunk finished are skipped, so a chunk can be started again. The last
+line on standard output is a JSON report. It is ``{"error": text}`` if every other worker would
+fail too. ``python -m render.workers devices`` prints the devices that Cycles can use instead.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _finished(folder: SplitFolder, chunk: Chunk, annotations: tuple[str, ...]) -> set[int]:
-    """Rows that an earlier worker of this chunk finished and that are intact."""
+    """Rows that an earlier worker of this chunk finished and whose pictures are intact."""
     records = read_journals(folder, annotations, chunk.name).values()
     return {record.index for record in records if _intact(folder, record, annotations)}
 
@@ -122,7 +122,7 @@ def _intact(folder: SplitFolder, record: RowRecord, annotations: tuple[str, ...]
 
 
 def _private_channel() -> TextIO:
-    """Standard output for our message alone; what Blender prints joins standard error."""
+    """Standard output for our message only; Blender's output is redirected to standard error."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return channel
@@ -143,8 +143,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("split", type=Path, help="folder of the split, or the word devices")
     parser.add_argument("--indices", type=parse_indices, default=(), help="rows, as 0-63,70")
     parser.add_argument("--threads", type=int, default=1, help="processor threads; by default 1")
-    parser.add_argument("--gpu", type=int, help="which of the GPUs, by number; by default all")
-    parser.add_argument("--lease", type=Path, help="lease without which to end")
+    parser.add_argument("--gpu", type=int, help="number of the GPU to use; by default all")
+    parser.add_argument("--lease", type=Path, help="lease; the worker ends when it is lost")
     return parser.parse_args()
 
 
@@ -155,9 +155,9 @@ def _devices() -> dict[str, int]:
 
 
 def main() -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line, and return the exit status."""
     arguments = _parse()
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a queue's notice, which the parent answers
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a queue's warning; the parent handles it
     channel, status = _private_channel(), 0
     message: dict[str, Any]
     try:

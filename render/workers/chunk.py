@@ -1,4 +1,4 @@
-"""A chunk: rows of a split that one worker renders, and the report on how that went."""
+"""A chunk, which is the rows of a split that one worker renders, and the worker's report."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Chunk:
     """Rows of a planned split that one worker renders.
 
     Arguments:
-        split: the split's folder, absolute.
-        indices: the rows, in order.
+        split: absolute path of the split's folder.
+        indices: the rows, in increasing order.
         threads: processor threads to render with.
     """
 
@@ -31,7 +31,7 @@ class Chunk:
 
     @property
     def name(self) -> str:
-        """What its lease and its journals are called."""
+        """Name of its lease and its journals."""
         return f"chunk-{self.indices[0]:06d}"
 
     @property
@@ -41,26 +41,26 @@ class Chunk:
 
     @property
     def leases(self) -> Path:
-        """Where leases of the split's chunks lie."""
+        """Folder of the leases of the split's chunks."""
         return leases_of(self.folder)
 
 
 def leases_of(folder: SplitFolder) -> Path:
-    """Where leases of a split's chunks lie."""
+    """Folder of the leases of a split's chunks."""
     return folder.scratch / "leases"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """How a worker ended.
+    """Result of a worker.
 
     Arguments:
-        error: why no worker can go on, in one line; None where this does not concern others.
-        death: how this worker alone came to its end, in one line; None where it did not.
-        images: how many it drew.
-        seconds: how long that took, without its start.
-        first_peak_bytes: the most memory it held up to the end of its first image.
-        peak_bytes: the most memory it held up to its end.
+        error: one line about a failure that stops every worker, or None.
+        death: one line about a failure of this worker only, or None.
+        images: number of images rendered.
+        seconds: time for rendering them, without the start of the worker.
+        first_peak_bytes: peak memory up to the end of the first image, in bytes.
+        peak_bytes: peak memory up to the end of the worker, in bytes.
     """
 
     error: str | None = None
@@ -75,7 +75,7 @@ REPORT = TypeAdapter(Report)
 
 
 def spell_indices(indices: tuple[int, ...]) -> str:
-    """Sorted indices as ranges: (0, 1, 2, 5) is ``0-2,5``."""
+    """Sorted indices as text of ranges, such as ``0-2,5`` for (0, 1, 2, 5)."""
     runs: list[list[int]] = []
     for index in indices:
         if runs and index == runs[-1][1] + 1:
@@ -86,6 +86,6 @@ def spell_indices(indices: tuple[int, ...]) -> str:
 
 
 def parse_indices(text: str) -> tuple[int, ...]:
-    """The inverse of :func:`spell_indices`."""
+    """The indices in a text of ranges; inverse of :func:`spell_indices`."""
     runs = [[int(end) for end in part.split("-")] for part in text.split(",")]
     return tuple(index for run in runs for index in range(run[0], run[-1] + 1))

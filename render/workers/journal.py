@@ -1,7 +1,7 @@
-"""What workers have finished: one JSON line per row, written after the row's pictures.
+"""Journals of finished rows: one JSON line per row, written after the row's pictures.
 
-A row without a line is not finished. The line of a writer that was killed in the middle does
-not parse and is passed over, as is whatever else no worker has written.
+A row without a line is not finished. A line that is incomplete, because its worker was killed, or
+that no worker can have written, is skipped.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class RowRecord:
     """A finished row.
 
     Arguments:
-        index: the row.
-        digests: SHA-256 of each of its pictures, the image first, then the annotations.
-        sizes: their sizes in bytes.
+        index: number of the row.
+        digests: SHA-256 of each of its pictures, first the image, then the annotations.
+        sizes: sizes of these pictures in bytes.
         channels: sums over the image's pixels.
     """
 
@@ -50,7 +50,7 @@ _RECORD = TypeAdapter(RowRecord)
 
 
 def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -> RowRecord:
-    """The record of an image of shape (H, W, 3) and the content of all files of its row."""
+    """The record of a row, from its image, shape (H, W, 3), and the contents of all its files."""
     return RowRecord(
         index,
         tuple(sha256(content) for content in contents),
@@ -61,14 +61,14 @@ def record_of(index: int, image: NDArray[np.uint8], contents: Sequence[bytes]) -
 
 @contextmanager
 def open_journal(folder: SplitFolder, chunk: str) -> Iterator[TextIO]:
-    """A journal of this process's own on the chunk of that name."""
+    """A new journal of this process for the chunk of that name."""
     name = _PATTERN.format(chunk=chunk, token=os.urandom(6).hex())
     with (folder.scratch / name).open("w", encoding="utf-8") as file:
         yield file
 
 
 def append(file: TextIO, record: RowRecord) -> None:
-    """Write a record through to the disk."""
+    """Append a record, and wait until it is on the disk."""
     file.write(json.dumps(asdict(record)) + "\n")
     file.flush()
     os.fsync(file.fileno())
@@ -77,10 +77,10 @@ def append(file: TextIO, record: RowRecord) -> None:
 def read_journals(
     folder: SplitFolder, annotations: Sequence[str], chunk: str = "*"
 ) -> dict[int, RowRecord]:
-    """All records of rows with these annotations by index, or those of one chunk's journals.
+    """Records of rows by index, from the journals of one chunk, or of all by default.
 
-    Where two workers finished one row with different bytes, as they can on machines of
-    different make, the record that fits the files counts.
+    Records without exactly these annotations are left out. Two workers on different hardware may
+    write different bytes for the same row. The record that matches the files is then used.
     """
     found: dict[int, RowRecord] = {}
     rivals: dict[int, set[RowRecord]] = defaultdict(set)
@@ -107,7 +107,7 @@ def _journalled(path: Path) -> Iterator[RowRecord]:
 def _settled(
     folder: SplitFolder, annotations: Sequence[str], rivals: Mapping[int, set[RowRecord]]
 ) -> dict[int, RowRecord]:
-    """For each disputed row, the record whose pictures are those that lie there."""
+    """For each row with several records, the one that matches the pictures on the disk."""
     settled = {}
     for index, records in rivals.items():
         pictures = folder.pictures(index, annotations)
@@ -119,14 +119,14 @@ def _settled(
 
 
 class Tail:
-    """Reads what was added to the journals since it last looked."""
+    """Reader of the records added to the journals since its last call."""
 
     def __init__(self, folder: SplitFolder) -> None:
         self._folder = folder
         self._offsets = {path: path.stat().st_size for path in _journals(folder)}
 
     def read(self) -> list[RowRecord]:
-        """The new records."""
+        """The records added since the last call."""
         return [record for path in _journals(self._folder) for record in self._new(path)]
 
     def _new(self, path: Path) -> Iterator[RowRecord]:
@@ -142,7 +142,7 @@ class Tail:
 
 
 def _records(file: BinaryIO) -> Iterator[RowRecord]:
-    """The records in whole lines of a sane length."""
+    """The valid records of a file; lines that are too long are skipped."""
     for line in whole_lines(file, _LONGEST):
         try:
             record = _RECORD.validate_json(line, strict=True)
@@ -153,6 +153,6 @@ def _records(file: BinaryIO) -> Iterator[RowRecord]:
 
 
 def _is_possible(channels: Channels) -> bool:
-    """Whether any pixels have these sums: v <= v^2 <= 255 v for whole v from 0 to 255."""
+    """True if pixels can have these sums, since v <= v^2 <= 255 v for integers v in 0..255."""
     pairs = zip(channels.total, channels.square_total, strict=True)
     return all(total <= square <= 255 * total for total, square in pairs)

@@ -1,15 +1,16 @@
-"""Leases: a file says who is at work on something, and stops being true when its holder stops.
+"""Leases: files that say which process works on something, and that expire when it stops.
 
-A lease is a small file that its holder touches every few seconds. It has expired when a process
-has watched it for :data:`EXPIRY_S`, by its own clock, without a change, or at once when its
-holder ran in the same process space as the reader and is gone. No date that a file bears counts,
-since the clocks of machines differ, and step. So whoever comes to a lease of another machine
-watches it first: a holder that lives shows itself within seconds. A lease that cannot be read
-expires like any other.
+A lease is a small file whose modification time its holder updates every few seconds. Another
+process regards it as expired after watching it without a change for :data:`EXPIRY_S`. If the
+holder ran in the same process space as the reader and has ended, the lease expires at once.
+Modification times are never compared with a clock, because clocks of machines differ and may be
+reset. A process therefore first watches a lease of another machine, and a living holder shows
+itself within seconds. A lease that cannot be read expires like any other.
 
-The files of one lease are numbered: whoever makes the file after those found dead, which only one
-process can, and then finds no other alive, has taken over, and the former holder sees that when
-it next looks. Nothing here needs locks, so leases hold on network file systems too.
+The files of one lease are numbered. To take over a lease, a process creates the file with the
+next number, which only one process can do, and then checks that no other file of the lease has a
+living holder. The former holder notices this at its next check. Leases need no locks, so they
+also work on network file systems.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from threedident.runtime.progress import say
 
 EXPIRY_S = 60.0
 _PERIOD_S = EXPIRY_S / 6
-_NOTICE_S = 2.0  # of watching, after which to say so
-_GAP_S = 1.0  # between two looks; the rest of a longer one is not watched time
-_LARGEST = 4096  # bytes
+_NOTICE_S = 2.0  # after so long a time of watching, a message is printed
+_GAP_S = 1.0  # a pause between two looks counts as watched time only up to this length
+_LARGEST = 4096  # bytes of a lease
 _NAME = re.compile(r"([^.].*)\.([0-9]{1,9})")
-_watched: dict[Path, _Watched] = {}  # by this process, which forgets those that are gone
+_watched: dict[Path, _Watched] = {}  # leases that this process watches
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class Holder:
     """A process that holds a lease.
 
     Arguments:
-        host: name of its machine, for people.
-        place: the boot or container in which its process id means something.
+        host: name of its machine, for messages.
+        place: the boot and container in which its process id is valid.
         pid: process id.
-        started: when the process started, since ids are used again.
+        started: start time of the process, because ids are reused.
     """
 
     host: str
@@ -77,7 +78,7 @@ _HOLDER = TypeAdapter(Holder)
 
 
 class Lease:
-    """A lease that this process holds; a thread of its own touches it until it is released."""
+    """A lease that this process holds. A thread updates its time until it is released."""
 
     def __init__(self, path: Path, file: int) -> None:
         self.path, self._file = path, file
@@ -87,14 +88,14 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._stop.wait(_PERIOD_S):
-            with suppress(OSError):  # a file system that is away may come back
+            with suppress(OSError):  # the file system may be unavailable for a while
                 os.utime(self._file)
 
     def check(self) -> None:
-        """Make sure that it was not taken over while this process stood still.
+        """Check that no other process took over the lease, for example during a machine's sleep.
 
         Raises:
-            ValueError: it was.
+            ValueError: another process took it over.
         """
         if _identity(self.path) != os.fstat(self._file).st_ino:
             raise ValueError(
@@ -103,7 +104,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Let the next holder in at once."""
+        """Release the lease, so that another process can take it at once."""
         self._stop.set()
         self._thread.join()
         if _identity(self.path) == os.fstat(self._file).st_ino:
@@ -112,17 +113,17 @@ class Lease:
 
 
 class Fence:
-    """For a process that works under another's lease: stops it when the lease has ended."""
+    """Check for a process that depends on its parent's lease, and must stop when that ends."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         self._touched, self._seen = self._status().st_mtime_ns, _time()
 
     def check(self) -> None:
-        """Wait for the lease to be touched, if that is overdue, as after a machine's sleep.
+        """Check the lease. If its update is overdue, as after a machine's sleep, wait for it.
 
         Raises:
-            ValueError: it was taken over, or has expired.
+            ValueError: the lease was taken over, or has expired.
         """
         end = time.monotonic() + 2 * _PERIOD_S
         while _identity(self._path) == self._status().st_ino:
@@ -140,7 +141,7 @@ class Fence:
         return os.fstat(self._file)
 
     def _is_fresh(self) -> bool:
-        """Whether it was touched since the last look, or that look was not long ago."""
+        """True if the last update seen is not older than :data:`EXPIRY_S`."""
         touched, now = self._status().st_mtime_ns, _time()
         if touched != self._touched:
             self._touched, self._seen = touched, now
@@ -148,20 +149,20 @@ class Fence:
 
 
 def _time() -> float:
-    """Seconds of a clock that nobody sets, with those that the machine slept where it tells."""
+    """Seconds of a clock that is never reset, including sleep of the machine where possible."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass
 class _Watched:
-    """A lease that was looked at.
+    """Observations of a lease of another machine.
 
     Arguments:
-        state: the file's identity, date and content.
-        looked: when, on this process's clock.
-        still_s: for how long it was watched without a change.
-        moved: whether it was seen to change, so that its holder lived.
-        told: whether the user knows that it is watched.
+        state: inode, modification time and content of the file.
+        looked: time of the last look, on this process's clock.
+        still_s: seconds of watching without a change.
+        moved: True if a change was seen, so that the holder was alive.
+        told: True if a message about the watching was printed.
     """
 
     state: tuple[int, int, bytes]
@@ -173,7 +174,7 @@ class _Watched:
 
 @dataclass(frozen=True)
 class _Found:
-    """Who holds a lease, as far as is known; ``lives`` says whether that one surely lives."""
+    """A lease file that may have a holder; ``lives`` is True if the holder is surely alive."""
 
     who: Holder
     path: Path
@@ -181,9 +182,9 @@ class _Found:
 
 
 def holders(*folders: Path) -> dict[Path, Holder]:
-    """Who holds leases of these folders now, by the lease's file.
+    """The living holders of leases in these folders, by the path of the lease.
 
-    Leases of other machines are watched, all at once, until it is known which of them hold.
+    Leases of other machines are watched, all at the same time, until the state of each is known.
     """
     while True:
         paths = [path for folder in folders for _, _, path in _files(folder)]
@@ -195,16 +196,16 @@ def holders(*folders: Path) -> dict[Path, Holder]:
 
 @contextmanager
 def held(folder: Path, name: str, patience_s: float = 0.0) -> Iterator[Lease]:
-    """Hold a lease.
+    """Context in which this process holds a lease.
 
     Arguments:
-        folder: where leases lie; made in its parent where it is missing.
-        name: what is leased; letters, digits and hyphens.
-        patience_s: how long to wait for another holder that lives; one of another machine is
-            watched first to know that.
+        folder: folder of the leases; created in an existing parent if it is missing.
+        name: name of the lease: letters, digits and hyphens.
+        patience_s: seconds to wait for another living holder. A holder on another machine is
+            first watched, to find out whether it is alive.
 
     Raises:
-        ValueError: another process holds it; the message names it.
+        ValueError: another process holds the lease. The message names it.
     """
     lease = acquire(folder, name, patience_s)
     try:
@@ -214,19 +215,19 @@ def held(folder: Path, name: str, patience_s: float = 0.0) -> Iterator[Lease]:
 
 
 def acquire(folder: Path, name: str, patience_s: float = 0.0) -> Lease:
-    """As :func:`held`, for a holder that releases the lease itself."""
+    """Like :func:`held`, but the caller must release the lease."""
     deadline = time.monotonic() + patience_s
     while True:
         folder.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # a holder that ended took the folder along
+        with suppress(FileNotFoundError):  # a holder that ended may have removed the folder
             found = _try(folder, name)
             if isinstance(found, Lease):
                 return found
             if found is not None and found.lives and time.monotonic() >= deadline:
                 raise ValueError(
                     f"{folder.parent}: expected no one else at work on {name}, found {found.who}; "
-                    f"wait for it or stop it (its lease {found.path} ends {EXPIRY_S:.0f} s after "
-                    "it at the latest)"
+                    f"wait for it or stop it (its lease {found.path} expires at most "
+                    f"{EXPIRY_S:.0f} s after it ends)"
                 )
         _pause()
 
@@ -236,10 +237,10 @@ def _pause() -> None:
 
 
 def _try(folder: Path, name: str) -> Lease | _Found | None:
-    """The lease, or who holds it, or None where several came at once.
+    """The lease, or its holder, or None if several processes tried at the same time.
 
-    Files that were found dead are only removed by who comes after them. A file is made before
-    the others are looked at: of two that come at once, the later sees the earlier.
+    Only the next holder removes expired files. A process creates its file before it looks at the
+    others, so of two processes that try at the same time, the later one sees the earlier one.
     """
     there = _numbered(folder, name)
     found = _held(there.values())
@@ -269,7 +270,7 @@ def _try(folder: Path, name: str) -> Lease | _Found | None:
 
 
 def _held(paths: Iterable[Path]) -> _Found | None:
-    """Who holds one of these files of a lease, as far as is known: who surely does, first."""
+    """The holder in these files of one lease, or None; first choice is one surely alive."""
     found = [each for each in map(_look, paths) if each is not None]
     return max(found, key=lambda each: each.lives, default=None)
 
@@ -279,14 +280,14 @@ def _numbered(folder: Path, name: str) -> dict[int, Path]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, Path]]:
-    """Name, number and path of every file of a lease; none where there is no folder."""
+    """Name, number and path of every lease file; empty if the folder does not exist."""
     for path in folder.glob("*.*"):
         if match := _NAME.fullmatch(path.name):
             yield match[1], int(match[2]), path
 
 
 def _look(path: Path) -> _Found | None:
-    """Who holds the lease in a file; None where it is gone or has expired."""
+    """The holder in a lease file; None if the file is missing or the lease has expired."""
     state = _state(path)
     if state is None:
         _watched.pop(path, None)
@@ -311,9 +312,9 @@ def _look(path: Path) -> _Found | None:
 
 
 def _state(path: Path) -> tuple[int, int, bytes] | None:
-    """What changes of a lease as long as its holder lives; None where there is none.
+    """Inode, modification time and content of a lease file; None if it does not exist.
 
-    To open a file anew makes network file systems ask their server for its date.
+    The file is opened each time, because network file systems then ask the server for its time.
     """
     try:
         content = b""
@@ -328,7 +329,7 @@ def _state(path: Path) -> tuple[int, int, bytes] | None:
 
 
 def _parse(content: bytes) -> Holder:
-    """A holder that was just made, or is damaged, counts as unknown until it expires."""
+    """The holder in a lease's content; unknown if it is still empty, or damaged."""
     try:
         return _HOLDER.validate_json(content, strict=True)
     except ValidationError:
@@ -336,7 +337,7 @@ def _parse(content: bytes) -> Holder:
 
 
 def _identity(path: Path) -> int | None:
-    """Tells a file from others that had or will have its name; None where there is none."""
+    """Inode of a file, which tells it from other files of the same name; None if it is missing."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a split is to become, kept beside its images until it is finished."""
+"""The plan of a split: its settings and latents, kept beside its images until it is finished."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from threedident.storage.origin import Origin
 
 
 class Plan(Frozen):
-    """The settings of an unfinished split; its raw latents lie beside it."""
+    """The settings of an unfinished split. Its raw latents lie in a file beside the plan."""
 
     origin: Origin
     rendering: Rendering
 
 
 def plan_path(folder: SplitFolder) -> Path:
-    """The plan of a split that is being rendered."""
+    """Path of the plan of a split that is being rendered."""
     return folder.scratch / "plan.json"
 
 
 def planned_latents(folder: SplitFolder) -> Path:
-    """The raw latents of a split that is being rendered."""
+    """Path of the raw latents of a split that is being rendered."""
     return folder.scratch / "raw_latents.npy"
 
 
 def write_plan(folder: SplitFolder, plan: Plan, raw: NDArray[np.float32]) -> None:
-    """Open a split for workers."""
-    folder.scratch.mkdir(parents=True, exist_ok=True)  # first: it marks the split as ours
+    """Create the folders and files that workers of a split need."""
+    folder.scratch.mkdir(parents=True, exist_ok=True)  # first, because it marks the split as ours
     for place in folder.picture_folders(plan.rendering.annotations):
         place.mkdir(exist_ok=True)
     write_bytes(plan_path(folder), plan.model_dump_json(indent=2).encode())
@@ -43,7 +43,7 @@ def write_plan(folder: SplitFolder, plan: Plan, raw: NDArray[np.float32]) -> Non
 
 
 def read_plan(folder: SplitFolder) -> Plan | None:
-    """The plan of an unfinished split, or None where there is none.
+    """The plan of an unfinished split, or None if there is none.
 
     Raises:
         ValueError: the plan is damaged.
@@ -61,7 +61,7 @@ def read_plan(folder: SplitFolder) -> Plan | None:
 
 
 def open_plan(folder: SplitFolder) -> tuple[Plan, NDArray[np.float32]]:
-    """The plan and raw latents that a worker renders.
+    """The plan and the raw latents of a split that is being rendered.
 
     Raises:
         ValueError: the split is not being rendered, or its latents are damaged.
@@ -74,17 +74,17 @@ def open_plan(folder: SplitFolder) -> tuple[Plan, NDArray[np.float32]]:
 
 
 def check_compatible(root: Path, folder: SplitFolder, plan: Plan) -> Manifest | None:
-    """The manifest of what is there already, after a check that ``plan`` continues it.
+    """Check that ``plan`` can continue the existing files, and return their manifest or None.
 
     All splits of a data set have the same settings.
 
     Arguments:
         root: folder of the data set.
-        folder: the split, or the positives beside one.
-        plan: what it is to become.
+        folder: the split, or the positives of a split.
+        plan: the requested settings.
 
     Raises:
-        ValueError: the folder holds other settings, or files that are no data set.
+        ValueError: the existing files have other settings, or are not a data set.
     """
     for place in (
         folder.path,
@@ -118,9 +118,10 @@ def _others(root: Path, folder: SplitFolder) -> Iterator[SplitFolder]:
 
 
 def _differences(place: SplitFolder, plan: Plan, same: bool) -> list[str]:
-    """What of ``plan`` differs in a place, which may be the plan's own.
+    """Differences between ``plan`` and the settings of a split.
 
-    Other places have draws and rows of their own, and positives a conditional.
+    If ``same`` is False, the split is another one of the data set. It may then differ in the
+    settings that each split has for itself, such as its rows or the conditional of positives.
     """
     for there in (read_manifest(place), read_plan(place)):
         if there is None:

@@ -1,4 +1,4 @@
-"""The worker process that renders a chunk. Every executor runs it through :func:`run`."""
+"""The worker process that renders a chunk, for all executors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ _SAID = 200
 
 
 class WorkerProcess:
-    """A worker that renders a chunk in a process of its own, under the chunk's lease.
+    """A child process that renders a chunk, while this process holds the chunk's lease.
 
     Arguments:
-        chunk: what to render.
-        gpu: which of the GPUs to use, by number; None for all that are visible.
-        patience_s: how long to wait for another holder of the lease.
+        chunk: the chunk to render.
+        gpu: number of the GPU to use; None for all visible ones.
+        patience_s: seconds to wait if another process holds the lease.
+
+    Raises:
+        ValueError: another process holds the lease.
+        OSError: the process cannot be started.
     """
 
     def __init__(self, chunk: Chunk, gpu: int | None = None, patience_s: float = 0.0) -> None:
@@ -51,7 +55,7 @@ class WorkerProcess:
         return subprocess.Popen(
             [*worker_command(), *self._arguments(gpu)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,  # takes the one message that comes
+            stdout=subprocess.PIPE,  # one message, which fits into the pipe's buffer
             stderr=self._errors,
             env={**os.environ, "TMPDIR": self._leavings.enter_context(scratch)},
             start_new_session=True,
@@ -66,15 +70,15 @@ class WorkerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """True while the process runs."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self._process.kill()
 
     def report(self) -> Report:
-        """Wait for its end and say how that came; to be called once."""
+        """Wait until the process ends, and return its report. Call this only once."""
         try:
             assert self._process.stdout is not None
             with self._process.stdout as stdout:
@@ -82,20 +86,20 @@ class WorkerProcess:
             self._process.wait()
             self._errors.seek(0)
             return _report(self._process.returncode, out, self._errors.read())
-        finally:  # an exception ends the worker too
+        finally:  # after an exception, the worker may still run
             self._process.kill()
             self._process.wait()
             self._leavings.close()
 
 
 def run(chunk: Chunk) -> Report:
-    """Render a chunk from begin to end, on whatever machine this is.
+    """Render a chunk on this machine, and return the report.
 
-    A lost machine may have held its lease, so wait for that to expire.
+    A machine that was lost may have held the lease, so this waits until the lease expires.
     """
     try:
         worker = WorkerProcess(chunk, patience_s=2 * EXPIRY_S)
-    except ValueError as error:  # another worker is at it: a matter of this chunk alone
+    except ValueError as error:  # another worker renders this chunk, which concerns no others
         return Report(death=f"a worker could not begin: {error}")
     except OSError as error:
         return Report(error=explain(error))
@@ -103,7 +107,7 @@ def run(chunk: Chunk) -> Report:
 
 
 def worker_command() -> list[str]:
-    """The start of the worker's command line."""
+    """The first words of the worker's command line."""
     return module_command("render.workers")
 
 
@@ -130,7 +134,7 @@ def _epitaph(status: int, errors: str) -> str:
         how = f"ran out of memory and {how}"
     elif -status in _MEMORY_SIGNALS:
         how += ", as happens when memory runs out"
-    return f"a worker {how}" + (f"; its last lines: {said}" if said else "; it said nothing")
+    return f"a worker {how}" + (f"; its last lines: {said}" if said else "; it printed nothing")
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ _MESSAGE = TypeAdapter(_Message)
 
 
 def devices() -> dict[str, int]:
-    """How many devices of each kind there are, best first, ``cpu`` last.
+    """Number of devices of each kind on this machine, best kind first, ``cpu`` last.
 
     Raises:
         ValueError: Blender cannot be loaded.

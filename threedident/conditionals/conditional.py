@@ -1,11 +1,12 @@
-"""What every conditional p(z~ | z) can do: check anchors, and draw positives around them.
+"""Base class of all conditionals p(z~ | z): it checks anchors and draws positives around them.
 
-A positive is a function of its anchor and of a fixed number of uniform numbers, so whoever owns
-the uniform numbers owns the randomness: a counter, a numpy generator or a torch generator.
+A positive is a function of its anchor and of a fixed number of uniform numbers. The caller
+provides the uniform numbers, from a counter, a numpy generator or a torch generator.
 
-A conditional of one's own derives from :class:`Conditional` and says how many uniform numbers a
-positive takes (``count``) and what they make of an anchor (``draw``); where its anchors lie in a
-space of their own, it checks them (``place``). It then works wherever a conditional does.
+Derive your own conditional from :class:`Conditional` and define ``count``, the number of uniform
+numbers for one positive, and ``draw``, the positives from anchors and uniform numbers. If anchors
+must lie in a special space, define ``place``, which checks them. The new conditional then works
+everywhere.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Conditional(Card):
     """A density over positives given anchors.
 
     Example:
-        A positive with one factor drawn anew, uniform on [-1, 1], and all others kept::
+        One factor of the positive is drawn again, uniform on [-1, 1], and all others are kept::
 
             import numpy as np
             from threedident import Conditional
@@ -47,7 +48,7 @@ class Conditional(Card):
 
             class OneFactor(Conditional):
                 def count(self, dimension):
-                    return 2  # which factor, and its value
+                    return 2  # one number chooses the factor, one its value
 
                 def draw(self, anchors, uniforms):
                     rows = np.arange(len(anchors))
@@ -59,20 +60,20 @@ class Conditional(Card):
 
     @abstractmethod
     def count(self, dimension: int) -> int:
-        """How many uniform numbers one positive takes.
+        """Number of uniform numbers needed for one positive.
 
         Raises:
-            ValueError: the conditional takes no rows of that dimension.
+            ValueError: the conditional does not accept rows of that dimension.
         """
 
     def check(self, latents: ArrayLike) -> None:
-        """Refuse anchors of another space early, before anything is drawn.
+        """Check anchors early, before anything is drawn.
 
         Arguments:
-            latents: anchors, shape (N, d); a few rows will do.
+            latents: anchors, shape (N, d); a few rows are enough.
 
         Raises:
-            ValueError: they are none of the conditional's space.
+            ValueError: the anchors do not lie in the conditional's space.
         """
         rows = as_float64(latents)
         self.count(_shape(rows)[1])
@@ -87,11 +88,11 @@ class Conditional(Card):
 
         Arguments:
             latents: anchors z in the conditional's space, shape (N, d).
-            uniforms: numbers in the open interval (0, 1), shape (N, count(d)). A tensor of them
-                makes torch compute, on its device and in float64.
+            uniforms: numbers in the open interval (0, 1), shape (N, count(d)). If they are a
+                tensor, torch computes on its device, in float64.
 
         Returns:
-            Positives z~, shape (N, d), float64; a tensor for a tensor of uniform numbers.
+            Positives z~, shape (N, d), float64; a tensor if ``uniforms`` is one.
 
         Raises:
             ValueError: the anchors do not lie in the space, or the shapes do not fit.
@@ -122,29 +123,29 @@ class Conditional(Card):
 
         Arguments:
             latents: anchors z in the conditional's space, shape (N, d).
-            rng: source of randomness, or a seed for one. A :class:`torch.Generator` makes torch
-                draw, on its device.
+            rng: numpy or torch generator, or a seed for a numpy one. With a
+                :class:`torch.Generator`, torch draws on the generator's device.
 
         Returns:
-            Positives z~, shape (N, d), float64; a tensor for a torch.Generator.
+            Positives z~, shape (N, d), float64; a tensor if ``rng`` is a torch.Generator.
 
         Raises:
-            ValueError: the anchors do not lie in the space, or ``rng`` is no source.
+            ValueError: the anchors do not lie in the space, or ``rng`` has another type.
         """
         rows, columns = _shape(latents)
         return self.transform(latents, _uniforms((rows, self.count(columns)), rng))
 
     def place(self, rows: Any) -> Any:
-        """Check that anchors lie in the conditional's space: here, that they are finite.
+        """Check that anchors lie in the conditional's space. This default accepts finite ones.
 
         Arguments:
             rows: shape (N, d), float64, an array or a tensor.
 
         Returns:
-            The rows, in a sphere's space scaled to norm 1 to the last digit.
+            The rows. On a sphere they are scaled to norm 1, up to rounding.
 
         Raises:
-            ValueError: they do not lie in the space.
+            ValueError: the rows do not lie in the space.
         """
         if not (abs(rows) < math.inf).all():
             raise ValueError(
@@ -158,23 +159,23 @@ class Conditional(Card):
         """Positives of anchors that lie in the space.
 
         Arguments:
-            anchors: as :meth:`place` returns them, shape (N, d), float64.
+            anchors: rows returned by :meth:`place`, shape (N, d), float64.
             uniforms: numbers in the open interval (0, 1), shape (N, count(d)), float64; a tensor
-                where the anchors are one.
+                if ``anchors`` is one.
 
         Returns:
-            Shape (N, d), of the same kind.
+            Shape (N, d), an array or a tensor as ``anchors`` is.
         """
 
     def __repr__(self) -> str:
-        """A card; of a dataclass, the call that makes it, one field a line."""
+        """A card. For a dataclass, the call that creates it, with one field per line."""
         if not is_dataclass(self):
             return super().__repr__()
         lines = (f"    {f.name}={getattr(self, f.name)!r},\n" for f in fields(self))
         return f"{self.card_title()}(\n{''.join(lines)})"
 
     def card(self) -> dict[str, str]:
-        """See :class:`threedident.runtime.cards.Card`: the public attributes, here."""
+        """See :class:`threedident.runtime.cards.Card`; the facts are the public attributes."""
         return {name: f"{v}" for name, v in vars(self).items() if not name.startswith("_")}
 
 
@@ -197,21 +198,21 @@ def _uniforms(shape: tuple[int, int], rng: Any) -> Any:
     if not isinstance(rng, np.random.Generator | int | np.integer):
         raise ValueError(
             f"rng: expected a numpy or torch Generator, or a seed, found {rng!r}; without one, "
-            "nothing could be drawn again"
+            "the draws could not be repeated"
         )
     return np.maximum(np.random.default_rng(rng).random(shape), _TINY)
 
 
 def as_positive(name: str, value: Any, least: float = 0.0) -> float:
-    """``value`` as a float.
+    """``value`` as a float, checked.
 
     Arguments:
-        name: what messages call the number.
+        name: name of the number in error messages.
         value: a positive finite number of any real type.
-        least: where the numbers begin.
+        least: smallest number accepted.
 
     Raises:
-        ValueError: it is none of that.
+        ValueError: ``value`` is not such a number.
     """
     found = _as_array(value)
     real = found.ndim == 0 and found.dtype.kind in "iuf"
@@ -223,10 +224,10 @@ def as_positive(name: str, value: Any, least: float = 0.0) -> float:
 
 
 def as_scale(value: Any) -> float | tuple[float, ...]:
-    """A scale for all columns as a float, or one for each as a tuple of floats.
+    """One scale for all columns as a float, or one scale for each column as a tuple of floats.
 
     Raises:
-        ValueError: a scale is no positive finite number, or there is none.
+        ValueError: a scale is not a positive finite number, or the sequence is empty.
     """
     found = _as_array(value)
     if found.ndim == 0:
@@ -243,4 +244,4 @@ def _as_array(value: Any) -> NDArray[Any]:
     try:
         return np.asarray(value.detach().cpu() if is_tensor(value) else value)
     except ValueError:
-        return np.empty((), object)  # ragged
+        return np.empty((), object)  # a ragged sequence

@@ -1,7 +1,7 @@
-"""Special functions of numpy arrays and torch tensors alike.
+"""Special functions for numpy arrays and torch tensors.
 
-Arrays go to scipy, tensors to torch; both compute in float64 and agree to a few units in the last
-place. Here are the exceptions, and the functions that would otherwise be called by two names.
+Arrays are computed by scipy, tensors by torch, both in float64. The results agree to a few units
+in the last place. The exceptions are noted in the code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def erfinv(y: Any) -> Any:
     """Inverse of :func:`erf`."""
     if not is_tensor(y):
         return scipy.special.erfinv(y)
-    # torch.erfinv loses up to nine digits near -1 and 1, and ndtri loses those around 0
+    # torch.erfinv loses up to nine digits near -1 and 1, and ndtri loses as many near 0
     tail = ndtri((1.0 - abs(y)) / 2.0) / -math.sqrt(2.0)
     torch = namespace(y)
     return torch.where(abs(y) < 0.5, torch.special.erfinv(y), torch.copysign(tail, y))
@@ -41,7 +41,7 @@ def gammainc(a: float, x: Any) -> Any:
 
 def gammaincinv(a: float, p: Any) -> Any:
     """Inverse of :func:`gammainc` in ``x``."""
-    # torch has no such function, so tensors visit the host
+    # torch has no such function, so tensors are computed on the host
     return as_float64_like(scipy.special.gammaincinv(a, as_float64(p)), p)
 
 

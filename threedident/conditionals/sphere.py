@@ -1,11 +1,11 @@
-r"""Draws on the unit sphere S^(d-1), from laws of the angle t = arccos(z . z~) to an anchor.
+r"""Sampling on the unit sphere S^(d-1), by the angle t = arccos(z . z~) to an anchor.
 
-A law whose density on the sphere, with respect to its surface, is proportional to k(t) makes the
-angle have density proportional to k(t) sin(t)^(d-2), and leaves the direction in which to go
+Let the density on the sphere, with respect to surface area, be proportional to k(t). The angle
+then has a density proportional to k(t) sin(t)^(d-2), and the direction from the anchor is
 uniform. k is one of
 
 - :class:`Cosine`: exp(kappa cos t), von Mises-Fisher;
-- :class:`Power`: exp(-(t / scale)^beta), Laplace (beta = 1), normal (2) and beyond;
+- :class:`Power`: exp(-(t / scale)^beta), Laplace for beta = 1, normal for beta = 2;
 - :class:`Cap`: 1 where t <= radius, else 0.
 
 References:
@@ -28,13 +28,13 @@ from threedident.conditionals.special import ndtri
 from threedident.latents.spaces import UNIT_TOLERANCE
 from threedident.runtime.arrays import as_float64, as_float64_like, namespace
 
-_FAR = 700.0  # exp(-700) is nothing, and exp(700) is still a number
-_LOST = 1e-7  # a direction shorter than this, of normals of order 1, has few digits left
-_MOST_KAPPA = 1e100  # beyond, setting up the inversion takes minutes or fails
+_FAR = 700.0  # exp(-700) is negligible, and exp(700) is still finite
+_LOST = 1e-7  # a tangent shorter than this has few correct digits left; the normals are of order 1
+_MOST_KAPPA = 1e100  # above, setting up the inversion takes minutes or fails
 
 
 class Fall(ABC):
-    """How a density falls with the angle t, in [0, pi] rad, from its anchor."""
+    """Unnormalised density k(t) as a function of the angle t to the anchor, in [0, pi] rad."""
 
     @property
     @abstractmethod
@@ -43,11 +43,11 @@ class Fall(ABC):
 
     @abstractmethod
     def log(self, angle: float, /) -> float:
-        """Logarithm of k(t), up to a constant, within reach."""
+        """Logarithm of k(t) up to a constant, for angles up to :attr:`reach`."""
 
     @abstractmethod
     def mode(self, power: int, /) -> float:
-        """Where k(t) sin(t)^power is greatest, power > 0."""
+        """The angle where k(t) sin(t)^power is greatest, for power > 0."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ class Power(Fall):
         return -math.exp(min(self.beta * math.log(ratio), _FAR)) if ratio else 0.0
 
     def mode(self, power: int, /) -> float:
-        """See :class:`Fall`; the root of beta (t / scale)^beta = power t cot t."""
+        """See :class:`Fall`. The mode is the root of beta (t / scale)^beta = power t cot t."""
         alone = self.scale * math.pow(power / self.beta, 1.0 / self.beta)  # as if t cot t were 1
         high = min(math.pi / 2.0, alone)
-        low = high / 2.0  # t cot t > 0.78 below pi / 4, and so the root is not as low
+        low = high / 2.0  # t cot t > 0.78 below pi / 4, so the root is larger
         for _ in range(52):
             middle = (low + high) / 2.0
             if self.beta * self.log(middle) + power * middle / math.tan(middle) > 0.0:
@@ -124,20 +124,28 @@ class Cap(Fall):
 
 
 def check_sphere(dimension: int, name: str) -> None:
-    """ValueError for rows of a dimension that no law on a sphere takes; it is called ``name``."""
+    """Check that rows have a dimension that a distribution on the sphere can have.
+
+    Arguments:
+        dimension: columns of a row.
+        name: name of the distribution in the error message.
+
+    Raises:
+        ValueError: there are fewer than two columns.
+    """
     if dimension < 2:
         raise ValueError(
             f"latents: expected two or more columns for {name} on the unit sphere, found "
-            f"{dimension}; take a law of the box"
+            f"{dimension}; take a distribution of the box"
         )
 
 
 def unit_rows(rows: Any, name: str) -> Any:
-    """Rows of norm 1.
+    """Rows scaled to norm 1.
 
     Arguments:
-        rows: float64 array or tensor of norms within 0.001 of 1, shape (N, d).
-        name: what messages call the law that needs them.
+        rows: float64 array or tensor with norms within 0.001 of 1, shape (N, d).
+        name: name of the distribution in error messages.
 
     Raises:
         ValueError: a row is not on the unit sphere.
@@ -154,25 +162,25 @@ def unit_rows(rows: Any, name: str) -> Any:
 
 
 def turn(anchors: Any, uniforms: Any, fall: Fall) -> Any:
-    """Points on the sphere around anchors.
+    """Random points on the sphere around anchors.
 
     Arguments:
         anchors: float64 array or tensor of unit vectors, shape (N, d), d >= 2.
-        uniforms: of the anchors' kind, in (0, 1), shape (N, 1 + d).
-        fall: law of the angle between anchors and points.
+        uniforms: numbers in (0, 1), shape (N, 1 + d), an array or a tensor as ``anchors`` is.
+        fall: density of the angle between anchors and points.
 
     Returns:
         Unit vectors, shape (N, d).
     """
     xp = namespace(anchors)
     inverse = _polar_angle(fall, anchors.shape[1]).ppf
-    # the numerical inverse lives in scipy, so the angles of tensors visit the host
+    # scipy computes the numerical inverse, so tensors are copied to the host for it
     angles = as_float64_like(inverse(as_float64(uniforms[:, :1])), anchors)
     return xp.cos(angles) * anchors + xp.sin(angles) * _tangents(anchors, ndtri(uniforms[:, 1:]))
 
 
 def _tangents(anchors: Any, normals: Any) -> Any:
-    """Unit vectors across the anchors, in the directions of ``normals``."""
+    """Unit tangent vectors at the anchors, in the directions of ``normals``."""
     tangents = _across(anchors, normals)
     lengths = norms(tangents)
     lost = lengths[:, 0] < _LOST
@@ -194,7 +202,7 @@ def norms(rows: Any) -> Any:
 
 
 class _PolarDensity:
-    """Density of the angle, k(t) sin(t)^(d - 2), unnormalised."""
+    """Unnormalised density of the angle, k(t) sin(t)^(d - 2)."""
 
     def __init__(self, fall: Fall, dimension: int) -> None:
         self._fall, self._power = fall, dimension - 2
@@ -215,7 +223,7 @@ class _PolarDensity:
 
 @lru_cache(maxsize=32)
 def _polar_angle(fall: Fall, dimension: int) -> Any:
-    from scipy.stats.sampling import NumericalInversePolynomial  # slow, and of use here alone
+    from scipy.stats.sampling import NumericalInversePolynomial  # slow, and used only here
 
     density = _PolarDensity(fall, dimension)
     return NumericalInversePolynomial(
@@ -231,7 +239,7 @@ class VonMisesFisher(Conditional):
         kappa: concentration, positive, at most 1e100.
 
     Raises:
-        ValueError: kappa is none of that.
+        ValueError: kappa is outside these bounds.
     """
 
     kappa: float
@@ -240,12 +248,12 @@ class VonMisesFisher(Conditional):
         object.__setattr__(self, "kappa", as_positive("kappa", self.kappa))
         if self.kappa > _MOST_KAPPA:
             raise ValueError(
-                f"kappa: expected at most {_MOST_KAPPA}, found {self.kappa}; where it is more, "
-                "positives equal their anchors"
+                f"kappa: expected at most {_MOST_KAPPA}, found {self.kappa}; with a larger one, "
+                "positives would equal their anchors"
             )
 
     def count(self, dimension: int) -> int:
-        """One for the angle to the anchor, ``dimension`` for the direction."""
+        """See :class:`Conditional`: one number for the angle, ``dimension`` for the direction."""
         check_sphere(dimension, type(self).__name__)
         return 1 + dimension
 

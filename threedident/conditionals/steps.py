@@ -1,10 +1,10 @@
-"""Conditionals made of one law of a step, in four spaces.
+"""Conditionals defined by the distribution of one step x, in four spaces.
 
-- ``box``: coordinates z~ = z + x with independent steps x, truncated to [-1, 1],
-- ``real``: coordinates z~ = z + x with independent steps x, on all of R^d,
-- ``sphere``: unit vectors; the density, with respect to the surface of the sphere, is that of a
-  step as long as the angle arccos(z . z~),
-- ``projected``: unit vectors; drawn in R^d around z, then divided by their norms, as published.
+- ``box``: z~ = z + x with independent steps x per coordinate, truncated to [-1, 1];
+- ``real``: z~ = z + x with independent steps x per coordinate, on all of R^d;
+- ``sphere``: unit vectors. The density with respect to surface area is that of a step of length
+  arccos(z . z~);
+- ``projected``: unit vectors, drawn in R^d around z and divided by their norms, as published.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
@@ -38,26 +38,27 @@ from threedident.runtime.errors import unknown
 
 Space = Literal["box", "real", "sphere", "projected"]
 
-_NEGLIGIBLE = 2.0**-53  # of 1; smaller powers may underflow
-_MOST_MASS = 1.0 - 2.0**-53  # of the steps within a finite distance
-_LEAST_ANGLE = 1e-50  # below, setting up the inversion takes seconds and more
-_MOST_SCALE = 1e100  # beyond, sums and norms of steps may overflow
+_NEGLIGIBLE = 2.0**-53  # relative to 1; smaller powers may underflow
+_MOST_MASS = 1.0 - 2.0**-53  # largest probability whose quantile is finite
+_LEAST_ANGLE = 1e-50  # below, setting up the inversion takes seconds or longer
+_MOST_SCALE = 1e100  # above, sums and norms of steps may overflow
 
 
 @dataclass(frozen=True, repr=False)
 class Steps(Conditional):
-    """Coordinates that move by independent steps, or an angle that is one such step.
+    """Base class of conditionals with independent steps per coordinate, or one step of the angle.
 
-    A law of one's own says how its step is distributed at scale 1 (``cdf``), the inverse of that
-    (``quantile``), and how the density of the angle falls on the sphere (``fall``).
+    A subclass defines the distribution of its step at scale 1 (``cdf``), the inverse of it
+    (``quantile``), and the density of the angle on the sphere (``fall``).
 
     Arguments:
-        scale: width of the steps, in units of the latents, or of the angle in rad; positive and
-            finite, one for all columns or, but for the sphere, one for each.
+        scale: width of the steps in units of the latents, or of the angle in rad on the sphere;
+            positive and finite. It is one number for all columns or, except on the sphere, one
+            number for each column.
         space: ``box``, ``real``, ``sphere`` or ``projected``.
 
     Raises:
-        ValueError: there is no such space, or the scale is none that the space takes.
+        ValueError: there is no such space, or the space does not accept the scale.
     """
 
     scale: float | Sequence[float]
@@ -76,7 +77,7 @@ class Steps(Conditional):
             )
 
     def count(self, dimension: int) -> int:
-        """One for each coordinate, and on the sphere one for the angle."""
+        """See :class:`Conditional`: one number per coordinate, and one for a sphere's angle."""
         if self.space in ("sphere", "projected"):
             check_sphere(dimension, type(self).__name__)
         if isinstance(self.scale, tuple) and len(self.scale) != dimension:
@@ -112,7 +113,7 @@ class Steps(Conditional):
 
     def _truncated(self, z: Any, u: Any, scale: Any) -> Any:
         xp = namespace(z)
-        with np.errstate(over="ignore"):  # tiny scales: a step of infinitely many scales is fine
+        with np.errstate(over="ignore"):  # with a tiny scale, an infinite ratio is correct here
             low, high = self.cdf((-1.0 - z) / scale), self.cdf((1.0 - z) / scale)
             between = low + u * (high - low)
             inside = xp.clip(between, xp.nextafter(low, high), xp.nextafter(high, low))
@@ -120,9 +121,10 @@ class Steps(Conditional):
 
     @abstractmethod
     def cdf(self, step: Any) -> Any:
-        """P(|X| <= |step|) with the sign of ``step``, X being the step at scale 1.
+        """P(|X| <= |step|) with the sign of ``step``, where X is the step at scale 1.
 
-        Unlike the distribution function, it loses no digits around 0, where large scales lie.
+        Large scales lead to steps near 0. The usual distribution function would lose digits
+        there; this one does not.
         """
 
     @abstractmethod
@@ -131,7 +133,7 @@ class Steps(Conditional):
 
     @abstractmethod
     def fall(self, scale: float) -> Fall:
-        """The law of the angle on the sphere."""
+        """Density of the angle to the anchor, on the sphere."""
 
 
 def _check(rows: Any, inside: Any, expected: str) -> None:
@@ -158,7 +160,7 @@ def _check_angle(scale: Any) -> None:
 
 @dataclass(frozen=True, repr=False)
 class Normal(Steps):
-    """Normal steps of standard deviation ``scale``, before any truncation.
+    """Normal steps with standard deviation ``scale``, before any truncation.
 
     Example:
         positives = Normal(0.1).sample(anchors, rng)
@@ -180,7 +182,7 @@ class Normal(Steps):
 
 @dataclass(frozen=True, repr=False)
 class Laplace(Steps):
-    """Laplace steps of density exp(-|x| / scale), before any truncation."""
+    """Laplace steps with density proportional to exp(-|x| / scale), before any truncation."""
 
     def cdf(self, step: Any) -> Any:
         """See :class:`Steps`."""
@@ -199,14 +201,15 @@ class Laplace(Steps):
 
 @dataclass(frozen=True, repr=False)
 class GeneralizedNormal(Steps):
-    """Steps of density exp(-(|x| / scale)^beta), before any truncation.
+    """Steps with density proportional to exp(-(|x| / scale)^beta), before any truncation.
 
     Arguments:
-        scale: see :class:`~threedident.conditionals.steps.Steps`, as for ``space``.
-        beta: exponent, at least 1: of Laplace steps 1, of normal ones 2.
+        scale: see :class:`~threedident.conditionals.steps.Steps`.
+        space: see :class:`~threedident.conditionals.steps.Steps`.
+        beta: exponent, at least 1. Laplace steps have 1, normal steps 2.
 
     Raises:
-        ValueError: beta is less than 1 or not finite, or the scale or space is none.
+        ValueError: beta is less than 1 or not finite, or ``scale`` or ``space`` is not valid.
     """
 
     beta: float = 3.0

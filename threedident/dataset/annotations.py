@@ -1,4 +1,4 @@
-"""Annotations beside an image: what every pixel shows, and how far that is away."""
+"""Annotations of an image: the label and the distance of every pixel."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def annotation_picture(
     """The picture of the annotation ``mask`` or ``depth``.
 
     Arguments:
-        name: which.
-        labels: what every pixel shows, shape (H, W).
+        name: ``mask`` or ``depth``.
+        labels: label of every pixel, shape (H, W).
         depths: distance along the camera's axis in Blender units, shape (H, W).
     """
     if name == "mask":
@@ -41,11 +41,11 @@ def read_mask(path: Path, edge: int) -> NDArray[np.uint8]:
     """The labels in a mask's file, shape (H, W).
 
     Arguments:
-        path: of the file.
+        path: path of the file.
         edge: height and width in pixels.
 
     Raises:
-        ValueError: the file is missing, damaged, or no mask of that size.
+        ValueError: the file is missing, damaged, or not a mask of that size.
     """
     labels = np.asarray(_read(path, edge, ("P", "L")), dtype=np.uint8)
     if labels.max() > OBJECT:
@@ -54,9 +54,9 @@ def read_mask(path: Path, edge: int) -> NDArray[np.uint8]:
 
 
 def read_depth(path: Path, edge: int) -> NDArray[np.float32]:
-    """The distances in a depth's file in Blender units, shape (H, W), float32.
+    """The distances in a depth file in Blender units, shape (H, W), float32.
 
-    Arguments and errors are those of :func:`read_mask`.
+    Arguments and errors are the same as for :func:`read_mask`.
     """
     steps = np.asarray(_read(path, edge, ("I;16", "I")), dtype=np.float64)
     return (steps * DEPTH_STEP).astype(np.float32)

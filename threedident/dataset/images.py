@@ -1,4 +1,4 @@
-"""The image files of a split: square RGB pictures, read as they are or made smaller."""
+"""The image files of a split: square RGB pictures, read at full size or made smaller."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class ImageFiles:
 
     Arguments:
         folder: the split.
-        manifest: of the split; None for the published archive.
+        manifest: manifest of the split; None for the published archive.
         n: number of rows.
 
     Attributes:
         edge: height and width of the images in pixels.
 
     Raises:
-        ValueError: without a manifest to know them by, files are missing, too many, or no squares.
+        ValueError: there is no manifest, and files are missing, too many, or not square.
     """
 
     def __init__(self, folder: SplitFolder, manifest: Manifest | None, n: int) -> None:
@@ -47,12 +47,12 @@ class ImageFiles:
         """The picture of a row.
 
         Raises:
-            ValueError: there is none, a damaged one, or one of another size.
+            ValueError: the file is missing, damaged, or has another size.
         """
         return self.decode(row, self.content(row))
 
     def content(self, row: int) -> bytes:
-        """The bytes of a row's file, as :meth:`decode` takes them."""
+        """The bytes of a row's file, for :meth:`decode`."""
         path = self.path(row)
         try:
             return read_plain(path, MOST_PICTURE)
@@ -88,10 +88,10 @@ class ImageFiles:
         return width
 
     def require_all(self) -> None:
-        """Check that there is a file for every row, and without a manifest, for no more.
+        """Check that every row has a file and, if there is no manifest, that no file is left over.
 
         Raises:
-            ValueError: files are missing or too many; the message counts them.
+            ValueError: files are missing or too many. The message gives their number.
         """
         images = self._folder.images
         names = set()
@@ -115,9 +115,9 @@ class ImageFiles:
 
 
 def shrink(picture: Image.Image, edge: int) -> Image.Image:
-    """The picture at ``edge`` x ``edge`` pixels, as torchvision's ``Resize`` makes it.
+    """The picture at ``edge`` x ``edge`` pixels, equal to the result of torchvision's ``Resize``.
 
-    That is Pillow's bilinear filter, whose triangle is as wide as the pixels it joins.
+    The filter is Pillow's bilinear one, which averages over all source pixels (antialiasing).
     """
     if picture.size == (edge, edge):
         return picture
@@ -125,13 +125,18 @@ def shrink(picture: Image.Image, edge: int) -> Image.Image:
 
 
 def require_shrinking(resolution: int, native: int, path: Path) -> None:
-    """Check that images need not grow.
+    """Check that a resolution is not larger than that of the images.
+
+    Arguments:
+        resolution: requested edge in pixels.
+        native: edge of the images in pixels.
+        path: folder of the split, for the message.
 
     Raises:
-        ValueError: they would.
+        ValueError: the resolution is less than 1 or more than ``native``.
     """
     if not 1 <= resolution <= native:
         raise ValueError(
             f"resolution: expected 1 to {native}, the pixels of the images in {path}, found "
-            f"{resolution}; render anew for more"
+            f"{resolution}; for more pixels, render again"
         )

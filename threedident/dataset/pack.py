@@ -1,9 +1,9 @@
-"""Packs: all images of a split in one file, to read them at the speed of memory.
+"""Packs: all images of a split in one file, for fast reading.
 
-    ROOT/{train,test}/packed/R.npy    N x R x R x 3, uint8, to be read by numpy.load(mmap_mode="r")
+    ROOT/{train,test}/packed/R.npy    N x R x R x 3, uint8, readable by numpy.load(mmap_mode="r")
     ROOT/{train,test}/packed/R.json   the record, written last: what the pack was made from
 
-A pack belongs to the images it was made from and to no others; a reader refuses it elsewhere.
+A pack is valid only for the images from which it was made. A reader refuses it for others.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Pixels = NDArray[np.uint8]
 
 
 class PackRecord(Frozen):
-    """What a pack is, and what it was made from.
+    """Description of a pack and of the images from which it was made.
 
     Arguments:
-        resolution: edge of its images in pixels.
+        resolution: edge of the packed images in pixels.
         n: number of images.
-        images: identifies the files it was made from, see :func:`images_identity`.
-        channels: sums over all its pixels.
+        images: identity of the image files, see :func:`images_identity`.
+        channels: sums over all packed pixels.
         pixels: SHA-256 of the npy file.
-        seal: digest of all the rest; None in records of earlier versions.
+        seal: digest of all other entries; None in records of earlier versions.
     """
 
     schema_version: Literal[1] = 1
@@ -51,38 +51,38 @@ class PackRecord(Frozen):
     seal: str | None = None
 
     def digest(self) -> str:
-        """SHA-256 of all entries but the seal."""
+        """SHA-256 of all entries except the seal."""
         return sha256(self.model_dump_json(exclude={"seal"}).encode())
 
     def to_bytes(self) -> bytes:
-        """The file's content, sealed."""
+        """Content of the file, with the seal."""
         sealed = self.model_copy(update={"seal": self.digest()})
         return (sealed.model_dump_json(indent=2) + "\n").encode()
 
 
 @dataclass(frozen=True)
 class PackFiles:
-    """Where the pack of one resolution lies."""
+    """Paths of the pack of one resolution."""
 
     folder: SplitFolder
     resolution: int
 
     @property
     def pixels(self) -> Path:
-        """The images, N x R x R x 3."""
+        """The file of images, N x R x R x 3."""
         return self.folder.packed / f"{self.resolution}.npy"
 
     @property
     def record(self) -> Path:
-        """The record; its presence says that the pack was finished."""
+        """The file of the record. It exists only if the pack is finished."""
         return self.pixels.with_suffix(".json")
 
 
 class Pack:
-    """The images of a split, opened when the first is read, in every process anew.
+    """The packed images of a split. Each process opens the file when it reads its first image.
 
-    They are read by position and not through mapped memory, which would count all that was ever
-    read to the process, and would kill it where the file is cut short under it.
+    Images are read by position and not through mapped memory. With mapped memory, all pages ever
+    read would count as memory of the process, and truncating the file would kill the process.
     """
 
     def __init__(self, path: Path, record: PackRecord) -> None:
@@ -103,7 +103,7 @@ class Pack:
         try:
             open_plain(self.path).close()
             pixels: Any = np.lib.format.open_memmap(self.path, mode="r")  # type: ignore[no-untyped-call]
-        except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
+        except Exception as error:  # numpy raises many kinds of errors on damaged files
             raise self._bad(type(error).__name__) from None
         if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):
             raise self._bad(f"{pixels.dtype} of shape {pixels.shape}")
@@ -113,7 +113,7 @@ class Pack:
         return pixels
 
     def is_intact(self) -> bool:
-        """Whether every byte is as it was packed; reads the whole file."""
+        """True if no byte of the file has changed. This reads the whole file."""
         with open_plain(self.path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == self.record.pixels
 
@@ -143,19 +143,19 @@ class Pack:
         record = self.record
         return ValueError(
             f"{self.path}: expected {record.n} packed images of {record.resolution} x "
-            f"{record.resolution} pixels, found {found}; threedident pack makes them anew"
+            f"{record.resolution} pixels, found {found}; threedident pack writes them again"
         )
 
 
 def pack_states(
     folder: SplitFolder, manifest: Manifest | None, deep: bool
 ) -> Iterator[tuple[Path, str | None]]:
-    """Every pack of a split and what is wrong with it, or None.
+    """Every pack of a split with its fault, which is None for a good pack.
 
     Arguments:
         folder: the split.
-        manifest: of the split; None for the published archive.
-        deep: digest every pack.
+        manifest: manifest of the split; None for the published archive.
+        deep: True to digest every pack.
     """
     for path in sorted(folder.packed.glob("*.json")):
         if not path.stem.isdecimal():
@@ -168,15 +168,15 @@ def _state(files: PackFiles, manifest: Manifest | None, deep: bool) -> str | Non
     try:
         pack = find_pack(files.folder, manifest, files.resolution)
     except ValueError:
-        return "damaged, or of other images"
+        return "damaged, or made from other images"
     return None if pack is None or not deep or pack.is_intact() else "altered"
 
 
 def find_pack(folder: SplitFolder, manifest: Manifest | None, resolution: int) -> Pack | None:
-    """The pack of a split's images at one resolution, or None where there is none.
+    """The pack of a split's images at one resolution, or None if there is none.
 
     Raises:
-        ValueError: there is one, but it is damaged or was made from other images.
+        ValueError: the pack is damaged or was made from other images.
     """
     files = PackFiles(folder, resolution)
     record = read_record(files)
@@ -194,10 +194,10 @@ def find_pack(folder: SplitFolder, manifest: Manifest | None, resolution: int) -
 
 
 def read_record(files: PackFiles) -> PackRecord | None:
-    """The record of a pack, or None where there is none.
+    """The record of a pack, or None if there is none.
 
     Raises:
-        ValueError: the file is there but is no record of this resolution.
+        ValueError: the file exists but is not a valid record of this resolution.
     """
     try:
         record = parse_model(PackRecord, read_plain(files.record, MOST_JSON))
@@ -224,10 +224,10 @@ def read_record(files: PackFiles) -> PackRecord | None:
 
 
 def images_identity(folder: SplitFolder, manifest: Manifest | None) -> str:
-    """Tells the images of a split from all others.
+    """Identity of a split's images, different for different images.
 
-    They are known by their digests; where there are none, as in the published archive, by the
-    name, size and time of every file, so that a file changed later is noticed.
+    It is derived from the images' digests. The published archive has none, so the name, size and
+    modification time of every file are used instead, which reveal later changes.
     """
     if manifest is not None:
         return manifest.digests.sums

@@ -1,8 +1,8 @@
-"""Makes packs: every image is read once, checked, made smaller where asked, and put in its place.
+"""Writing of packs: every image is read once, checked, made smaller if asked, and appended.
 
-What is written so far lies in ``packed/.work/`` with a note of how far it goes and of its digest,
-so that a run that was stopped goes on from there. What was altered since begins anew: the digest
-of a pack is that of the images it was made of, whatever became of the file.
+An unfinished pack lies in ``packed/.work/`` with a note of its number of rows and its digest. A
+stopped run continues from there. If the unfinished pack was altered since, it is written again
+from the start, so the digest of a pack is always that of the original images.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _BLOCK_BYTES = 2**25
 
 
 class _Note(Frozen):
-    """How far the work goes, of which images it is, and what it wrote of them.
+    """State of an unfinished pack.
 
     Arguments:
-        images: see :func:`threedident.dataset.pack.images_identity`.
-        rows: that were written.
-        pixels: SHA-256 of the header and these rows, as they left memory.
+        images: identity of the images, see :func:`threedident.dataset.pack.images_identity`.
+        rows: number of rows written.
+        pixels: SHA-256 of the header and these rows, computed in memory before writing.
     """
 
     images: str
@@ -52,10 +52,10 @@ class Packing:
 
     Arguments:
         folder: the split.
-        resolution: edge of the packed images in pixels; None for that of the images.
+        resolution: edge of the packed images in pixels; None for the size of the images.
 
     Raises:
-        ValueError: the split is not whole, or its images would have to grow.
+        ValueError: the split is incomplete, or the resolution exceeds that of the images.
     """
 
     def __init__(self, folder: SplitFolder, resolution: int | None = None) -> None:
@@ -79,14 +79,14 @@ class Packing:
 
     @cached_property
     def done(self) -> bool:
-        """Whether the pack is there, of these very images and intact."""
+        """True if the pack exists, is intact, and was made from these images."""
         with suppress(ValueError):
             pack = find_pack(self.folder, self._manifest, self._edge)
             return pack is not None and pack.is_intact()
         return False
 
     def missing_bytes(self) -> int:
-        """How much is still to be written."""
+        """Number of bytes still to be written."""
         if self.done:
             return 0
         note = self._noted()
@@ -98,11 +98,12 @@ class Packing:
         """Write the pack, from where an earlier run stopped.
 
         Arguments:
-            advance: called with the number of images that came in.
-            skip: called with the number of those that were there; by default, ``advance``.
+            advance: called with the number of newly packed images.
+            skip: called with the number of images that were packed before; by default,
+                ``advance``.
 
         Raises:
-            ValueError: an image is missing, damaged, or not the one that was rendered.
+            ValueError: an image is missing, damaged, or was altered after rendering.
         """
         skip = skip or advance
         if self.done:
@@ -110,7 +111,7 @@ class Packing:
             return
         with locked(self._work):
             self._write(advance, skip)
-        with suppress(OSError):  # another resolution may still have work there
+        with suppress(OSError):  # another resolution may have unfinished files there
             self._work.rmdir()
 
     def _write(self, advance: Callable[[int], None], skip: Callable[[int], None]) -> None:
@@ -147,7 +148,7 @@ class Packing:
         return np.asarray(shrink(self._sources.decode(row, content), self._edge))
 
     def _digests(self) -> dict[str, str] | None:
-        """Digests of the images by name, where the split has any."""
+        """Digests of the images by name; None for the published archive, which has none."""
         if self._manifest is None:
             return None
         digests = trusted_digests(self.folder, self._manifest)
@@ -159,7 +160,7 @@ class Packing:
         return digests
 
     def _noted(self) -> _Note | None:
-        """The note of an earlier run whose rows are there."""
+        """The note of an earlier run, or None if it does not fit the files."""
         try:
             note = parse_model(_Note, read_plain(self._note, MOST_JSON))
             size = self._pixels.stat().st_size
@@ -172,7 +173,7 @@ class Packing:
         return len(self._header) + self.n * self._row_bytes
 
     def _publish(self, tally: _Tally) -> None:
-        """Put the finished pack in place of an older one, the record last."""
+        """Move the finished pack to its place, over an older one, and write its record last."""
         record = PackRecord(
             resolution=self._edge,
             n=self.n,
@@ -187,7 +188,7 @@ class Packing:
 
 
 class _Tally:
-    """Writes rows and sums them up on the way."""
+    """Writer of rows that also updates their digest and channel sums."""
 
     def __init__(self, file: BinaryIO, header: bytes) -> None:
         self._file = file
@@ -197,7 +198,7 @@ class _Tally:
         file.write(header)
 
     def keep(self, rows: int, row_bytes: int) -> None:
-        """Take in rows that are already written, and drop what comes after."""
+        """Include rows that are already in the file, and remove everything after them."""
         for _ in range(rows):
             self._count(self._file.read(row_bytes))
         self._file.truncate()
@@ -215,7 +216,7 @@ class _Tally:
 
 
 def _header(shape: tuple[int, ...]) -> bytes:
-    """What stands before the pixels in an npy file."""
+    """The header of an npy file, which precedes the pixels."""
     description = {"descr": "|u1", "fortran_order": False, "shape": shape}
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, description)  # type: ignore[no-untyped-call]

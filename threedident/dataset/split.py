@@ -29,18 +29,18 @@ from threedident.storage.statistics import Channels
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
     """Rendered images and the raw latents behind them.
 
-    An item is ``(image, latents)``: the image as uint8 tensor of shape (3, H, W), or whatever
-    ``transform`` makes of the PIL image, and the ten raw latents as float32 tensor in [-1, 1],
-    in the order of :data:`threedident.latents.factors.FACTORS`.
+    An item is ``(image, latents)``. The image is a uint8 tensor of shape (3, H, W), or the result
+    of ``transform`` for the PIL image. The latents are the ten raw latents as float32 tensor in
+    [-1, 1], in the order of :data:`threedident.latents.factors.FACTORS`.
 
     Arguments:
         root: folder that holds ``train/`` and ``test/``, rendered by ``threedident render`` or
             unpacked from the published archive.
-        split: ``train`` or ``test``, or the positives rendered beside one,
-            ``train/positives`` or ``test/positives``, whose row i is the positive of row i.
+        split: ``train`` or ``test``; or ``train/positives`` or ``test/positives``, the rendered
+            positives of these splits, whose row i is the positive of row i.
         transform: called with the PIL image (RGB), as torchvision's data sets do.
-        resolution: edge of the images in pixels, at most and by default that of the files.
-            Images are made smaller as torchvision's ``Resize`` does.
+        resolution: edge of the images in pixels, at most that of the files, which is the
+            default. Images are made smaller as torchvision's ``Resize`` does.
 
     Attributes:
         split: name of the split.
@@ -49,13 +49,13 @@ class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
             space.
         manifest: how the split was rendered; None for the published archive.
         resolution: edge of the images in pixels.
-        pack: the images in one file, where ``threedident pack`` made one of this resolution; the
-            images are the same with and without.
-        rows: rows of the split that are held, shape (N,); None for all, see :meth:`take`.
+        pack: the file of all images, if ``threedident pack`` made one of this resolution, or
+            None. The images are equal with and without a pack.
+        rows: the selected rows of the split, shape (N,); None for all, see :meth:`take`.
 
     Raises:
-        ValueError: the folder is no finished data set, images are missing, or the latents are not
-            those that the manifest records.
+        ValueError: the folder is not a finished data set, images are missing, or the latents
+            differ from those that the manifest records.
 
     Example:
         >>> from threedident import ThreeDIdent
@@ -100,13 +100,13 @@ found no folder no/such/folder; render one with threedident render --out
         return self.images([row])[0].contiguous(), latents
 
     def take(self, rows: ArrayLike) -> ThreeDIdent:
-        """The same data set with some rows alone.
+        """The same data set with only some of its rows.
 
         Arguments:
             rows: from 0 to N - 1, in any order, shape (M,) with M >= 1.
 
         Raises:
-            ValueError: there are no rows, or one that the data set has not.
+            ValueError: ``rows`` is empty, or contains a row outside 0 to N - 1.
         """
         picked = np.asarray(rows)
         if picked.ndim != 1 or not picked.size or picked.dtype.kind not in "iu":
@@ -138,11 +138,12 @@ found no folder no/such/folder; render one with threedident render --out
         return Image.fromarray(pixels[0])
 
     def images(self, rows: ArrayLike, *, shared: bool = False) -> torch.Tensor:
-        """The images of several rows at once, whatever the transform.
+        """The images of several rows at once, without the transform.
 
         Arguments:
             rows: from 0 to N - 1, shape (B,).
-            shared: put them into shared memory, to leave a loader process without a copy.
+            shared: True to put the images into shared memory, so that a loader process can pass
+                them on without a copy.
 
         Returns:
             Shape (B, 3, H, W), uint8, channels-last in memory.
@@ -166,11 +167,11 @@ found no folder no/such/folder; render one with threedident render --out
         return images.permute(0, 3, 1, 2)
 
     def mask(self, index: int) -> NDArray[np.uint8]:
-        """What every pixel shows, by the labels of :mod:`threedident.dataset.images`, (H, W)."""
+        """Label of every pixel, see :mod:`threedident.dataset.annotations`, shape (H, W)."""
         return read_mask(*self._annotation("mask", index))
 
     def depth(self, index: int) -> NDArray[np.float32]:
-        """Distance of every pixel along the camera's axis in Blender units, (H, W)."""
+        """Distance of every pixel along the camera's axis in Blender units, shape (H, W)."""
         return read_depth(*self._annotation("depth", index))
 
     def _annotation(self, name: str, index: int) -> tuple[Path, int]:
@@ -215,8 +216,8 @@ found no folder no/such/folder; render one with threedident render --out
     def channel_statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of each channel over all pixels, in [0, 1], shape (3,).
 
-        They stand in the manifest or with the pack; otherwise, and for some rows alone, they are
-        measured, which reads every image.
+        They are taken from the manifest or the pack. If neither fits, or only some rows are
+        selected, every image is read to measure them.
         """
         mean, std = self._channels().moments(len(self) * self.resolution**2)
         return np.array(mean), np.array(std)
@@ -240,10 +241,10 @@ def _find_split(root: Path, split: str) -> SplitFolder:
 
 
 def as_images(dataset: object) -> ThreeDIdent:
-    """A data set, or a torch ``Subset`` of one, as a data set.
+    """A :class:`ThreeDIdent`, or a torch ``Subset`` of one, as a :class:`ThreeDIdent`.
 
     Raises:
-        ValueError: it is neither; the message names the fix.
+        ValueError: the argument is neither. The message says what to pass.
     """
     if isinstance(dataset, ThreeDIdent):
         return dataset
@@ -251,7 +252,7 @@ def as_images(dataset: object) -> ThreeDIdent:
         whole, rows = as_images(dataset.dataset), np.array(list(dataset.indices))
         if not rows.size:
             raise ValueError("dataset: expected rows in the Subset, found none; take some")
-        return whole.take(np.where(rows < 0, rows + len(whole), rows))  # as a Subset counts
+        return whole.take(np.where(rows < 0, rows + len(whole), rows))  # Subset allows negatives
     found, fix = type(dataset).__name__, "give a ThreeDIdent, or a Subset of one"
     if isinstance(dataset, str | Path):
         found, fix = f"the path {str(dataset)!r}", f"give ThreeDIdent({str(dataset)!r})"

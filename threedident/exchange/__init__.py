@@ -1,1 +1,1 @@
-"""Data sets from and for other people: the published archive, and layouts of other readers."""
+"""Exchange of data sets: download of the published one, and export to other layouts."""

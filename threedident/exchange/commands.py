@@ -1,4 +1,4 @@
-"""The commands that hand a data set on: ``export`` and ``download``."""
+"""Commands that exchange data sets: ``export`` and ``download``."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _FOLDER = click.Path(path_type=Path)
     "--shard-size",
     type=click.IntRange(1, MOST_ROWS),
     default=None,
-    help="Images a tar file, for webdataset [default: 10000].",
+    help="Images per tar file, for webdataset [default: 10000].",
 )
 def export(data: Path, out: Path, layout: str, shard_size: int | None) -> None:
-    """Lay a data set out for other people's readers.
+    """Write a data set in a layout that other tools read.
 
-    The published layout takes no room where OUT lies on the disk of DATA: its files are hard
-    links. Given again after an interruption, the command goes on.
+    If OUT and DATA lie on the same disk, the published layout consists of hard links and takes
+    no space. After an interruption, the same command continues.
 
     \b
     Examples:
@@ -69,20 +69,20 @@ def _export(data: Path, out: Path, layout: str, shard_size: int | None) -> list[
     type=Choice(list(SPLITS)),
     multiple=True,
     default=SPLITS,
-    help="What to fetch; may be given again.",
+    help="Split to fetch; may be given twice.",
 )
 @click.option(
     "--url",
     default=published.ADDRESS,
     metavar="BASE",
-    help="Address below which the archives lie, such as that of a mirror.",
+    help="Address of the folder of the archives, such as that of a mirror.",
 )
 def download(data: Path, splits: tuple[str, ...], url: str) -> None:
     """Fetch the published data set.
 
-    What has come in stays in DATA/.download until a split is whole; given again after an
-    interruption, the command asks for the rest. Digests are checked, then the archives are
-    unpacked and removed.
+    Received bytes are kept in DATA/.download until a split is complete. After an interruption,
+    the same command fetches only the rest. Archives are checked against their digests, unpacked,
+    and removed.
 
     \b
     Examples:

@@ -1,7 +1,8 @@
-"""HTTP connections that no server can hold open for ever, and that lead nowhere but to HTTP.
+"""HTTP connections with a deadline for each piece, and with redirects only to HTTP addresses.
 
-A socket's time limit counts from byte to byte, so a server that lets a reply's head drip in could
-take days. Here the whole head, and each further piece, has to be there in that time.
+The timeout of a socket applies to each single read, so a server that sends its headers byte by
+byte could take days. In this module, all headers together, and then each further piece, must
+arrive within the timeout.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from threedident.runtime.errors import printable
 
 
 class _Deadline:
-    """Shuts a socket down unless it is renewed in time, in a thread of its own."""
+    """Timer thread that shuts a socket down unless it is renewed in time."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line, self._seconds = line, line.gettimeout()
@@ -40,12 +41,12 @@ class _Deadline:
             if self._end.wait(left):
                 return
         self.passed = True
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # the socket is already closed
             self._line.shutdown(socket.SHUT_RDWR)
 
 
 class Response(http.client.HTTPResponse):
-    """A reply whose pieces come in time, or not at all."""
+    """A reply whose headers and pieces must each arrive within the timeout."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(sock, *arguments, **named)
@@ -56,7 +57,7 @@ class Response(http.client.HTTPResponse):
         """Read the status and all headers.
 
         Raises:
-            TimeoutError: they are not there in time.
+            TimeoutError: the headers did not arrive in time.
         """
         self._deadline = _Deadline(self._line)
         try:
@@ -68,10 +69,10 @@ class Response(http.client.HTTPResponse):
         self._require_in_time()
 
     def piece(self, most: int) -> bytes:
-        """Bytes as they come in, up to ``most``; none at the end.
+        """The next bytes, at most ``most``; empty at the end of the reply.
 
         Raises:
-            TimeoutError: none are there in time.
+            TimeoutError: no bytes arrived in time.
         """
         assert self._deadline is not None
         self._deadline.renew()
@@ -118,13 +119,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         msg: str,
         headers: http.client.HTTPMessage,
     ) -> Any:
-        """What lies where a redirect leads; nothing of the redirect's own body is read."""
+        """Follow a redirect without reading its body.
+
+        Raises:
+            ValueError: the redirect leads to an address that is not HTTP.
+        """
         fp.close()
         target = str(headers.get("Location", ""))
         if not _is_http(req.full_url, target):
             raise ValueError(
                 f"{req.full_url}: expected the archive, found a redirect to {printable(target)}, "
-                "which is no address of HTTP; check --url"
+                "which is not an HTTP address; check --url"
             )
         return super().http_error_302(req, fp, code, msg, headers)
 
@@ -139,5 +144,5 @@ def _is_http(base: str, target: str) -> bool:
 
 
 def opener() -> urllib.request.OpenerDirector:
-    """What opens addresses of HTTP; proxies are taken from the environment."""
+    """An opener of HTTP addresses, which takes proxies from the environment."""
     return urllib.request.build_opener(_Plain, _Secure, _Redirects)

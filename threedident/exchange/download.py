@@ -1,4 +1,4 @@
-"""Brings the published data set to the disk: fetch, check, unpack, put in place."""
+"""Download of the published data set: fetch, check, unpack, and move to its folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from threedident.runtime.progress import megabytes
 from threedident.storage.folder import SplitFolder
 
 _STORE = ".download"
-_UNPACKED = 1.1  # bytes on the disk for each of the archive, whose files it pads less
+_UNPACKED = 1.1  # bytes on the disk per byte of the archive; disks pad files more than archives
 _MOST_MEMBER_BYTES = 2**30  # the largest file of the published archive takes 20 MB
-_MOST_GROWTH = 4  # images do not grow when they are unpacked
+_MOST_GROWTH = 4  # bound of unpacked bytes per byte of the archive; images should not grow
 
 
 def download(
@@ -31,22 +31,22 @@ def download(
     base_url: str = ADDRESS,
     patience: Patience | None = None,
 ) -> Iterator[str]:
-    """Fetch the published data set, or what is missing of it.
+    """Download the published data set, or the missing parts of it.
 
     Arguments:
-        root: folder that will hold ``train/`` and ``test/``; what has come in of an archive
-            stays in ``.download/`` there until its split is whole.
-        archives: which to fetch.
-        base_url: address below which they lie.
-        patience: with the server.
+        root: folder that will contain ``train/`` and ``test/``. Received bytes of an archive are
+            kept in ``.download/`` there until its split is complete.
+        archives: archives to fetch.
+        base_url: address of the folder that contains them.
+        patience: timeouts and retries.
 
     Yields:
-        A line on each split, once it is there.
+        A line about each split when it is complete.
 
     Raises:
-        ValueError: something else is in the split's place, the disk has too little room, or an
-            archive cannot be fetched or is not the published one.
-        Interrupted: by Ctrl-C; what has come in stays.
+        ValueError: the folder of a split contains something else, the disk has too little space,
+            or an archive cannot be fetched or is not the published one.
+        Interrupted: the user pressed Ctrl-C; received bytes are kept.
     """
     for split in SPLITS:
         _require_not_rendered(SplitFolder(root, split))
@@ -58,7 +58,7 @@ def download(
         except KeyboardInterrupt:
             raise Interrupted(_kept(store)) from None
         finally:
-            with suppress(OSError):  # it is not empty where something is still to come
+            with suppress(OSError):  # not empty if an archive is incomplete
                 store.rmdir()
 
 
@@ -74,14 +74,14 @@ def _require_not_rendered(folder: SplitFolder) -> None:
     if any(path.exists() for path in (folder.manifest, folder.sums, folder.scratch)):
         raise ValueError(
             f"{folder.path}: expected the published split or nothing there, found a rendered one, "
-            "with which the published images must not mix; give another folder"
+            "which must not be mixed with published images; give another folder"
         )
 
 
 def _obtain(
     folder: SplitFolder, archive: Archive, base_url: str, patience: Patience | None
 ) -> str:
-    """Make one split be there; a line on it."""
+    """Fetch and unpack one split if it is missing, and return a line about it."""
     place = folder.root / _STORE / archive.name
     count = _images_there(folder)
     if count is not None:
@@ -103,10 +103,10 @@ def _obtain(
 
 
 def _images_there(folder: SplitFolder) -> int | None:
-    """How many images an earlier run brought, or None where there is no such split.
+    """Number of images of an existing split, or None if the split does not exist.
 
     Raises:
-        ValueError: something is there, but no split that opens.
+        ValueError: the folder exists, but does not contain a valid split.
     """
     if not folder.path.exists() or (folder.path.is_dir() and not any(folder.path.iterdir())):
         return None
@@ -120,13 +120,13 @@ def _images_there(folder: SplitFolder) -> int | None:
 
 
 def _require_room(root: Path, left: int, size: int) -> None:
-    """Check that what is left of an archive of ``size`` bytes fits, and what it unpacks to."""
+    """Check the space for the missing ``left`` bytes of an archive and for its unpacked files."""
     advice = "free some space, or give another folder"
     require_room(root, left + _UNPACKED * size, "for the archive and its files", advice)
 
 
 def _install(archive: Path, folder: SplitFolder) -> int:
-    """Unpack an archive, and put its split in place once it opens; how many images it has."""
+    """Unpack an archive, check its split, move it to its folder; return the number of images."""
     scratch, ready = archive.parent / "unpacked", archive.parent / "ready"
     try:
         for path in (scratch, ready):
@@ -135,7 +135,7 @@ def _install(archive: Path, folder: SplitFolder) -> int:
         unpack(archive, scratch)
         split_root(scratch, archive).rename(ready / folder.split)
         count = len(ThreeDIdent(ready, folder.split))
-        os.sync()  # the archive goes, so its files must have reached the disk
+        os.sync()  # the files must be on the disk before the archive is deleted
         (ready / folder.split).rename(folder.path)
     finally:
         for path in (scratch, ready):
@@ -144,7 +144,7 @@ def _install(archive: Path, folder: SplitFolder) -> int:
 
 
 def _clear(place: Path) -> None:
-    """Remove an archive and all that belongs to it."""
+    """Remove an archive and its partly received file."""
     Part(place).discard()
     place.unlink(missing_ok=True)
 
@@ -157,8 +157,8 @@ def unpack(archive: Path, target: Path) -> None:
         target: an empty folder.
 
     Raises:
-        ValueError: it is no tar file, or holds anything but files and folders of sane sizes
-            below its own root.
+        ValueError: the archive is not a tar file, contains anything but files and folders, has a
+            path that leads out of ``target``, or has files of unreasonable size.
     """
     size = archive.stat().st_size
     left = _MOST_GROWTH * size
@@ -177,7 +177,7 @@ def unpack(archive: Path, target: Path) -> None:
             count(size)  # the padding at the end counts as done
     except (tarfile.TarError, EOFError, MemoryError, OverflowError) as error:
         raise _not_ours(
-            archive, "a whole tar archive", printable(str(error) or "sizes beyond all memory")
+            archive, "a whole tar archive", printable(str(error) or "sizes larger than memory")
         ) from None
 
 
@@ -193,11 +193,11 @@ def _require_plain(member: tarfile.TarInfo, archive: Path, left: int) -> None:
     path = PurePosixPath(member.name)
     name = printable(repr(member.name))
     if path.is_absolute() or ".." in path.parts:
-        raise _not_ours(archive, "names below one folder", name)
+        raise _not_ours(archive, "paths inside the archive's own folder", name)
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
-        raise _not_ours(archive, "files and folders alone", f"{name}, which is neither")
+        raise _not_ours(archive, "only files and folders", f"{name}, which is neither")
     if member.size > min(left, _MOST_MEMBER_BYTES):
-        raise _not_ours(archive, "files of sane sizes", f"{name} of {member.size} bytes")
+        raise _not_ours(archive, "files of reasonable size", f"{name} of {member.size} bytes")
 
 
 def _not_ours(archive: Path, expected: str, found: str) -> ValueError:
@@ -207,14 +207,14 @@ def _not_ours(archive: Path, expected: str, found: str) -> ValueError:
 
 
 def split_root(folder: Path, archive: Path) -> Path:
-    """The folder of a split among what was unpacked, however deep it lies.
+    """The folder of a split in an unpacked archive, at any depth.
 
     Arguments:
-        folder: where the archive was unpacked.
-        archive: for messages.
+        folder: folder in which the archive was unpacked.
+        archive: path of the archive, for error messages.
 
     Raises:
-        ValueError: there is none, or more than one.
+        ValueError: there is no such folder, or more than one.
     """
     name = SplitFolder(folder, ".").raw_latents.name
     found = [path.parent for path in folder.rglob(name)]

@@ -1,8 +1,8 @@
-"""Fetches one large file over HTTP, whatever the line does.
+"""Download of one large file over HTTP, with retries and resuming.
 
-What has come in lies beside the file's place, in ``NAME.part`` with a note on what it is part of,
-and is gone on with by the next attempt, or by the next run. The file takes its name when it is
-whole and its digest is the right one.
+The received bytes are kept in ``NAME.part`` beside the final path, with a note on the whole file.
+The next attempt, or the next run, continues from there. The file gets its final name when it is
+complete and its digest is correct.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ from threedident.runtime.files import open_plain, spell_bytes
 from threedident.runtime.progress import megabytes, say
 
 _CHUNK = 2**18
-_STRIDE = 2**26  # bytes between two looks at the room, where no size is announced
+_STRIDE = 2**26  # bytes between two checks of the disk space, if the size is unknown
 
 Require = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to wait for a server, and how often to ask it again.
+    """Timeouts and retries of a download.
 
     Arguments:
-        silence_s: seconds without a byte after which a connection counts as dead.
-        least_bytes_s: bytes a second, over such a time, below which it does so, too.
-        tries: attempts in a row that bring less than that, after which to give up.
-        first_pause_s: seconds before the second of them; each further pause is twice as long.
-        longest_pause_s: seconds beyond which pauses do not grow.
-        longest_asked_s: the longest pause in seconds that a server may ask for.
+        silence_s: seconds without a byte after which a connection has failed.
+        least_bytes_s: lowest rate in bytes per second. A connection that is slower over a time of
+            ``silence_s`` has failed.
+        tries: number of failures in a row after which to give up. A failure after which at least
+            ``least_bytes`` were received counts as the first one again.
+        first_pause_s: seconds before the second attempt; each further pause is twice as long.
+        longest_pause_s: upper bound of these pauses in seconds.
+        longest_asked_s: longest pause in seconds that a server may ask for.
     """
 
     silence_s: float = 30.0
@@ -47,7 +49,7 @@ class Patience:
 
     @property
     def least_bytes(self) -> float:
-        """What a connection that lives brings within the time of silence."""
+        """Bytes that a working connection delivers within ``silence_s``."""
         return self.least_bytes_s * self.silence_s
 
 
@@ -59,22 +61,22 @@ def fetch(
     patience: Patience | None = None,
     require: Require | None = None,
 ) -> None:
-    """Bring a file to ``path``, or what is missing of it.
+    """Download a file to ``path``, or the missing rest of it.
 
     Arguments:
-        url: its address, http or https; proxies are taken from the environment.
-        path: its place, in a folder that is there.
-        md5: its digest in hexadecimal.
-        most: bytes that it surely does not exceed.
-        patience: with the server.
-        require: called before bytes come in with how many there will be and with the file's
-            size, or where nobody knows them, now and then with 0 and what is there; raises
-            ValueError where they have no room.
+        url: address of the file, http or https; proxies are taken from the environment.
+        path: final path, in an existing folder.
+        md5: MD5 digest of the file in hexadecimal.
+        most: upper bound of its size in bytes.
+        patience: timeouts and retries.
+        require: function that raises ValueError if the disk has too little space. It is called
+            before the download with the number of missing bytes and the file's size. If the size
+            is unknown, it is called every 64 MiB with 0 and the number of bytes received.
 
     Raises:
-        ValueError: there is no such file, the server cannot be reached or keeps failing, or what
-            it sends is too large, or has another digest, twice. What has come in stays, except
-            in the last two cases.
+        ValueError: the file does not exist, the server cannot be reached or keeps failing, or the
+            file is too large or has a wrong digest twice. Received bytes are kept, except in the
+            last two cases.
     """
     require_address(url)
     if path.exists() and _is_right(path, md5):
@@ -106,7 +108,7 @@ def _is_right(path: Path, md5: str) -> bool:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a file comes from, and what to put up with."""
+    """Address of a file, and the limits of its download."""
 
     url: str
     most: int
@@ -125,7 +127,7 @@ class _Source:
 
 
 def _receive(source: _Source, part: Part) -> None:
-    """Ask until the part is whole."""
+    """Send requests until the part is complete."""
     patience, failures, furthest = source.patience, 0, part.length()
     while True:
         try:
@@ -148,8 +150,8 @@ def _pause(url: str, hiccup: Hiccup, failures: int, patience: Patience) -> None:
     asked = hiccup.pause_s or 0.0
     if asked > patience.longest_asked_s:
         raise ValueError(
-            f"{url}: expected the file, found {hiccup} with a wish for {asked:.0f} s of peace; "
-            "what came in is kept, give the same command again then"
+            f"{url}: expected the file, found {hiccup} and a request to wait {asked:.0f} s; the "
+            "received bytes are kept, give the same command again then"
         )
     seconds = max(grown, asked)
     say(f"{url}: {hiccup}; asking again in {seconds:.0f} s")
@@ -157,7 +159,7 @@ def _pause(url: str, hiccup: Hiccup, failures: int, patience: Patience) -> None:
 
 
 def _attempt(source: _Source, part: Part) -> None:
-    """One request, for what is missing of the part."""
+    """Send one request for the missing bytes of the part."""
     if part.is_whole():
         return
     response = _ask(source, part)
@@ -180,7 +182,7 @@ def _attempt(source: _Source, part: Part) -> None:
 
 
 def _ask(source: _Source, part: Part) -> Response | None:
-    """The server's reply; None where it says that nothing is missing."""
+    """The server's reply, or None if the server says that nothing is missing."""
     try:
         return open_address(source.url, part.headers(source.url), source.patience.silence_s)
     except RangeRefused as refusal:
@@ -191,9 +193,9 @@ def _ask(source: _Source, part: Part) -> Response | None:
 
 
 def _take(response: Response, part: Part, reply: Reply, source: _Source) -> None:
-    """Write what comes in to the part.
+    """Write the received bytes to the part.
 
-    More than was announced is not what was asked for, and is not kept.
+    If the server sends more bytes than it announced, all bytes are discarded.
     """
     title = f"fetch {part.name}"
     if reply.start:
@@ -206,7 +208,7 @@ def _take(response: Response, part: Part, reply: Reply, source: _Source) -> None
             if size > (source.most if reply.size is None else reply.size):
                 part.discard()
                 if reply.size is None:
-                    raise source.too_large("more, and no end announced")
+                    raise source.too_large("more, of unknown total size")
                 raise Hiccup("more bytes than were announced")
             if reply.size is None and size // _STRIDE > (size - len(chunk)) // _STRIDE:
                 source.require_room(0, size)
@@ -216,21 +218,21 @@ def _take(response: Response, part: Part, reply: Reply, source: _Source) -> None
 
 
 class _Pace:
-    """Tells a connection that lives from one that only drips."""
+    """Check of the rate at which a connection delivers bytes."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._start, self._bytes = time.monotonic(), 0
 
     def count(self, count: int) -> None:
-        """Count bytes that came in.
+        """Count received bytes.
 
         Raises:
-            Hiccup: they were too few for too long.
+            Hiccup: the rate was too low over the last ``silence_s`` seconds.
         """
         self._bytes += count
         seconds = time.monotonic() - self._start
         if seconds > self._patience.silence_s:
             if self._bytes < self._patience.least_bytes_s * seconds:
-                raise Hiccup(f"a trickle of {self._bytes} bytes in {seconds:.0f} s")
+                raise Hiccup(f"only {self._bytes} bytes in {seconds:.0f} s")
             self._start, self._bytes = time.monotonic(), 0

@@ -1,7 +1,7 @@
-"""A file that has come in in part, and what it is part of.
+"""A partly received file, with a note on the whole file.
 
 NAME.part         the first bytes of the file
-NAME.part.json    where they came from, and what the server said of the whole
+NAME.part.json    the address, and the server's facts about the whole file
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from threedident.runtime.records import Frozen
 
 _PARTIAL_CONTENT = 206
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
-_TAG = re.compile(r"[ -~]{1,200}")  # what may be sent back
-_OTHER_PART = -1  # of the start, where a server does not say which part it sends
+_TAG = re.compile(r"[ -~]{1,200}")  # safe to send back in a header
+_OTHER_PART = -1  # value of ``start`` if a server does not say which part it sends
 
 
 class Reply(Frozen):
-    """What a server says of the file that it sends.
+    """Facts about a file from a server's reply.
 
     Arguments:
-        start: the first byte that it sends.
-        size: bytes of the whole file, where the server tells.
-        etag: changes with the file.
-        modified: when it was last changed, in the server's words.
+        start: position of the first byte sent, or -1 if it is unknown.
+        size: bytes of the whole file, or None if the server does not tell.
+        etag: tag that changes when the file changes.
+        modified: time of the last change, as the server writes it.
     """
 
     start: int = 0
@@ -41,7 +41,7 @@ class Reply(Frozen):
 
     @classmethod
     def of(cls, status: int, headers: Message) -> Reply:
-        """The reply of an HTTP status and headers."""
+        """The facts in an HTTP status and headers."""
         start, size = 0, number(headers.get("Content-Length"))
         if status == _PARTIAL_CONTENT:
             match = _RANGE.fullmatch(headers.get("Content-Range") or "")
@@ -54,17 +54,17 @@ class Reply(Frozen):
 
     @property
     def left(self) -> int | None:
-        """How many bytes will come, where the server tells."""
+        """Number of bytes that will follow, or None if the server does not tell."""
         return None if self.size is None else self.size - self.start
 
     @property
     def validator(self) -> str | None:
-        """What ``If-Range`` takes: it must name these very bytes, as a weak tag does not."""
+        """Value for the header ``If-Range``. A weak tag is not used: other bytes may share it."""
         strong = self.etag if self.etag and not self.etag.startswith("W/") else None
         return strong or self.modified
 
     def agrees_with(self, other: Reply) -> bool:
-        """Whether nothing tells the two files apart."""
+        """True if no known fact differs between the two files."""
         here = (self.size, self.etag, self.modified)
         there = (other.size, other.etag, other.modified)
         return all(a == b or None in (a, b) for a, b in zip(here, there, strict=True))
@@ -80,10 +80,10 @@ class _Note(Frozen):
 
 
 class Part:
-    """What is there of a file, and how to ask for the rest.
+    """The received part of a file, and the request for the rest.
 
     Arguments:
-        place: where the whole file will lie.
+        place: path of the whole file.
     """
 
     def __init__(self, place: Path) -> None:
@@ -97,16 +97,16 @@ class Part:
             self.discard()
 
     def length(self) -> int:
-        """How many bytes are there."""
+        """Number of bytes received."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def is_whole(self) -> bool:
-        """Whether the bytes there are all that the server announced."""
+        """True if all bytes that the server announced are received."""
         size = None if self._note is None else self._note.reply.size
         return self.path.exists() and self.length() == size
 
     def headers(self, url: str) -> dict[str, str]:
-        """What asks for the rest, or, if the file was changed meanwhile, for all of it."""
+        """Headers that request the rest, or the whole file if it has changed on the server."""
         if self._note is None or not self.length():
             return {}
         validator = self._note.reply.validator if url == self._note.url else None
@@ -114,7 +114,7 @@ class Part:
         return {"Range": f"bytes={self.length()}-", **condition}
 
     def goes_on_with(self, reply: Reply, url: str) -> bool:
-        """Whether a reply holds the bytes that come next."""
+        """True if a reply contains the next bytes of this file."""
         if self._note is None or reply.start != self.length():
             return False
         known = self._note.reply
@@ -123,30 +123,30 @@ class Part:
         return reply.agrees_with(known)
 
     def begin(self, reply: Reply, url: str) -> None:
-        """Drop what is there for a file that comes in from its start."""
+        """Start again with a reply that sends the file from its first byte."""
         self.discard()
         self._note = _Note(url=url, reply=reply)
         write_bytes(self._note_path, self._note.model_dump_json().encode())
 
     @contextmanager
     def appending(self) -> Iterator[BinaryIO]:
-        """A file that takes the bytes that come next."""
+        """File object to which the next bytes are written."""
         try:
             with self.path.open("ab") as file:
                 yield file
         except OSError as error:
-            error.filename = error.filename or str(self.path)  # a failed write does not know where
+            error.filename = error.filename or str(self.path)  # errors of write lack the name
             raise
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Move the complete file to its final path."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self.path.replace(self._place)
         self._note_path.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Forget what is there."""
+        """Delete the received bytes and the note."""
         self.path.unlink(missing_ok=True)
         self._note_path.unlink(missing_ok=True)
         self._note = None

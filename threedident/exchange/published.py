@@ -1,8 +1,8 @@
-"""The published data set: where its archives are, and how it names its files.
+"""The published data set: its archives, and an export to its layout.
 
     {train,test}/raw_latents.npy    N x 10, in [-1, 1]
     {train,test}/latents.npy        N x 10, physical
-    {train,test}/images/NNNNNN.png  the row's index, as many digits as the last row has
+    {train,test}/images/NNNNNN.png  the row's index, with as many digits as the last row's
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann, Sharma, Schneider,
@@ -30,7 +30,7 @@ from threedident.runtime.files import (
 from threedident.runtime.progress import progress
 from threedident.storage.folder import SplitFolder
 
-# a file of 224 x 224 pixels, not compressed at all, with what a tar archive puts around it
+# bytes of an uncompressed image of 224 x 224 pixels, with the headers of a tar archive
 _MOST_IMAGE = 3 * 224**2 + 4096
 
 ADDRESS = "https://zenodo.org/records/4502485/files"
@@ -41,10 +41,10 @@ class Archive:
     """A tar archive that holds one split.
 
     Arguments:
-        name: of the file, below the address of all.
-        md5: its digest in hexadecimal.
+        name: file name, relative to the common address.
+        md5: MD5 digest in hexadecimal.
         split: ``train`` or ``test``.
-        most: bytes that it surely does not exceed.
+        most: upper bound of its size in bytes.
     """
 
     name: str
@@ -62,7 +62,7 @@ ARCHIVES = (
 
 
 def image_digits(n: int) -> int:
-    """The width to which the names of ``n`` images are padded: log10 of n, rounded up.
+    """Number of digits in the names of ``n`` images: log10 of n, rounded up, and at least 1.
 
     Example:
         >>> image_digits(250_000), image_digits(25_000), image_digits(1)
@@ -72,18 +72,18 @@ def image_digits(n: int) -> int:
 
 
 def export_published(root: Path, out: Path) -> list[str]:
-    """Lay a data set out as the published one.
+    """Write a data set in the layout of the published one.
 
     Arguments:
-        root: the data set, rendered or published.
-        out: folder to lay it out in; what is there already of this export is kept.
+        root: folder of the data set, rendered or published.
+        out: folder to write; files of an earlier run of this export are kept.
 
     Returns:
-        A line on each split, and on what the layout has no place for.
+        A line about each split, and a line about parts that the layout cannot hold.
 
     Raises:
-        ValueError: the data set is not whole or not of the box space, ``out`` holds other files,
-            or the disk has too little room. Nothing is written then.
+        ValueError: the data set is incomplete or not of the box space, ``out`` contains other
+            files, or the disk has too little space. In these cases nothing is written.
     """
     require_apart(root, out)
     sources = open_sources(root)
@@ -101,21 +101,21 @@ def _require_box(source: WholeSplit) -> None:
     columns = source.raw.shape[1]
     if columns != source.physical.shape[1]:
         raise ValueError(
-            f"{source.folder.raw_latents}: expected ten raw latents a row for the published "
+            f"{source.folder.raw_latents}: expected ten raw latents per row for the published "
             f"layout, found {columns} as in the periodic space; give --layout webdataset"
         )
 
 
 @dataclass
 class _Layout:
-    """One split and where it goes."""
+    """The export of one split."""
 
     source: WholeSplit
     target: SplitFolder
     linked: bool = False
 
     def files(self) -> Iterator[tuple[Path, Path]]:
-        """Every file and its place, ``raw_latents.npy`` last."""
+        """Every file and its target path; ``raw_latents.npy`` is the last."""
         digits, folder = image_digits(len(self.source)), self.source.folder
         for row in range(len(self.source)):
             yield self.source.image(row), self.target.image(row, digits)
@@ -123,23 +123,23 @@ class _Layout:
         yield folder.raw_latents, self.target.raw_latents
 
     def missing(self) -> list[Path]:
-        """The files that are not in their places yet.
+        """The files that are not exported yet.
 
         Raises:
-            ValueError: others are there.
+            ValueError: the target contains other files.
         """
         self._require_no_others()
         return [origin for origin, place in self.files() if not _is_placed(origin, place)]
 
     def prepare(self, missing: Sequence[Path]) -> int:
-        """Make the folders; how many bytes the missing files will take in them."""
+        """Make the folders, and return the number of bytes that the missing files will need."""
         self.target.images.mkdir(parents=True, exist_ok=True)
         sweep(self.target.path, self.target.images)
         self.linked = all(_can_link(origin, self.target.images) for origin in missing[:1])
         return 0 if self.linked else sum(on_disk(path.stat().st_size) for path in missing)
 
     def write(self) -> list[str]:
-        """Place what is missing, and say what is there now."""
+        """Write the missing files, and return lines that describe the result."""
         put = _link if self.linked else _copy
         count = len(self.source) + 2
         with progress(f"export {self.source.name}", count, "files") as advance:
@@ -151,7 +151,7 @@ class _Layout:
 
     def _summary(self) -> str:
         shared = self.target.raw_latents.samefile(self.source.folder.raw_latents)
-        how = "hard links, which take no room" if shared else "copies"
+        how = "hard links, which take no space" if shared else "copies"
         return f"{self.target.path}: {len(self.source)} images, {how}"
 
     def _left_out(self) -> list[str]:
@@ -161,12 +161,12 @@ class _Layout:
         if not names:
             return []
         return [
-            f"{folder.path}: {' and '.join(names)} left out, for which the published layout has "
-            "no place; --layout webdataset has one"
+            f"{folder.path}: {' and '.join(names)} left out, because the published layout cannot "
+            "hold them; --layout webdataset can"
         ]
 
     def _require_no_others(self) -> None:
-        """Check that nothing is there that would make it another data set."""
+        """Check that the target contains no files of another data set."""
         width, n = image_digits(len(self.source)), len(self.source)
         numbered = self.target.numbered()
         strange = [p for stem, p in numbered.items() if len(stem) != width or int(stem) >= n]
@@ -176,10 +176,10 @@ class _Layout:
 
 
 def _is_placed(origin: Path, place: Path) -> bool:
-    """Whether a file is in its place.
+    """True if ``place`` exists with the content of ``origin``, False if it does not exist.
 
     Raises:
-        ValueError: another is.
+        ValueError: ``place`` has another content.
     """
     if not place.exists():
         return False
@@ -199,7 +199,7 @@ def _can_link(origin: Path, folder: Path) -> bool:
 
 
 def _link(origin: Path, place: Path) -> None:
-    os.link(os.path.realpath(origin), place)  # link(2) itself would link a link
+    os.link(os.path.realpath(origin), place)  # link(2) does not follow symbolic links
 
 
 def _copy(origin: Path, place: Path) -> None:

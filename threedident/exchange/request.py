@@ -1,4 +1,4 @@
-"""One HTTP request, and what its failures mean: try again, or never mind."""
+"""One HTTP request, with failures sorted into temporary and permanent ones."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from threedident import __version__
 from threedident.exchange.connections import Response, opener
 from threedident.runtime.errors import printable
 
-_WORDS = 100  # characters of a server's own that a line quotes
-_MOST_DIGITS = 18  # of a number of bytes or seconds
-# statuses below 500 that another try may not meet
+_WORDS = 100  # characters of a server's text quoted in a message
+_MOST_DIGITS = 18  # digits of a number of bytes or seconds
+# temporary failures among the statuses below 500
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Hiccup(Exception):  # noqa: N818
-    """A request failed in a way that another may not.
+    """A temporary failure of a request: another attempt may succeed.
 
     Arguments:
-        what: found in place of a reply.
-        pause_s: seconds that the server wishes to be left alone.
+        what: description of the failure.
+        pause_s: seconds that the server asks to wait, or None.
     """
 
     def __init__(self, what: str, pause_s: float | None = None) -> None:
@@ -37,11 +37,11 @@ class Hiccup(Exception):  # noqa: N818
 
 
 class RangeRefused(Exception):  # noqa: N818
-    """The server has no such part of the file.
+    """The server does not have the requested part of the file.
 
     Arguments:
-        what: its words.
-        content_range: its header of that name, such as ``bytes */1000``.
+        what: status of the reply.
+        content_range: its header ``Content-Range``, such as ``bytes */1000``, or None.
     """
 
     def __init__(self, what: str, content_range: str | None) -> None:
@@ -50,17 +50,17 @@ class RangeRefused(Exception):  # noqa: N818
 
 
 def number(text: str | None) -> int | None:
-    """A whole number as headers write it; None where it is none, or of senseless length."""
+    """The whole number in a header's text; None if it is not one, or has too many digits."""
     if text is None or len(text) > _MOST_DIGITS or not (text.isascii() and text.isdecimal()):
         return None
     return int(text)
 
 
 def require_address(url: str) -> None:
-    """Check that an address is one of HTTP.
+    """Check that an address begins with ``http://`` or ``https://``.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it does not.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -70,21 +70,21 @@ def require_address(url: str) -> None:
 
 
 def open_address(url: str, headers: Mapping[str, str], silence_s: float) -> Response:
-    """Ask for a file; proxies are taken from the environment.
+    """Request a file. Proxies are taken from the environment.
 
     Arguments:
-        url: its address.
-        headers: to send beside our own.
-        silence_s: seconds after which the connection counts as dead: until it is there, until
-            the head of its answer is there, and from piece to piece.
+        url: address of the file.
+        headers: headers to send in addition to the standard ones.
+        silence_s: timeout in seconds for connecting, for receiving the headers, and for each
+            further piece.
 
     Returns:
-        The reply, of a status that means success.
+        The reply, with a status of success.
 
     Raises:
-        Hiccup: another try may succeed.
-        RangeRefused: the part that was asked for is not there.
-        ValueError: asking again would be in vain.
+        Hiccup: the failure is temporary, so another attempt may succeed.
+        RangeRefused: the server does not have the requested part.
+        ValueError: the failure is permanent.
     """
     ours = {"User-Agent": f"threedident/{__version__}", "Accept-Encoding": "identity"}
     try:
@@ -102,7 +102,7 @@ def open_address(url: str, headers: Mapping[str, str], silence_s: float) -> Resp
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
-    """What to raise for a status that is no success."""
+    """The exception for a status that is not a success."""
     words = printable(f"HTTP status {error.code} {error.reason}", _WORDS)
     if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return RangeRefused(words, error.headers.get("Content-Range"))
@@ -112,21 +112,21 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
 
 
 def _asked_pause(text: str | None) -> float | None:
-    """The seconds of a ``Retry-After``: a number or a date."""
+    """Seconds to wait according to a header ``Retry-After``, which is a number or a date."""
     seconds = number(text)
     if text is None or seconds is not None:
         return seconds
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):  # of years and zones that there are not
+    except (ValueError, TypeError, OverflowError):  # the date is not valid
         return None
 
 
 def read(response: Response, most: int) -> bytes:
-    """Bytes of a reply as they come in, up to ``most``; none at its end.
+    """The next bytes of a reply, at most ``most``; empty at its end.
 
     Raises:
-        Hiccup: the connection is dead.
+        Hiccup: the connection failed or timed out.
     """
     try:
         return response.piece(most)
@@ -135,7 +135,7 @@ def read(response: Response, most: int) -> bytes:
 
 
 def _broken(url: str, error: Exception) -> Exception:
-    """What to raise where no reply came."""
+    """The exception for a request without a reply."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
         return ValueError(

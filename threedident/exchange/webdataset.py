@@ -1,17 +1,17 @@
-"""The WebDataset layout: tar files of samples, for readers that stream them in order.
+"""The WebDataset layout: tar files of samples, for tools that read them in order.
 
-    OUT/train-000000.tar ...    of each row, KEY its number in six digits:
-        KEY.png                 the image, in the bytes it was rendered to
+    OUT/train-000000.tar ...    for each row, where KEY is its number in six digits:
+        KEY.png                 the image, byte for byte as it was rendered
         KEY.raw_latents.npy     its raw latents, shape (10,), or (11,) in the periodic space
         KEY.latents.npy         its physical latents, shape (10,)
-        KEY.mask.png            where annotated, and likewise KEY.depth.png
-        KEY.positive.png        where positives were rendered, and likewise all the others:
+        KEY.mask.png            optional, like KEY.depth.png: the annotations
+        KEY.positive.png        optional: the positive, with the same files as the image,
                                 KEY.positive_raw_latents.npy, KEY.positive_latents.npy ...
-    OUT/train.json              the manifest, where there is one
-    OUT/train.positives.json    that of its positives
-    OUT/SHA256SUMS              the digest of every file, written last
+    OUT/train.json              the manifest, if there is one
+    OUT/train.positives.json    the manifest of the positives, if there are any
+    OUT/SHA256SUMS              digests of all files, written last
 
-The same data set gives the same bytes, whenever and wherever it is exported.
+An export of the same data set always has the same bytes.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ _SHARD_NAMES = "*-" + "[0-9]" * DIGITS + ".tar"
 
 
 def export_shards(root: Path, out: Path, shard_size: int = SHARD_SIZE) -> list[str]:
-    """Lay a data set out as shards of samples.
+    """Write a data set as shards, which are tar files of samples.
 
     Arguments:
-        root: the data set, rendered or published.
-        out: folder of the shards; what is there already of this export is checked and kept.
-        shard_size: samples a shard; the last one of a split may have fewer.
+        root: folder of the data set, rendered or published.
+        out: folder of the shards; files of an earlier run of this export are checked and kept.
+        shard_size: samples per shard; the last shard of a split may have fewer.
 
     Returns:
-        A line on each split.
+        A line about each split.
 
     Raises:
-        ValueError: the data set is not whole, ``out`` holds other files, or the disk has too
-            little room. Files of other names or sizes are found before anything is written.
+        ValueError: the data set is incomplete, ``out`` contains other files, or the disk has too
+            little space. Files with other names or sizes are found before anything is written.
     """
     require_apart(root, out)
     layouts = [_Layout(source, _positives(root, source)) for source in open_sources(root)]
@@ -92,7 +92,7 @@ def _positives(root: Path, source: WholeSplit) -> WholeSplit | None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """The samples of one split: its images, and their positives where there are any."""
+    """The samples of one split: its images, and their positives if there are any."""
 
     anchors: WholeSplit
     positives: WholeSplit | None
@@ -105,7 +105,7 @@ class _Layout:
         return [_Shard(self, out / f"{name}-{k:0{DIGITS}d}.tar", r) for k, r in enumerate(rows)]
 
     def manifests(self) -> Iterator[tuple[str, bytes]]:
-        """Manifests by the names they are copied to."""
+        """File names and contents of the manifests to write."""
         named = {"": self.anchors, ".positives": self.positives}
         for ending, source in named.items():
             if source is not None and source.manifest is not None:
@@ -115,7 +115,7 @@ class _Layout:
                 )
 
     def members(self, row: int) -> Iterator[tuple[str, Path | bytes]]:
-        """The files of one sample: a name, and the file to copy or the content itself."""
+        """The files of one sample: each a name, and the path of a file to copy or the content."""
         key = f"{row:0{DIGITS}d}"
         for name, content in _fields(self.anchors, row):
             yield f"{key}.{name}", content
@@ -124,7 +124,7 @@ class _Layout:
                 yield f"{key}.positive{'.' if name == 'png' else '_'}{name}", content
 
     def summary(self, out: Path, shards: list[_Shard]) -> str:
-        """What was laid out."""
+        """A line about the exported split."""
         count = sum(shard.layout is self for shard in shards)
         beside = " and their positives" if self.positives is not None else ""
         named = "1 shard" if count == 1 else f"{count} shards"
@@ -140,17 +140,17 @@ class _Shard:
     rows: range
 
     def size(self) -> int:
-        """Its bytes."""
+        """Size of the tar file in bytes."""
         members = (content for row in self.rows for _, content in self.layout.members(row))
         blocks = sum(1 + -(-_length(content) // tarfile.BLOCKSIZE) for content in members)
         records = -(-(blocks + 2) * tarfile.BLOCKSIZE // tarfile.RECORDSIZE)
         return records * tarfile.RECORDSIZE
 
     def is_there(self) -> bool:
-        """Whether a file of its name and size is.
+        """True if the file exists with the right size, False if it does not exist.
 
         Raises:
-            ValueError: a file of another size is.
+            ValueError: the file has another size.
         """
         if not self.path.exists():
             return False
@@ -159,7 +159,7 @@ class _Shard:
         return True
 
     def put(self, advance: Callable[[], None]) -> str:
-        """Write the file, or check every byte of the one that is there; its digest."""
+        """Write the file, or check every byte of an existing one, and return its digest."""
         return self._check(advance) if self.path.exists() else self._write(advance)
 
     def _write(self, advance: Callable[[], None]) -> str:
@@ -204,7 +204,7 @@ def _length(content: Path | bytes) -> int:
 
 
 def _member(name: str, content: Path | bytes) -> bytes:
-    """A file in a tar archive, with neither time nor owner."""
+    """A file as a member of a tar archive, without time and owner."""
     data = content if isinstance(content, bytes) else read_plain(content, MOST_PICTURE)
     info = tarfile.TarInfo(name)
     info.size = len(data)
@@ -212,7 +212,7 @@ def _member(name: str, content: Path | bytes) -> bytes:
 
 
 def _require_no_others(out: Path, shards: Sequence[_Shard], notes: Mapping[Path, bytes]) -> None:
-    """Check that no other export is there."""
+    """Check that ``out`` contains no files of another export."""
     expected = {shard.path for shard in shards} | set(notes)
     for path in sorted(out.glob(_SHARD_NAMES)):
         if path not in expected:
@@ -225,7 +225,7 @@ def _require_no_others(out: Path, shards: Sequence[_Shard], notes: Mapping[Path,
 
 
 def _summed(path: Path) -> set[str]:
-    """The names in a list of digests."""
+    """The names in a file of digests."""
     if not path.exists():
         return set()
     lines = read_plain(path, MOST_SUMS).decode(errors="replace").splitlines()
@@ -233,7 +233,7 @@ def _summed(path: Path) -> set[str]:
 
 
 def _write_all(shards: Sequence[_Shard], notes: Mapping[Path, bytes]) -> dict[str, str]:
-    """Write or check every file; their digests by name."""
+    """Write or check every file, and return the digests by name."""
     digests = {}
     for path, content in notes.items():
         write_bytes(path, content)

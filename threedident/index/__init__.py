@@ -1,1 +1,1 @@
-"""Nearest rendered latents: exact and approximate faiss indexes, tuned and cached."""
+"""Search for the nearest rendered latents, by exact and approximate faiss indexes."""

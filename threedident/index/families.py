@@ -1,11 +1,11 @@
-"""Families of faiss indexes behind one interface. The only module that imports faiss.
+"""Kinds of faiss indexes with one interface. This is the only module that imports faiss.
 
-- :class:`Comparison`: a query is compared with every point.
-- ``hnsw``: a graph of near neighbours, laid out in memory along a k-d tree.
-- ``ivf``: points in cells. A search reads the cells whose centres are nearest, or farther than
-  the nearest by at most a margin in squared distance. It reads codes of 4 bits a coordinate, many
-  at once in a register of the processor, and keeps more candidates because codes are coarse.
-  On a GPU, and where codes are too coarse, it reads the points themselves.
+- :class:`Comparison`: compares a query with every point.
+- ``hnsw``: a graph of near neighbours, stored in memory in the order of a k-d tree.
+- ``ivf``: points grouped in cells. A search reads the cell whose centre is nearest, and those
+  whose squared distance is larger by at most a margin. It compares codes of 4 bits per coordinate
+  by SIMD instructions. Codes are coarse, so it keeps more candidates than neighbours. On a GPU,
+  or if codes are too coarse, it reads the points themselves.
 
 References:
     Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
@@ -31,19 +31,19 @@ from threedident.index.neighbors import Points, Rows, Search, kd_order
 VERSION: str = faiss.__version__
 _SPARE, _LINKS, _EFFORT, _LEAF = 4, 16, 64, 16
 _EFFORTS = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 512, 1024, 4096]
-_WIDTHS = (20, 24, 32, 48, 64, 128)  # candidates for two neighbours
-_ONE_BY_ONE = 11  # how faiss reads codes: query by query, keeping candidates in a reservoir
+_WIDTHS = (20, 24, 32, 48, 64, 128)  # numbers of candidates for two neighbours
+_ONE_BY_ONE = 11  # faiss's number for: one query at a time, candidates kept in a reservoir
 
 
 class Family(ABC):
-    """A kind of approximate index, opened.
+    """An opened approximate index of one kind.
 
     Arguments:
-        content: what :meth:`build` gave.
+        content: bytes of the index, as :meth:`build` returns them.
 
     Attributes:
-        name: what the cache calls it; changes when :meth:`build` does.
-        setting: how far a search looks.
+        name: name in the cache. It must change whenever :meth:`build` changes.
+        setting: search parameters, which trade recall for speed.
     """
 
     name: ClassVar[str]
@@ -55,19 +55,19 @@ class Family(ABC):
     @staticmethod
     @abstractmethod
     def build(points: Points) -> Any:
-        """The bytes, as an array, of an index over points, shape (N, d); the same each time."""
+        """Bytes of an index over points, shape (N, d), as an array; equal for equal points."""
 
     @abstractmethod
     def ladders(self, queries: Points) -> Sequence[Sequence[Setting]]:
-        """Settings to try on ``queries``, see :func:`threedident.index.tuning.cheapest`."""
+        """Settings to try on ``queries``, see ``ladders`` of :func:`~.tuning.cheapest`."""
 
     @abstractmethod
     def candidates(self, queries: Points, k: int) -> Rows:
-        """Rows that may be the ``k`` nearest, and -1 for none, shape (Q, k or more)."""
+        """Rows that may be the ``k`` nearest, shape (Q, k or more); -1 fills empty places."""
 
 
 class Comparison:
-    """A query compared with every point, in float32.
+    """Exact search, which compares a query with every point in float32.
 
     Arguments:
         points: shape (N, d).
@@ -86,7 +86,8 @@ class Comparison:
         found = self._search(queries, k=min(k + _SPARE, self._count))[1]
         if (found < 0).any():
             raise ValueError(
-                "queries: expected points near the latents, found one too far to square"
+                "queries: expected points near the latents, found one whose squared distance "
+                "overflows float32; check its scale"
             )
         return np.asarray(found)
 
@@ -156,7 +157,7 @@ class _Codes(Family):
         some = np.resize(points, (max(len(points), 624), d))  # with fewer, faiss warns
         index = faiss.IndexIVFPQFastScan(cells, d, cells.ntotal, d, 4, faiss.METRIC_L2, 96)
         coarse = faiss.IndexPQFastScan(d, d, 4)
-        index.by_residual = False  # so that a query has one table for all cells
+        index.by_residual = False  # one lookup table per query then serves all cells
         for part in (index, coarse):
             _alone(part.train, some)
         index.add(points)
@@ -172,7 +173,7 @@ class _Codes(Family):
         return [[{"width": width, **step} for step in steps] for width in _WIDTHS]
 
     def candidates(self, queries: Points, k: int) -> Rows:
-        farther = max(1.0, k / 2)  # than the two neighbours that the setting is for
+        farther = max(1.0, k / 2)  # the setting was tuned for two neighbours
         cells = min(int(self.setting["cells"] * farther**0.25), self._index.nlist)
         margin = self.setting["margin"] * farther ** (1 / queries.shape[1])
         squares, near = self._cells.search(queries, cells)
@@ -212,7 +213,7 @@ def _on_gpu(index: Any) -> Any:
 
 
 def _alone(work: Callable[..., Any], *arguments: Any) -> None:
-    """Does work in one thread; more would race, and make another index each time."""
+    """Run ``work`` in one thread. With more threads the index would differ from run to run."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
@@ -222,10 +223,10 @@ def _alone(work: Callable[..., Any], *arguments: Any) -> None:
 
 
 def gpus() -> int:
-    """The number of GPUs that faiss sees; 0 for a faiss without CUDA."""
+    """Number of GPUs that faiss sees; 0 if faiss was built without CUDA."""
     return int(getattr(faiss, "get_num_gpus", int)())
 
 
 def use_one_thread() -> None:
-    """Let faiss search with one thread. Threads started before a fork do not survive it."""
+    """Make faiss search with one thread. Threads started before a fork do not survive it."""
     faiss.omp_set_num_threads(1)

@@ -1,9 +1,9 @@
 """Nearest rendered latents by Euclidean distance.
 
-``exact`` compares a query with every point; ``hnsw`` and ``ivf`` are approximate, see
-:mod:`threedident.index.families`. An approximate kind is built once, kept on disk, and tuned to
-find 9,995 of 10,000 neighbours. Candidates of all kinds are ranked again in float64, because
-faiss ranks in float32, with cancellation in its squared distances.
+``exact`` compares a query with every point. ``hnsw`` and ``ivf`` are approximate, see
+:mod:`threedident.index.families`. An approximate index is built once, kept on disk, and tuned to
+a recall of 0.9995. Candidates of all kinds are ranked again in float64, because faiss ranks in
+float32, where squared distances suffer from cancellation.
 """
 
 from __future__ import annotations
@@ -36,29 +36,30 @@ from threedident.index.projection import Projection
 from threedident.index.tuning import RECALL, kinds_to_try, open_kept
 from threedident.runtime.cards import Card
 
-_BLOCK = 1 << 14  # queries at once, which bounds the memory
+_BLOCK = 1 << 14  # queries at a time, to limit memory
 
 
 class NearestLatents(Card):
     """An index over latents.
 
-    What is found depends on the latents, the query and the kind alone, not on the other queries
-    of a batch, on threads or processes. Which few neighbours an approximate kind misses may
-    differ between versions of faiss, and between processors that round sums differently.
+    A result depends only on the latents, the query and the kind. It does not depend on the other
+    queries of a batch, on threads or on processes. The few neighbours that an approximate kind
+    misses may differ between versions of faiss, and between processors that round sums
+    differently.
 
     Arguments:
         latents: points, shape (N, d), finite.
-        kind: ``exact``, ``hnsw``, ``ivf``, or ``auto``: on a GPU and for few points ``exact``,
-            else ``hnsw`` for up to five columns and ``ivf`` for more, and where the graph finds
-            fewer than 999 of 1,000 neighbours.
+        kind: ``exact``, ``hnsw``, ``ivf`` or ``auto``. ``auto`` takes ``exact`` on a GPU or for
+            at most 10,000 points, else ``hnsw`` for at most five columns and ``ivf`` for more. It
+            replaces ``hnsw`` by ``ivf`` if the recall of ``hnsw`` is below 0.999.
         device: ``cpu`` or ``cuda``.
         factors: names of the factors whose distance counts, such as ``["x", "y", "z"]``; by
-            default all columns. Queries are rows of the same space, or of those columns alone.
+            default all columns. Queries are rows of the same space, or only these columns.
 
     Attributes:
-        kind: the kind that was taken.
-        recall: share of the two nearest points that a search finds, measured at the build on
-            held-out queries, see :mod:`threedident.index.tuning`; 1 for ``exact``.
+        kind: the kind in use, never ``auto``.
+        recall: share of the two nearest points that a search finds, measured on held-out queries
+            when the index was built, see :mod:`threedident.index.tuning`; 1 for ``exact``.
 
     Raises:
         ValueError: the latents are not a finite N x d array with N >= 1, there is no such kind,
@@ -93,26 +94,27 @@ class NearestLatents(Card):
 
     @property
     def dimension(self) -> int:
-        """Columns of a row of latents."""
+        """Number of columns of the latents."""
         return self._projection.columns
 
     def __len__(self) -> int:
         return len(self._points)
 
     def is_over(self, latents: ArrayLike) -> bool:
-        """Whether these latents, shape (N, d), are those that were indexed."""
+        """True if these latents, shape (N, d), are the indexed ones."""
         rows = finite_rows(latents, "latents")
         return np.array_equal(self._projection.points(rows, "latents"), self._points)
 
     def search(self, queries: ArrayLike, k: int = 1) -> Neighbors:
-        """The ``k`` nearest latents of every query; of equally near ones, the lower rows.
+        """The ``k`` nearest latents of every query. Among equally near ones, lower rows win.
 
         Arguments:
             queries: points, shape (Q, d), finite.
             k: neighbours per query, at most the number of latents.
 
         Returns:
-            Arrays, or tensors on the queries' device where those are a tensor.
+            Distances and rows as arrays, or as tensors on the device of ``queries`` if that is a
+            tensor.
 
         Raises:
             ValueError: the queries have another dimension or are not finite, or k is too large.
@@ -139,10 +141,10 @@ class NearestLatents(Card):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_index": None}  # a copy opens it for itself
+        return {**self.__dict__, "_index": None}  # a copy opens the index again
 
     def _candidates(self, wanted: Points, k: int) -> Rows:
-        """Rows among which are the nearest, and -1 for none, shape (Q, k or more)."""
+        """Rows that include the nearest, shape (Q, k or more); -1 fills empty places."""
         if get_worker_info() is not None:
             use_one_thread()
         if self._index is None:

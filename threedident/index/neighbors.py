@@ -1,4 +1,4 @@
-"""Points and their neighbours: what an index takes and gives, whatever its kind."""
+"""Points and their neighbours: the input and output of an index of any kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Neighbors(NamedTuple):
     """The k nearest points of every query, nearest first.
 
     Arguments:
-        distances: Euclidean, shape (Q, k), float64.
+        distances: Euclidean distances, shape (Q, k), float64.
         indices: rows of the indexed latents, shape (Q, k), int64.
     """
 
@@ -32,7 +32,7 @@ def finite_rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Rows of shape (N, d) as float64.
 
     Raises:
-        ValueError: they are no finite rows; ``name`` is what the message calls them.
+        ValueError: the values are not finite rows. The message calls them ``name``.
     """
     rows = as_float64(values)
     if rows.ndim != 2:
@@ -46,13 +46,14 @@ def finite_rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def rank(points: Points, queries: Points, candidates: Rows, k: int) -> Neighbors:
-    """The k nearest of some candidates, in float64; ties go to the lower row.
+    """The k nearest among given candidates, computed in float64. Ties go to the lower row.
 
     Arguments:
         points: shape (N, d).
         queries: shape (Q, d).
-        candidates: different rows of points, or -1 for none, shape (Q, c), k or more of them rows.
-        k: neighbours of each query.
+        candidates: distinct row numbers of ``points`` for each query, shape (Q, c). -1 marks an
+            empty place; at least k places are not empty.
+        k: number of neighbours per query.
     """
     rows = np.sort(candidates, axis=1)
     steps = points.take(rows, axis=0).astype(np.float64)
@@ -68,11 +69,11 @@ def rank(points: Points, queries: Points, candidates: Rows, k: int) -> Neighbors
 
 
 def kd_order(points: Points, leaf: int) -> Rows:
-    """Rows in the order of a k-d tree's leaves, so that neighbours in space are so in memory.
+    """Row numbers in the order of a k-d tree's leaves, so that near points are near in memory.
 
     Arguments:
         points: shape (N, d).
-        leaf: most points of a leaf.
+        leaf: maximum number of points in a leaf.
     """
     leaves = [np.arange(len(points))]
     while len(leaves[0]) > leaf:
@@ -81,9 +82,9 @@ def kd_order(points: Points, leaf: int) -> Rows:
 
 
 def _halves(points: Points, rows: Rows) -> list[Rows]:
-    """The rows below and above the median of their widest column."""
+    """The rows split into two halves at the median of their widest column."""
     inside = points[rows]
     column = int(np.argmax(np.ptp(inside, axis=0)))
-    middle = (len(rows) + 1) // 2  # the first half is never the smaller
+    middle = (len(rows) + 1) // 2  # the first half is never the smaller one
     order = np.argpartition(inside[:, column], middle - 1)
     return [rows[order[:middle]], rows[order[middle:]]]

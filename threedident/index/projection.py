@@ -1,8 +1,8 @@
-"""From rows of latents to the points whose distances count, for all factors or for some.
+"""Projection of rows of latents to the points whose distances count.
 
-Columns in [-1, 1] count as they are. An angle of the periodic space, taken by itself, counts as a
-point on the unit circle, so that 0 and 2 pi are the same; all of them together are the sphere's
-own columns.
+Columns in [-1, 1] are used as they are. If factors are chosen, an angle of the periodic space
+becomes a point on the unit circle, so that 0 and 2 pi are equal. Without a choice of factors, all
+columns are used as they are, those of the sphere included.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Array = NDArray[np.float64]
 
 
 class Projection:
-    """Maps rows to points.
+    """Map from rows of latents to points.
 
     Arguments:
-        columns: of the rows.
+        columns: number of columns of the rows.
         factors: names of the factors that count; None for all columns as they are.
 
     Raises:
-        ValueError: the names are not those of different factors, or rows with so many columns
-            have no factors.
+        ValueError: a name is unknown or appears twice, there are no names, or no latent space
+            has this number of columns.
     """
 
     def __init__(self, columns: int, factors: Sequence[str] | None) -> None:
@@ -38,14 +38,15 @@ class Projection:
             _check_names(self.factors)
 
     def points(self, rows: Array, name: str) -> NDArray[np.float32]:
-        """Points of rows (N, columns), or of the chosen columns alone where they are flat.
+        """Points of the given rows.
 
         Arguments:
-            rows: shape (N, columns) or (N, number of factors).
-            name: what messages call the rows.
+            rows: shape (N, columns), or (N, number of factors) if all chosen factors are columns
+                in [-1, 1].
+            name: name of the rows in error messages.
 
         Raises:
-            ValueError: the rows have other columns.
+            ValueError: the rows have another number of columns.
         """
         chosen = 0 if self.factors is None else len(self.factors)
         if rows.shape[1] == self.columns:

@@ -1,9 +1,9 @@
 """Choice, tuning and recall of an index.
 
-An approximate index is tuned to a recall of 0.9995 on 8,192 queries, and its recall is measured on
-4,096 others. Queries lie beside the points: half of them about as far away as the points are from
-each other, half as far as if there were 32 times fewer points. So points in tight groups are
-looked for from within the groups and from between them.
+An approximate index is tuned to a recall of 0.9995 on 8,192 queries, and its recall is measured
+on 4,096 other queries. Queries lie near the points. For half of them the distance is about that
+between neighbouring points. For the other half it is about that between neighbours if only every
+32nd point is kept. If points form tight clusters, queries thus lie within and between clusters.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from threedident.runtime.progress import say
 
 KINDS = ("auto", "exact", "hnsw", "ivf")
 DEVICES = ("cpu", "cuda")
-RECALL = 0.999  # with less, the next kind is taken
+RECALL = 0.999  # if a kind reaches less, the next kind is tried
 
-_TARGET = 0.9995  # of the tuning, so that RECALL holds for other queries
-_FEW = 10_000  # points that are compared with every query sooner than an index is built
-_FLAT = 5  # columns up to which a graph is faster than codes
-_MANY = 50_000  # points that take long enough to build over to say so
-NEIGHBORS = 2  # what positive pairs ask for
+_TARGET = 0.9995  # recall to tune for, with a margin so that other queries reach RECALL
+_FEW = 10_000  # up to this many points, exact search is faster than building an index
+_FLAT = 5  # up to this many columns, a graph is faster than codes
+_MANY = 50_000  # from this many points on, building takes long enough for a message
+NEIGHBORS = 2  # neighbours that positive pairs need
 _TUNING, _HELD_OUT = 8192, 4096  # queries
 _STREAM = 100
 _SAMPLE = 512
 _FEWER = 32
-Step = TypeVar("Step")  # of a ladder
+Step = TypeVar("Step")  # a setting
 
 
 def kinds_to_try(kind: str, device: str, gpus: int, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """The kinds to take, each where those before it find too little.
+    """The kinds to try in order, until one reaches the recall :data:`RECALL`.
 
     Arguments:
-        kind: as :class:`threedident.index.nearest.NearestLatents` takes it.
-        device: the same.
-        gpus: how many there are for faiss.
-        shape: number of points and columns.
+        kind: see :class:`threedident.index.nearest.NearestLatents`.
+        device: see :class:`threedident.index.nearest.NearestLatents`.
+        gpus: number of GPUs that faiss sees.
+        shape: number of points and of columns.
 
     Raises:
-        ValueError: there is no such kind or device, or not here.
+        ValueError: the kind or the device does not exist, or is not available here.
     """
     for name, value, known in (("kind", kind, KINDS), ("device", device, DEVICES)):
         if value not in known:
@@ -57,7 +57,7 @@ def kinds_to_try(kind: str, device: str, gpus: int, shape: tuple[int, ...]) -> t
         raise ValueError("device: expected cpu here, found cuda, but faiss sees no GPU; take cpu")
     if device == "cuda" and kind == "hnsw":
         raise ValueError(
-            "kind: expected exact or ivf on a GPU, found hnsw, which faiss has for CPUs alone"
+            "kind: expected exact or ivf on a GPU, found hnsw, which faiss offers only on CPUs"
         )
     if kind != "auto":
         return (kind,)
@@ -70,19 +70,19 @@ def kinds_to_try(kind: str, device: str, gpus: int, shape: tuple[int, ...]) -> t
 def open_kept(
     families: Sequence[type[Family]], points: Points, exact: Exact, version: str
 ) -> tuple[Family, float]:
-    """An index from the cache, or built and put there.
+    """An index from the cache, or a new one, which is then put into the cache.
 
     Arguments:
-        families: kinds of index, each to be taken where those before it find too little.
-        points: what to search, shape (N, d).
-        exact: as :func:`threedident.index.tuning.trials` takes it.
-        version: of the library that builds it.
+        families: kinds of index, tried in order until one reaches the recall :data:`RECALL`.
+        points: points to search, shape (N, d).
+        exact: see :func:`threedident.index.tuning.trials`.
+        version: version of the library that builds the index.
 
     Returns:
-        The index, and its recall on queries that it was not tuned by.
+        The index, and its recall on queries that were not used for tuning.
 
     Raises:
-        ValueError: what the cache holds is damaged.
+        ValueError: the file in the cache is damaged.
     """
     for family in families:
         built = _kept_or_built(family, points, exact, version)
@@ -117,12 +117,13 @@ def _build(family: type[Family], points: Points, exact: Exact) -> Built:
 
 
 class Trial(NamedTuple):
-    """Queries whose nearest points are known.
+    """Queries with known nearest points.
 
     Arguments:
-        points: what is searched, shape (N, d).
+        points: points to search, shape (N, d).
         queries: shape (Q, d).
-        within: distance of the last of their ``NEIGHBORS`` nearest points, shape (Q, 1).
+        within: distance of each query to the farthest of its ``NEIGHBORS`` nearest points,
+            shape (Q, 1).
     """
 
     points: Points
@@ -130,20 +131,22 @@ class Trial(NamedTuple):
     within: NDArray[np.float64]
 
     def recall(self, search: Search) -> float:
-        """The share of the nearest points that are found, ties counting as found.
+        """Share of the nearest points that a search finds. Equally near points count as found.
 
         Arguments:
-            search: finds candidates, given queries and how many neighbours are wanted.
+            search: function of queries and a number of neighbours that returns candidates.
         """
         return float((_distances(self.points, self.queries, search) <= self.within).mean())
 
 
 def trials(points: Points, exact: Exact) -> tuple[Trial, Trial]:
-    """Two trials of different queries, to tune by and to judge by; the same ones each time.
+    """Two trials with different queries, one for tuning and one for measuring recall.
+
+    The queries depend only on the points.
 
     Arguments:
         points: shape (N, d).
-        exact: gives a search of points whose candidates hold the nearest ones.
+        exact: function of points that returns a search whose candidates include the nearest ones.
     """
     spacings = [_spacing(some, exact(some)) for some in (points, points[::_FEWER].copy())]
     queries = _beside(points, spacings, _TUNING + _HELD_OUT)
@@ -157,12 +160,15 @@ def trials(points: Points, exact: Exact) -> tuple[Trial, Trial]:
 def cheapest(
     ladders: Sequence[Sequence[Step]], recall: Callable[[Step], float], target: float
 ) -> Step:
-    """The cheapest setting that reaches a recall, or else the last one.
+    """The fastest setting that reaches a recall, or the last setting if none does.
+
+    The first ladder is chosen whose last setting has a recall of at least (1 + target) / 2, or
+    the last ladder if there is none. A binary search then finds the setting in that ladder.
 
     Arguments:
-        ladders: settings, dearer and better along a ladder and from ladder to ladder. That one
-            is climbed whose end, as the first of them, misses at most half of what may be missed.
-        recall: that of a setting.
+        ladders: lists of settings. Settings become slower and more accurate within a ladder, and
+            from one ladder to the next.
+        recall: function that returns the recall of a setting.
         target: the recall to reach.
     """
     enough = (1.0 + target) / 2.0
@@ -172,13 +178,13 @@ def cheapest(
 
 
 def _spacing(points: Points, search: Search) -> float:
-    """Median distance of points from the nearest other one."""
+    """Median distance of a point to the nearest other point."""
     some = points[:: -(-len(points) // _SAMPLE)]
     return float(np.median(_distances(points, some, search)[:, -1]))
 
 
 def _beside(points: Points, spacings: list[float], count: int) -> Points:
-    """Rows with noise of these root mean squares in turns."""
+    """Random points plus uniform noise, whose root mean squares are the spacings in turn."""
     n, d = points.shape
     u = uniforms(0, (_STREAM,), np.arange(count), 1 + d)
     rows = points[(u[:, 0] * n).astype(np.int64)]
@@ -187,6 +193,6 @@ def _beside(points: Points, spacings: list[float], count: int) -> Points:
 
 
 def _distances(points: Points, queries: Points, search: Search) -> NDArray[np.float64]:
-    """Distances of the nearest points among a search's candidates, shape (Q, ``NEIGHBORS``)."""
+    """Distances to the nearest points that a search finds, shape (Q, ``NEIGHBORS``)."""
     k = min(NEIGHBORS, len(points))
     return np.asarray(rank(points, queries, search(queries, k), k).distances)

@@ -1,1 +1,1 @@
-"""Latents: the ten factors, the spaces they live in, and rows drawn by seed."""
+"""Latents: the ten factors, the latent spaces, and rows sampled from a seed."""

@@ -1,6 +1,6 @@
-"""The ten factors of variation: the one table that owns their order, names, ranges and units.
+"""The ten factors of variation, in one table of their order, names, ranges and units.
 
-A raw latent lies in [-1, 1]; the physical latent that the renderer consumes is ``reach * raw``.
+A raw latent lies in [-1, 1]. The physical latent, which the renderer uses, is ``reach * raw``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Factor:
 
     Arguments:
         name: short name, as used on the command line.
-        label: name for people, as used in figures.
+        label: readable name, as used in figures.
         group: ``position``, ``rotation``, ``spotlight`` or ``hue``.
         reach: physical value at raw value 1.
         unit: unit of the physical value.

@@ -1,9 +1,9 @@
-"""Randomness by address: uniform numbers that depend only on (seed, stream, epoch, row).
+"""Counter-based random numbers: uniforms that depend only on (seed, stream, epoch, row).
 
-Philox-4x64-10 turns a counter and a key into four random words without any state, so row i
-is the same whether it is drawn alone, in a batch, in another process or on a GPU. The words are
-those of :class:`numpy.random.Philox`; numpy itself offers no random access to many counters at
-once.
+Philox-4x64-10 turns a counter and a key into four random words without any state. Row i is
+therefore the same whether it is drawn alone, in a batch, in another process or on a GPU. The
+words are those of :class:`numpy.random.Philox`. This module exists because numpy cannot compute
+the words of many counters at once.
 
 References:
     Parallel Random Numbers: As Easy as 1, 2, 3, Salmon, Moraes, Dror, Shaw, 2011,
@@ -24,7 +24,7 @@ from threedident.runtime.arrays import is_tensor, namespace
 if TYPE_CHECKING:
     import torch
 
-SEEDS = 2**63  # seeds are below, so that every file format and library holds them
+SEEDS = 2**63  # seeds are smaller, so that every file format and library can hold them
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
@@ -38,7 +38,7 @@ def check_seed(seed: Any) -> int:
     """A seed as an integer, checked.
 
     Raises:
-        ValueError: it is no integer from 0 to 2^63 - 1.
+        ValueError: the seed is not an integer from 0 to 2^63 - 1.
     """
     try:
         number = operator.index(seed)
@@ -52,15 +52,15 @@ def check_seed(seed: Any) -> int:
 
 
 def _signed(word: int) -> int:
-    """The int64 of the same bits."""
+    """The int64 with the same bits."""
     return word - ((word >> 63) << 64)
 
 
 def _upper(words: Any) -> Any:
-    """The high halves, as numbers below 2^32."""
+    """The upper 32 bits of each word, as numbers below 2^32."""
     if isinstance(words, np.ndarray):
         return words >> _HALF
-    return (words >> 32) & _LOW  # torch shifts int64, and the sign with it
+    return (words >> 32) & _LOW  # int64 shifts copy the sign bit; the mask removes it
 
 
 def _multiply(factor: tuple[Any, Any, Any, Any], b: Any) -> tuple[Any, Any]:
@@ -80,7 +80,7 @@ def philox(key: tuple[int, int], counters: Any) -> Any:
         counters: shape (N, 4); a numpy array of uint64, or a tensor of int64 with the same bits.
 
     Returns:
-        Random words, shape (N, 4), of the counters' kind.
+        Random words, shape (N, 4), of the same type as ``counters``.
     """
     word: Any = np.uint64 if isinstance(counters, np.ndarray) else _signed
     first, second = (tuple(map(word, (a & _LOW, a >> 32, a, _LOW))) for a in _MULTIPLIERS)
@@ -110,15 +110,15 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
         stream: separates uses of one seed, such as the train and the test split.
         rows: non-negative integers, shape (N,).
         count: numbers per row.
-        epochs: separates what is drawn again and again for one row: a non-negative integer, or
-            one for each row, shape (N,), of the rows' kind.
+        epochs: separates repeated draws for one row: a non-negative integer, or one for each
+            row, shape (N,), of the same type as ``rows``.
 
     Returns:
-        Shape (N, count), float64; of a tensor of rows, a tensor on their device with the same
-        bits. The first numbers of a row do not depend on ``count``.
+        Shape (N, count), float64. If ``rows`` is a tensor, the result is a tensor on its device
+        with the same bits. The first numbers of a row do not depend on ``count``.
 
     Raises:
-        ValueError: rows that are negative, or no integers, or another seed.
+        ValueError: rows are negative or not integers, or the seed is out of range.
     """
     key = np.random.SeedSequence(check_seed(seed), spawn_key=stream).generate_state(2, np.uint64)
     index = _row_words(rows)
@@ -132,7 +132,7 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
 
 
 def _first_counters(blocks: int, like: Any) -> Any:
-    """The counters of row 0, shape (blocks, 4), of the kind of ``like``."""
+    """The counters of row 0, shape (blocks, 4), an array or a tensor as ``like`` is."""
     counters = np.zeros((blocks, 4), dtype=np.uint64)
     counters[:, 0] = np.arange(blocks)
     if is_tensor(like):
@@ -141,14 +141,14 @@ def _first_counters(blocks: int, like: Any) -> Any:
 
 
 def _epoch_words(epochs: Any) -> Any:
-    """Epochs as words that spread over the blocks of each row."""
+    """Epochs as words, in a shape that broadcasts over the blocks of each row."""
     if isinstance(epochs, int):
         return epochs
     return epochs[:, None] if is_tensor(epochs) else np.asarray(epochs, np.uint64)[:, None]
 
 
 def _row_words(rows: Any) -> Any:
-    """Rows, checked, as words: a numpy array of uint64, or a tensor of int64."""
+    """Checked rows as words: a numpy array of uint64, or a tensor of int64."""
     index: Any = rows if is_tensor(rows) else np.asarray(rows)
     if index.ndim != 1:
         raise ValueError(

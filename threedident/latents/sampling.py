@@ -1,8 +1,8 @@
-"""Latents by seed: raw rows from a space's marginal, and positives exactly around them.
+"""Raw latents sampled from a seed, by the marginal distribution of a latent space.
 
 Row i of a split depends only on (seed, split, i), so a small data set is the prefix of a large
-one; its positive depends on (seed, split, i) and the row. What rows look like and mean is up to
-the latent space, see :mod:`threedident.latents.spaces`.
+one. The latent space defines the columns of a row and their meaning, see
+:mod:`threedident.latents.spaces`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ def sample_raw(
         split: ``train`` or ``test``.
         n: number of rows.
         space: name of the latent space.
-        fixed: raw value in [-1, 1] of each fixed factor; the others vary as they do without it.
+        fixed: raw value in [-1, 1] of each fixed factor. All other factors keep the values that
+            they have without it.
 
     Returns:
-        Shape (n, columns of the space); in the box, (n, 10) in [-1, 1].
+        Shape (n, columns of the space). In the box this is (n, 10), in [-1, 1].
 
     Raises:
-        ValueError: there is no such space or split, or the factors cannot be fixed so.
+        ValueError: the space or split does not exist, or the factors cannot be fixed like this.
     """
     where = find_space(space)
     u = uniforms(seed, stream(_LATENT_STREAM, split), np.arange(n), where.count)
@@ -48,26 +49,35 @@ def sample_raw(
 
 
 def to_physical(raw: ArrayLike, space: str = "box") -> NDArray[np.float32]:
-    """Physical latents (lengths in Blender units, angles in rad) of raw ones, shape (N, 10)."""
+    """Physical latents of raw ones, shape (N, 10), lengths in Blender units, angles in rad."""
     return find_space(space).physical(raw)
 
 
 def check_raw(raw: NDArray[np.generic], name: str, space: str = "box") -> NDArray[np.float32]:
-    """Raw latents as float32, checked.
+    """Checked raw latents as float32.
 
     Arguments:
         raw: shape (N, columns of the space) with N >= 1, finite, in the space.
-        name: what messages call the array.
+        name: name of the array in error messages.
         space: name of the latent space.
 
     Raises:
-        ValueError: the array is none of that; the message names the first bad entry.
+        ValueError: the array does not meet these conditions. The message names the first bad
+            entry.
     """
     return find_space(space).check(raw, name)
 
 
 def stream(use: int, split: str) -> tuple[int, int]:
-    """The address of a split's random numbers for one use."""
+    """The argument ``stream`` of :func:`~threedident.latents.philox.uniforms` for one split.
+
+    Arguments:
+        use: number of the purpose; each purpose has random numbers of its own.
+        split: ``train`` or ``test``.
+
+    Raises:
+        ValueError: there is no such split.
+    """
     if split not in SPLITS:
         raise ValueError(unknown("split", split, SPLITS))
     return use, SPLITS.index(split)

@@ -1,13 +1,14 @@
-"""Latent spaces: the columns of a raw row, its marginal, and the ten physical values it means.
+"""Latent spaces: columns of a raw row, their marginal distribution, and the physical values.
 
 - :class:`Box`: raw rows uniform on [-1, 1]^10, physical = reach * raw.
-- :class:`Periodic`: three positions uniform on [-1, 1]^3, and a point uniform on the unit sphere
-  S^7 whose hyperspherical angles are the seven angles. They are phi_1 to phi_6 in [0, pi], which
-  are doubled, and phi_7, a full turn as it is, where x_1 = cos phi_1, x_2 = sin phi_1 cos phi_2,
-  ..., x_7 = sin phi_1 ... sin phi_6 cos phi_7, x_8 = sin phi_1 ... sin phi_7.
+- :class:`Periodic`: three positions uniform on [-1, 1]^3, and a point x uniform on the unit
+  sphere S^7. The hyperspherical angles of x give the seven physical angles: phi_1 to phi_6 in
+  [0, pi] are doubled, and phi_7 in [0, 2 pi] is used unchanged. Here x_1 = cos phi_1,
+  x_2 = sin phi_1 cos phi_2, ..., x_7 = sin phi_1 ... sin phi_6 cos phi_7,
+  x_8 = sin phi_1 ... sin phi_7.
 
-A fixed factor keeps one raw value in [-1, 1], and the rows follow the marginal given it. On the
-periodic space these values span an angle's range, -1 being 0 and 1 being 2 pi.
+A fixed factor keeps one raw value in [-1, 1]. The other columns follow the marginal conditioned
+on that value. In the periodic space a fixed angle's raw value -1 means 0 and 1 means 2 pi.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
@@ -33,7 +34,7 @@ _POSITIONS = tuple(factor.name for factor in FACTORS if factor.group == "positio
 _ANGLES = tuple(factor.name for factor in FACTORS if factor.group != "position")
 _REACH = np.array([factor.reach for factor in FACTORS])
 _TURNS = np.array([2.0] * (len(_ANGLES) - 1) + [1.0])  # physical angle / hyperspherical angle
-_WIDEST = 8  # bytes of a number; wider ones have patterns that are none
+_WIDEST = 8  # bytes of a number; wider ones have bit patterns that are not numbers
 
 
 class Space(ABC):
@@ -42,8 +43,8 @@ class Space(ABC):
     Attributes:
         name: short name, as used on the command line and in manifests.
         columns: names of the raw columns.
-        flat: how many leading columns lie in [-1, 1], each by itself; the rest, if any, are a
-            point on the unit sphere.
+        flat: number of leading columns that are independent and lie in [-1, 1]. The remaining
+            columns, if any, are a point on the unit sphere.
         polar: factors that cannot be fixed at -1 or 1.
         ranges: lowest and highest physical value of each factor, shape (10, 2).
     """
@@ -56,7 +57,7 @@ class Space(ABC):
 
     @property
     def count(self) -> int:
-        """How many uniform numbers one row takes."""
+        """Number of uniform numbers needed for one row."""
         return len(self.columns)
 
     def sample(self, uniforms: ArrayLike, fixed: Mapping[str, float]) -> NDArray[np.float32]:
@@ -64,13 +65,14 @@ class Space(ABC):
 
         Arguments:
             uniforms: numbers in the open interval (0, 1), shape (N, count).
-            fixed: raw value of each fixed factor; the others are drawn as they are without it.
+            fixed: raw value of each fixed factor. All other factors keep the values that they
+                have without it.
 
         Returns:
             Shape (N, len(columns)).
 
         Raises:
-            ValueError: ``fixed`` is none of what :meth:`check_fixed` takes.
+            ValueError: :meth:`check_fixed` does not accept ``fixed``.
         """
         held = self.check_fixed(fixed, "fixed")
         u = np.asarray(uniforms)
@@ -83,17 +85,18 @@ class Space(ABC):
 
     @abstractmethod
     def physical(self, raw: ArrayLike) -> NDArray[np.float32]:
-        """Physical latents (lengths in Blender units, angles in rad), shape (N, 10)."""
+        """Physical latents, shape (N, 10), lengths in Blender units, angles in rad."""
 
     def check(self, raw: NDArray[np.generic], name: str) -> NDArray[np.float32]:
-        """Raw rows as float32, checked.
+        """Checked raw rows as float32.
 
         Arguments:
             raw: shape (N, len(columns)) with N >= 1, finite, in the space.
-            name: what messages call the array.
+            name: name of the array in error messages.
 
         Raises:
-            ValueError: the array is none of that; the message names the first bad entry.
+            ValueError: the array does not meet these conditions. The message names the first bad
+                entry.
         """
         if raw.ndim != 2 or raw.shape[1] != self.count or len(raw) == 0:
             raise ValueError(
@@ -108,14 +111,14 @@ class Space(ABC):
         return np.ascontiguousarray(raw, dtype=np.float32)
 
     def check_fixed(self, fixed: Mapping[str, float], name: str) -> dict[str, float]:
-        """Fixed factors in the factors' order, checked.
+        """Checked fixed factors, in the order of the table of factors.
 
         Arguments:
             fixed: raw value in [-1, 1] of each fixed factor; at least one factor stays free.
-            name: what messages call the mapping.
+            name: name of the mapping in error messages.
 
         Raises:
-            ValueError: the mapping is none of that.
+            ValueError: the mapping does not meet these conditions.
         """
         for factor, value in fixed.items():
             if factor not in NAMES:
@@ -127,11 +130,11 @@ class Space(ABC):
             if factor in self.polar and abs(value) == 1.0:
                 raise ValueError(
                     f"{name}: expected {factor} strictly between -1 and 1, found {value}, where "
-                    "the angles after it vanish; give a value between"
+                    "the angles after it are undefined; give a value between"
                 )
         if len(fixed) == len(NAMES):
             raise ValueError(f"{name}: expected a factor that varies, found none; leave one out")
-        # the sum turns -0.0 into 0.0: the same value must not have two sets of bytes
+        # adding 0.0 turns -0.0 into 0.0, so that equal values have equal bytes
         return {factor: float(fixed[factor]) + 0.0 for factor in NAMES if factor in fixed}
 
 
@@ -149,7 +152,7 @@ class Box(Space):
 
 
 class Periodic(Space):
-    """Three positions, uniform on [-1, 1]^3, and seven angles, a uniform point on S^7."""
+    """Three positions, uniform on [-1, 1]^3, and seven angles, those of a uniform point on S^7."""
 
     name = "periodic"
     columns = (*_POSITIONS, *(f"sphere_{i + 1}" for i in range(len(_ANGLES) + 1)))
@@ -175,7 +178,11 @@ SPACES: dict[str, Space] = {space.name: space for space in (Box(), Periodic())}
 
 
 def find_space(name: str) -> Space:
-    """The latent space of that name, or ValueError."""
+    """The latent space of that name.
+
+    Raises:
+        ValueError: there is no such space.
+    """
     if name not in SPACES:
         raise ValueError(unknown("space", name, SPACES))
     return SPACES[name]
@@ -185,14 +192,14 @@ def parse_fixed(texts: Iterable[str], space: str) -> dict[str, float]:
     """Fixed factors from the values of ``--fix``.
 
     Arguments:
-        texts: such as ``object_hue=0``, or several in one, ``x=0,y=0.5``.
+        texts: each one factor, such as ``object_hue=0``, or several, such as ``x=0,y=0.5``.
         space: name of the latent space.
 
     Returns:
-        Raw value in [-1, 1] of each fixed factor, in the factors' order.
+        Raw value in [-1, 1] of each fixed factor, in the order of the table of factors.
 
     Raises:
-        ValueError: a text is malformed, or the factors cannot be fixed so.
+        ValueError: a text is malformed, or the factors cannot be fixed like this.
     """
     fixed: dict[str, float] = {}
     for item in (item for text in texts for item in text.split(",")):
@@ -209,11 +216,11 @@ def parse_fixed(texts: Iterable[str], space: str) -> dict[str, float]:
 
 
 def _uniform_points(u: NDArray[np.float64], held: Mapping[str, float]) -> NDArray[np.float64]:
-    """Points uniform on the sphere given the held angles.
+    """Points that are uniform on the sphere given the fixed angles.
 
-    The angles of a uniform point are independent, so one of them can be replaced alone.
+    The angles of a uniform point are independent, so a fixed value can replace any one of them.
     """
-    from scipy.special import ndtri  # slow to import, and of use to the sphere alone
+    from scipy.special import ndtri  # slow to import, and only the sphere needs it
 
     normals: NDArray[np.float64] = ndtri(u)
     points = normals / tail_norms(normals)[:, :1]
@@ -250,7 +257,7 @@ def _check_unit(raw: NDArray[np.generic], name: str, columns: tuple[str, ...]) -
 
 
 def sphere_points(angles: ArrayLike) -> NDArray[np.float64]:
-    """Points on the unit sphere, shape (N, d), of hyperspherical angles (N, d - 1) in rad."""
+    """Points on the unit sphere, shape (N, d), from hyperspherical angles (N, d - 1) in rad."""
     phi = np.asarray(angles, np.float64)
     one = np.ones((len(phi), 1))
     sines = np.hstack([one, np.cumprod(np.sin(phi), axis=1)])
@@ -258,7 +265,10 @@ def sphere_points(angles: ArrayLike) -> NDArray[np.float64]:
 
 
 def sphere_angles(points: ArrayLike) -> NDArray[np.float64]:
-    """Hyperspherical angles (N, d - 1) in rad, the last a full turn, of points (N, d)."""
+    """Hyperspherical angles in rad, shape (N, d - 1), of points (N, d).
+
+    The last angle lies in [0, 2 pi], all others in [0, pi].
+    """
     x = np.asarray(points, np.float64)
     polar = np.arctan2(tail_norms(x)[:, 1:-1], x[:, :-2])
     last = np.arctan2(x[:, -1:], x[:, -2:-1])

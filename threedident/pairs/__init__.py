@@ -1,1 +1,1 @@
-"""Positive pairs: how they are found, addressed, and delivered in batches."""
+"""Positive pairs: search for positives, numbering of pairs, and loading of batches."""

@@ -1,4 +1,4 @@
-"""Positive pairs in the manner of SimCLR: two augmentations of one image.
+"""Positive pairs as in SimCLR: two augmentations of one image.
 
 References:
     A Simple Framework for Contrastive Learning of Visual Representations, Chen, Kornblith,
@@ -26,7 +26,7 @@ _BLUR_SIGMA = (0.1, 2.0)
 
 
 def simclr(resolution: int) -> Augmentation:
-    """The augmentations of SimCLR, at its colour strength 1: crop, flip, colour, grey, blur.
+    """The augmentations of SimCLR with colour strength 1: crop, flip, colour, grey, blur.
 
     Arguments:
         resolution: edge of the images in pixels.
@@ -45,19 +45,18 @@ def simclr(resolution: int) -> Augmentation:
 
 
 class AugmentedPairs(Pairs):
-    """Two augmentations of each image, once an epoch.
+    """Pairs of two augmentations of each image, each once per epoch.
 
     Arguments:
         dataset: images and latents, or a torch ``Subset`` of them, without a transform.
-        augment: from an image (3, H, W), uint8, to another of one common shape; it draws from
-            torch's global generator, which is seeded for it and put back. By default
-            :func:`simclr`.
-        seed: with the epoch and the item's number, all that an item depends on.
-        length: number of pairs of an epoch, by default one for each image. Item k does not depend
-            on it.
+        augment: function from an image (3, H, W), uint8, to an image whose shape is the same for
+            all. It may use torch's global generator, which is seeded before each call and restored
+            afterwards. By default :func:`simclr`.
+        seed: from 0 to 2^63 - 1. An item depends only on the seed, the epoch and its number.
+        length: number of pairs per epoch, by default one per image. Item k does not depend on it.
 
     Raises:
-        ValueError: the data set has a transform of its own.
+        ValueError: the data set has a transform.
 
     Example:
         pairs = AugmentedPairs(ThreeDIdent("data/3dident"))

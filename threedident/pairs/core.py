@@ -1,12 +1,12 @@
-"""Positive pairs, addressed: item k of epoch e depends on (seed, e, k) alone.
+"""Base class of positive pairs. Item k of epoch e depends only on (seed, e, k).
 
-- :class:`threedident.pairs.nearest.PositivePairs`: by nearest-latent lookup.
+- :class:`threedident.pairs.nearest.PositivePairs`: positives by nearest-latent lookup.
 - :class:`threedident.pairs.rendered.RenderedPairs`: positives that were rendered exactly.
 - :class:`threedident.pairs.augmented.AugmentedPairs`: two augmentations of one image.
 
-Where anchors are rows of the data set, each epoch holds every row once. Its positives are drawn
-anew. Pairs are numbered over all epochs: with L pairs an epoch, number n is item n mod L of epoch
-n div L.
+If anchors are rows of the data set, each epoch contains every row once, with newly drawn
+positives. Pairs are numbered over all epochs: with L pairs per epoch, pair number n is item
+n mod L of epoch n div L.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _MEASURED = 10_000
 
 
 class Pair(NamedTuple):
-    """Two images and the raw latents behind each, of one pair or of a batch.
+    """Two images and their raw latents, for one pair or for a batch.
 
-    A loader that drops the latents leaves None in their place.
+    The latents are None if the loader leaves them out.
     """
 
     image: Any
@@ -47,13 +47,14 @@ class Pair(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Pairs before their images are read: arrays, or tensors on one device.
+    """Pairs without images, as arrays, or as tensors on one device.
 
     Arguments:
         anchors: rows of the anchors, shape (B,).
         positives: rows of the positives in their own split, shape (B,).
-        z: anchors as drawn, shape (B, d).
-        z_positive: positives as the conditional drew them around ``z``, shape (B, d).
+        z: anchors before the lookup of their images, shape (B, d).
+        z_positive: positives drawn from the conditional around ``z``, before the lookup of their
+            images, shape (B, d).
     """
 
     anchors: Any
@@ -67,17 +68,17 @@ class Pairs(Card, Dataset[Pair]):
 
     Arguments:
         dataset: images and latents of the anchors: a :class:`ThreeDIdent`, or a torch ``Subset``
-            of one, whose rows are then paired among themselves.
-        seed: with the epoch and the item's number, all that an item depends on.
-        length: number of pairs of an epoch, by default one for each image. Item k does not depend
-            on it.
+            of one. With a ``Subset``, positives come from the same rows.
+        seed: from 0 to 2^63 - 1. An item depends only on the seed, the epoch and its number.
+        length: number of pairs per epoch, by default one per image. Item k does not depend on it.
 
     Attributes:
-        changes_images: whether the images of a pair differ from those in the data set.
-        positives: images and latents of the positives; the same split unless they were rendered.
+        changes_images: True if the images of a pair differ from those in the data set.
+        positives: images and latents of the positives; equal to ``dataset`` unless positives were
+            rendered.
 
     Raises:
-        ValueError: the data set is no ThreeDIdent, the seed is not from 0 to 2^63 - 1, or the
+        ValueError: the data set is not a ThreeDIdent, the seed is not from 0 to 2^63 - 1, or the
             length is below 1.
     """
 
@@ -102,11 +103,11 @@ class Pairs(Card, Dataset[Pair]):
                 device.
 
         Returns:
-            Arrays, or tensors on the same device, of the same values.
+            Arrays, or tensors on the device of ``items``. The values are the same in both cases.
         """
 
     def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
-        """The anchors' and the positives' images, each of shape (B, 3, H, W)."""
+        """Images of the anchors and of the positives, each of shape (B, 3, H, W)."""
         sides = (self.dataset, draw.anchors), (self.positives, draw.positives)
         image, positive = (_gather(dataset, rows, shared) for dataset, rows in sides)
         return image, positive
@@ -118,7 +119,7 @@ class Pairs(Card, Dataset[Pair]):
         return self.__getitems__([item])[0]
 
     def __getitems__(self, items: Sequence[int]) -> list[Pair]:
-        """A whole batch, as torch's DataLoader asks for it: one draw, one search, one read."""
+        """A whole batch for torch's DataLoader, made with one draw and one search."""
         first = self.epoch * self._length
         batch = self.batch([first + range(self._length)[operator.index(i)] for i in items])
         fields = [_each(field) for field in batch]
@@ -129,12 +130,13 @@ class Pairs(Card, Dataset[Pair]):
 
         Arguments:
             items: non-negative numbers of pairs over all epochs, shape (B,).
-            latents: whether the batch holds the latents, or None in their place.
-            shared: put images into shared memory, to leave a loader process without a copy.
+            latents: False to put None in place of the latents.
+            shared: True to put images into shared memory, so that a loader process can pass them
+                on without a copy.
 
         Returns:
-            Images of shape (B, 3, H, W), uint8, channels-last in memory, or what the data set's
-            transform makes of them; latents of shape (B, d), float32.
+            Images of shape (B, 3, H, W), uint8, channels-last in memory, or the results of the
+            data set's transform; latents of shape (B, d), float32.
         """
         numbers = np.asarray(items, np.int64)
         draw = self.draw(numbers)
@@ -146,14 +148,14 @@ class Pairs(Card, Dataset[Pair]):
 
     @property
     def epoch(self) -> int:
-        """The current epoch: that of the items, and of loaders when it is set."""
+        """The current epoch, to which items belong, and in which new loaders begin."""
         return self._clock.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw all pairs anew, as those of an epoch, as torch's samplers do.
+        """Set the epoch, like the method of the same name of torch's samplers.
 
-        Call it before each epoch of a torch ``DataLoader``; loader processes that it keeps take
-        part. Each iteration of :meth:`loader` goes on to the next epoch by itself.
+        Call it before each epoch of a torch ``DataLoader``. It also reaches loader processes that
+        are already running. Iterating :meth:`loader` moves on to the next epoch by itself.
 
         Raises:
             ValueError: the epoch is negative or too large.
@@ -173,27 +175,27 @@ class Pairs(Card, Dataset[Pair]):
         pin: bool = False,
         drop_last: bool = False,
     ) -> Loader[Pair]:
-        """Batches of an epoch in order, and of the next epoch when iterated again.
+        """Loader of the batches of one epoch in order. Each iteration is the next epoch.
 
-        A new loader begins with the current epoch of the pairs: make one and keep it, or call
-        :meth:`set_epoch`. Batches do not depend on the number of loader processes, and the shares
-        of all ranks together are the batches that one rank alone would get.
+        A new loader begins with the current epoch of the pairs. Keep one loader for all epochs,
+        or call :meth:`set_epoch` before you create another. Batches do not depend on the number
+        of loader processes. The parts of all ranks together are the batches of a single rank.
 
         Arguments:
-            batch_size: pairs of a step, over all ranks.
-            workers: loader processes; 0 to make batches in this one.
-            first: the first step, counted from the start of the current epoch and on over epochs;
-                later iterations go on from there.
-            steps: of each iteration; by default, to the end of the epoch.
-            rank: of this process among those that share each step.
-            world_size: number of such processes.
-            latents: False keeps the latents from whoever gets the batches.
-            pin: put tensors into page-locked memory, from which GPUs copy faster.
-            drop_last: leave out the last batch of an epoch where it is smaller. InfoNCE depends on
-                the number of negatives, and one pair alone has none.
+            batch_size: pairs per step, over all ranks.
+            workers: number of loader processes; 0 to make batches in this process.
+            first: the first step, counted from the start of the current epoch. It may lie in a
+                later epoch. Later iterations continue from there.
+            steps: steps per iteration; by default, up to the end of the epoch.
+            rank: number of this process among those that share each step.
+            world_size: number of processes that share each step.
+            latents: False to leave the latents out of the batches.
+            pin: True to put tensors into page-locked memory, from which GPUs copy faster.
+            drop_last: True to leave out the last batch of an epoch if it is smaller. InfoNCE
+                depends on the number of negatives, and a single pair has none.
 
         Raises:
-            ValueError: the numbers do not fit each other, an epoch has fewer pairs than a batch,
+            ValueError: the numbers contradict each other, an epoch has fewer pairs than a batch,
                 or a loader process was killed.
         """
         fetch = partial(self.batch, latents=latents, shared=workers > 0)
@@ -218,7 +220,7 @@ class Pairs(Card, Dataset[Pair]):
         world_size: int,
         drop_last: bool,
     ) -> Loader[Pair]:
-        """As :meth:`loader`, with batches made by ``load`` of the numbers of each."""
+        """Like :meth:`loader`, but ``load`` makes the batches from the numbers of their pairs."""
 
         def cut(start: int, end: int) -> list[range]:
             count = len(self)
@@ -226,12 +228,12 @@ class Pairs(Card, Dataset[Pair]):
                 batch_size, start, end, rank, world_size, epoch=count, drop_last=drop_last
             )
 
-        cut(0, 0)  # refuses what does not fit before any work
+        cut(0, 0)  # raises for bad arguments before any work
         each = steps_of(len(self), batch_size, drop_last)
         return Loader(load, cut, each, self._clock, first, steps)
 
     def delivered(self, count: int = _MEASURED) -> Delivered:
-        """What the first ``count`` pairs deliver of what the conditional asks for."""
+        """Requested and delivered steps, measured on the first ``count`` pairs."""
         draw = self.draw(np.arange(count))
         shown = self.dataset.latents[draw.anchors], self.positives.latents[draw.positives]
         exact = self.positives is not self.dataset
@@ -248,11 +250,11 @@ class Pairs(Card, Dataset[Pair]):
         }
 
     def law(self) -> dict[str, str]:
-        """How positives are found, as facts of the card."""
+        """Facts of the card about the origin of anchors and positives."""
         return {}
 
     def on(self, device: torch.device) -> Pairs:  # noqa: ARG002
-        """The same pairs, with all that is needed to draw them on a device."""
+        """The same pairs, prepared to be drawn on a device."""
         return self
 
     @property
@@ -266,7 +268,7 @@ class Pairs(Card, Dataset[Pair]):
         return uniforms(self.seed, (_PAIR_STREAM,), items, count, epochs=epochs)
 
     def _latents_of(self, rows: Any) -> Any:
-        """Latents of the anchors' rows, float64, as an array or on the rows' device."""
+        """Latents of anchor rows, float64, as an array, or a tensor on the device of ``rows``."""
         if not isinstance(rows, torch.Tensor):
             return self.dataset.latents[rows].astype(np.float64)
         if rows.device not in self._tables:
@@ -275,12 +277,12 @@ class Pairs(Card, Dataset[Pair]):
 
 
 def _gather(dataset: ThreeDIdent, rows: Any, shared: bool) -> Any:
-    """Images of rows, or what the data set's transform makes of them."""
+    """Images of rows, or the results of the data set's transform, as one batch."""
     if dataset.transform is None:
         return dataset.images(rows, shared=shared)
     return default_collate([dataset[row][0] for row in rows.tolist()])
 
 
 def _each(field: Any) -> Sequence[Any]:
-    """The parts of a batch's field, one for each pair."""
+    """One field of a batch, split into its pairs."""
     return field.unbind() if isinstance(field, torch.Tensor) else field

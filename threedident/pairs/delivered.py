@@ -1,8 +1,8 @@
-"""What pairs deliver of the conditional that was asked for.
+"""Requested and delivered steps of pairs.
 
-A nearest-latent lookup answers with what was rendered: the step between the two images is wider
-than the step that the conditional drew. Both are measured here, each as the root mean square of
-z~ - z in every column, which for Normal steps far from the box's ends is their scale.
+A nearest-latent lookup returns rendered images only, so the step between the two images is wider
+than the step drawn from the conditional. This module measures both as the root mean square of
+z~ - z in every column. For Normal steps far from the ends of the box this equals their scale.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True, repr=False)
 class Delivered(Card):
-    """Requested against delivered steps.
+    """Comparison of requested and delivered steps.
 
     Arguments:
         columns: names of the latents' columns, d of them.
         requested: root mean square of the steps that the conditional draws, shape (d,).
         delivered: root mean square of the steps between the latents of the two images, (d,).
-        anchor_snaps: Euclidean distance of each anchor as drawn to the one shown, shape (N,).
-        positive_snaps: the same of the positives.
+        anchor_snaps: Euclidean distance from each drawn anchor to the latents of its image,
+            shape (N,).
+        positive_snaps: the same distance for each positive, shape (N,).
     """
 
     columns: tuple[str, ...]
@@ -44,7 +45,7 @@ class Delivered(Card):
     positive_snaps: Array
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers, with the snap distances as quantiles."""
+        """The steps, and quantiles of the snap distances, as a JSON object."""
         return {
             "pairs": len(self.anchor_snaps),
             "requested": dict(zip(self.columns, self.requested.tolist(), strict=True)),
@@ -65,8 +66,8 @@ class Delivered(Card):
         }
 
     def figure(self) -> Figure:
-        """Bars of requested against delivered steps, and the snap distances."""
-        from matplotlib.figure import Figure  # slow to import, and of use to figures alone
+        """Figure with bars of requested and delivered steps, and histograms of snap distances."""
+        from matplotlib.figure import Figure  # slow to import, and only figures need it
 
         figure = Figure(figsize=(12.5, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -75,7 +76,7 @@ class Delivered(Card):
         return figure
 
     def draw_steps(self, axis: Axes) -> None:
-        """Bars of requested against delivered steps, with their legend above the axes."""
+        """Draw bars of requested and delivered steps, with the legend above the axes."""
         places = np.arange(len(self.columns))
         axis.bar(places - 0.2, self.requested, 0.4, color="C0", label="requested")
         axis.bar(places + 0.2, self.delivered, 0.4, color="C1", label="delivered")
@@ -84,7 +85,7 @@ class Delivered(Card):
         _finish(axis, "steps")
 
     def draw_snaps(self, axis: Axes) -> None:
-        """Histograms of the snap distances, with their legend above the axes."""
+        """Draw histograms of the snap distances, with the legend above the axes."""
         snaps = {"anchor": self.anchor_snaps, "positive": self.positive_snaps}
         for name, values in snaps.items():
             if values.any():
@@ -101,12 +102,12 @@ def measure(
     exact: bool,
     columns: Sequence[str],
 ) -> Delivered:
-    """Compare pairs as drawn with pairs as shown.
+    """Compare drawn latents with the latents of the images shown for them.
 
     Arguments:
-        shown: latents of the two images, each of shape (N, d).
-        drawn: anchors, and the positives that the conditional drew around them, each (N, d).
-        exact: the positives were rendered where they were drawn, so nothing was snapped.
+        shown: latents of the anchors' and the positives' images, each of shape (N, d).
+        drawn: anchors, and positives drawn from the conditional around them, each (N, d).
+        exact: True if the positives were rendered exactly, so that their snap distance is 0.
         columns: names of the d columns.
     """
     z, positive = (latents.astype(np.float64) for latents in shown)
@@ -130,7 +131,7 @@ def _quantiles(values: Array) -> dict[str, float]:
 
 
 def _finish(axis: Axes, title: str) -> None:
-    """A title, and a legend beside it, where neither lies over the data."""
+    """Add a title, and a legend beside it, both outside the data area."""
     axis.set_title(title, loc="left")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(

@@ -1,13 +1,13 @@
-"""Epochs: every row once in each, in an order of its own, addressed by number.
+"""Epochs of shuffled rows. Each epoch contains every row once, and items are found by number.
 
 Number n of a sequence whose epochs have L items is item k = n mod L of epoch e = n div L. The rows
-of an epoch are a permutation of all N rows: the order of N uniform numbers addressed by
-(seed, e, row). So the row of an item depends on (seed, e, k) alone, and any process finds it
-without those before it. Where L exceeds N, item N begins a second permutation of the epoch.
+of an epoch are a permutation of all N rows, found by sorting N uniform numbers that depend on
+(seed, e, row). The row of an item therefore depends only on (seed, e, k), and any process can
+compute it without the items before it. If L exceeds N, item N begins a second permutation.
 
-Sorting the numbers of 250,000 rows takes 64 ms, once an epoch, so 0.13 ms for each batch of 512.
-A Feistel network with the same cipher needs no memory but 3.6 ms a batch, and an affine map modulo
-N, though cheaper, keeps neighbours together.
+Sorting the numbers of 250,000 rows takes 64 ms once per epoch, which is 0.13 ms per batch of 512.
+A Feistel network with the same cipher needs no memory, but 3.6 ms per batch. An affine map modulo
+N is faster, but keeps neighbouring rows together.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 from threedident.latents.philox import uniforms
 from threedident.runtime.arrays import is_tensor
 
-NUMBERING = 2  # of pairs: 1 drew anchors with replacement, and knew no epochs
+NUMBERING = 2  # version of the numbering; version 1 drew anchors with replacement, without epochs
 _STREAM = 11
 _MOST_EPOCHS = 2**31
-_KEPT = 2  # orders, since a batch may lie in two epochs
+_KEPT = 2  # permutations in memory, since a batch may lie in two epochs
 
 
 class Epochs:
     """The epochs of a sequence of rows.
 
     Arguments:
-        seed: with epoch and item, all that a row depends on.
+        seed: from 0 to 2^63 - 1. A row depends only on the seed, the epoch and the item.
         rows: number N of rows.
-        length: items L of an epoch; by default N.
+        length: items L per epoch; by default N.
     """
 
     def __init__(self, seed: int, rows: int, length: int | None = None) -> None:
@@ -50,7 +50,7 @@ class Epochs:
             numbers: non-negative integers, shape (B,), as an array, or as a tensor on any device.
 
         Returns:
-            Two of the same kind, each of shape (B,).
+            Two arrays or tensors as ``numbers`` is, each of shape (B,).
 
         Raises:
             ValueError: a number is negative.
@@ -74,7 +74,7 @@ class Epochs:
         return found
 
     def _order(self, epoch: int, around: int, like: Any) -> Any:
-        """The rows in the order of one round of an epoch, shape (N,), where ``like`` is."""
+        """The permutation of one round of an epoch, shape (N,), in memory like ``like``."""
         device = str(like.device) if is_tensor(like) else ""
         key = (epoch, around, device)
         if key not in self._orders:
@@ -93,20 +93,20 @@ def _distinct(epochs: Any, rounds: Any) -> list[tuple[int, int]]:
 
 
 class Clock:
-    """The current epoch of a data set, also for loader processes that are at work already.
+    """The current epoch of a data set, shared with loader processes that are already running.
 
-    Another process that sets it, such as a rank, has a clock of its own from then on.
+    If another process sets it, such as a rank, that process has a separate clock from then on.
 
     Attributes:
-        epoch: the current one.
-        settings: how often it was set.
+        epoch: the current epoch.
+        settings: number of times that the epoch was set.
     """
 
     def __init__(self) -> None:
         self._share([0, 0])
 
     def _share(self, values: list[int]) -> None:
-        """Keep values where the processes that this one starts see them."""
+        """Keep values in memory that is shared with child processes."""
         self._shared = torch.tensor(values).share_memory_()  # type: ignore[no-untyped-call]
         self._owner = os.getpid()
 
@@ -117,14 +117,14 @@ class Clock:
 
     @property
     def settings(self) -> int:
-        """How often the epoch was set."""
+        """Number of times that the epoch was set."""
         return int(self._shared[1])
 
     def set(self, epoch: int) -> None:
         """Set the epoch.
 
         Raises:
-            ValueError: it is negative or too large.
+            ValueError: the epoch is negative or too large.
         """
         number = checked_epoch(epoch)
         if os.getpid() != self._owner:
@@ -134,10 +134,10 @@ class Clock:
 
 
 def checked_epoch(epoch: int) -> int:
-    """An epoch as an integer.
+    """An epoch as an integer, checked.
 
     Raises:
-        ValueError: it is negative or too large.
+        ValueError: the epoch is negative or too large.
     """
     number = operator.index(epoch)
     if not 0 <= number < _MOST_EPOCHS:

@@ -1,4 +1,4 @@
-"""Whole batches from loader processes."""
+"""Loading of whole batches in loader processes."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class WorkerDied(ValueError):  # noqa: N818
 def load(
     fetch: Callable[[range], T], batches: Sequence[range], workers: int, *, pin: bool = False
 ) -> Iterator[T]:
-    """What ``fetch`` makes of every batch of numbers, in order, for any number of processes.
+    """Results of ``fetch`` for all batches in order, the same for any number of processes.
 
     Arguments:
-        fetch: makes one batch; called in a loader process where there are any.
-        batches: the numbers that each batch is made of.
-        workers: loader processes; 0 to make batches here.
-        pin: put tensors into page-locked memory, from which GPUs copy faster.
+        fetch: function that makes one batch; called in a loader process if there are any.
+        batches: the numbers of the pairs of each batch.
+        workers: number of loader processes; 0 to make batches in this process.
+        pin: True to put tensors into page-locked memory, from which GPUs copy faster.
 
     Raises:
-        ValueError: ``fetch`` raised it; the message is its own.
+        ValueError: ``fetch`` raised it; the message is unchanged.
         WorkerDied: a loader process was killed.
     """
     loader = DataLoader(
@@ -57,19 +57,19 @@ def load(
         raise
     except (EOFError, ConnectionError):  # a process died in the middle of a batch
         with suppress(RuntimeError):
-            time.sleep(_NOTICE_S)  # torch's signal handler says so here, or later anywhere
+            time.sleep(_NOTICE_S)  # torch's signal handler may raise here, or else later anywhere
         raise _died("one died in the middle of a batch") from None
-    except ValueError as error:  # from a process, torch hands over the whole traceback as text
+    except ValueError as error:  # torch puts a process's whole traceback into the message
         last = str(error).strip().splitlines()[-1]
         raise ValueError(last.removeprefix("ValueError: ")) from None
 
 
 @contextmanager
 def named_deaths() -> Iterator[None]:
-    """Raise :class:`WorkerDied` for a killed loader process.
+    """Context that turns torch's error for a killed loader process into :class:`WorkerDied`.
 
-    Torch's signal handler says so wherever this process happens to be, such as in a training
-    step, so whoever works between two batches works in here.
+    Torch's signal handler raises that error at any point of this process, for example in a
+    training step. Code that runs between two batches must therefore run in this context.
     """
     try:
         yield
@@ -80,7 +80,7 @@ def named_deaths() -> Iterator[None]:
 
 
 def is_death(error: Exception) -> bool:
-    """Whether an error, wherever it shows, is that of a killed loader process."""
+    """True if an error reports a killed loader process."""
     return isinstance(error, WorkerDied) or str(error).startswith(_DIED)
 
 
@@ -97,23 +97,22 @@ def slices(
     """The numbers of each batch from step ``first`` to ``last - 1``.
 
     Without epochs, step t takes the numbers from t B to (t + 1) B - 1. With epochs of L numbers,
-    it does so within its epoch, and the next epoch begins with a step of its own. Of several
-    ranks each takes its equal share of every step, so that together they hold what one alone
-    would.
+    this holds within each epoch, and a new step begins with each epoch. Each rank takes an equal
+    part of every step. The parts of all ranks together are the batch of a single rank.
 
     Arguments:
-        batch_size: numbers B of a step, over all ranks.
+        batch_size: numbers B per step, over all ranks.
         first: the first step.
-        last: the step after the last.
-        rank: of this process among those that share each step.
-        world_size: number of such processes.
-        epoch: numbers L of an epoch; None for a sequence that never ends.
-        drop_last: whether an epoch ends with its last whole batch, or with a smaller one, which
-            the ranks must be able to share, too.
+        last: the step after the last one.
+        rank: number of this process among those that share each step.
+        world_size: number of processes that share each step.
+        epoch: numbers L per epoch; None for a sequence without end.
+        drop_last: True to leave out the last batch of an epoch if it is smaller. False to keep
+            it, which requires that the ranks can share it equally.
 
     Raises:
-        ValueError: the steps or the rank are impossible, the ranks cannot share a batch, or an
-            epoch holds no whole batch.
+        ValueError: the steps or the rank are out of range, the ranks cannot share a batch, or an
+            epoch is smaller than a batch.
     """
     if not 0 <= first <= last:
         raise ValueError(f"first: expected a step from 0 to {last}, found {first}")
@@ -131,8 +130,9 @@ def slices(
     found, each = [], steps_of(epoch, batch_size, drop_last)
     if not drop_last and epoch % batch_size % world_size:
         raise ValueError(
-            f"drop_last: expected True where the last batch of an epoch has {epoch % batch_size} "
-            f"pairs, which {world_size} ranks cannot share, found False; leave the last batch out"
+            f"drop_last: expected True, because the last batch of an epoch has "
+            f"{epoch % batch_size} pairs, which {world_size} ranks cannot share, found False; "
+            "leave the last batch out"
         )
     for step in range(first, last):
         number, place = divmod(step, each)
@@ -144,15 +144,15 @@ def slices(
 
 
 def steps_of(epoch: int, batch_size: int, drop_last: bool = True) -> int:
-    """How many steps an epoch has.
+    """Number of steps per epoch.
 
     Arguments:
-        epoch: numbers of an epoch.
-        batch_size: numbers of a step, over all ranks.
-        drop_last: whether an epoch ends with its last whole batch, or with a smaller one.
+        epoch: numbers per epoch.
+        batch_size: numbers per step, over all ranks.
+        drop_last: True to leave out the last batch of an epoch if it is smaller.
 
     Raises:
-        ValueError: there is no whole batch.
+        ValueError: an epoch is smaller than a batch.
     """
     if batch_size > epoch:
         raise ValueError(
@@ -164,21 +164,20 @@ def steps_of(epoch: int, batch_size: int, drop_last: bool = True) -> int:
 
 
 class Loader(Card, Generic[T]):
-    """Batches, epoch after epoch: each iteration is one epoch, and the next one goes on.
+    """Iterable of batches. Each iteration is one epoch, and the next one continues after it.
 
-    An iteration with a given number of steps is that long instead, whatever epochs it touches.
+    If ``steps`` is given, each iteration has that many steps instead, also across epochs.
 
     Arguments:
-        load: makes batches of the numbers of each.
-        cut: makes the numbers of each batch from a first step to that before a last.
-        each: steps of an epoch.
-        clock: of the pairs; when their epoch is set, the next iteration is that epoch.
-        first: step with which the first iteration begins, counted from the start of the current
-            epoch.
-        steps: of each iteration; None for an epoch.
+        load: function from the numbers of several batches to the batches.
+        cut: function from a first step, and the step after the last, to the numbers of each batch.
+        each: steps per epoch.
+        clock: current epoch of the pairs. When it is set, the next iteration is that epoch.
+        first: first step of the first iteration, counted from the start of the current epoch.
+        steps: steps per iteration; None for one epoch.
 
     Raises:
-        ValueError: the first step is negative, or there are no steps.
+        ValueError: ``first`` is negative, or ``steps`` is below 1.
     """
 
     def __init__(
@@ -195,7 +194,7 @@ class Loader(Card, Generic[T]):
         if steps is not None and steps < 1:
             raise ValueError(f"steps: expected at least 1, found {steps}; leave it out for epochs")
         self._load, self._cut, self._each, self._clock = load, cut, each, clock
-        self._late, self._steps = first, steps  # the first iteration may begin late in its epoch
+        self._late, self._steps = first, steps  # the first iteration may skip steps of its epoch
         self._next, self._settings = clock.epoch * each + first, clock.settings
 
     @property
@@ -205,9 +204,9 @@ class Loader(Card, Generic[T]):
         return self._next // self._each
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration that epoch.
+        """Set the epoch of the next iteration.
 
-        Before the first iteration, it still begins with the step that was asked for.
+        The first iteration still begins with the step ``first`` of that epoch.
 
         Raises:
             ValueError: the epoch is negative or too large.
@@ -216,7 +215,7 @@ class Loader(Card, Generic[T]):
         self._settings = self._clock.settings
 
     def __len__(self) -> int:
-        """Steps of the next iteration."""
+        """Number of steps of the next iteration."""
         if self._steps is not None:
             return self._steps
         self._heed_clock()
@@ -255,13 +254,13 @@ def _as_it_is(batch: Any) -> Any:
 
 def _died(how: str) -> WorkerDied:
     return WorkerDied(
-        f"loader: expected its processes to live, but {how}; where memory ran out, take fewer "
-        "workers or smaller batches"
+        f"loader: expected its processes to keep running, but {how}; if memory ran out, take "
+        "fewer workers or smaller batches"
     )
 
 
 def _start_process(parent: int, _: int) -> None:
-    """Make a loader process leave Ctrl-C and a closed terminal to its parent, and end with it."""
+    """Make a loader process ignore Ctrl-C and a closed terminal, and end with its parent."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     die_with(parent)

@@ -1,9 +1,9 @@
 """Positive pairs by nearest-latent lookup.
 
-With ``anchor="row"``, z is a row of the data set, each once an epoch, and z~ ~ p(. | z). With
-``anchor="marginal"``, as published, z is drawn from the marginal and shown by the image nearest
-to it, which adds the error of a second lookup. The positive is the image whose latents lie
-nearest to z~, or the second nearest where the nearest is the anchor itself.
+With ``anchor="row"``, z is a row of the data set, each row once per epoch, and z~ ~ p(. | z).
+With ``anchor="marginal"``, as published, z is drawn from the marginal distribution. Its image is
+the one with the nearest latents, which adds the error of a second lookup. The positive is the
+image whose latents are nearest to z~, or the second nearest if the nearest is the anchor itself.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
@@ -33,18 +33,18 @@ class PositivePairs(Pairs):
     """Positive pairs from rendered images.
 
     Arguments:
-        dataset: images and latents, or a torch ``Subset`` of them, paired among its rows.
-        conditional: density p(z~ | z) of the latents' space.
+        dataset: images and latents, or a torch ``Subset`` of them. With a ``Subset``, positives
+            come from the same rows.
+        conditional: density p(z~ | z) on the space of the latents.
         anchor: ``row`` or ``marginal``.
-        index: kind of index to look latents up with, as :class:`NearestLatents` takes it, or an
-            index over the data set's latents.
-        seed: with the epoch and the item's number, all that an item depends on.
-        length: number of pairs of an epoch, by default one for each image. Item k does not depend
-            on it.
+        index: kind of index for the lookup, see :class:`NearestLatents`, or an existing index over
+            the data set's latents.
+        seed: from 0 to 2^63 - 1. An item depends only on the seed, the epoch and its number.
+        length: number of pairs per epoch, by default one per image. Item k does not depend on it.
 
     Raises:
-        ValueError: the conditional does not fit the latents, the index holds others, there are
-            fewer than two images, or the marginal is not known.
+        ValueError: the conditional does not fit the latents, the index was built over other
+            latents, there are fewer than two images, or the marginal is not known.
 
     Example:
         pairs = PositivePairs(ThreeDIdent("data/3dident"), Normal(0.1))
@@ -95,7 +95,8 @@ class PositivePairs(Pairs):
     def on(self, device: torch.device) -> Pairs:
         """See :class:`threedident.pairs.core.Pairs`.
 
-        What an approximate index misses would differ on a GPU, and so would pairs: it stays.
+        Only an exact index moves to a GPU. An approximate one would miss other neighbours there,
+        which would change the pairs.
         """
         if device.type != "cuda" or self.index.kind != "exact":
             return self
@@ -113,17 +114,17 @@ class PositivePairs(Pairs):
         }
 
     def _marginal(self, u: Any) -> Any:
-        """Anchors from the marginal; where sampled on a device, they are made on the host."""
+        """Anchors from the marginal, computed on the host, on the device of ``u`` if a tensor."""
         host = u.cpu().numpy() if isinstance(u, torch.Tensor) else u
         z = self.space.sample(host, self._fixed).astype(np.float64)
         return torch.from_numpy(z).to(u.device) if isinstance(u, torch.Tensor) else z
 
 
 def _known_marginal(dataset: ThreeDIdent) -> dict[str, float]:
-    """The factors that are fixed in the marginal of a data set.
+    """The fixed factors of the marginal from which a data set's latents were drawn.
 
     Raises:
-        ValueError: the latents were given or chosen by the user, and their marginal is not known.
+        ValueError: the user provided or selected the latents, so their marginal is not known.
     """
     if dataset.rows is not None:
         raise ValueError(

@@ -12,20 +12,19 @@ from threedident.pairs.core import Draw, Pairs
 
 
 class RenderedPairs(Pairs):
-    """Each image with the positive rendered for it, once an epoch.
+    """Pairs of each image and the positive rendered for it, each once per epoch.
 
     Arguments:
         dataset: ``train`` or ``test`` split of a data set rendered with ``--pairs``, or a torch
             ``Subset`` of one.
-        seed: with the epoch and the item's number, all that an item depends on.
-        length: number of pairs of an epoch, by default one for each image. Item k does not depend
-            on it.
+        seed: from 0 to 2^63 - 1. An item depends only on the seed, the epoch and its number.
+        length: number of pairs per epoch, by default one per image. Item k does not depend on it.
 
     Attributes:
-        conditional: what the positives were drawn from.
+        conditional: density from which the positives were drawn.
 
     Raises:
-        ValueError: no positives were rendered, or others than for these images.
+        ValueError: no positives were rendered, or they belong to other images.
 
     Example:
         pairs = RenderedPairs(ThreeDIdent("data/pairs"))
@@ -76,8 +75,8 @@ class RenderedPairs(Pairs):
     def draw(self, items: Any) -> Draw:
         """See :class:`threedident.pairs.core.Pairs`.
 
-        What the conditional draws here is independent of the positives that were rendered, so
-        that the two can be compared.
+        ``z_positive`` is drawn again here, independent of the rendered positives, so that the two
+        can be compared.
         """
         u = self._uniforms(items, self.conditional.count(self.dataset.latents.shape[1]))
         anchors = self._epochs.rows(items)

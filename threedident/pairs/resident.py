@@ -1,6 +1,6 @@
-"""Images and pairs that live where the encoder is: no loader processes, no copies on the way.
+"""Images and pairs in the memory of the encoder's device, without loader processes.
 
-On a CPU the packed images stay in their file and are mapped; a GPU holds a copy of them all.
+On a CPU the file of packed images is mapped into memory. On a GPU all images are copied once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from threedident.pairs.loader import Loader
 from threedident.runtime.cards import Card
 from threedident.runtime.files import spell_bytes
 
-_SPARED = 0.5  # of a GPU's free memory: the rest is the encoder's
+_SPARED = 0.5  # share of a GPU's free memory for images; the rest is left for the encoder
 
 
 class ResidentImages:
@@ -24,48 +24,49 @@ class ResidentImages:
 
     Arguments:
         dataset: a split without a transform.
-        device: where to hold them.
+        device: device that holds them.
 
     Raises:
-        ValueError: the images are not packed, are changed by a transform, or do not fit.
+        ValueError: the images are not packed, the data set has a transform, or they do not fit
+            into the device's memory.
     """
 
     def __init__(self, dataset: ThreeDIdent, device: torch.device | str) -> None:
         device = torch.device(device)
         _require([dataset], device)
         assert dataset.pack is not None
-        with warnings.catch_warnings():  # torch warns of memory that is read-only, as it should be
+        with warnings.catch_warnings():  # torch warns about read-only memory, which is intended
             warnings.simplefilter("ignore", UserWarning)
             pixels = torch.from_numpy(dataset.pack.mapped())
         self._rows: torch.Tensor | None = None
         if dataset.rows is not None and device.type == "cpu":
             self._rows = torch.from_numpy(dataset.rows)
         elif dataset.rows is not None:
-            pixels = pixels[torch.from_numpy(dataset.rows)]  # the GPU holds no others
+            pixels = pixels[torch.from_numpy(dataset.rows)]  # the GPU holds only these
         self._pixels = pixels.to(device)
         self._latents = torch.from_numpy(dataset.latents.copy()).to(device)
 
     def images(self, rows: torch.Tensor) -> torch.Tensor:
-        """Images of rows (B,) on the device: (B, 3, H, W), uint8, channels-last in memory."""
+        """Images of rows (B,), on the device, shape (B, 3, H, W), uint8, channels-last."""
         places = rows if self._rows is None else self._rows[rows]
         return self._pixels.index_select(0, places).permute(0, 3, 1, 2)
 
     def latents(self, rows: torch.Tensor) -> torch.Tensor:
-        """Latents of rows (B,) on the device: (B, d), float32."""
+        """Latents of rows (B,) on the device, shape (B, d), float32."""
         return self._latents.index_select(0, rows)
 
 
 class ResidentPairs(Card):
-    """Pairs drawn, looked up and gathered as tensors on one device.
+    """Pairs that are drawn, looked up and gathered on one device.
 
-    They are those that the pairs' own loader gives.
+    The batches equal those of the pairs' own loader.
 
     Arguments:
-        pairs: of packed images, by nearest-latent lookup or rendered.
-        device: where to make them.
+        pairs: pairs of packed images, by nearest-latent lookup or rendered.
+        device: device on which to make them.
 
     Raises:
-        ValueError: as of :class:`ResidentImages`; or the pairs are augmentations, which are made
+        ValueError: see :class:`ResidentImages`; or the pairs are augmentations, which are made
             one by one on the CPU.
     """
 
@@ -87,7 +88,7 @@ class ResidentPairs(Card):
         return {"device": str(self._device), **self._pairs.card()}
 
     def batch(self, items: range, *, latents: bool = True) -> Pair:
-        """As :meth:`threedident.pairs.core.Pairs.batch`, of tensors on the device."""
+        """Like :meth:`threedident.pairs.core.Pairs.batch`, with tensors on the device."""
         draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
         sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
         image, positive = (side.images(rows) for side, rows in sides)
@@ -106,7 +107,7 @@ class ResidentPairs(Card):
         latents: bool = True,
         drop_last: bool = False,
     ) -> Loader[Pair]:
-        """As :meth:`threedident.pairs.core.Pairs.loader`, of tensors on the device."""
+        """Like :meth:`threedident.pairs.core.Pairs.loader`, with tensors on the device."""
 
         def load(numbers: list[range]) -> Iterator[Pair]:
             return (self.batch(items, latents=latents) for items in numbers)
@@ -123,7 +124,7 @@ class ResidentPairs(Card):
 
 
 def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:
-    """Whether images or pairs can be made on a device."""
+    """True if :class:`ResidentImages` or :class:`ResidentPairs` can be made of ``images``."""
     try:
         _require(_splits(images), device)
     except ValueError:
@@ -132,33 +133,33 @@ def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:
 
 
 def _splits(images: ThreeDIdent | Pairs) -> list[ThreeDIdent]:
-    """The splits whose images are held, the anchors' first.
+    """The splits whose images are needed, that of the anchors first.
 
     Raises:
-        ValueError: the images of the pairs are not those of a split.
+        ValueError: the pairs change their images, so a split does not contain them.
     """
     if isinstance(images, ThreeDIdent):
         return [images]
     if images.changes_images:
         raise ValueError(
-            f"pairs: expected images as they are on the device, found {type(images).__name__}, "
-            "which are made on the CPU; use their loader"
+            f"pairs: expected pairs of unchanged images, found {type(images).__name__}, which are "
+            "made on the CPU; use their loader"
         )
     same = images.positives is images.dataset
     return [images.dataset] if same else [images.dataset, images.positives]
 
 
 def _require(splits: Sequence[ThreeDIdent], device: torch.device) -> None:
-    """Check that the images of splits can be held together on a device.
+    """Check that a device can hold the images of all splits together.
 
     Raises:
-        ValueError: they cannot.
+        ValueError: a split has a transform or no pack, or the images do not fit.
     """
     for split in splits:
         if split.transform is not None:
             raise ValueError(
-                f"{split.folder.path}: expected images as they are on the device, found a "
-                "transform, which works on the CPU; use a loader, or transform batches"
+                f"{split.folder.path}: expected a data set without a transform, found one, which "
+                "works on the CPU; use a loader, or transform batches"
             )
         if split.pack is None:
             raise ValueError(

@@ -1,1 +1,1 @@
-"""What everything else stands on: files, errors, progress, processes."""
+"""Foundation of all other folders: files, errors, progress, processes."""

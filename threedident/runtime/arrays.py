@@ -1,8 +1,8 @@
-"""Arrays from whatever users hold: lists, numpy arrays, torch tensors of any kind.
+"""Arrays from user input: lists, numpy arrays, torch tensors of any dtype and device.
 
-Formulas are written once for both libraries, with the functions that numpy and torch name alike;
-:func:`namespace` tells which of the two to call. Torch is never imported here: whoever passes a
-tensor has done so.
+Formulas are written once for both libraries. They use functions that have the same name in numpy
+and torch, and :func:`namespace` returns the library to call. This module never imports torch: a
+caller who passes a tensor has already imported it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 
 def as_float64(values: Any) -> NDArray[np.float64]:
-    """``values`` as float64; tensors are detached and brought to the CPU first.
+    """``values`` as a float64 array; tensors are first detached and copied to the CPU.
 
     Raises:
-        ValueError: they are complex, or a data set in place of its latents.
+        ValueError: the values are complex, or are a data set instead of its latents.
     """
     refuse_data_set(values)
     _refuse_complex(values)
@@ -29,7 +29,7 @@ def as_float64(values: Any) -> NDArray[np.float64]:
 
 
 def as_float64_like(values: Any, like: Any) -> Any:
-    """``values`` as float64 in the library, and on the device, of ``like``."""
+    """``values`` as float64, as an array or a tensor as ``like`` is, on its device."""
     if not is_tensor(like):
         return as_float64(values)
     torch = namespace(like)
@@ -40,10 +40,10 @@ def as_float64_like(values: Any, like: Any) -> Any:
 
 
 def refuse_data_set(values: Any) -> None:
-    """Refuse a data set in place of its latents, before all its images are read.
+    """Refuse a data set that was passed instead of its latents, before its images are read.
 
     Raises:
-        ValueError: it is one.
+        ValueError: ``values`` is a data set.
     """
     if hasattr(values, "latents"):
         raise ValueError(
@@ -52,17 +52,17 @@ def refuse_data_set(values: Any) -> None:
 
 
 def is_tensor(values: Any) -> bool:
-    """Whether ``values`` is a torch tensor."""
+    """True if ``values`` is a torch tensor."""
     return _is_of_torch(values, "Tensor")
 
 
 def is_torch_generator(rng: Any) -> bool:
-    """Whether ``rng`` is a :class:`torch.Generator`."""
+    """True if ``rng`` is a :class:`torch.Generator`."""
     return _is_of_torch(rng, "Generator")
 
 
 def namespace(values: Any) -> Any:
-    """The library whose functions take ``values``: torch for tensors, numpy for the rest."""
+    """The library whose functions accept ``values``: torch for tensors, numpy otherwise."""
     return sys.modules["torch"] if is_tensor(values) else np
 
 

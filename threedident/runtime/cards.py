@@ -1,4 +1,4 @@
-"""Cards: how the objects of the library print, as text and in a notebook."""
+"""Cards: the printed form of the library's objects, as text and in a notebook."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 
 
 def in_line(card: Card) -> str:
-    """A card in one line: ``Normal(scale 0.1, space box)``."""
+    """A card in one line, such as ``Normal(scale 0.1, space box)``."""
     facts = ", ".join(f"{name} {value}" for name, value in card.card().items())
     return f"{card.card_title()}({facts})"
 
@@ -17,7 +17,7 @@ class Card(ABC):
 
     @abstractmethod
     def card(self) -> dict[str, str]:
-        """The facts of the card, by name, in order."""
+        """The facts of the card by name, in the order of printing."""
 
     def card_title(self) -> str:
         """The first line of the card."""
@@ -31,7 +31,7 @@ class Card(ABC):
         return repr(self)
 
     def _repr_html_(self) -> str:
-        """The same as a table, for a notebook."""
+        """The card as an HTML table, for a notebook."""
         rows = "".join(
             f'<tr><th style="text-align:left">{escape(name)}</th>'
             f'<td style="text-align:left">{escape(value)}</td></tr>'

@@ -1,4 +1,4 @@
-"""Error messages: one line with what was expected, what was found, and what to do."""
+"""Error messages of one line: what was expected, what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ _WORDS = {
     errno.EDQUOT: "expected room in the quota, found it used up; free some space",
     errno.EEXIST: "expected a folder there, found a file; give another path",
     errno.ENOENT: "expected a file or folder there, found nothing; check the path",
-    errno.ENOTDIR: "expected a folder on the way there, found a file; give another path",
+    errno.ENOTDIR: "expected folders along the path, found a file; give another path",
     errno.EISDIR: "expected a file there, found a folder; move it away",
-    errno.EACCES: "expected leave to read and write there, found none; change its permissions",
-    errno.EPERM: "expected leave to read and write there, found none; change its permissions",
+    errno.EACCES: "expected permission to read and write there, found none; grant it",
+    errno.EPERM: "expected permission to read and write there, found none; grant it",
     errno.EROFS: "expected a writable file system, found a read-only one; give another path",
 }
 _MOST = 300
-_NEAR = 0.6  # share of common letters; difflib's own default
-_NEAR_OF_TWO = 0.5  # one of two letters, as in r1 and r2
+_NEAR = 0.6  # share of common letters; the default of difflib
+_NEAR_OF_TWO = 0.5  # for names of two letters: one letter agrees, as in r1 and r2
 _NEAR_BEGINNING = 0.75
 _SHOWN = 100  # characters of a name that is not in the list
-_SHORTEST = 3  # letters of a beginning that tell names apart
+_SHORTEST = 3  # least letters for a comparison with the beginnings of names
 DATA = Path("data")  # where commands look for data sets by default
 RUNS = Path("runs")
 Fits = Callable[[Path], bool]
 
 
 class Interrupted(Exception):  # noqa: N818
-    """The user stopped long work; the message says what is safe and how to go on."""
+    """The user stopped long work; the message says what was kept and how to continue."""
 
 
 def found_folder(path: Path) -> str:
-    """One line on a folder where a file is to be."""
+    """Error line for a folder that stands where a file is expected."""
     return f"{path}: {_WORDS[errno.EISDIR]}"
 
 
 def explain(error: OSError) -> str:
-    """One line on a file that could not be read or written, and what to do."""
+    """Error line for a file that could not be read or written, with what to do."""
     place = printable(str(error.filename2 or error.filename or "the data set"))
     other = f"expected a file or folder there, found {error.strerror or error}; check the path"
     return f"{place}: {_WORDS.get(error.errno or 0, other)}"
 
 
 def printable(text: str, most: int = _MOST) -> str:
-    """A text in one line, with nothing for terminals.
+    """A text as one line without control characters, which a terminal would act on.
 
     Arguments:
-        text: of any kind and length.
-        most: characters; a longer text is cut in its middle, since both its ends tell something.
+        text: any text.
+        most: maximum number of characters. A longer text loses its middle and keeps both ends.
     """
     kept = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     if len(kept) <= most:
@@ -60,9 +60,9 @@ def printable(text: str, most: int = _MOST) -> str:
 
 
 def nearest(found: object, known: Iterable[str]) -> str | None:
-    """The known name that looks most like ``found``, ignoring case; None where none does.
+    """The known name most similar to ``found``, ignoring case, or None if none is similar.
 
-    Where no whole name does, the first one whose beginning looks most like it.
+    If no whole name is similar, the beginnings of the names are compared with ``found``.
     """
     name = str(found).casefold()
     names = {each.casefold(): each for each in known}
@@ -80,13 +80,13 @@ def _closest(name: str, names: Mapping[str, str], cutoff: float) -> str | None:
 
 
 def unknown(what: str, found: object, known: Iterable[str], advice: str = "") -> str:
-    """One line on a name that is not in a closed list.
+    """Error line for a name that is not in a closed list.
 
     Arguments:
         what: the option, argument or kind of thing that was named.
         found: the name given.
-        known: the names that there are.
-        advice: what to do where no known name is near, such as ``name one of these``.
+        known: all valid names.
+        advice: what to do if no valid name is similar, such as ``name one of these``.
 
     Returns:
         ``what: expected one of a, b, found 'c'; did you mean 'a'?``
@@ -100,12 +100,12 @@ def unknown(what: str, found: object, known: Iterable[str], advice: str = "") ->
 
 
 def nearest_path(path: Path, fits: Fits, usual: Path | None = None) -> Path | None:
-    """What looks most like a path that does not exist; None where nothing does.
+    """The existing path most similar to one that does not exist, or None.
 
     Arguments:
-        path: each part of which may be mistyped.
-        fits: whether a file or folder is of the kind that was meant.
-        usual: folder in which such things lie, looked into after that of the path.
+        path: a path with possible typing errors in each of its parts.
+        fits: returns True for a file or folder of the expected kind.
+        usual: default folder of such paths, searched after the folder of ``path``.
     """
     for folder in (_follow(path.parent), usual):
         if folder is not None:
@@ -116,20 +116,20 @@ def nearest_path(path: Path, fits: Fits, usual: Path | None = None) -> Path | No
 
 
 def advise(path: Path, fits: Fits, otherwise: str, usual: Path | None = None) -> str:
-    """What to do about a path that is not of the kind that was meant.
+    """Advice for a path that is missing or not of the expected kind.
 
     Arguments:
-        path: that was given.
-        fits: as :func:`nearest_path` takes it.
-        otherwise: the advice where something is there, or nothing looks like it.
-        usual: as :func:`nearest_path` takes it.
+        path: the path given.
+        fits: see :func:`nearest_path`.
+        otherwise: the advice if the path exists, or if no similar path exists.
+        usual: see :func:`nearest_path`.
     """
     near = None if path.exists() else nearest_path(path, fits, usual)
     return otherwise if near is None else f"did you mean {near}?"
 
 
 def _follow(path: Path) -> Path | None:
-    """The folder at a path whose parts may each be mistyped."""
+    """The existing folder closest to a path whose parts may be mistyped, or None."""
     here = Path(path.anchor)
     for part in path.relative_to(path.anchor).parts:
         if not (here / part).is_dir():
@@ -151,5 +151,5 @@ def _entries(folder: Path) -> list[Path]:
 def _holds(fits: Fits, path: Path) -> bool:
     try:
         return fits(path)
-    except OSError:  # what may not be read is not suggested
+    except OSError:  # an unreadable path is not suggested
         return False

@@ -1,4 +1,4 @@
-"""Files: written whole, opened safely, locked, digested, and the room that they take."""
+"""File handling: atomic writing, safe opening, locks, digests and disk space."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from threedident.runtime.errors import explain, printable
 _TEMPORARY = ".{name}.{token}.tmp"
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 MOST_JSON = 2**24  # bytes of a record, such as a manifest
-MOST_ARRAY = 2**30  # latents of as many rows as there may be take a tenth of it
-BLOCK = 4096  # what a file takes at least, and is rounded up to
+MOST_ARRAY = 2**30  # bytes of an array; the latents of the largest data set need a tenth of it
+BLOCK = 4096  # bytes; the size of a file on disk is rounded up to a multiple of it
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under ``path`` whole or not at all.
+    """A binary file that appears at ``path`` only when it is complete.
 
     Raises:
-        OSError: it cannot be written; its ``filename`` is ``path``.
+        OSError: the file cannot be written; the error's ``filename`` is ``path``.
     """
     temporary = path.with_name(_TEMPORARY.format(name=path.name, token=os.urandom(6).hex()))
     try:
@@ -49,13 +49,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` under ``path``, whole or not at all."""
+    """Write ``content`` to ``path`` atomically: a reader sees all of it or the former file."""
     with atomic_write(path) as file:
         file.write(content)
 
 
 def sweep(*folders: Path) -> None:
-    """Remove what killed writers left in ``folders``."""
+    """Remove the temporary files that killed processes left in ``folders``."""
     for folder in folders:
         for path in folder.glob(".*.tmp"):
             if is_leftover(path):
@@ -63,33 +63,33 @@ def sweep(*folders: Path) -> None:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a file's name is one that :func:`atomic_write` writes under."""
+    """True if a file's name is a temporary name of :func:`atomic_write`."""
     return _LEFTOVER.fullmatch(path.name) is not None
 
 
 def open_plain(path: Path, links: bool = True) -> io.BufferedReader:
-    """A file that others may have put there, opened to be read.
+    """A regular file from an untrusted source, opened for reading.
 
-    To open a pipe waits for whoever writes to it, and a device may have no end, so neither is
-    opened.
+    Pipes and devices are refused: opening a pipe blocks until somebody writes to it, and reading
+    a device may never end.
 
     Arguments:
-        path: of the file.
-        links: whether it may be a link to a plain file.
+        path: path of the file.
+        links: True if a symbolic link to a regular file is allowed.
 
     Raises:
-        ValueError: something else than a plain file is there.
-        OSError: nothing is there, a folder, or what may not be read.
+        ValueError: the path is not a regular file.
+        OSError: the path does not exist, is a folder, or cannot be read.
     """
     return open(_plain_handle(path, os.O_RDONLY, links), "rb")
 
 
 def open_appending(path: Path) -> TextIO:
-    """A plain file of text that what is written is added to; made where it is missing.
+    """A regular text file, opened for appending. It is created if it does not exist.
 
     Raises:
-        ValueError: something else than a plain file is there.
-        OSError: a folder is there, or what may not be written.
+        ValueError: the path is not a regular file.
+        OSError: the path is a folder, or cannot be written.
     """
     handle = _plain_handle(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     return open(handle, "a", encoding="utf-8")  # noqa: PTH123
@@ -113,21 +113,21 @@ def _plain_handle(path: Path, flags: int, links: bool = True) -> int:
 
 
 def read_plain(path: Path, most: int, links: bool = True) -> bytes:
-    """The content of a file that others may have put there.
+    """The content of a file from an untrusted source.
 
     Arguments:
-        path: of the file.
-        most: bytes that it may have.
-        links: as :func:`open_plain` takes it.
+        path: path of the file.
+        most: maximum size in bytes.
+        links: see :func:`open_plain`.
 
     Raises:
-        ValueError: it is larger, or as :func:`open_plain` does.
-        OSError: as :func:`open_plain` does.
+        ValueError: the file is larger, or :func:`open_plain` raises it.
+        OSError: see :func:`open_plain`.
     """
     with open_plain(path, links) as file:
         size = os.fstat(file.fileno()).st_size
         content = b"" if size > most else file.read(size + 1)
-        if size < len(content) <= most:  # it grew, or the system does not know its size
+        if size < len(content) <= most:  # the file grew, or the system reports no size for it
             content += file.read(most + 1 - len(content))
         size = max(size, len(content))
         if size > most:
@@ -139,8 +139,8 @@ def read_plain(path: Path, most: int, links: bool = True) -> bytes:
 
 
 def whole_lines(file: BinaryIO, longest: int) -> Iterator[bytes]:
-    """The lines of a file; those of ``longest`` bytes and more are passed over unread."""
-    within = False  # a line that is too long
+    """The lines of a file, without those of ``longest`` bytes or more, which are skipped."""
+    within = False  # inside a line that is too long
     while line := file.readline(longest):
         begun, within = within, not line.endswith(b"\n") and len(line) == longest
         if not (begun or within):
@@ -158,11 +158,11 @@ def load_npy(path: Path, digest: str | None = None) -> NDArray[np.generic]:
     """The array in an npy file.
 
     Arguments:
-        path: of the file.
-        digest: SHA-256 of the file, where one was recorded.
+        path: path of the file.
+        digest: recorded SHA-256 of the file; None to skip this check.
 
     Raises:
-        ValueError: the file is missing, truncated or no plain array, or not the recorded one.
+        ValueError: the file is missing, truncated, not a plain array, or has another digest.
     """
     try:
         content = read_plain(path, MOST_ARRAY)
@@ -178,7 +178,7 @@ def load_npy(path: Path, digest: str | None = None) -> NDArray[np.generic]:
         )
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
-    except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
+    except Exception as error:  # numpy raises many kinds of errors on damaged files
         raise ValueError(
             f"{path}: expected a plain npy array as numpy.save writes it, found none "
             f"({printable(str(error)) or type(error).__name__}); save the array again"
@@ -189,22 +189,22 @@ def load_npy(path: Path, digest: str | None = None) -> NDArray[np.generic]:
 
 
 def sha256(content: bytes) -> str:
-    """The digest that data sets record, in hexadecimal."""
+    """SHA-256 of ``content`` in hexadecimal, the digest that data sets record."""
     return hashlib.sha256(content).hexdigest()
 
 
 @contextmanager
 def locked(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Keep other runs of this machine out of ``folder``; the lock dies with the process.
+    """Lock ``folder`` against other runs on this machine. The lock ends with the process.
 
-    The folder is made where it is missing.
+    The folder is created if it does not exist.
 
     Arguments:
-        folder: where one run at a time may be at work.
-        wait: for another one to end, where it is soon done.
+        folder: folder in which only one run may work at a time.
+        wait: True to wait until another run releases the lock.
 
     Raises:
-        ValueError: another run is at work there, and is not waited for.
+        ValueError: another run holds the lock, and ``wait`` is False.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
@@ -224,16 +224,16 @@ def _lock(handle: int, folder: Path, operation: int) -> None:
         ) from None
     except OSError as error:
         if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):
-            raise  # network file systems cannot lock a folder: go on without
+            raise  # some network file systems cannot lock a folder: continue without a lock
 
 
 def on_disk(size: int) -> int:
-    """The room that a file of ``size`` bytes takes."""
+    """Disk space in bytes that a file of ``size`` bytes uses."""
     return -(-size // BLOCK) * BLOCK
 
 
 def free_bytes(place: Path) -> int:
-    """The room left where ``place`` is, or will be."""
+    """Free disk space in bytes at ``place``, which need not exist yet."""
     place = place.resolve()
     while not place.exists():
         place = place.parent
@@ -241,16 +241,16 @@ def free_bytes(place: Path) -> int:
 
 
 def require_room(place: Path, needed: float, purpose: str, advice: str) -> None:
-    """Make sure that the disk of ``place`` has room before anything is written there.
+    """Check that the disk of ``place`` has enough free space, before anything is written.
 
     Arguments:
-        place: a file or folder, there or still to be made.
-        needed: bytes.
-        purpose: what they are for, such as ``for the packs``.
-        advice: what to do where there is too little.
+        place: a file or folder, which need not exist yet.
+        needed: bytes needed.
+        purpose: use of the space, such as ``for the packs``.
+        advice: what to do if the space is too small.
 
     Raises:
-        ValueError: there is too little.
+        ValueError: the free space is smaller than ``needed``.
     """
     free = free_bytes(place)
     if needed > free:
@@ -261,7 +261,7 @@ def require_room(place: Path, needed: float, purpose: str, advice: str) -> None:
 
 
 def spell_bytes(count: float) -> str:
-    """A size for people, such as ``7.6 GB``."""
+    """A size in bytes as readable text, such as ``7.6 GB``."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""What this machine and its processes can be asked for."""
+"""Facts about this machine, and child processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-# loaded here: a process that was just forked off others' threads must not load anything
+# loaded at import: between fork and exec, a child of a process with threads must load nothing
 _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def processors() -> int:
-    """The processors that this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def processor_name() -> str:
-    """The processor's model, as the system calls it."""
+    """Name of the processor's model, as the system reports it."""
     try:
         facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -41,9 +41,9 @@ def processor_name() -> str:
 
 
 def memory_file() -> str:
-    """The path of a file that lives in memory and ends with this process, where there are such.
+    """Path of a new file that is kept in memory and disappears with this process.
 
-    Elsewhere it lies in the folder for temporary files, and is its owner's to remove.
+    On systems without such files it is a temporary file, which the caller must remove.
     """
     if hasattr(os, "memfd_create"):
         return f"/proc/self/fd/{os.memfd_create('frame')}"
@@ -53,15 +53,15 @@ def memory_file() -> str:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """Peak memory of this process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def process_space() -> str:
-    """Identifies where process ids mean something: this boot of this machine, this container.
+    """Identifier of the scope of process ids: this boot of this machine, this container.
 
-    Empty where the system cannot tell.
+    Empty if the system does not tell.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -71,7 +71,7 @@ def process_space() -> str:
 
 
 def started_at(pid: int) -> str:
-    """When a process started, in the kernel's ticks; empty where none of that id is alive."""
+    """Start time of a process in clock ticks of the kernel; empty if no such process is alive."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -81,9 +81,10 @@ def started_at(pid: int) -> str:
 
 
 def die_with(parent: int) -> None:
-    """Ask Linux to end this process when its parent ends, however that happens.
+    """Ask Linux to kill this process when its parent ends for any reason.
 
-    As the ``preexec_fn`` of a process it leaves no moment in which that would survive its parent.
+    Use it as the ``preexec_fn`` of a process. There is then no moment in which the process could
+    outlive its parent.
 
     Arguments:
         parent: process id of the parent.
@@ -91,16 +92,16 @@ def die_with(parent: int) -> None:
     if _PRCTL is not None:
         _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit(1)  # it ended before the request
+        sys.exit(1)  # the parent ended before the request
 
 
 @contextmanager
 def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """A process that ends at once where this one ends, or the block is left by an exception.
+    """A child process that is killed when this process ends or an exception leaves the block.
 
     Arguments:
         command: the command line.
-        options: of :class:`subprocess.Popen`.
+        options: options of :class:`subprocess.Popen`.
     """
     end = partial(die_with, os.getpid())
     with subprocess.Popen(command, preexec_fn=end, **options) as process:

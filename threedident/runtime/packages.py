@@ -1,8 +1,8 @@
-"""Our packages ``render`` and ``benchmark``, found beside other modules of these names.
+"""Import of our packages ``render`` and ``benchmark`` when other modules have the same names.
 
-Both names are common. A ``benchmark.py`` or a folder ``render/`` beside a script, in the working
-directory or on PYTHONPATH, is what Python would import instead. Processes of ours run this file
-by its path, ``python -P packages.py MODULE``, so that no other module can take a package's place.
+Both names are common. If a ``benchmark.py`` or a folder ``render/`` lies beside a script, in the
+working directory or on PYTHONPATH, Python imports it instead of ours. Our own processes therefore
+run this file by its path, ``python -P packages.py MODULE``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from os.path import dirname, join, realpath
 
-TYPE_CHECKING = False  # as typing has it, whose import would find a typing.py that lies here
+TYPE_CHECKING = False  # not imported: "typing" could be a user's typing.py in this folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
@@ -24,9 +24,9 @@ PACKAGES = ("render", "benchmark")
 
 
 class ShadowFinder:
-    """Warns where ``import benchmark`` or ``import render`` finds a module of somebody else.
+    """Import finder that warns if ``import benchmark`` or ``render`` finds a foreign module.
 
-    It leaves the import as it is: whoever has a module of that name gets it.
+    It does not change the import: the foreign module is imported.
     """
 
     def find_spec(
@@ -35,7 +35,7 @@ class ShadowFinder:
         path: Sequence[str] | None = None,  # noqa: ARG002
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """None, after a warning where other finders find another module."""
+        """None, after a warning if the other finders find a foreign module."""
         if name in PACKAGES:
             place = _place(_spec(name))
             if place is not None and not _is_ours(name, place):
@@ -44,18 +44,18 @@ class ShadowFinder:
 
 
 def watch() -> None:
-    """Put a :class:`ShadowFinder` before all finders, unless there is one."""
+    """Put a :class:`ShadowFinder` before all other finders, unless there is one already."""
     if not any(isinstance(finder, ShadowFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, ShadowFinder())
 
 
 def claim() -> None:
-    """Let this process, and those that it spawns, import our packages by their names.
+    """Make sure that this process and its children import our packages by their names.
 
-    The folder that holds them comes first in ``sys.path`` where other modules shadow them.
+    If other modules shadow them, the folder that holds ours moves to the front of ``sys.path``.
 
     Raises:
-        ImportError: another module of that name is already imported.
+        ImportError: another module with one of these names is already imported.
     """
     for name in PACKAGES:
         _require_free(name)
@@ -65,15 +65,16 @@ def claim() -> None:
 
 
 class Ours:
-    """Within, the name of our package is ours; outside, a script's own module keeps it.
+    """Context in which a package name means our package, even if a script's module has the name.
 
-    A module that shadows our package is named in one warning, and stays what the script imports.
+    A module that shadows our package is named in one warning. Outside the context the script
+    still imports that module.
 
     Arguments:
         package: ``render`` or ``benchmark``.
     """
 
-    _aside: ClassVar[dict[str, dict[str, ModuleType]]] = {}  # ours, while a name is another's
+    _aside: ClassVar[dict[str, dict[str, ModuleType]]] = {}  # our modules, outside the context
 
     def __init__(self, package: str) -> None:
         self._package = package
@@ -96,16 +97,16 @@ class Ours:
 
 
 def _take(package: str) -> dict[str, ModuleType]:
-    """Take a package and its modules out of those that are imported."""
+    """Remove a package and its modules from the imported ones, and return them."""
     names = [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]
     return {name: sys.modules.pop(name) for name in names}
 
 
 def call(place: str, *arguments: Any) -> Any:
-    """Call what ``module:name`` of ours names, in a process that imported none of it.
+    """Call a function of ours, given as ``module:name``, in a process that has not imported it.
 
-    Pickles name this function in place of what they hold, so that processes of Ray and SLURM
-    import our modules.
+    Pickles refer to this function instead of the one they call, so that processes of Ray and
+    SLURM import our modules and not others with the same names.
     """
     claim()
     module, _, name = place.partition(":")
@@ -113,25 +114,26 @@ def call(place: str, *arguments: Any) -> Any:
 
 
 def module_command(name: str) -> list[str]:
-    """The start of a command that runs a module of ours, from a checkout or installed.
+    """The first words of a command that runs one of our modules, from a checkout or installed.
 
-    Neither the working directory nor PYTHONPATH can put another module in its place: whoever
-    unpacks a submission and stands in its folder must not run what lies there.
+    The working directory and PYTHONPATH cannot replace the module. This matters in the folder of
+    an unpacked submission, whose files must not be run.
     """
     return [sys.executable, "-P", join(HOME, "threedident", "runtime", "packages.py"), name]
 
 
 def stand_back() -> None:
-    """Move the working directory, which ``python -m`` puts first in ``sys.path``, to its end.
+    """Move the working directory from the front of ``sys.path``, set by ``python -m``, to its end.
 
-    A ``statistics.py`` or a ``click.py`` that lies there is then not taken for the real one.
+    A ``statistics.py`` or ``click.py`` in that directory is then not imported instead of the real
+    module.
     """
     if not sys.flags.safe_path and realpath(sys.path[0]) != HOME:
         sys.path.append(sys.path.pop(0))
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """What an import of a top-level name would find, were it not imported yet."""
+    """The spec that a first import of a top-level name would find."""
     others = (finder for finder in sys.meta_path if not isinstance(finder, ShadowFinder))
     specs = (finder.find_spec(name, None) for finder in others if hasattr(finder, "find_spec"))
     return next((found for found in specs if found is not None), None)
@@ -149,7 +151,7 @@ def _is_ours(name: str, place: str) -> bool:
 
 
 def _require_free(name: str) -> None:
-    """Refuse a name that another module has in this process."""
+    """Raise ImportError if another module has this name in the process."""
     if name not in sys.modules:
         return
     place = _place_of(name)
@@ -158,7 +160,7 @@ def _require_free(name: str) -> None:
 
 
 def _place_of(name: str) -> str:
-    """The file of an imported module; empty where it has none."""
+    """The file of an imported module, empty if it has none."""
     there = sys.modules[name]
     return _place(getattr(there, "__spec__", None)) or getattr(there, "__file__", None) or ""
 
@@ -177,7 +179,7 @@ def _spell(name: str, place: str | None) -> str:
 
 
 def _start() -> None:
-    """Run the module that the command line names, as ``python -m`` would."""
+    """Run the module named on the command line, as ``python -m`` does."""
     sys.path.insert(0, HOME)
     packages = import_module("threedident.runtime.packages")
     sys.path.remove(HOME)

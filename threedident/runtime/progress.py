@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, elsewhere a line every 30 seconds."""
+"""Progress of long work: a bar on a terminal, or else a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from threedident.runtime.errors import printable
 
 PERIOD_S = 30.0
 _LONGEST = 2000  # characters of a line
-_MEASURED_S = 0.5  # what is over sooner has no rate worth telling
+_MEASURED_S = 0.5  # a rate is not shown for work that took less
 _MB = 10**6
 
 
 class Advance(Protocol):
-    """Reports ``count`` more units done, with an optional note to show beside them."""
+    """Callback that reports ``count`` more units as done, with an optional note to show."""
 
     def __call__(self, count: int = 1, note: str = "") -> None:
         """Report progress."""
         ...
 
     def skip(self, count: int) -> None:
-        """Report units that an earlier run had done; they take no part in the rate."""
+        """Report units that an earlier run did; they do not count for the rate."""
         ...
 
     def say(self, line: str) -> None:
@@ -35,19 +35,19 @@ class Advance(Protocol):
 
 
 def say(line: str) -> None:
-    """Print a line on standard error, whole."""
+    """Print one line on standard error, without wrapping it."""
     _say(Console(stderr=True), line)
 
 
 def _say(console: Console, line: str) -> None:
-    """Print a line as it is: what strangers wrote in it is neither markup nor for terminals."""
+    """Print a line literally: untrusted text in it is not markup and cannot control a terminal."""
     text = printable(line, _LONGEST)
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 @contextmanager
 def progress(title: str, total: int, unit: str, quiet: bool = False) -> Iterator[Advance]:
-    """Show the progress of ``total`` units on standard error, where not ``quiet``."""
+    """Show the progress of ``total`` units on standard error, unless ``quiet``."""
     console = Console(stderr=True, quiet=quiet)
     if console.is_terminal and not quiet:
         with _bar(console, title, total, unit) as advance:
@@ -57,7 +57,7 @@ def progress(title: str, total: int, unit: str, quiet: bool = False) -> Iterator
 
 
 class _Pace:
-    """Units done of a total, and how fast the new ones are made."""
+    """Number of units done, and the rate of the new ones."""
 
     def __init__(self, total: int, unit: str) -> None:
         self.total, self._unit = total, unit
@@ -69,7 +69,7 @@ class _Pace:
         self._new += count * new
 
     def words(self) -> str:
-        """Rate and time left, as far as they are known."""
+        """Rate and remaining time as text, as far as they are known."""
         seconds, left = time.monotonic() - self._start, self.total - self.done
         if not self._new:
             return "" if left else "nothing to do"
@@ -124,7 +124,7 @@ class _Lines:
             self._tell("")
 
     def _tell(self, note: str) -> None:
-        """A line, where one is due."""
+        """Print a line if the last one is old enough, or if all units are done."""
         now, pace = time.monotonic(), self._pace
         if now - self._said < PERIOD_S and pace.done != pace.total:
             return
@@ -137,10 +137,10 @@ class _Lines:
 
 
 def spell_time(seconds: float) -> str:
-    """A duration for people: ``0.2 s``, ``45 s``, ``12 min``, ``2 h 5 min`` or ``3 days 4 h``.
+    """A duration as text, such as ``0.2 s``, ``45 s``, ``12 min``, ``2 h 5 min``, ``3 days 4 h``.
 
     Arguments:
-        seconds: not negative, finite.
+        seconds: duration in seconds, finite and not negative.
     """
     if seconds < 59.5:
         return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
@@ -153,15 +153,14 @@ def spell_time(seconds: float) -> str:
 
 @contextmanager
 def megabytes(title: str, total: int | None, there: int = 0) -> Iterator[Callable[[int], None]]:
-    """Show the progress of ``total`` bytes; yields what is to be called with each further count.
+    """Show the progress of ``total`` bytes. Yields a function that takes the number of new bytes.
 
-    Without a total there is neither a share nor a time left: a line now and then says how much
-    it has been.
+    If the total is unknown, a line every 30 seconds shows the bytes so far and their rate.
 
     Arguments:
-        title: of the work.
-        total: bytes; None where nobody knows.
-        there: how many of them an earlier run had got.
+        title: name of the work.
+        total: number of bytes, or None if it is unknown.
+        there: number of bytes that an earlier run got.
     """
     if total is None:
         yield _Open(title)
@@ -172,7 +171,7 @@ def megabytes(title: str, total: int | None, there: int = 0) -> Iterator[Callabl
 
 
 class _Closed:
-    """Counts up to a total; what remains of the last MB counts as a whole one."""
+    """Counter with a known total; a partial last MB counts as a whole one."""
 
     def __init__(self, total: int, advance: Callable[[int], None], there: int) -> None:
         self._total, self._advance = total, advance
@@ -188,7 +187,7 @@ class _Closed:
 
 
 class _Open:
-    """Counts without an end."""
+    """Counter with an unknown total."""
 
     def __init__(self, title: str) -> None:
         self._title, self._bytes = title, 0
@@ -200,4 +199,4 @@ class _Open:
         if now - self._said >= PERIOD_S:
             self._said = now
             rate = self._bytes / _MB / (now - self._start)
-            say(f"{self._title}: {self._bytes // _MB} MB, {rate:.3g} MB/s, no end announced")
+            say(f"{self._title}: {self._bytes // _MB} MB, {rate:.3g} MB/s, total size unknown")

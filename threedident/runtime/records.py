@@ -1,4 +1,4 @@
-"""Records, and JSON from outside: whatever is wrong with it is said in one line."""
+"""Parsing of untrusted JSON: any fault in it raises ValueError with a short message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parse_json(content: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: the text is no JSON, or nested deeper than Python can read.
+        ValueError: the text is not JSON, or is nested more deeply than Python can read.
     """
     try:
         return json.loads(content)
@@ -32,10 +32,11 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def parse_model(model: type[Model], content: str | bytes) -> Model:
-    """The record in a JSON text.
+    """The record in a JSON text, as an instance of ``model``.
 
     Raises:
-        ValueError: the text is none; the message says where it goes wrong, as ``at n: why``.
+        ValueError: the text is not a valid record. The message names the first bad entry and the
+            reason, in the form ``at n: why``.
     """
     try:
         return model.model_validate_json(content)
@@ -43,5 +44,5 @@ def parse_model(model: type[Model], content: str | bytes) -> Model:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(printable(f"at {place}: {first['msg']}", _SAID)) from None
-    except (ArithmeticError, RecursionError) as error:  # from the model's own checks
+    except (ArithmeticError, RecursionError) as error:  # raised by validators of the model
         raise ValueError(f"at the file: {type(error).__name__}") from None

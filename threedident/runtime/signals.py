@@ -1,4 +1,4 @@
-"""Signals that ask a command to end, answered as Ctrl-C is: processes end, files are tidied up."""
+"""Signals that ask a command to end. They act like Ctrl-C: processes end, files are cleaned up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Callable[[int], None]
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """The first SIGTERM, SIGHUP or SIGUSR1 as Ctrl-C; it may come again and change nothing."""
+    """Treat the first SIGTERM, SIGHUP or SIGUSR1 like Ctrl-C, and ignore the same one later."""
 
     def interrupt(number: int) -> None:
         signal.signal(number, signal.SIG_IGN)
@@ -27,21 +27,21 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def answered(numbers: Sequence[signal.Signals], answer: Answer) -> Iterator[Callable[[], None]]:
-    """Answer signals in the main thread; yields what restores the former answers.
+    """Handle signals in the main thread. Yields a function that restores the former handlers.
 
-    Those that are ignored stay so, such as SIGHUP under ``nohup``. Where a terminal has closed,
-    what is still said goes nowhere, since to write to it would fail.
+    Ignored signals stay ignored, such as SIGHUP under ``nohup``. If the terminal has closed when
+    a signal arrives, later output is discarded, because writing to the terminal would fail.
 
     Arguments:
-        numbers: of the signals.
-        answer: called with the number of each that comes.
+        numbers: the signals to handle.
+        answer: called with the number of each signal that arrives.
     """
     before: dict[signal.Signals, Any] = {}
     terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
     def heard(number: int, _: object) -> None:
         for descriptor in terminals:
-            if not os.isatty(descriptor):  # any more
+            if not os.isatty(descriptor):  # the terminal has closed
                 _send_nowhere(descriptor)
         answer(number)
 

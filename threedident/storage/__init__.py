@@ -1,1 +1,1 @@
-"""Data sets on disk: folders, manifests, origins, statistics, verification."""
+"""Data sets on disk: folders, manifests, origins of latents, statistics, verification."""

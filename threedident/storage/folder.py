@@ -3,16 +3,16 @@
     ROOT/{train,test}/raw_latents.npy    N x 10, float32, in [-1, 1]
     ROOT/{train,test}/latents.npy        N x 10, float32, physical
     ROOT/{train,test}/images/NNNNNN.png  RGB, the row's index
-    ROOT/{train,test}/masks/NNNNNN.png   where annotated: what every pixel shows
-    ROOT/{train,test}/depths/NNNNNN.png  where annotated: how far it is away
-    ROOT/{train,test}/SHA256SUMS         digest of every picture, as sha256sum writes it
-    ROOT/{train,test}/sizes.npy          its size in bytes, N x pictures a row, int64
+    ROOT/{train,test}/masks/NNNNNN.png   optional: the label of every pixel
+    ROOT/{train,test}/depths/NNNNNN.png  optional: the distance of every pixel
+    ROOT/{train,test}/SHA256SUMS         digest of every picture, in the format of sha256sum
+    ROOT/{train,test}/sizes.npy          size of every picture in bytes, N x pictures a row, int64
     ROOT/{train,test}/dataset.json       the manifest, written last
-    ROOT/{train,test}/packed/            where packed: all images in one file
-    ROOT/{train,test}/positives/         the same again: row i is the positive of row i
+    ROOT/{train,test}/packed/            optional: all images in one file
+    ROOT/{train,test}/positives/         optional: the same files; row i is the positive of row i
 
-The published archive has neither digests nor manifest and pads image names to other widths;
-it is read all the same.
+The published archive has neither digests nor a manifest, and its image names have another number
+of digits. It can be read nevertheless.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _WIDTHS = (DIGITS, *(width for width in range(1, 13) if width != DIGITS))
 
 _NUMBER = re.compile(r"[0-9]+")
 MOST_PICTURE = 2**30
-MOST_SUMS = 2**29  # a line for each picture of as many rows as there may be
+MOST_SUMS = 2**29  # bytes; enough for a line per picture of the largest data set
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([a-z]+/\d+\.png)")
 
-ANNOTATIONS = {"mask": "masks", "depth": "depths"}  # by name: the folder of their pictures
+ANNOTATIONS = {"mask": "masks", "depth": "depths"}  # folder of each annotation's pictures
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class SplitFolder:
 
     @property
     def manifest(self) -> Path:
-        """The manifest; its presence says that the split was finished."""
+        """The manifest. It exists only if the split is finished."""
         return self.path / "dataset.json"
 
     @property
     def scratch(self) -> Path:
-        """What a run that has not finished keeps."""
+        """Folder of the working files of an unfinished run."""
         return self.path / ".render"
 
     @property
@@ -102,22 +102,22 @@ class SplitFolder:
         return self.path / ANNOTATIONS[name] / f"{index:0{DIGITS}d}.png"
 
     def picture_folders(self, annotations: Sequence[str] = ()) -> list[Path]:
-        """Where the pictures of all rows lie."""
+        """Folders that hold the pictures of all rows."""
         return [self.images, *(self.path / ANNOTATIONS[name] for name in annotations)]
 
     def pictures(self, index: int, annotations: Sequence[str] = ()) -> list[Path]:
-        """All that is rendered for row ``index``: its image, then its annotations."""
+        """All pictures of row ``index``: its image, then its annotations."""
         return [self.image(index), *(self.annotation(name, index) for name in annotations)]
 
     def digits(self) -> int:
-        """The width to which this folder pads its image names."""
+        """Number of digits in the names of this folder's images."""
         first = next((w for w in _WIDTHS if self.image(0, w).is_file()), None)
         if first is not None:
             return first
         return min((len(name) for name in self.numbered()), default=DIGITS)
 
     def numbered(self) -> dict[str, Path]:
-        """The images that are there, by their number as it is written."""
+        """The existing images, by the number in their names as text, such as ``000012``."""
         return {p.stem: p for p in self.images.glob("*.png") if _NUMBER.fullmatch(p.stem)}
 
 
@@ -127,23 +127,23 @@ def image_name(index: int, digits: int = DIGITS) -> str:
 
 
 def picture_name(path: Path) -> str:
-    """A picture's path from its split's folder, as ``SHA256SUMS`` writes it."""
+    """Path of a picture relative to its split's folder, as used in ``SHA256SUMS``."""
     return f"{path.parent.name}/{path.name}"
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """Digests by a picture's name; lines that are not digests are passed over."""
+    """Digests by picture name, from a file ``SHA256SUMS``. Malformed lines are skipped."""
     if not path.is_file():
         return {}
     return parse_sums(read_plain(path, MOST_SUMS).decode(errors="replace"))
 
 
 def parse_sums(text: str) -> dict[str, str]:
-    """Digests by a picture's name, of the content of ``SHA256SUMS``."""
+    """Digests by picture name, from the content of ``SHA256SUMS``. Malformed lines are skipped."""
     matches = (_SUM_LINE.fullmatch(line) for line in text.splitlines())
     return {match[2]: match[1] for match in matches if match}
 
 
 def sums_bytes(digests: Mapping[str, str]) -> bytes:
-    """The content of ``SHA256SUMS``, in order of name."""
+    """The content of ``SHA256SUMS``, sorted by name."""
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()

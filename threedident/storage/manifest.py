@@ -1,4 +1,4 @@
-"""The manifest ``dataset.json``: what a split is, how it was rendered, and its statistics."""
+"""The manifest ``dataset.json``: origin of a split's latents, render settings, statistics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from threedident.storage.statistics import Channels, Moments
 MOST_PIXELS = 4096
 
 Annotation = Literal["mask", "depth"]
-Word = Annotated[str, Field(pattern=r"^[ -~]{0,60}$")]  # which is shown as it is
+Word = Annotated[str, Field(pattern=r"^[ -~]{0,60}$")]  # safe to print unchanged
 
 
 class FactorRecord(Frozen):
@@ -39,17 +39,17 @@ class FactorRecord(Frozen):
 
 
 class Rendering(Frozen):
-    """The settings on which pixels depend, beside the latents.
+    """The settings that determine the pixels, together with the latents.
 
     Arguments:
         resolution: edge of the square image in pixels.
         quality: name of the quality preset.
-        hue_mode: how hue angles become colours.
-        material: what object and ground are made of.
-        annotations: what is rendered beside every image, ``mask`` or ``depth``.
-        device: what Cycles computed on.
-        blender: Blender's version.
-        fingerprint: digest of scene, teapot, preset, device and Blender's version.
+        hue_mode: mapping from hue angles to colours.
+        material: material of object and ground.
+        annotations: extra pictures rendered for every image, ``mask`` or ``depth``.
+        device: device on which Cycles rendered.
+        blender: version of Blender.
+        fingerprint: digest of scene, teapot, preset, device and version of Blender.
     """
 
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
@@ -121,7 +121,7 @@ class Manifest(Card, Frozen):
         return f"Manifest of the {self.split} split"
 
     def to_bytes(self) -> bytes:
-        """The file's content."""
+        """Content of the file."""
         return (self.model_dump_json(indent=2) + "\n").encode()
 
 
@@ -130,7 +130,7 @@ def _spell_channels(values: Moments) -> str:
 
 
 def factor_records(space: str) -> tuple[FactorRecord, ...]:
-    """The table of factors as manifests of a latent space record it."""
+    """The table of factors in the form that manifests of a latent space record."""
     ranges = SPACES[space].ranges.tolist()
     return tuple(
         FactorRecord(name=factor.name, unit=factor.unit, low=low, high=high)
@@ -139,10 +139,10 @@ def factor_records(space: str) -> tuple[FactorRecord, ...]:
 
 
 def read_manifest(folder: SplitFolder) -> Manifest | None:
-    """The manifest of a split, or None where there is none.
+    """The manifest of a split, or None if there is none.
 
     Raises:
-        ValueError: the file is there but is no manifest.
+        ValueError: the file exists but is not a valid manifest of this split.
     """
     try:
         manifest = parse_model(Manifest, read_plain(folder.manifest, MOST_JSON))
@@ -153,7 +153,7 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
     except ValueError as error:
         raise ValueError(
             f"{folder.manifest}: expected a manifest of schema version 2, but {error}; restore "
-            "the file from a copy, or render anew elsewhere"
+            "the file from a copy, or render into another folder"
         ) from None
     if manifest.split != folder.split:
         raise ValueError(
@@ -167,7 +167,7 @@ def require_manifest(folder: SplitFolder) -> Manifest:
     """The manifest of a finished split.
 
     Raises:
-        ValueError: there is none; the message says what is there instead.
+        ValueError: there is no manifest. The message says what was found instead.
     """
     manifest = read_manifest(folder)
     if manifest is not None:
@@ -179,7 +179,7 @@ def open_manifest(folder: SplitFolder) -> Manifest | None:
     """The manifest of a finished split, or None for the published archive, which has none.
 
     Raises:
-        ValueError: the split is neither; the message says what is there instead.
+        ValueError: the split is neither. The message says what was found instead.
     """
     manifest = read_manifest(folder)
     ours = folder.scratch.is_dir() or folder.sums.exists()
@@ -189,17 +189,17 @@ def open_manifest(folder: SplitFolder) -> Manifest | None:
 
 
 def open_latents(folder: SplitFolder, manifest: Manifest | None) -> NDArray[np.float32]:
-    """The raw latents of a split, checked: those that its manifest records.
+    """The raw latents of a split, checked against its manifest.
 
     Arguments:
         folder: the split.
-        manifest: of the split; None for the published archive, whose latents have no digest.
+        manifest: manifest of the split; None for the published archive, which has no digests.
 
     Returns:
         Shape (N, columns of the space), float32.
 
     Raises:
-        ValueError: they are missing, damaged, altered, or not in the space.
+        ValueError: the latents are missing, damaged, altered, or not in the space.
     """
     path = folder.raw_latents
     if manifest is None:
@@ -215,7 +215,7 @@ def open_latents(folder: SplitFolder, manifest: Manifest | None) -> NDArray[np.f
 
 
 def missing_manifest(folder: SplitFolder) -> str:
-    """One line on a split that has no manifest: what was expected, found, and what to do."""
+    """Error line for a split without a manifest, depending on what is found in its place."""
     expected = f"{folder.manifest}: expected the manifest of a rendered split, found"
     if folder.root.is_file():
         return f"{expected} the file {folder.root}; give the data set's folder"
@@ -230,7 +230,7 @@ def missing_manifest(folder: SplitFolder) -> str:
     if folder.sums.exists():
         return f"{expected} none beside {folder.sums.name}; restore it from a copy"
     if folder.raw_latents.exists():
-        return f"{expected} latents without one (the published layout has none to check against)"
+        return f"{expected} latents without one; data sets in the published layout have none"
     return f"{expected} none; render one with threedident render --out {folder.root}"
 
 
@@ -241,7 +241,7 @@ def _holds_split(path: Path) -> bool:
 def setting_differences(
     found: tuple[Origin, Rendering], asked: tuple[Origin, Rendering]
 ) -> list[str]:
-    """Each setting that differs, as ``name found where asked is asked for``."""
+    """The settings that differ, each as a text ``name A where B is asked for``."""
     was, wanted = ({**origin.model_dump(), **r.model_dump()} for origin, r in (found, asked))
     names = [name for name in wanted if was[name] != wanted[name]]
     if len(names) > 1 and "fingerprint" in names:
@@ -263,7 +263,7 @@ def require_alike(manifests: Sequence[Manifest]) -> None:
     """Check that splits were rendered with the same settings.
 
     Raises:
-        ValueError: they were not; the message names what differs.
+        ValueError: a setting differs. The message names it.
     """
     for first, other in pairwise(manifests):
         here, there = first.rendering.model_dump(), other.rendering.model_dump()

@@ -1,4 +1,4 @@
-"""Where the latents of a split come from: enough to draw them again."""
+"""Origin of a split's latents: all that is needed to draw them again."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Origin(Frozen):
     """The recipe of a split's raw latents.
 
     Arguments:
-        split: ``train`` or ``test``; each has draws of its own.
-        space: the latent space.
-        seed: seed of all draws, or None where nothing is drawn.
-        rows: digest of rows that the user gave in place of the marginal's, or None.
-        fixed: raw values of the factors that do not vary.
-        conditional: for positives, the density p(z~ | z) they are drawn from, such as
-            ``normal:0.1``; None for the marginal itself.
+        split: ``train`` or ``test``; the two have different random numbers.
+        space: name of the latent space.
+        seed: seed of all draws, or None if nothing is drawn.
+        rows: digest of the user's own rows, which replace draws from the marginal, or None.
+        fixed: raw values of the fixed factors.
+        conditional: for positives, their density p(z~ | z), such as ``normal:0.1``; None for
+            rows that are not positives.
     """
 
     split: Literal["train", "test"]
@@ -44,7 +44,7 @@ class Origin(Frozen):
     @model_validator(mode="after")
     def _check_recipe(self) -> Origin:
         if self.seed is None and (self.rows is None or self.conditional is not None):
-            raise ValueError("a seed is missing, without which nothing can be drawn")
+            raise ValueError("a seed is missing, which every draw needs")
         find_space(self.space).check_fixed(self.fixed, "fixed")
         if self.conditional is not None:
             parse_conditional(self.conditional, self.space, self.fixed)
@@ -54,8 +54,8 @@ class Origin(Frozen):
         """The first ``n`` raw latents.
 
         Arguments:
-            n: how many.
-            rows: what the user gave in place of the marginal's draws, where ``self.rows`` is set.
+            n: number of rows.
+            rows: the user's own rows, needed if ``self.rows`` is set.
         """
         anchors = rows[:n] if rows is not None else self._marginal(n)
         if self.conditional is None:
@@ -70,19 +70,19 @@ class Origin(Frozen):
 
 
 def rows_digest(raw: Rows) -> str:
-    """Identifies rows of latents that the user gave."""
+    """Short digest that identifies the user's own rows of latents."""
     return sha256(npy_bytes(raw))[:16]
 
 
 def sample_positives(
     anchors: ArrayLike, conditional: Conditional, seed: int, split: str
 ) -> NDArray[np.float32]:
-    """The positives of the first rows of a split, exactly by the conditional.
+    """The positives of the first rows of a split, exact samples of the conditional.
 
     Arguments:
         anchors: rows 0, 1, ..., N - 1 of the split, shape (N, d), in the conditional's space.
         conditional: density p(z~ | z).
-        seed: from 0 to 2^63 - 1; that of the anchors will do.
+        seed: from 0 to 2^63 - 1; it may equal the seed of the anchors.
         split: ``train`` or ``test``.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Pictures from bytes, whoever wrote them: PNG files of at most :data:`MOST_PIXELS` a side.
+"""Decoding of untrusted PNG files of at most :data:`MOST_PIXELS` pixels a side.
 
-A picture is as large as its header claims, and a decoder makes room for all of it. So the claim is
-looked at first.
+A decoder allocates memory for the size that the header claims. This module therefore checks the
+claimed size first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def decode_picture(content: bytes) -> Image.Image:
     """The picture in a file's bytes, decoded.
 
     Raises:
-        ValueError: there is none, a damaged one, or one too large; the message says what is found.
+        ValueError: the bytes are no PNG file, a damaged one, or one that is too large. The message
+            says what was found.
     """
     with _opened(content) as picture:
         picture.load()
@@ -31,10 +32,10 @@ def decode_picture(content: bytes) -> Image.Image:
 
 
 def check_chunks(content: bytes) -> None:
-    """Compare every chunk of a picture with its checksum; nothing is decoded.
+    """Compare every chunk of a picture with its checksum, without decoding it.
 
     Raises:
-        ValueError: as :func:`decode_picture`.
+        ValueError: see :func:`decode_picture`.
     """
     with _opened(content) as picture:
         picture.verify()
@@ -53,5 +54,5 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             yield picture
-    except Exception:  # the decoder raises a dozen kinds on damaged files
+    except Exception:  # Pillow raises many kinds of errors on damaged files
         raise ValueError("a damaged file") from None

@@ -1,4 +1,4 @@
-"""Statistics of an image's channels, from exact sums over all pixels."""
+"""Mean and standard deviation of colour channels, from exact sums over all pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Moments = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Exact sums over pixels, for red, green and blue in 0..255."""
+    """Exact sums over pixels of red, green and blue values in 0..255, and of their squares."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -40,9 +40,12 @@ class Channels:
         )
 
     def moments(self, pixels: int) -> tuple[Moments, Moments]:
-        """Mean and standard deviation of each channel in [0, 1], over that many pixels.
+        """Mean and standard deviation of each channel, scaled to [0, 1].
 
-        The variance is formed from integers, so that nothing cancels.
+        The variance is computed from integers, so it loses no digits by cancellation.
+
+        Arguments:
+            pixels: number of pixels that were summed.
         """
         scale = 255 * pixels
         (r, g, b), (rr, gg, bb) = self.total, self.square_total

@@ -1,7 +1,7 @@
-"""Checks a split against its manifest: every missing, truncated or altered file is named.
+"""Verification of a split against its manifest, which finds missing, truncated or altered files.
 
-The fast check looks at each picture's size, its first and its last bytes; the deep one reads,
-decodes and digests it.
+The fast check looks at the size and the first and last bytes of each picture. The deep check
+reads, decodes and digests each picture.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from threedident.storage.manifest import Manifest, require_manifest
 from threedident.storage.pictures import EDGES, PNG_HEAD, check_chunks, decode_picture
 
 _PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_MOST_DISPUTED = 4  # pictures and lines that disagree, of which all combinations are tried
+_MOST_DISPUTED = 4  # if at most so many pictures disagree with their lines, all choices are tried
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Problem:
 
 
 def picture_state(path: Path, digest: str | None) -> str | None:
-    """What is wrong with a picture, or None; without a digest nothing counts as intact."""
+    """The fault of a picture, or None if it is intact. Without a digest it counts as altered."""
     what = _header_state(path)
     return what or (_file_state(path, digest) if digest is not None else "altered")
 
@@ -49,16 +49,16 @@ def quick_check(
     chunks: bool = False,
     advance: Callable[[], None] = lambda: None,
 ) -> None:
-    """Check that the first ``n`` images are there and complete, without their digests.
+    """Check that the first ``n`` images exist and are complete, without using digests.
 
     Arguments:
         folder: the split.
-        n: how many images.
-        chunks: read all of every image, and compare its chunks with the checksums in it.
+        n: number of images.
+        chunks: True to read every image and compare its chunks with their checksums.
         advance: called after every image.
 
     Raises:
-        ValueError: an image is missing, truncated or damaged; the message names the first.
+        ValueError: an image is missing, truncated or damaged. The message names the first one.
     """
     digits = folder.digits()
     for index in range(n):
@@ -114,10 +114,11 @@ def _deep_state(path: Path, digest: str | None) -> str | None:
 
 
 def trusted_digests(folder: SplitFolder, manifest: Manifest) -> dict[str, str] | None:
-    """Digests by a picture's name that the manifest vouches for, or None where for none.
+    """Digests by picture name that agree with the manifest, or None if there are none.
 
-    They stand in ``SHA256SUMS``. Where that file is lost or damaged, so many of the pictures'
-    own digests take its lines' place that together they are what the manifest recorded.
+    They are read from ``SHA256SUMS``. If that file is lost or damaged, its bad lines are replaced
+    by digests computed from the pictures. The result counts only if its own digest is the one
+    that the manifest records.
     """
     recorded = read_sums(folder.sums)
     names = [picture_name(path) for path in _pictures(folder, manifest)]
@@ -153,7 +154,7 @@ def _pictures(folder: SplitFolder, manifest: Manifest) -> Iterator[Path]:
 
 
 def bad_files_beside(folder: SplitFolder, manifest: Manifest) -> list[Problem]:
-    """The bad ones among the files beside the images, the manifest's own claims included."""
+    """The bad files other than pictures, including a manifest whose origin does not fit."""
     digests = manifest.digests
     recorded = {
         folder.raw_latents: digests.raw_latents,
@@ -169,9 +170,9 @@ def bad_files_beside(folder: SplitFolder, manifest: Manifest) -> list[Problem]:
 
 
 def _is_drawn(raw: NDArray[np.generic], manifest: Manifest) -> bool:
-    """Whether raw latents are those that the manifest's origin gives.
+    """True if raw latents equal those drawn from the manifest's origin, up to 1e-6.
 
-    Special functions may differ between machines in their last digit.
+    The tolerance is needed because special functions differ between machines in the last digit.
     """
     drawn = manifest.origin.draw(manifest.n)
     return raw.shape == drawn.shape and bool(np.allclose(raw, drawn, rtol=0.0, atol=1e-6))
@@ -199,10 +200,10 @@ def verify_split(
 
     Arguments:
         folder: the split.
-        deep: read, decode and digest every picture, where otherwise its size and its first and
-            last bytes must do.
+        deep: True to read, decode and digest every picture. Otherwise only its size and its
+            first and last bytes are checked.
         advance: called after every picture.
-        decode: leave out to read and digest every picture alone, which is faster.
+        decode: False to leave out decoding in the deep check, which is faster.
 
     Raises:
         ValueError: the split has no manifest, or a damaged one.
@@ -234,7 +235,7 @@ def _fast_check(folder: SplitFolder, manifest: Manifest) -> Callable[[int, Path]
 
 
 def _recorded_sizes(folder: SplitFolder, manifest: Manifest) -> list[int | None]:
-    """The size of every picture that the manifest vouches for, row by row, or Nones."""
+    """Recorded sizes of all pictures, row by row; all None if they disagree with the manifest."""
     count = manifest.n * (1 + len(manifest.rendering.annotations))
     if _file_state(folder.sizes, manifest.digests.sizes) is None:
         sizes: list[int | None] = np.ravel(load_npy(folder.sizes)).tolist()
