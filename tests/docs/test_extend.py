@@ -70,7 +70,7 @@ def follow(section: str, folder: Path) -> dict[str, object]:
         elif block.language == "python":
             exec(compile(block.code, section, "exec"), names)
         else:
-            command, *arguments = shlex.split(block.code)
+            command, *arguments = shlex.split(block.code.replace("\\\n", ""))
             assert command == "threedident"
             done_at_once(*arguments, "--device", "cpu", "--workers", 0)
     return names

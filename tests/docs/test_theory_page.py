@@ -6,8 +6,10 @@ import importlib.util
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from scipy import stats
 
 import threedident
 from benchmark.cli import benchmark
+from benchmark.losses.match import mismatch
+from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.suites.paper import TABLES
 
 ROOT = Path(threedident.__file__).parents[1]
@@ -24,7 +28,7 @@ CHEAP = 256  # negatives, up to which points are measured again
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
+def script() -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location("theory_picture", IMAGES / "theory.py")
     assert spec is not None
     assert spec.loader is not None
@@ -47,9 +51,23 @@ def test_every_option_and_row_that_the_page_names_exists() -> None:
     named = set(re.findall(r"--[a-z][a-z-]+", PAGE))
     known = {name for parameter in benchmark.params for name in parameter.opts}
     assert named - {"--pairs", "--hue"} <= known  # which are options of the command render
-    for table, names in re.findall(r"`(table\d)`: (`[^|]+`)", PAGE):
+    for table, names in re.findall(r"`(table\d)`: ((?:`[\w-]+`(?:, )?)+)", PAGE):
         rows = {row.name for row in TABLES[table].rows}
         assert set(re.findall(r"`([\w-]+)`", names)) <= rows
+
+
+def test_the_options_of_each_theorem_match_it() -> None:
+    commands = re.findall(
+        r"`--source mixing ([^`]+)`", PAGE.split("## What its minimisers are")[1]
+    )
+    assert len(commands) == 3
+    for command in commands:
+        given = dict(re.findall(r"--([\w-]+) (\S+)", command))
+        asked: dict[str, Any] = {name.replace("-", "_"): value for name, value in given.items()}
+        if "sigma" in asked:
+            asked["sigma"] = float(asked["sigma"])
+        options = complete(Options(source="mixing", factors=3, **asked))
+        assert mismatch(resolve(options, open_source(options))) is None
 
 
 def test_the_script_reproduces_the_plotted_numbers(script: ModuleType) -> None:
