@@ -236,7 +236,7 @@ def test_a_damaged_lease_expires_like_others(tmp_path: Path, what: str) -> None:
     if what != "no start":  # whose holder is known to be gone
         with touched(path), pytest.raises(ValueError, match="found an unknown process") as caught:
             acquire(tmp_path / "leases", "run")
-        assert f"its lease {path} ends" in str(caught.value)
+        assert f"its lease {path} expires" in str(caught.value)
         assert len(str(caught.value)) < 1000
     acquire(tmp_path / "leases", "run", patience_s=20).release()
     assert not path.exists()

@@ -169,7 +169,7 @@ def test_resident_pairs_need_packed_images_as_they_are(roots: dict[str, Path]) -
     with pytest.raises(ValueError, match="expected a pack of 16 pixels, found none"):
         ResidentPairs(PositivePairs(plain, Normal(0.1)), cpu)
     changed = ThreeDIdent(roots["packed"], transform=lambda picture: picture)
-    with pytest.raises(ValueError, match="found a transform"):
+    with pytest.raises(ValueError, match="expected a data set without a transform"):
         ResidentPairs(PositivePairs(changed, Normal(0.1)), cpu)
     with pytest.raises(ValueError, match="found AugmentedPairs"):
         ResidentPairs(build("augmented", roots), cpu)

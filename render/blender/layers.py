@@ -81,7 +81,7 @@ class Layers:
         edge, render = self._film.edge, self._scene.render
         render.border_min_x = (box.left + _INSIDE) / edge
         render.border_max_x = (box.right + _INSIDE) / edge
-        render.border_min_y = (edge - box.bottom + _INSIDE) / edge  # Blender counts from below
+        render.border_min_y = (edge - box.bottom + _INSIDE) / edge  # Blender counts upwards
         render.border_max_y = (edge - box.top + _INSIDE) / edge
         passes = self._film.expose(self._scene)
         normal = np.stack([passes[f"Denoising Normal.{axis}"] for axis in "XYZ"], axis=-1)

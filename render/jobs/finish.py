@@ -34,7 +34,7 @@ def known_digests(
 
 
 def needs_finish(folder: SplitFolder, manifest: Manifest | None, n: int) -> bool:
-    """True if a split is unfinished, has not ``n`` rows, or a file beside its images is bad."""
+    """True if a split is unfinished, its size is not ``n``, or a file beside its images is bad."""
     if folder.scratch.is_dir() or manifest is None or manifest.n != n:
         return True
     return bool(bad_files_beside(folder, manifest))

@@ -16,7 +16,7 @@ NOTHING, GROUND, OBJECT = 0, 1, 2
 
 DEPTH_STEP = 1e-3
 
-_COLORS = (0, 0, 0, 120, 130, 140, 240, 150, 40)  # of the three labels, for viewers
+_COLORS = (0, 0, 0, 120, 130, 140, 240, 150, 40)  # RGB of the three labels, for image viewers
 
 
 def annotation_picture(

@@ -47,7 +47,7 @@ class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
         factors: names of the ten factors, in order.
         latents: all raw latents, shape (N, 10), float32, read-only; 11 columns in the periodic
             space.
-        manifest: how the split was rendered; None for the published archive.
+        manifest: record of how the split was rendered; None for the published archive.
         resolution: edge of the images in pixels.
         pack: the file of all images, if ``threedident pack`` made one of this resolution, or
             None. The images are equal with and without a pack.

@@ -118,7 +118,7 @@ class Part:
         if self._note is None or reply.start != self.length():
             return False
         known = self._note.reply
-        if url != self._note.url:  # each server has tags of its own
+        if url != self._note.url:  # tags of two servers cannot be compared
             known = Reply(size=known.size)
         return reply.agrees_with(known)
 

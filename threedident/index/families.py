@@ -59,7 +59,7 @@ class Family(ABC):
 
     @abstractmethod
     def ladders(self, queries: Points) -> Sequence[Sequence[Setting]]:
-        """Settings to try on ``queries``, see ``ladders`` of :func:`~.tuning.cheapest`."""
+        """Settings to try on ``queries``, see :func:`threedident.index.tuning.cheapest`."""
 
     @abstractmethod
     def candidates(self, queries: Points, k: int) -> Rows:

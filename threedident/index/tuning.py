@@ -188,7 +188,7 @@ def _beside(points: Points, spacings: list[float], count: int) -> Points:
     n, d = points.shape
     u = uniforms(0, (_STREAM,), np.arange(count), 1 + d)
     rows = points[(u[:, 0] * n).astype(np.int64)]
-    reach = np.resize(spacings, (count, 1)) * np.sqrt(3.0 / d)  # sqrt(3): deviation of [-1, 1]
+    reach = np.resize(spacings, (count, 1)) * np.sqrt(3.0 / d)  # noise: deviation 1 / sqrt(3)
     return np.asarray(rows + reach * (2.0 * u[:, 1:] - 1.0), np.float32)
 
 

@@ -74,7 +74,7 @@ class Epochs:
         return found
 
     def _order(self, epoch: int, around: int, like: Any) -> Any:
-        """The permutation of one round of an epoch, shape (N,), in memory like ``like``."""
+        """One permutation of an epoch, shape (N,), an array or a tensor like ``like``."""
         device = str(like.device) if is_tensor(like) else ""
         key = (epoch, around, device)
         if key not in self._orders:

@@ -114,7 +114,7 @@ class PositivePairs(Pairs):
         }
 
     def _marginal(self, u: Any) -> Any:
-        """Anchors from the marginal, computed on the host, on the device of ``u`` if a tensor."""
+        """Anchors from the marginal, computed on the host, then moved to the device of ``u``."""
         host = u.cpu().numpy() if isinstance(u, torch.Tensor) else u
         z = self.space.sample(host, self._fixed).astype(np.float64)
         return torch.from_numpy(z).to(u.device) if isinstance(u, torch.Tensor) else z

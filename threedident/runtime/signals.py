@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-REQUESTS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # beside Ctrl-C
+REQUESTS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # in addition to Ctrl-C
 Answer = Callable[[int], None]
 
 
