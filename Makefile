@@ -1,5 +1,6 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
+# make docs: set up, then build the documentation into site/; it needs no network.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
 # Blender's module is built for Python 3.11 alone.
@@ -13,7 +14,7 @@ RUN ?= runs/demo
 MINUTES ?= 20
 SEED ?= $(shell date +%s)
 
-.PHONY: demo duration test fuzz lint entries setup libraries browser
+.PHONY: demo duration test docs fuzz lint entries setup libraries browser
 
 setup: $(VENV)/.ready libraries browser
 
@@ -72,6 +73,10 @@ entries: setup
 
 test: lint entries
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+
+docs: $(VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "== docs: open site/index.html"
 
 fuzz: setup
 	@echo "== fuzz: about $(MINUTES) minutes; the same again with make fuzz MINUTES=$(MINUTES) SEED=$(SEED)"
