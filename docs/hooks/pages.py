@@ -40,6 +40,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return markdown.replace(".ipynb)", ".md)")
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
+    """Keep a figure and its deviation on one line."""
+    return html.replace(" ± ", "&nbsp;±&nbsp;")
+
+
 def notebook_markdown(notebook: dict[str, Any]) -> str:
     """A notebook as Markdown: its cells and the outputs that it holds; nothing is run."""
     parts = []

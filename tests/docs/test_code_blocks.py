@@ -36,6 +36,7 @@ from tests.docs.blocks import (
 )
 from tests.docs.drawn import drawn
 from threedident.cli import main, run
+from threedident.conditionals.law import build_conditional
 from threedident.conditionals.product import parse_conditional
 from threedident.latents.spaces import parse_fixed
 
@@ -263,7 +264,9 @@ def check_values(ctx: click.Context) -> None:
             assert set(rows.split(",")) <= {row.name for row in TABLES[suite].rows}
         names = {name for name in given if name in Options.__dataclass_fields__}
         if suite is None and not given["resume"]:
-            complete(Options(**{name: given[name] for name in names}))
+            options = complete(Options(**{name: given[name] for name in names}))
+            if options.conditional is not None:
+                build_conditional(options.conditional, options.sigma, options.space or "box")
     elif ctx.info_name == "render":
         machines(given)
         fixed = parse_fixed(given["fix"], given["space"]) if given["fix"] else {}
