@@ -39,11 +39,11 @@ libraries: $(VENV)/.ready
 browser:
 	@command -v chromium google-chrome > /dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-		echo "== chromium, in which tests open the leaderboard's page"; \
+		echo "== chromium, in which tests open the leaderboard's page and the documentation"; \
 		apt-get update --quiet=2 && \
 		apt-get install --yes --no-install-recommends --quiet=2 chromium > /dev/null; \
 	else \
-		echo "Without chromium the tests of the leaderboard's page are skipped: apt-get install chromium"; \
+		echo "Without chromium the tests that open pages are skipped: apt-get install chromium"; \
 	fi
 
 duration:

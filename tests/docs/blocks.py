@@ -12,6 +12,7 @@ from pathlib import Path
 import threedident
 
 ROOT = Path(threedident.__file__).parents[1]
+ROOMS = ("threedident", "render", "benchmark")
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -26,6 +26,7 @@ from benchmark.suites.paper import TABLES
 from render.options import machines
 from tests.docs.blocks import (
     PAGES,
+    ROOMS,
     ROOT,
     Block,
     blocks,
@@ -46,7 +47,11 @@ LANGUAGES = {"python", "sh", "fish", "bibtex", "text"}
 RUN_BY = {"plain.py": "test_the_documented_submission_without_our_code"}
 # Commands that are cheap enough to be run to their end.
 CHEAP = {
-    f"threedident {name}" for name in ("info", "verify", "preview", "pack", "export", "compare")
+    f"threedident {name}"
+    for name in (
+        *("info", "verify", "preview", "pack", "export", "compare"),
+        *("leaderboard build", "leaderboard entries"),
+    )
 }
 SMALL = ("--batch-size", "32", "--device", "cpu", "--workers", "0", "--steps", "4")
 
@@ -104,6 +109,22 @@ def test_no_code_hides_from_the_tests(page: Path) -> None:
     assert not re.search(r"\n\n {4}(?:threedident|python|import|from|make|pip) ", text)
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_messages_that_are_explained_are_messages() -> None:
+    """What troubleshooting quotes stands in the code, whose lines may cut it in two."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = re.findall(r"^\| `([^`]* [^`]*)`", page, re.MULTILINE)
+    modules = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    texts = [path.read_text() for path in (ROOT / "Makefile", *modules)]
+    joined = [re.sub(r'"\s*\n\s*f?"', "", text) for text in texts]
+    assert quoted
+    for message in quoted:
+        assert any(message in text for text in joined), message
+
+
 @pytest.mark.parametrize("block", of("python"))
 def test_python(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ast.parse(block.text)
@@ -153,8 +174,8 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[click.Context]:
 
 def is_here(ctx: click.Context) -> bool:
     """Whether what a command reads is no placeholder."""
-    given = ctx.params.get("data") or ctx.params.get("runs")
-    return all(Path(path).exists() for path in (given if isinstance(given, tuple) else [given]))
+    given = ctx.params.get("runs") or (ctx.params.get("data", "."),)
+    return all(Path(path).exists() for path in given)
 
 
 @pytest.mark.usefixtures("folder")
