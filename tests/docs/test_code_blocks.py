@@ -42,7 +42,7 @@ from threedident.conditionals.product import parse_conditional
 from threedident.latents.spaces import parse_fixed
 
 # What a reader sees behind a fence, and what is done with such a block.
-LANGUAGES = {"python", "sh", "fish", "bibtex", "text"}
+LANGUAGES = {"python", "sh", "bash", "fish", "bibtex", "text"}
 # Files of blocks that read a command line, and the test that runs each.
 RUN_BY = {"plain.py": "test_the_documented_submission_without_our_code"}
 # Commands that are cheap enough to be run to their end.
@@ -179,7 +179,7 @@ def is_here(ctx: click.Context) -> bool:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("block", of("sh"))
+@pytest.mark.parametrize("block", [*of("sh"), *of("bash")])
 def test_shell(block: Block, parsed: list[click.Context]) -> None:
     page = ROOT / block.place.rpartition(":")[0]
     found = list(commands(block.text))
