@@ -36,7 +36,7 @@ from tests.docs.blocks import (
     without_blocks,
 )
 from tests.docs.drawn import drawn
-from threedident.cli import main, run
+from threedident.cli import main, run, threedident
 from threedident.conditionals.law import build_conditional
 from threedident.conditionals.product import parse_conditional
 from threedident.latents.spaces import parse_fixed
@@ -53,6 +53,7 @@ CHEAP = {
         *("leaderboard build", "leaderboard entries"),
     )
 }
+HELP = click.Option(["--help"])
 SMALL = ("--batch-size", "32", "--device", "cpu", "--workers", "0", "--steps", "4")
 
 
@@ -65,12 +66,13 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the data sets and the run that pages name, all of them small."""
     root = tmp_path_factory.mktemp("furnished")
     for name in ("demo", "small", "3dident"):
-        drawn(root / "data" / name, *((640, 128) if name == "demo" else (24, 8)))
+        drawn(root / "data" / name, *((640, 256) if name == "demo" else (24, 8)))
     drawn(
         *(root / "data" / "pairs", 24, 8), conditional="normal:0.1", annotations=("mask", "depth")
     )
     arguments = ("--encoder", "conv", "--data", str(root / "data/demo"), *SMALL)
     finished(main, ["benchmark", *arguments, "--out", str(root / "runs/demo")])
+    shutil.copytree(root / "runs/demo", root / "runs/mine")
     finished(main, ["pack", str(root / "data/demo")])
     return root
 
@@ -208,9 +210,23 @@ def test_fish(block: Block) -> None:
 def test_commands_within_the_text(page: Path, parsed: list[click.Context]) -> None:
     for line in inline_commands(page):
         for words in commands(line):
-            check(words, page, line)
+            check(with_help(words), page, line)
     for ctx in parsed:
         check_values(ctx)
+
+
+def with_help(words: list[str]) -> list[str]:
+    """``--help`` in place of an option that text names without its value."""
+    *names, option = words
+    if names[:1] != ["threedident"] or not option.startswith("--") or option == "--version":
+        return words
+    if not all(re.fullmatch("[a-z]+", name) for name in names):
+        return words
+    command: Any = threedident
+    for name in names[1:]:
+        command = command.get_command(click.Context(command), name)
+    assert any(option in param.opts for param in [*command.params, HELP]), words
+    return [*names, "--help"]
 
 
 def check(words: list[str], page: Path, text: str) -> None:

@@ -54,7 +54,7 @@ def test_every_page_is_there(site: Path) -> None:
     assert wanted | {"contributing.html", "changes.html"} <= there
 
 
-def test_the_hook_is_no_page(site: Path) -> None:
+def test_scripts_are_no_pages(site: Path) -> None:
     assert not list(site.rglob("*.py"))
 
 
