@@ -78,12 +78,21 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder of a block: its own, with all that pages name."""
-    copy = tmp_path / "folder"
-    shutil.copytree(furnished, copy, copy_function=os.link)
-    monkeypatch.chdir(copy)
-    return copy
+def folder(
+    furnished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Path:
+    """The working folder of a block: its own, with the data sets that it names, and the runs."""
+    block = request.node.callspec.params.get("block")
+    for path in (*(furnished / "data").iterdir(), *(furnished / "runs").iterdir()):
+        name = path.relative_to(furnished)
+        if name.parts[0] == "runs" or (block is not None and str(name) in block.text):
+            shutil.copytree(path, tmp_path / name, copy_function=os.link)
+    (tmp_path / "data").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def finished(command: Callable[[list[str]], None], arguments: list[str]) -> str:
