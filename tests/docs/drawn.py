@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from render.jobs.finish import finish
-from render.workers.journal import append, open_journal, record_of
+from render.workers.journal import open_journal, record_of
 from render.workers.plan import Plan, write_plan
 from threedident.dataset.annotations import annotation_picture
 from threedident.latents.sampling import SPLITS
@@ -73,7 +75,8 @@ def _draw(folder: SplitFolder, plan: Plan, rows: int) -> None:
             places = folder.pictures(row, plan.rendering.annotations)
             for place, content in zip(places, contents, strict=True):
                 place.write_bytes(content)
-            append(journal, record_of(row, image, contents))
+            record = asdict(record_of(row, image, contents))
+            journal.write(json.dumps(record) + "\n")  # many rows: append() would sync each
     finish(folder, plan, raw, None)
     shutil.rmtree(folder.scratch)
 
