@@ -1,5 +1,6 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
+# make docs: set up, then build the documentation into site/; it needs no network.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
 # Blender's module is built for Python 3.11 alone.
@@ -13,7 +14,7 @@ RUN ?= runs/demo
 MINUTES ?= 20
 SEED ?= $(shell date +%s)
 
-.PHONY: demo duration test fuzz lint entries setup libraries browser
+.PHONY: demo duration test docs fuzz lint entries setup libraries browser
 
 setup: $(VENV)/.ready libraries browser
 
@@ -38,11 +39,11 @@ libraries: $(VENV)/.ready
 browser:
 	@command -v chromium google-chrome > /dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-		echo "== chromium, in which tests open the leaderboard's page"; \
+		echo "== chromium, in which tests open the leaderboard's page and the documentation"; \
 		apt-get update --quiet=2 && \
 		apt-get install --yes --no-install-recommends --quiet=2 chromium > /dev/null; \
 	else \
-		echo "Without chromium the tests of the leaderboard's page are skipped: apt-get install chromium"; \
+		echo "Without chromium the tests that open pages are skipped: apt-get install chromium"; \
 	fi
 
 duration:
@@ -72,6 +73,10 @@ entries: setup
 
 test: lint entries
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+
+docs: $(VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "== docs: open site/index.html"
 
 fuzz: setup
 	@echo "== fuzz: about $(MINUTES) minutes; the same again with make fuzz MINUTES=$(MINUTES) SEED=$(SEED)"

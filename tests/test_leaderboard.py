@@ -361,13 +361,13 @@ def test_what_lies_in_the_working_folder_is_not_run(
     assert not canary.exists()
 
 
-def test_the_readmes_submission_without_our_code(
+def test_the_documented_submission_without_our_code(
     data: Path, record: dict[str, Any], board: Path, tmp_path: Path
 ) -> None:
-    readme = (Path(threedident.__file__).parents[1] / "README.md").read_text()
+    page = (Path(threedident.__file__).parents[1] / "docs" / "leaderboard.md").read_text()
     [example] = [
         block
-        for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+        for block in re.findall(r"```python[^\n]*\n(.*?)```", page, re.DOTALL)
         if "A submission from plain PyTorch" in block
     ]
     (tmp_path / "plain.py").write_text(example)
