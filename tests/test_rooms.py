@@ -15,7 +15,7 @@ from benchmark.encoders.custom import imported
 from render.executors.slurm import Call
 from render.workers.chunk import Chunk
 from tests.conftest import DRAFT, make_images
-from threedident.runtime.packages import HOME, Ours, call, module_command
+from threedident.runtime.packages import HOME, Ours, call, module_command, require_extra
 
 BROKEN = "raise RuntimeError(f'{__name__} of the working directory was imported')\n"
 NAMES = ("benchmark", "render", "statistics", "profile", "queue", "typing", "click", "numpy")
@@ -237,3 +237,11 @@ def test_the_watch_costs_no_imports(tmp_path: Path) -> None:
         "threedident.runtime",
         "threedident.runtime.packages",
     ]
+
+
+def test_missing_packages_of_an_extra_are_named() -> None:
+    require_extra("leaderboard", "leaderboard", "json", "click")
+    with pytest.raises(ValueError, match=r"^--thing: expected the package not_here, found none"):
+        require_extra("--thing", "leaderboard", "json", "not_here")
+    with pytest.raises(ValueError, match=r"pip install 'threedident\[leaderboard\]'$"):
+        require_extra("--thing", "leaderboard", "not_here")

@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmark.encoders.networks import build_encoder
 from benchmark.leaderboard.sandbox.agreement import agreeing_codes
-from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute, require_packages
+from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
 from benchmark.leaderboard.submission.export import onnx_bytes
 from tests.conftest import children, wait_for
 from tests.submissions import EDGE, encode, encoder
@@ -176,10 +176,3 @@ def test_an_answer_of_another_size_is_refused(
             execute(b"", images, 10, [Pass(64)], "mine")
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 400
-
-
-def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    require_packages("onnx", "onnxruntime", "cryptography")
-    monkeypatch.setattr("benchmark.leaderboard.sandbox.sandbox.find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"expected the package onnx.*threedident\[leaderboard\]"):
-        require_packages("onnx")

@@ -37,7 +37,7 @@ from tests.docs.blocks import (
 )
 from tests.docs.drawn import drawn
 from threedident.cli import main, run, threedident
-from threedident.conditionals.law import build_conditional
+from threedident.conditionals.law import Law
 from threedident.conditionals.product import parse_conditional
 from threedident.latents.spaces import parse_fixed
 
@@ -312,7 +312,7 @@ def check_values(ctx: click.Context) -> None:
         if suite is None and not given["resume"]:
             options = complete(Options(**{name: given[name] for name in names}))
             if options.conditional is not None:
-                build_conditional(options.conditional, options.sigma, options.space or "box")
+                Law(options.conditional, options.sigma).conditional(options.space or "box")
     elif ctx.info_name == "render":
         machines(given)
         fixed = parse_fixed(given["fix"], given["space"]) if given["fix"] else {}
