@@ -21,7 +21,7 @@ from typing import Any
 import click
 import pytest
 
-from benchmark.runs.options import Options, complete
+from benchmark.runs.options import OPTIONS, Options, complete
 from benchmark.suites.paper import TABLES
 from render.options import machines
 from tests.docs.blocks import (
@@ -308,7 +308,7 @@ def check_values(ctx: click.Context) -> None:
         suite, rows = given["suite"], given["rows"]
         if suite is not None and rows is not None:
             assert set(rows.split(",")) <= {row.name for row in TABLES[suite].rows}
-        names = {name for name in given if name in Options.__dataclass_fields__}
+        names = {name for name in given if name in OPTIONS}
         if suite is None and not given["resume"]:
             options = complete(Options(**{name: given[name] for name in names}))
             if options.conditional is not None:
