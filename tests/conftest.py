@@ -168,7 +168,7 @@ def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of two seeds; tests must not change it."""
-    from tests.runs import run
+    from tests.small_runs import run
 
     out = tmp_path_factory.mktemp("finished") / "run"
     run(coloured, out, "--steps", 40, "--seeds", "0,3")
