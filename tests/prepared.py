@@ -19,9 +19,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 IMPORTED = (
     "torch._dynamo",
@@ -55,12 +58,24 @@ _ROOT = Path(__file__).parents[1]
 
 
 class Prepared(subprocess.Popen[str]):
-    """``threedident ARGUMENTS`` in a forked process; arguments and methods are those of Popen."""
+    """``threedident ARGUMENTS`` in a forked process.
+
+    Arguments:
+        args: the words of the command.
+        drawn: whether figures of reports are drawn, which takes longer than a short training;
+            otherwise they are empty.
+        options: those of Popen, but for what is done before the command starts.
+    """
+
+    def __init__(self, args: Sequence[object], *, drawn: bool, **options: Any) -> None:
+        self._drawn = drawn
+        super().__init__([str(argument) for argument in args], **options)
 
     def _execute_child(self, args: Any, *others: Any) -> None:  # type: ignore[no-untyped-def]
         cwd, env, pipes = others[4], others[5], others[9:15]
         request = {
-            "arguments": [str(argument) for argument in args],
+            "arguments": args,
+            "drawn": self._drawn,
             "cwd": os.fspath(cwd or Path.cwd()),
             "env": dict(os.environ if env is None else env),
         }
@@ -139,6 +154,14 @@ def become(request: dict[str, Any], streams: list[int], *others: int) -> None:
     sys.argv = ["threedident", *request["arguments"]]
     sys.path.append(request["cwd"])
     random.seed()
+    if not request["drawn"]:
+        without_figures().__enter__()
+
+
+def without_figures() -> AbstractContextManager[object]:
+    """Within, reports have empty figures."""
+    empty = {"sheet": lambda *_, **__: None, "save": lambda *_: b""}
+    return patch.multiple("benchmark.pages.panels", **empty)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ import torch
 from tests.conftest import cli
 from threedident.runtime.files import sha256
 
-SMALL = ("--batch-size", 32, "--learning-rate", "1e-3", "--device", "cpu", "--workers", 0)
+TRAINED = ("--batch-size", 32, "--learning-rate", "1e-3", "--device", "cpu", "--workers", 0)
+SMALL = ("--encoder", "conv", *TRAINED)
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
-def run(data: Path, out: Path, *arguments: object) -> dict[str, Any]:
+def run(data: Path, out: Path, *arguments: object, drawn: bool = False) -> dict[str, Any]:
     """A run to its end; returns its scores."""
-    result = cli("benchmark", "--data", data, "--out", out, *SMALL, *arguments, env=ONE_THREAD)
+    line = ("benchmark", "--data", data, "--out", out, *SMALL, *arguments)
+    result = cli(*line, env=ONE_THREAD, drawn=drawn)
     assert result.returncode == 0, result.stderr
     scores: dict[str, Any] = json.loads((out / "scores.json").read_text())
     return scores

@@ -215,8 +215,10 @@ def test_numpy_draws_need_no_torch() -> None:
     script = """
 import sys
 import numpy as np
-from threedident.conditionals.steps import GeneralizedNormal, Normal; from threedident.conditionals.sphere import VonMisesFisher
-from threedident.storage.origin import sample_positives; from threedident.latents.sampling import sample_raw
+from threedident.conditionals.steps import GeneralizedNormal, Normal
+from threedident.conditionals.sphere import VonMisesFisher
+from threedident.storage.origin import sample_positives
+from threedident.latents.sampling import sample_raw
 from threedident.conditionals.product import parse_conditional
 sample_positives(sample_raw(0, "train", 5), parse_conditional("normal:0.1", "box", {}), 0, "train")
 for law in (GeneralizedNormal(0.1), Normal(0.1, space="sphere"), VonMisesFisher(1.0)):

@@ -23,7 +23,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from tests.conftest import cli, contents, make_images, refused, start, wait_for
+from tests.conftest import cli, contents, followed, make_images, refused, start, wait_for
 from tests.exchange.servers import (
     Server,
     corrupt,
@@ -731,7 +731,7 @@ def test_a_killed_download_asks_only_for_the_rest(
         tmp_path / ".download/train.tar.part",
     )
     server.plan = [stall(50_000)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = followed(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
     wait_for(lambda: part.exists() and part.stat().st_size == 50_000)
     process.kill()
     process.communicate()

@@ -26,6 +26,7 @@ from tests.conftest import (
     cli,
     command,
     contents,
+    followed,
     make_images,
     refused,
     wait_for,
@@ -161,12 +162,14 @@ def halting(name, content):
 shards._member = halting
 main(["export", {str(data)!r}, {str(out)!r}, "--layout", "webdataset", "--shard-size", "5"])
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    process = followed(
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
     )
     wait_for(lambda: bool(list(out.glob(".train-000003.tar.*"))))
     return process

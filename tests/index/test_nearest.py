@@ -187,7 +187,7 @@ def test_the_same_points_make_the_same_index(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("factors", [["x", "y", "z"], ["gamma"], list(NAMES), ["z", "x"]])
 @pytest.mark.parametrize("kind", KINDS)
 def test_some_factors_of_the_box(kind: str, factors: list[str]) -> None:
-    latents, queries = points(2500), points(50, seed=7)
+    latents, queries = points(1200), points(50, seed=7)
     columns = [NAMES.index(name) for name in factors]
     index = NearestLatents(latents, kind, factors=factors)
     found = index.search(queries, 2)

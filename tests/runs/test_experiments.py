@@ -20,7 +20,7 @@ from benchmark.sources.images import ImageSource
 from benchmark.sources.splits import open_splits
 from benchmark.training.folder import RunFolder
 from benchmark.training.trainer import Result
-from tests.conftest import cli, command, make_images, refused
+from tests.conftest import cli, make_images, refused
 from tests.pedestrians import make_pickle
 
 SHARED = ("--device", "cpu", "--workers", 0, "--learning-rate", "1e-3")
@@ -148,12 +148,7 @@ def test_an_encoder_of_ones_own_is_trained(tmp_path: Path) -> None:
     data = make_images(tmp_path / "images", n=40, n_test=40)
     line = ["benchmark", "--data", data, "--batch-size", 8, "--steps", 5, *SHARED]
     results = {
-        name: subprocess.run(
-            command(*line, "--encoder", f"my_nets:{name}", "--out", tmp_path / name),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+        name: cli(*line, "--encoder", f"my_nets:{name}", "--out", tmp_path / name, cwd=tmp_path)
         for name in ("pooled", "short")
     }
     assert results["pooled"].returncode == 0, results["pooled"].stderr
@@ -209,12 +204,7 @@ def test_mistakes_of_an_encoder_in_training_are_named(
         f"late:{name}",
         *SHARED,
     ]
-    result = subprocess.run(
-        command(*line, "--batch-size", 16, "--steps", 4),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    result = cli(*line, "--batch-size", 16, "--steps", 4, cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     assert words in result.stderr
@@ -232,12 +222,7 @@ def test_what_an_encoder_draws_depends_on_seed_and_step_alone(tmp_path: Path) ->
     losses = []
     for seeds in ("1", "0,1"):
         out = tmp_path / seeds
-        result = subprocess.run(
-            command(*line, *options, seeds, "--out", out),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+        result = cli(*line, *options, seeds, "--out", out, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         records = RunFolder(out).records()
         losses.append([r["loss"] for r in records if r["seed"] == 1 and "loss" in r])

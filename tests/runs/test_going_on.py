@@ -217,7 +217,7 @@ def test_a_run_on_images_under_an_early_name_is_refused_by_its_numbering(
     monkeypatch.chdir(tmp_path)
     config = json.loads((finished / "config.json").read_text())
     del config["source"]["numbering"]  # which runs did not have then
-    early = Path("runs/nearest-resnet18-l2-box-normal")
+    early = Path("runs/nearest-conv-l2-box-normal")
     early.mkdir(parents=True)
     (early / "config.json").write_text(json.dumps(config))
     line = refused_at_once("benchmark", "--resume", early, "--data", coloured, *MACHINE)

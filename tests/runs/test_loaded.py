@@ -22,7 +22,7 @@ from benchmark.sources.mixing import MixingSource
 from benchmark.sources.source import Machine
 from benchmark.training.folder import RunFolder
 from benchmark.training.log import last_data
-from tests.conftest import command, done_at_once, make_images
+from tests.conftest import cli, done_at_once, make_images, succeeded
 from tests.pedestrians import make_pickle
 from tests.test_architecture import ROOT, loaded_after
 from threedident import ThreeDIdent, load_encoder
@@ -118,21 +118,26 @@ def test_encoders_of_mixed_latents_and_masks(tmp_path: Path) -> None:
         load_encoder(masks / "16")
 
 
-@pytest.mark.parametrize("before", ["", "import benchmark\n"], ids=["not yet", "already"])
-def test_ones_own_encoder_is_loaded_by_a_script_beside_a_module_named_benchmark(
-    tmp_path: Path, before: str
-) -> None:
-    (tmp_path / "own_nets.py").write_text(
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, a network of one's own, and a run that trained it."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own_nets.py").write_text(
         "from torch import nn\n"
         "def pooled(codes):\n"
         "    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, codes))\n"
     )
-    make_images(tmp_path / "data", n=40, n_test=40)
+    make_images(folder / "data", n=40, n_test=40)
     line = ("--data", "data", "--encoder", "own_nets:pooled", "--batch-size", 8, "--steps", 2)
-    result = subprocess.run(
-        command("benchmark", *line, "--out", "run", *MACHINE), cwd=tmp_path, capture_output=True
-    )
-    assert result.returncode == 0, result.stderr
+    succeeded(cli("benchmark", *line, "--out", "run", *MACHINE, cwd=folder))
+    return folder
+
+
+@pytest.mark.parametrize("before", ["", "import benchmark\n"], ids=["not yet", "already"])
+def test_ones_own_encoder_is_loaded_by_a_script_beside_a_module_named_benchmark(
+    own: Path, tmp_path: Path, before: str
+) -> None:
+    shutil.copytree(own, tmp_path, dirs_exist_ok=True)
     (tmp_path / "benchmark.py").write_text("mine = 1\n")
     (tmp_path / "script.py").write_text(
         f"{before}import numpy, torch, threedident\n"

@@ -20,7 +20,7 @@ from threedident import Normal, PositivePairs, ThreeDIdent
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--loss", "l2"),
+        ("--loss", "l2", "--encoder", "resnet18"),
         ("--loss", "l1", "--output-space", "unbounded", "--conditional", "laplace"),
         ("--loss", "dot"),
         ("--loss", "supervised"),
@@ -130,7 +130,7 @@ def test_report_shows_the_rendered_traversal_where_there_is_one(
 ) -> None:
     drawn = shutil.copytree(coloured, tmp_path / "data")
     shutil.copy(finished / "figures" / "curves.png", drawn / "traversal.png")
-    run(drawn, tmp_path / "run", "--steps", 1)
+    run(drawn, tmp_path / "run", "--steps", 1, drawn=True)
     shown = (tmp_path / "run" / "figures" / "traversal.png").read_bytes()
     assert shown == (drawn / "traversal.png").read_bytes()
     assert "Rendered traversal" in (tmp_path / "run" / "report.html").read_text()

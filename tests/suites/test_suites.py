@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from html.parser import HTMLParser
@@ -28,6 +29,7 @@ from tests.conftest import (
     refused,
     refused_at_once,
     start,
+    succeeded,
 )
 
 ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
@@ -150,11 +152,19 @@ def test_curves_are_of_rows_that_were_trained() -> None:
 SMALL = ("benchmark", "--suite", "table2", "--scale", "small", "--device", "cpu", "--seeds", 0)
 
 
-def test_a_row_that_needs_no_training_runs_and_is_not_run_again(tmp_path: Path) -> None:
-    out = tmp_path / "suite"
+@pytest.fixture(scope="module")
+def one_row(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished suite of one row; tests must not change it."""
+    out = tmp_path_factory.mktemp("suite") / "suite"
+    succeeded(cli(*SMALL, "--rows", "identity", "--out", out, drawn=True))
+    return out
+
+
+def test_a_row_that_needs_no_training_runs_and_is_not_run_again(
+    one_row: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(one_row, tmp_path / "suite")
     line = (*SMALL, "--rows", "identity", "--out", out)
-    first = cli(*line)
-    assert first.returncode == 0, first.stderr
     scores = json.loads((out / "identity" / "scores.json").read_text())
     assert 0.3 < scores["mcc"] < 0.9
     assert scores["mcc"] == scores["untrained"]["mcc"]
@@ -190,10 +200,11 @@ def test_a_suite_stops_with_its_rows_saved_and_goes_on(tmp_path: Path) -> None:
         assert read_outcome(Row(name, {}, {}), folder) is None
 
 
-def test_rows_of_other_settings_are_not_taken_into_the_table(tmp_path: Path) -> None:
-    out = tmp_path / "suite"
+def test_rows_of_other_settings_are_not_taken_into_the_table(
+    one_row: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(one_row, tmp_path / "suite")
     line = (*SMALL[:-2], "--out", out)
-    assert cli(*line, "--seeds", 0, "--rows", "identity").returncode == 0
     found = refused(*line, "--seeds", 1, "--rows", "supervised-box", "--resume")
     assert "identity: it holds a run with seeds (0,) where (1,) is asked for" in found
 
@@ -236,10 +247,9 @@ def test_the_published_protocol_is_a_suites_too(tmp_path: Path) -> None:
     assert all(part in (out / "report.html").read_text() for part in command.split())
 
 
-def test_a_row_that_fails_is_named_and_the_others_finish(tmp_path: Path) -> None:
-    out = tmp_path / "suite"
+def test_a_row_that_fails_is_named_and_the_others_finish(one_row: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(one_row, tmp_path / "suite")
     line = (*SMALL, "--rows", "identity", "--out", out)
-    assert cli(*line).returncode == 0
     folder = RunFolder(out / "identity")
     folder.scores.unlink()
     folder.checkpoint(0).write_bytes(b"no checkpoint")

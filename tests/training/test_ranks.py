@@ -1,10 +1,14 @@
-"""Processes that share a step, started by torchrun over gloo: they train as one would."""
+"""Processes that share a step over gloo train as one would.
+
+Some are started by torchrun, as they are meant to be, and the others as torchrun starts them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import cli, make_images
+from tests.conftest import cli, followed, make_images, start
 
 SHARED = ("--steps", 20, "--device", "cpu", "--workers", 0)
 
@@ -25,6 +29,22 @@ def torchrun(ranks: int, *arguments: object) -> list[str]:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def ranked(ranks: int, *arguments: object, cwd: Path | None = None) -> str:
+    """What processes print that have the environment which torchrun gives them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    counts = {"WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks)}
+    started = [
+        start(*arguments, env={**shared, **counts, "RANK": str(r), "LOCAL_RANK": str(r)}, cwd=cwd)
+        for r in range(ranks)
+    ]
+    said = [process.communicate() for process in started]
+    assert [process.returncode for process in started] == [0] * ranks, said
+    return "".join(stdout for stdout, _ in said)
 
 
 def losses(out: Path) -> list[float]:
@@ -51,11 +71,7 @@ def test_two_ranks_train_as_one(data: Path, tmp_path: Path, arguments: tuple[str
     line = ("benchmark", "--data", data, "--batch-size", 32, *SHARED, *arguments, "--out")
     alone = cli(*line, tmp_path / "one", env={"OMP_NUM_THREADS": "1"})
     assert alone.returncode == 0, alone.stderr
-    both = subprocess.run(
-        torchrun(2, *line, tmp_path / "two"), capture_output=True, text=True, env=environment()
-    )
-    assert both.returncode == 0, both.stderr
-    assert both.stdout.count("report:") == 1
+    assert ranked(2, *line, tmp_path / "two").count("report:") == 1
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == len(two)
     low = "bf16" in arguments
@@ -91,14 +107,7 @@ def test_two_ranks_train_a_resnet_as_one_where_rounding_is_small(
     (tmp_path / "precise.py").write_text(RESNET)
     line = ("benchmark", "--data", data, "--encoder", "precise:Net", "--batch-size", 32, *SHARED)
     for ranks, name in ((1, "one"), (2, "two")):
-        done = subprocess.run(
-            torchrun(ranks, *line, "--out", tmp_path / name),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=environment(),
-        )
-        assert done.returncode == 0, done.stderr
+        ranked(ranks, *line, "--out", tmp_path / name, cwd=tmp_path)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert two == pytest.approx(one, abs=1e-5)
     assert_same_weights(tmp_path)
@@ -131,8 +140,10 @@ def test_ranks_stop_together_and_go_on(tmp_path: Path) -> None:
     line = ("benchmark", "--source", "mixing", "--factors", 3, "--batch-size", 64)
     out = tmp_path / "run"
     options = (*line, "--steps", 300, "--device", "cpu", "--out", out)
-    process = subprocess.Popen(
-        torchrun(2, *options), stderr=subprocess.PIPE, text=True, env=environment()
+    process = followed(
+        subprocess.Popen(
+            torchrun(2, *options), stderr=subprocess.PIPE, text=True, env=environment()
+        )
     )
     end = time.monotonic() + 300
     while not (out / "metrics.jsonl").is_file() or not losses(out):

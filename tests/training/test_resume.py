@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import cli, start
+from tests.conftest import cli, followed, start
 from tests.small_runs import ONE_THREAD, SMALL, results, run, wait_for_step
 
 LOSSES = [("--loss", "l2"), ("--loss", "supervised")]
@@ -32,11 +32,13 @@ def test_resume_after_a_kill_equals_an_undisturbed_run(
         "from threedident.cli import main; main(sys.argv[1:])"
     )
     line = [sys.executable, "-c", script, *map(str, ("benchmark", *arguments, "--out", out))]
-    process = subprocess.Popen(
-        line,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **ONE_THREAD},
+    process = followed(
+        subprocess.Popen(
+            line,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+        )
     )
     checkpoint = out / "checkpoints" / "seed-0.pt"
     wait_for_step(checkpoint, 3)

@@ -1,8 +1,9 @@
 """Steps that code of a stranger might take, tried in a process that has locked itself down.
 
-``python -m tests.leaderboard.sandbox.hostile_steps MODE FILE`` prints each step's number of an error, or 0, first in
-the main thread, then in one that was there before the process was locked down. MODE is ``all``,
-or ``without calls``: then the system is left its calls, and only steps towards files are tried.
+``python -m tests.leaderboard.sandbox.hostile_steps MODE FILE`` prints each step's number of an
+error, or 0, first in the main thread, then in one that was there before the process was locked
+down. MODE is ``all``, or ``without calls``: then the system is left its calls, and only steps
+towards files are tried.
 """
 
 from __future__ import annotations

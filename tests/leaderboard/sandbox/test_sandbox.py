@@ -17,7 +17,7 @@ from benchmark.encoders.networks import build_encoder
 from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute, require_packages
 from benchmark.leaderboard.submission.export import onnx_bytes
 from benchmark.leaderboard.verification.agreement import agreeing_codes
-from tests.conftest import children, wait_for
+from tests.conftest import children, followed, wait_for
 from tests.leaderboard.sandbox.test_hostile_encoders import hog
 from tests.leaderboard.submissions import EDGE, encode, encoder
 from threedident.runtime.machine import started_at
@@ -148,12 +148,13 @@ def test_the_limit_of_time_holds(images: np.ndarray) -> None:
 
 def test_the_process_dies_with_the_one_that_asked() -> None:
     code = (
-        "import sys, numpy as np\nfrom tests.leaderboard.sandbox.test_hostile_encoders import hog\n"
+        "import sys, numpy as np\n"
+        "from tests.leaderboard.sandbox.test_hostile_encoders import hog\n"
         "from benchmark.leaderboard.sandbox.sandbox import Pass, execute\n"
         "images = np.zeros((1, 16, 16, 3), np.uint8)\n"
         "execute(hog(12000).SerializeToString(), images, 10, [Pass(1)] * 99, 'slow')"
     )
-    asking = subprocess.Popen([sys.executable, "-c", code], text=True)
+    asking = followed(subprocess.Popen([sys.executable, "-c", code], text=True))
     wait_for(lambda: any(map(_is_executor, children(asking))))
     [child] = children(asking)
     asking.send_signal(signal.SIGKILL)

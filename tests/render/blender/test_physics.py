@@ -1,4 +1,4 @@
-"""The picture against theory: every shot of ``tests/stage.py`` against a closed form.
+"""The picture against theory: every shot of ``tests/render/blender/stage.py`` against a closed form.
 
 What is expected is written down here from the scene's published numbers, not read from the
 renderer. With u the unit vector to the camera, w that to a lamp, n the surface's normal and h

@@ -34,8 +34,8 @@ def test_standard_quality_matches_the_published_scene(tmp_path: Path) -> None:
 
 
 def test_paper_quality_matches_the_published_scene(tmp_path: Path) -> None:
-    assert min(reference_psnr(tmp_path, [5], "wrapped", "paper")) >= 50
-    assert min(reference_psnr(tmp_path, [1], "published", "paper")) >= 50
+    [found] = reference_psnr(tmp_path, [5], "wrapped", "paper")
+    assert found >= 50
 
 
 def test_hue_modes_differ_where_hues_are_negative(tmp_path: Path) -> None:

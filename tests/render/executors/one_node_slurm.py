@@ -3,7 +3,7 @@
 Needs Debian's packages slurm-wlm and munge, and to be root:
 
     apt-get install --no-install-recommends slurm-wlm munge
-    python -m pytest tests/test_executors.py
+    python -m pytest tests/render/executors
 
 Everything lies in a folder of its own; neither /etc nor a SLURM that runs already is touched.
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from render.workers.leases import Fence, Holder, acquire, held, holders
-from tests.conftest import DRAFT, cli, contents, done_at_once, refused
+from tests.conftest import DRAFT, cli, contents, done_at_once, followed, refused
 
 HOUR = 3600.0
 
@@ -69,7 +69,7 @@ print(entries, violations)
 
 def process(script: str, *arguments: object) -> subprocess.Popen[str]:
     line = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    return followed(subprocess.Popen(line, stdout=subprocess.PIPE, text=True))
 
 
 @pytest.fixture
