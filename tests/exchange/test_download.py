@@ -1,73 +1,26 @@
+"""Archives, and the command that puts them in place."""
+
 from __future__ import annotations
 
-import errno
-import hashlib
 import io
-import json
-import os
 import shutil
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import tarfile
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
-from email.utils import formatdate
 from pathlib import Path
-from urllib.error import URLError
 
-import numpy as np
 import pytest
 
 from tests.conftest import cli, contents, followed, make_images, refused, start, wait_for
+from tests.exchange.fetching import BYTES, HASTE, MOST, md5
 from tests.exchange.servers import (
     Server,
-    corrupt,
-    cut,
-    drip,
-    drop,
-    endless,
-    other_range,
-    raw,
-    redirect,
-    serving,
-    silent,
     stall,
-    status,
-    without_length,
-    without_range,
 )
 from threedident import ThreeDIdent
 from threedident.exchange.download import download
-from threedident.exchange.fetch import Patience, fetch
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
-from threedident.runtime.errors import explain
-
-HASTE = Patience(silence_s=0.5, tries=3, first_pause_s=0.01, longest_pause_s=0.02)
-BYTES = np.random.default_rng(0).bytes(300_000)
-MOST = 400_000
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content).hexdigest()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as found:
-        found.files["file"] = BYTES
-        yield found
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small data set in the published layout; tests must not change it."""
-    return make_images(tmp_path_factory.mktemp("published") / "data", n=24, n_test=8)
 
 
 def pack(folder: Path, inside: str) -> bytes:
@@ -88,491 +41,44 @@ def offer(server: Server, data: Path, inside: str = "3dident") -> list[Archive]:
     return archives
 
 
-def get(server: Server, path: Path, patience: Patience = HASTE) -> None:
-    fetch(f"{server.url}/file", path, md5(BYTES), MOST, patience)
-
-
-def begun(server: Server, path: Path, count: int = 100_000) -> None:
-    """Let an earlier run have fetched so many bytes."""
-    server.plan = [cut(count)]
-    with pytest.raises(ValueError, match=f"{count // 1000} kB are kept, the same command again"):
-        get(server, path, Patience(tries=1))
-    server.asked.clear()
-
-
-def test_the_published_archives() -> None:
-    assert ADDRESS.endswith("/4502485/files")
-    assert {archive.split: archive.name for archive in ARCHIVES} == {
-        "train": "3dident_train.tar",
-        "test": "3dident_test.tar",
-    }
-    assert all(len(bytes.fromhex(archive.md5)) == 16 for archive in ARCHIVES)
-
-
-def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
-    for _ in range(2):
-        get(server, tmp_path / "file")
-        assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == [None]
-    assert server.asked[0]["User-Agent"].startswith("threedident/")
-
-
-@pytest.mark.parametrize("answer", [stall(100_000), cut(100_000)])
-def test_what_came_in_is_not_asked_for_again(
-    server: Server, tmp_path: Path, answer: object
-) -> None:
-    server.plan = [answer]  # type: ignore[list-item]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == [None, "bytes=100000-"]
-    assert server.asked[1]["If-Range"] == '"1"'
-
-
-def test_each_step_forward_renews_the_patience(server: Server, tmp_path: Path) -> None:
-    server.plan = [cut(30_000), drop] * 9
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == BYTES
-
-
-@pytest.mark.parametrize("answer", [silent, drop, stall(0), status(503), status(429)])
-def test_patience_ends(server: Server, tmp_path: Path, answer: object) -> None:
-    begun(server, tmp_path / "file")
-    server.plan = [answer] * 3  # type: ignore[list-item]
-    with pytest.raises(ValueError, match=r"3 times in a row; 100 kB are kept, the same command"):
-        get(server, tmp_path / "file")
-    assert not (tmp_path / "file").exists()
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert set(server.ranges) == {"bytes=100000-"}
-
-
-def test_a_passing_failure_passes(server: Server, tmp_path: Path) -> None:
-    server.plan = [status(503), status(500), cut(5_000), status(429)]
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == BYTES
-
-
-@pytest.mark.parametrize("as_date", [False, True])
-def test_a_server_is_left_alone_as_long_as_it_asks(
-    server: Server, tmp_path: Path, as_date: bool
-) -> None:
-    asked = formatdate(time.time() + 2, usegmt=True) if as_date else "1"
-    server.plan = [status(429, Retry_After=asked)]
-    begin = time.monotonic()
-    get(server, tmp_path / "file")
-    assert time.monotonic() - begin >= (0.9 if as_date else 1.0)
-
-
-def test_a_server_that_asks_for_too_long_is_named(server: Server, tmp_path: Path) -> None:
-    server.plan = [status(503, Retry_After="86400")]
-    with pytest.raises(ValueError, match="with a wish for 86400 s of peace; what came in is kept"):
-        get(server, tmp_path / "file")
-
-
-def test_a_senseless_wish_counts_as_none(server: Server, tmp_path: Path) -> None:
-    server.plan = [status(503, Retry_After="soon")]
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == BYTES
-
-
-def test_a_server_that_ignores_ranges_begins_anew(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path / "file")
-    server.plan = [without_range]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-def test_a_part_that_nobody_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path / "file")
-    server.plan = [other_range]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == ["bytes=100000-", None]
-
-
-@pytest.mark.parametrize("etag", ['"2"', None])
-def test_a_file_that_changed_meanwhile_is_fetched_anew(
-    server: Server, tmp_path: Path, etag: str | None
-) -> None:
-    if etag is None:
-        server.etag = None
-    begun(server, tmp_path / "file")
-    server.etag = etag
-    other = server.files["file"] = BYTES[::-1] + b"more"
-    fetch(f"{server.url}/file", tmp_path / "file", md5(other), MOST, HASTE)
-    assert contents(tmp_path) == {"file": other}
-
-
-def test_a_server_that_changes_the_file_under_the_range(server: Server, tmp_path: Path) -> None:
-    """One that looks at ``Range`` and not at ``If-Range``."""
-    begun(server, tmp_path / "file")
-    head = {"Content-Range": "bytes 100000-299999/300000", "ETag": '"2"'}
-
-    def careless(handler: object) -> None:
-        server.etag = None
-        handler.head(206, 200_000, **head)  # type: ignore[attr-defined]
-        handler.wfile.write(bytes(200_000))  # type: ignore[attr-defined]
-
-    server.plan = [careless]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == ["bytes=100000-", None]
-
-
-def test_a_refused_range_begins_anew(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path / "file")
-    server.plan = [status(416, Content_Range="bytes */7")]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == ["bytes=100000-", None]
-
-
-def test_a_file_without_announced_length(server: Server, tmp_path: Path) -> None:
-    server.plan = [without_length]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-def test_nothing_is_missing_where_the_server_says_so(server: Server, tmp_path: Path) -> None:
-    """A run that was killed when all bytes of a file without announced length were there."""
-    (tmp_path / "file.part").write_bytes(BYTES)
-    note = {"url": f"{server.url}/file", "reply": {"etag": '"1"'}}
-    (tmp_path / "file.part.json").write_text(json.dumps(note))
-    server.plan = [status(416, Content_Range=f"bytes */{len(BYTES)}")]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == [f"bytes={len(BYTES)}-"]
-
-
-@pytest.mark.parametrize("note", [b"", b"{}", None])
-def test_bytes_of_unknown_origin_are_not_gone_on_with(
-    server: Server, tmp_path: Path, note: bytes | None
-) -> None:
-    (tmp_path / "file.part").write_bytes(b"who knows")
-    if note is not None:
-        (tmp_path / "file.part.json").write_bytes(note)
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == [None]
-
-
-def test_another_server_may_go_on(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path / "file")
-    with serving() as mirror:
-        mirror.files["file"], mirror.etag = BYTES, '"of the mirror"'
-        get(mirror, tmp_path / "file")
-        assert mirror.ranges == ["bytes=100000-"]
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-def test_a_wrong_digest_is_fetched_once_more(server: Server, tmp_path: Path) -> None:
-    server.plan = [corrupt]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert server.ranges == [None, None]
-
-
-def test_a_wrong_digest_twice_leaves_nothing(server: Server, tmp_path: Path) -> None:
-    server.plan = [corrupt, corrupt]
-    with pytest.raises(
-        ValueError, match=rf"file: expected a file of md5 {md5(BYTES)}, found anot"
-    ):
-        get(server, tmp_path / "file")
-    assert contents(tmp_path) == {}
-    assert len(server.asked) == 2
-
-
-def test_an_altered_archive_is_fetched_anew(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(BYTES[::-1])
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-@pytest.mark.parametrize("code", [401, 403, 404, 410])
-def test_asking_again_would_be_in_vain(server: Server, tmp_path: Path, code: int) -> None:
-    server.plan = [status(code)]
-    with pytest.raises(ValueError, match=rf"expected the archive, found HTTP status {code}"):
-        get(server, tmp_path / "file")
-    assert len(server.asked) == 1
-    assert contents(tmp_path) == {}
-
-
-@pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://a/b", "nonsense", "http://", ""])
-def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ValueError, match="--url: expected an address"):
-        fetch(url, tmp_path / "file", md5(BYTES), MOST, HASTE)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:port/x", "http://127.0.0.1/a b", "http://a..b/"]
-)
-def test_addresses_that_cannot_be_asked(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ValueError, match="--url: expected an address"):
-        fetch(url, tmp_path / "file", md5(BYTES), MOST, HASTE)
-
-
-def test_nobody_there(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/file"
-        with pytest.raises(
-            ValueError, match=r"found no connection \(Connection refused\), 3 times"
-        ):
-            fetch(url, tmp_path / "file", md5(BYTES), MOST, HASTE)
-
-
-def test_a_server_without_a_valid_certificate_is_not_asked_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def urlopen(*_: object, **__: object) -> None:
-        asked.append(1)
-        error = ssl.SSLCertVerificationError()
-        error.verify_message = "certificate has expired"
-        raise URLError(error)
-
-    monkeypatch.setattr("urllib.request.OpenerDirector.open", urlopen)
-    with pytest.raises(ValueError, match="found certificate has expired; check this machine's cl"):
-        fetch("https://a.invalid/file", tmp_path / "file", md5(BYTES), MOST, HASTE)
-    assert len(asked) == 1
-
-
-def test_a_disk_that_fills_up_is_named(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("threedident.exchange.fetch.read", full)
-    with pytest.raises(OSError, match="No space left") as caught:
-        get(server, tmp_path / "file")
-    assert explain(caught.value).startswith(f"{tmp_path}/file.part: expected room on the disk")
-
-
-@pytest.mark.parametrize("answer", [endless(), endless("chunked")])
-def test_an_answer_without_end_leaves_nothing(
-    server: Server, tmp_path: Path, answer: object
-) -> None:
-    server.plan = [answer]  # type: ignore[list-item]
-    with pytest.raises(
-        ValueError, match=r"of less than 400 kB, found more, and no end announced; check --url"
-    ):
-        get(server, tmp_path / "file")
-    assert contents(tmp_path) == {}
-    assert len(server.asked) == 1
-
-
-def test_a_size_beyond_all_bounds_is_refused_before_the_first_byte(
-    server: Server, tmp_path: Path
-) -> None:
-    server.plan = [raw(b"HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999\r\n\r\n" + BYTES)]
-    with pytest.raises(ValueError, match=r"found one of 1e\+05 TB; check --url"):
-        get(server, tmp_path / "file")
-    assert contents(tmp_path) == {}
-
-
-def test_a_part_that_is_there_survives_a_senseless_size(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path / "file")
-    head = b"HTTP/1.0 206 OK\r\nContent-Range: bytes 100000-99999998/99999999\r\n\r\n"
-    server.plan = [raw(head + BYTES)]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-def test_room_is_looked_at_while_an_answer_without_length_comes_in(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("threedident.exchange.fetch._STRIDE", 50_000)
-    server.plan, sizes = [without_length], list[int]()
-
-    def require(_: int, size: int) -> None:
-        sizes.append(size)
-        if size > 120_000:
-            raise ValueError("no room")
-
-    with pytest.raises(ValueError, match="no room"):
-        fetch(f"{server.url}/file", tmp_path / "file", md5(BYTES), MOST, HASTE, require)
-    assert sizes == sorted(sizes)
-    assert (tmp_path / "file.part").stat().st_size < 200_000
-
-
-NUMBERS = [b"9" * 5000, b"-5", "\N{SUPERSCRIPT TWO}".encode("latin-1"), b"1e3", b" ", b"0x10"]
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_senseless_numbers_in_heads_count_as_none(
-    server: Server, tmp_path: Path, number: bytes
-) -> None:
-    end = b"\r\n\r\n"
-    refused = b"HTTP/1.0 416 No\r\nContent-Range: bytes */" + number + end
-    busy = b"HTTP/1.0 503 No\r\nRetry-After: " + number + end
-    part = b"HTTP/1.0 206 OK\r\nContent-Range: bytes " + number + b"-7/" + number + end
-    begun(server, tmp_path / "file")
-    server.plan = [raw(refused), raw(busy), raw(part)]
-    get(server, tmp_path / "file", replace(HASTE, tries=9))
-    assert contents(tmp_path) == {"file": BYTES}
-    (tmp_path / "file").unlink()
-    server.plan = [raw(b"HTTP/1.0 200 OK\r\nContent-Length: " + number + end + BYTES)]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-@pytest.mark.parametrize(
-    "date", ["Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 1 Jan 99999 0:0:0 GMT", "1", "x" * 60_000]
-)
-def test_senseless_dates_in_heads_count_as_none(server: Server, tmp_path: Path, date: str) -> None:
-    server.plan = [raw(f"HTTP/1.0 503 No\r\nRetry-After: {date} x\r\n\r\n".encode())]
-    with suppress(ValueError):  # it may be a wish for peace until the year 9999
-        get(server, tmp_path / "file")
-        assert contents(tmp_path) == {"file": BYTES}
-
-
-LOUD = [
-    b"HTTP/1.0 404 \x1b]0;title\x07\x1b[2J" + b"x" * 60_000 + b"\r\n\r\n",
-    b"HTTP/1.0 503 \x1b[2J" + b"x" * 900_000 + b"\r\n\r\n",
-    b"\x1b[2J" + b"x" * 900_000,
-    b"SSH-2.0-\x1b[2Jserver\r\n",
-    b"HTTP/1.0 200 OK\r\nETag: " + b"x" * 900_000 + b"\r\n\r\n",
-    b"HTTP/1.0 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n",
-    b"HTTP/1.0 302 No\r\nLocation: ftp://\x1b[2J" + b"x" * 60_000 + b"\r\n\r\n",
-]
-
-
-@pytest.mark.parametrize("said", LOUD)
-def test_what_servers_say_is_quoted_in_one_short_line(
-    server: Server, tmp_path: Path, said: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.plan = [raw(said)] * 3
-    with pytest.raises(ValueError, match=f"{server.url}/file: expected the ") as caught:
-        get(server, tmp_path / "file")
-    for line in [str(caught.value), *capsys.readouterr().err.splitlines()]:
-        assert line.isprintable()
-        assert len(line) < 500
-
-
-def test_tags_that_cannot_be_sent_back_are_forgotten(server: Server, tmp_path: Path) -> None:
-    folded = b'HTTP/1.0 200 OK\r\nETag: "a\r\n b"\r\nContent-Length: 300000\r\n\r\n'
-    server.plan = [raw(folded + BYTES[:100_000])]
-    get(server, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-    assert "If-Range" not in server.asked[1]
-
-
-@pytest.mark.parametrize(
-    "target", ["ftp://127.0.0.1:1/x", "file:///etc/hosts", "data:,x", "gopher:x", "http://[x"]
-)
-def test_redirects_lead_to_http_alone(server: Server, tmp_path: Path, target: str) -> None:
-    server.plan = [redirect(target)]
-    with pytest.raises(
-        ValueError, match=r"expected the archive, found (a redirect to|HTTP status)"
-    ):
-        get(server, tmp_path / "file")
-    assert contents(tmp_path) == {}
-
-
-def test_a_redirect_leads_to_the_file(server: Server, tmp_path: Path) -> None:
-    with serving() as other:
-        other.plan = [redirect(f"{server.url}/file")]
-        get(other, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-@pytest.mark.parametrize("distinct", [True, False])
-def test_redirects_without_end_end(server: Server, tmp_path: Path, distinct: bool) -> None:
-    server.plan = [redirect(f"{server.url}/{i if distinct else 0}") for i in range(30)]
-    with pytest.raises(ValueError, match=r"found HTTP status 302 .*; check --url"):
-        get(server, tmp_path / "file")
-    assert len(server.asked) <= 11
-
-
-def test_the_body_of_a_redirect_is_not_read(server: Server, tmp_path: Path) -> None:
-    with serving() as other:
-        other.plan = [endless("redirect", Location=f"{server.url}/file")]
-        get(other, tmp_path / "file")
-    assert contents(tmp_path) == {"file": BYTES}
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        b"HTTP/1.0 200 " + b"O" * 99,
-        b"HTTP/1.0 200 OK\r\nETag: " + b"x" * 99,
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 99,
+def member(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.linkname = kind, size, "/etc/hosts"
+    return info
+
+
+HOSTILE = {
+    "names below one folder": [member("../out"), member("/out"), member("a/../../out")],
+    "files and folders alone": [
+        member("train/images/0.png", kind)
+        for kind in (
+            tarfile.SYMTYPE,
+            tarfile.LNKTYPE,
+            tarfile.CHRTYPE,
+            tarfile.BLKTYPE,
+            tarfile.FIFOTYPE,
+        )
     ],
-)
-def test_a_head_that_drips_in_counts_as_silence(
-    server: Server, tmp_path: Path, said: bytes
-) -> None:
-    server.plan = [drip(b"", said)] * 2
-    start = time.monotonic()
-    with pytest.raises(ValueError, match="found no answer in time, 2 times in a row"):
-        get(server, tmp_path / "file", replace(HASTE, tries=2))
-    assert time.monotonic() - start < 3
-    assert contents(tmp_path) == {}
+    "files of sane sizes": [member("train/images/0.png", size=2**40)],
+    "one folder with raw_latents.npy": [member("train/latents.npy")],
+}
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.0 200 OK\r\nContent-Length: 300000\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
-    ],
-)
-def test_a_body_that_drips_in_counts_as_silence(
-    server: Server, tmp_path: Path, head: bytes
-) -> None:
-    server.plan = [drip(head, BYTES[:99])] * 2
-    start = time.monotonic()
-    with pytest.raises(ValueError, match=r"found a trickle of \d+ bytes in 1 s, 2 times in a row"):
-        get(server, tmp_path / "file", replace(HASTE, tries=2))
-    assert time.monotonic() - start < 5
-
-
-def test_chunks_and_their_end_that_drip_in_count_as_silence(
-    server: Server, tmp_path: Path
-) -> None:
-    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    server.plan = [drip(head, b"0" * 99), drip(head + b"0\r\n", b"A: b\r\n" * 99)]
-    with pytest.raises(ValueError, match="found no answer in time, 2 times in a row"):
-        get(server, tmp_path / "file", replace(HASTE, tries=2))
-
-
-def test_more_bytes_than_announced_are_not_kept(server: Server, tmp_path: Path) -> None:
-    server.plan = [endless("chunked", Content_Length="1000")] * 3
-    with pytest.raises(ValueError, match="found more bytes than were announced, 3 times in a row"):
-        get(server, tmp_path / "file")
-    assert contents(tmp_path) == {}
-
-
-def test_a_length_that_is_too_long_counts_as_a_cut(server: Server, tmp_path: Path) -> None:
-    server.plan = [raw(b"HTTP/1.0 200 OK\r\nContent-Length: 350000\r\n\r\n" + BYTES)] * 3
-    with pytest.raises(ValueError, match=r"found (a connection that ended early|another file)"):
-        get(server, tmp_path / "file")
-
-
-@pytest.mark.parametrize("name", ["file", "file.part", "file.part.json"])
-def test_a_pipe_in_place_of_a_file_blocks_nobody(
-    server: Server, tmp_path: Path, name: str
-) -> None:
-    os.mkfifo(tmp_path / name)
-    with suppress(ValueError):
-        get(server, tmp_path / "file")
-        assert contents(tmp_path) == {"file": BYTES}
-
-
-def test_proxies_are_honoured(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", server.url)
-    server.files["http://nowhere.invalid/file"] = BYTES
+def start_download(server: Server, data: Path, archives: list[Archive]) -> list[str]:
+    """The command line, for archives of our own."""
     script = (
-        "import sys; from pathlib import Path; from threedident.exchange.fetch import fetch; "
-        "fetch('http://nowhere.invalid/file', Path(sys.argv[1]), sys.argv[2], 10**6)"
+        "import sys; from threedident.exchange import published as p; "
+        "from threedident.cli import main; "
+        f"p.ARCHIVES = tuple(p.Archive(*a) for a in {[tuple(vars(a).values()) for a in archives]})"
+        f"; main(['download', {str(data)!r}, '--url', {server.url!r}])"
     )
-    subprocess.run([sys.executable, "-c", script, tmp_path / "file", md5(BYTES)], check=True)
-    assert contents(tmp_path) == {"file": BYTES}
+    return [sys.executable, "-c", script]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set in the published layout; tests must not change it."""
+    return make_images(tmp_path_factory.mktemp("published") / "data", n=24, n_test=8)
 
 
 @pytest.mark.parametrize("inside", ["3dident", "", "a/b/c"])
@@ -637,29 +143,6 @@ def test_too_little_room_is_said_before_the_first_byte(
     assert contents(tmp_path) == {}
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.size, info.linkname = kind, size, "/etc/hosts"
-    return info
-
-
-HOSTILE = {
-    "names below one folder": [member("../out"), member("/out"), member("a/../../out")],
-    "files and folders alone": [
-        member("train/images/0.png", kind)
-        for kind in (
-            tarfile.SYMTYPE,
-            tarfile.LNKTYPE,
-            tarfile.CHRTYPE,
-            tarfile.BLKTYPE,
-            tarfile.FIFOTYPE,
-        )
-    ],
-    "files of sane sizes": [member("train/images/0.png", size=2**40)],
-    "one folder with raw_latents.npy": [member("train/latents.npy")],
-}
-
-
 @pytest.mark.parametrize(
     ("expected", "info"), [(text, info) for text, infos in HOSTILE.items() for info in infos]
 )
@@ -709,17 +192,6 @@ def test_the_command_line_refuses_what_is_not_published(server: Server, tmp_path
     assert "found HTTP status 404" in refused(
         "download", tmp_path, "--split", "test", "--url", server.url
     )
-
-
-def start_download(server: Server, data: Path, archives: list[Archive]) -> list[str]:
-    """The command line, for archives of our own."""
-    script = (
-        "import sys; from threedident.exchange import published as p; "
-        "from threedident.cli import main; "
-        f"p.ARCHIVES = tuple(p.Archive(*a) for a in {[tuple(vars(a).values()) for a in archives]})"
-        f"; main(['download', {str(data)!r}, '--url', {server.url!r}])"
-    )
-    return [sys.executable, "-c", script]
 
 
 def test_a_killed_download_asks_only_for_the_rest(

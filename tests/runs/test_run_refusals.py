@@ -129,7 +129,7 @@ def test_checkpoints_of_other_runs_and_seeds_are_named(
 @pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
 def test_a_full_disk_is_named(coloured: Path, tmp_path: Path) -> None:
     line = " ".join(command("benchmark", "--data", coloured, *SMALL, "--steps", 3))
-    script = f"mount -t tmpfs -o size=20m tmpfs {tmp_path} && exec {line} --out {tmp_path}/run"
+    script = f"mount -t tmpfs -o size=4m tmpfs {tmp_path} && exec {line} --out {tmp_path}/run"
     result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
     assert result.returncode == 2, result.stderr
     assert "expected room on the disk, found it full" in result.stderr

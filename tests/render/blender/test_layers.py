@@ -14,7 +14,7 @@ from render.measure.fidelity import psnr
 from render.scene.frame import frame
 from render.scene.projection import object_box, object_points, project
 from tests.conftest import cli, contents
-from tests.render.blender import test_physics as physics
+from tests.render.blender import closed_forms
 from tests.render.blender.stage import POSES
 from threedident.latents.sampling import sample_raw, to_physical
 
@@ -92,9 +92,9 @@ def test_standard_images_do_not_depend_on_workers_or_threads(tmp_path: Path) -> 
 def test_projection_is_the_pinhole_cameras(pose: int) -> None:
     [physical] = to_physical(np.array([POSES[pose]]))
     points = object_points(frame(physical, "wrapped"))
-    expected = physics.teapot(POSES[pose]).vertices
+    expected = closed_forms.teapot(POSES[pose]).vertices
     assert points == pytest.approx(expected, abs=1e-5)
-    assert project(points, 96) == pytest.approx(physics.project(expected, 96), abs=1e-4)
+    assert project(points, 96) == pytest.approx(closed_forms.project(expected, 96), abs=1e-4)
 
 
 def test_the_box_holds_the_object_and_stays_in_the_image() -> None:
