@@ -15,11 +15,7 @@ from tests.exchange.servers import (
 from threedident.exchange.fetch import Patience, fetch
 
 HASTE = Patience(silence_s=0.5, tries=3, first_pause_s=0.01, longest_pause_s=0.02)
-
-
 BYTES = np.random.default_rng(0).bytes(300_000)
-
-
 MOST = 400_000
 
 

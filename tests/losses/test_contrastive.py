@@ -1,15 +1,13 @@
+"""InfoNCE, its terms and gradients, against sums over all pairs."""
+
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from benchmark.losses import (
     CosineSimilarity,
@@ -19,9 +17,9 @@ from benchmark.losses import (
     info_nce,
     info_nce_terms,
     symmetric_info_nce,
-    symmetric_terms,
 )
 from benchmark.losses import blocks as pairwise
+from tests.losses.codes_and_sums import codes
 
 SCALES = torch.tensor([0.3, 1.7, 0.9], dtype=torch.float64)
 SIMILARITIES: list[Similarity] = [
@@ -30,15 +28,9 @@ SIMILARITIES: list[Similarity] = [
     *map(LpSimilarity, (1, 1.5, 2, 3, 4.5)),
     *(LpSimilarity(p, SCALES) for p in (1, 1.5, 2, 3)),
 ]
+
+
 each_similarity = pytest.mark.parametrize("similarity", SIMILARITIES, ids=str)
-
-
-def codes(*sizes: int, n: int = 3, seed: int = 0) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randn(size, n, generator=generator, dtype=torch.float64).requires_grad_()
-        for size in sizes
-    ]
 
 
 def compare(a: Tensor, b: Tensor, similarity: Similarity) -> Tensor:
@@ -268,62 +260,6 @@ def test_a_second_derivative_raises(term: int) -> None:
             (slope.sum() + u.square().sum()).backward()
 
 
-class Largest(TorchDispatchMode):
-    """Elements of the largest tensor that any operation returns, backward ones included."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        found = func(*args, **(kwargs or {}))
-        sizes = (x.untyped_storage().nbytes() for x in tree_leaves(found) if isinstance(x, Tensor))
-        self.elements = max(self.elements, *(size // 4 for size in sizes), 0)
-        return found
-
-
-@pytest.mark.parametrize("loss", [info_nce, symmetric_info_nce], ids=["one", "both"])
-@pytest.mark.parametrize("p", [None, 1, 1.5, 2, 3])
-def test_no_tensor_of_all_pairs_exists(
-    p: float | None, loss: type, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch, n, elements = 512, 10, 2**15
-    monkeypatch.setattr(pairwise, "_elements", lambda _: elements)
-    u, v = (x.detach().float().requires_grad_() for x in codes(batch, batch, n=n))
-    similarity = DotSimilarity() if p is None else LpSimilarity(p, torch.ones(n))
-    with Largest() as largest, threads(1):  # else it sees no more than this thread
-        loss(u, v, similarity).backward()
-    assert 0 < largest.elements <= 2 * elements < batch**2 / 2
-
-
-def test_torch_keeps_its_threads() -> None:
-    u, v = codes(4, 4)
-    with threads(2):
-        info_nce(u, v, LpSimilarity(1)).backward()
-        assert torch.get_num_threads() == 2
-
-
-@pytest.mark.parametrize("p", [None, 1, 2, 3])
-def test_threads_do_not_change_a_bit(p: float | None) -> None:
-    u, v = (x.detach().requires_grad_() for x in codes(700, 700))
-    similarity = DotSimilarity() if p is None else LpSimilarity(p, torch.ones(3))
-    found = []
-    for count in (1, 3):
-        with threads(count):
-            loss = info_nce(u, v, similarity)
-            found.append((loss, *torch.autograd.grad(loss, (u, v))))
-    assert all(map(torch.equal, *found))
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Torch with so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_order_of_the_batch_does_not_matter() -> None:
     u, v = codes(9, 9)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(1))
@@ -338,83 +274,3 @@ def test_scales_weigh_as_stretched_coordinates_do() -> None:
         stretched = (x * SCALES ** (1 / p) for x in (u, v))
         plain = info_nce(*stretched, LpSimilarity(p))
         assert_same(info_nce(u, v, LpSimilarity(p, SCALES)), plain, [u, v])
-
-
-FOUR = torch.zeros(4, 2)
-BAD = {
-    "anchors and positives: expected one shape": (FOUR, torch.zeros(4, 3)),
-    "anchors and positives: expected one": (FOUR[0], FOUR[0]),
-    r"anchors and positives: expected one shape \(B, n\), found \(0": (FOUR[:0], FOUR[:0]),
-    "anchors: expected at least 2": (FOUR[:1], FOUR[:1]),
-    "codes: expected floating-point": (FOUR.long(), FOUR.long()),
-}
-
-
-@pytest.mark.parametrize("told", BAD)
-@pytest.mark.parametrize("loss", [info_nce, symmetric_info_nce], ids=["one", "both"])
-def test_bad_codes_are_named(told: str, loss: type) -> None:
-    with pytest.raises(ValueError, match=told) as caught:
-        loss(*BAD[told], DotSimilarity())
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
-def test_temperature_is_positive(temperature: float) -> None:
-    with pytest.raises(ValueError, match="temperature: expected a positive number"):
-        info_nce(FOUR, FOUR, DotSimilarity(), temperature)
-
-
-@pytest.mark.parametrize("first", [-1, 3])
-def test_first_lies_in_the_negatives(first: int) -> None:
-    for loss, negatives in ((info_nce, torch.zeros(6, 2)), (symmetric_terms, (FOUR, FOUR))):
-        with pytest.raises(ValueError, match=f"first: expected .* found {first}"):
-            loss(FOUR, FOUR, DotSimilarity(), 1.0, negatives, first=first)
-
-
-def test_first_needs_negatives_and_more_than_itself() -> None:
-    with pytest.raises(ValueError, match="first: expected None"):
-        info_nce(FOUR, FOUR, DotSimilarity(), first=0)
-    with pytest.raises(ValueError, match=r"first: expected 1 anchors .* at least 2 rows"):
-        info_nce(FOUR[:1], FOUR[:1], DotSimilarity(), 1.0, FOUR[:1], first=0)
-
-
-def test_negatives_fit_the_codes() -> None:
-    for negatives in (torch.zeros(4, 3), torch.zeros(2), FOUR[:0]):
-        with pytest.raises(ValueError, match=r"negatives: expected shape \(M, 2\)"):
-            info_nce(FOUR, FOUR, DotSimilarity(), 1.0, negatives)
-    for views in (FOUR, (FOUR,), (FOUR, FOUR[:2])):
-        with pytest.raises(ValueError, match="negatives: expected"):
-            symmetric_info_nce(FOUR, FOUR, DotSimilarity(), 1.0, views)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("p", [0.5, 0, -1, math.nan, math.inf])
-def test_lp_needs_a_norm(p: float) -> None:
-    with pytest.raises(ValueError, match="p: expected"):
-        LpSimilarity(p)
-
-
-@pytest.mark.parametrize("scales", [[[1.0]], [1.0, 0.0], [1.0, -1.0], [math.nan], [math.inf]])
-def test_scales_are_positive(scales: list[float]) -> None:
-    with pytest.raises(ValueError, match="scales: expected"):
-        LpSimilarity(2, torch.tensor(scales))
-
-
-def test_scales_fit_the_codes_whenever_they_are_used() -> None:
-    scales = torch.ones(3)
-    with pytest.raises(ValueError, match=r"scales: expected shape \(2,\), found \(3,\)"):
-        info_nce(FOUR, FOUR, LpSimilarity(1, scales))
-    similarity = LpSimilarity(1, scales[:2])
-    scales[1] = -1
-    with pytest.raises(ValueError, match="scales: expected positive"):
-        info_nce(FOUR, FOUR, similarity)
-
-
-def test_what_takes_no_gradient_or_is_no_tensor_is_refused() -> None:
-    u, similarity = torch.rand(4, 3), LpSimilarity(2)
-    with pytest.raises(ValueError, match="temperature: expected a number, found a tensor that"):
-        info_nce(u, u, similarity, torch.tensor(0.5, requires_grad=True))  # type: ignore[arg-type]
-    for wrong in ((u, u), [u]):
-        with pytest.raises(ValueError, match=r"negatives: expected one tensor .*concatenate"):
-            info_nce(u, u, similarity, negatives=wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="codes: expected tensors"):
-        info_nce(u.numpy(), u, similarity)  # type: ignore[arg-type]

@@ -39,8 +39,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
-from render.scene.teapot import scene_teapot
+from render.scene.teapot import Mesh, scene_teapot
 from tests.render.blender.stage import (
     ALBEDO,
     Latents,
@@ -50,23 +51,11 @@ Array = NDArray[np.float64]
 
 
 CAMERA = np.array([8.0, 0.0, 8.0])
-
-
 HALF = math.sqrt(0.5)
-
-
 AXES = np.array([[0.0, 1.0, 0.0], [-HALF, 0.0, HALF], [HALF, 0.0, HALF]])
-
-
 TAN = 25 / 35
-
-
 SCALE = 1.5
-
-
 SIZE = SCALE * float(np.ptp(scene_teapot().vertices, axis=0).max())
-
-
 GROUND = -SIZE
 
 
@@ -80,11 +69,7 @@ SPOT, SPOT_RADIUS, SPOT_HALF_ANGLE, SPOT_BLEND = 3000.0, 0.5, math.radians(17.5)
 
 
 SUN_RADIANCE = SUN / (math.pi * math.sin(SUN_HALF_ANGLE) ** 2)
-
-
 AREA_RADIANCE = AREA / (math.pi * AREA_SIDE**2)
-
-
 SPOT_RADIANCE = SPOT / (4 * math.pi**2 * SPOT_RADIUS**2)
 
 
@@ -279,3 +264,39 @@ def centroid(coverage: Array) -> Array:
     weighted = coverage[..., None] * pixel_centres(len(coverage))
     middle: Array = weighted.sum(axis=(0, 1)) / coverage.sum()
     return middle
+
+
+def project(points: Array, edge: int) -> Array:
+    """Column and row of world points; pixel i covers [i, i + 1]."""
+    x, y, z = np.moveaxis((points - CAMERA) @ AXES.T, -1, 0)
+    pixels: Array = np.stack([1 - x / z / TAN, 1 + y / z / TAN], axis=-1) * edge / 2
+    return pixels
+
+
+def rotation(latents: Latents) -> Array:
+    """Euler angles XYZ: first about x, last about z."""
+    cos, sin = np.cos(math.pi / 2 * np.array(latents)), np.sin(math.pi / 2 * np.array(latents))
+    about_x = np.array([[1, 0, 0], [0, cos[3], -sin[3]], [0, sin[3], cos[3]]])
+    about_y = np.array([[cos[4], 0, sin[4]], [0, 1, 0], [-sin[4], 0, cos[4]]])
+    about_z = np.array([[cos[5], -sin[5], 0], [sin[5], cos[5], 0], [0, 0, 1]])
+    turn: Array = about_z @ about_y @ about_x
+    return turn
+
+
+def teapot(latents: Latents) -> Mesh:
+    """The teapot in world space."""
+    mesh = scene_teapot()
+    vertices = SCALE * mesh.vertices @ rotation(latents).T + place(latents)
+    return Mesh(vertices=vertices, faces=mesh.faces)
+
+
+def polygon_coverage(mesh: Mesh, edge: int, fine: int = 16) -> Array:
+    """How much of each pixel the projected faces cover, by filling them on a finer grid."""
+    corners = project(mesh.vertices, edge) * fine
+    canvas = Image.new("1", (edge * fine,) * 2)
+    pen = ImageDraw.Draw(canvas)
+    for face in mesh.faces:
+        pen.polygon([tuple(corners[i]) for i in face], fill=1)
+    cells = np.asarray(canvas, dtype=np.float64).reshape(edge, fine, edge, fine)
+    coverage: Array = cells.mean(axis=(1, 3))
+    return coverage

@@ -2,73 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 
-from render.scene.teapot import Mesh, scene_teapot
+from render.scene.teapot import Mesh
 from tests.render.blender.closed_forms import (
-    AXES,
-    CAMERA,
     GROUND,
-    SCALE,
-    TAN,
     Array,
     Shots,
     centroid,
     filter_window,
     pixel_centres,
-    place,
+    polygon_coverage,
+    project,
     rms,
+    teapot,
     unit,
 )
 from tests.render.blender.stage import (
     POSES,
     SPAN,
     STEP,
-    Latents,
 )
-
-
-def project(points: Array, edge: int) -> Array:
-    """Column and row of world points; pixel i covers [i, i + 1]."""
-    x, y, z = np.moveaxis((points - CAMERA) @ AXES.T, -1, 0)
-    pixels: Array = np.stack([1 - x / z / TAN, 1 + y / z / TAN], axis=-1) * edge / 2
-    return pixels
-
-
-def rotation(latents: Latents) -> Array:
-    """Euler angles XYZ: first about x, last about z."""
-    cos, sin = np.cos(math.pi / 2 * np.array(latents)), np.sin(math.pi / 2 * np.array(latents))
-    about_x = np.array([[1, 0, 0], [0, cos[3], -sin[3]], [0, sin[3], cos[3]]])
-    about_y = np.array([[cos[4], 0, sin[4]], [0, 1, 0], [-sin[4], 0, cos[4]]])
-    about_z = np.array([[cos[5], -sin[5], 0], [sin[5], cos[5], 0], [0, 0, 1]])
-    turn: Array = about_z @ about_y @ about_x
-    return turn
-
-
-def teapot(latents: Latents) -> Mesh:
-    """The teapot in world space."""
-    mesh = scene_teapot()
-    vertices = SCALE * mesh.vertices @ rotation(latents).T + place(latents)
-    return Mesh(vertices=vertices, faces=mesh.faces)
-
-
-def polygon_coverage(mesh: Mesh, edge: int, fine: int = 16) -> Array:
-    """How much of each pixel the projected faces cover, by filling them on a finer grid."""
-    corners = project(mesh.vertices, edge) * fine
-    canvas = Image.new("1", (edge * fine,) * 2)
-    pen = ImageDraw.Draw(canvas)
-    for face in mesh.faces:
-        pen.polygon([tuple(corners[i]) for i in face], fill=1)
-    cells = np.asarray(canvas, dtype=np.float64).reshape(edge, fine, edge, fine)
-    coverage: Array = cells.mean(axis=(1, 3))
-    return coverage
 
 
 def vertex_normals(mesh: Mesh) -> tuple[Array, float]:
