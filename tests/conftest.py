@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+LONG_TO_MAKE = {"rendered", "paired", "finished", "shots", "browser"}  # names of fixtures
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
 
 
@@ -79,6 +80,14 @@ def followed(process: subprocess.Popen[Any]) -> subprocess.Popen[Any]:
     """The same process, which ends with the test, whatever becomes of that."""
     _followed.append(process)
     return process
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of what takes long to make as slow."""
+    for item in items:
+        if LONG_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

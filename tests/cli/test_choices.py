@@ -125,6 +125,7 @@ def test_the_library_asks_whether_the_nearest_was_meant(
         call()
 
 
+@pytest.mark.slow
 def test_pairs_ask_whether_the_nearest_anchor_was_meant(rendered: Path) -> None:
     with pytest.raises(ValueError, match="found 'rwo'; did you mean 'row'"):
         PositivePairs(ThreeDIdent(rendered), Normal(0.1), anchor="rwo")  # type: ignore[arg-type]
@@ -244,6 +245,7 @@ def test_shells_complete_names(words: tuple[str, ...], offered: list[str]) -> No
     assert completions(*words) == offered
 
 
+@pytest.mark.slow
 def test_completing_a_command_imports_none() -> None:
     script = (
         "import sys\nfrom threedident.cli import main\n"
@@ -261,6 +263,7 @@ def test_completing_a_command_imports_none() -> None:
     assert loaded == ""
 
 
+@pytest.mark.slow
 def test_bash_completes_the_command(tmp_path: Path) -> None:
     """The script that ``bash_source`` prints, sourced and asked as bash asks it."""
     line = "COMP_WORDS=(threedident benchmark --loss cos); COMP_CWORD=3; "

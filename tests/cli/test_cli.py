@@ -28,6 +28,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 def test_help_lists_every_command() -> None:
     result = cli("--help")
     assert result.returncode == 0
@@ -35,6 +36,7 @@ def test_help_lists_every_command() -> None:
         assert f"  {name} " in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name: str) -> None:
     result = cli(name, "--help")
@@ -44,10 +46,12 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert "\b" not in result.stdout
 
 
+@pytest.mark.slow
 def test_version() -> None:
     assert __version__ in cli("--version").stdout
 
 
+@pytest.mark.slow
 def test_mistakes_take_one_line() -> None:
     assert "expected one of render, verify" in refused("paint")
     assert "--colour: expected an option of threedident render" in refused("render", "--colour")
@@ -55,6 +59,7 @@ def test_mistakes_take_one_line() -> None:
     assert "Missing argument" in refused("verify")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [("export", "a", "b", "--layout", "published"), ("leaderboard", "check", "x"), ("info", "x")],
@@ -97,6 +102,7 @@ def test_lines_are_bounded_and_nothing_for_terminals(line: tuple[str, ...]) -> N
     assert refusal.isprintable()
 
 
+@pytest.mark.slow
 def test_no_command_shows_what_there_is() -> None:
     result = cli()
     assert result.returncode == 2
@@ -120,6 +126,7 @@ def test_progress_without_a_terminal_is_a_line(capsys: pytest.CaptureFixture[str
     assert "0 s left, fine" in err
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal_is_a_bar() -> None:
     script = (
         "from threedident.runtime.progress import progress\n"
@@ -137,6 +144,7 @@ def test_progress_on_a_terminal_is_a_bar() -> None:
     assert "fine" in shown
 
 
+@pytest.mark.slow
 def test_module_and_script_are_one() -> None:
     assert command("--help")[1:3] == ["-m", "threedident"]
     assert cli("--help").stdout.startswith("Usage: threedident")

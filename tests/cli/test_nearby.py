@@ -62,6 +62,7 @@ def test_runs(here: Path) -> None:
     assert refused_at_once("compare", "elsewhere").endswith("; check the name")
 
 
+@pytest.mark.slow
 def test_submissions_and_boards(here: Path) -> None:
     make_submission(here / "submissions")
     for wrong, near in (

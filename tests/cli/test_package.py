@@ -15,6 +15,8 @@ import pytest
 import threedident
 from threedident.runtime.packages import asset_path
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(threedident.__file__).parents[1]
 NEEDED = ("threedident", "render", "benchmark", "assets", "pyproject.toml", "README.md", "LICENSE")
 

@@ -9,6 +9,8 @@ from tests.conftest import DRAFT, cli, make_images, pixels, refused
 from threedident import ThreeDIdent
 from threedident.preview import heights
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_sheet_shows_samples_of_any_data_set(rendered: Path, tmp_path: Path) -> None:
     published = make_images(tmp_path / "published")

@@ -83,6 +83,7 @@ def table(*arguments: object, to: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(to.read_text())))
 
 
+@pytest.mark.slow
 def test_a_real_run_is_shown_as_it_was_scored(finished: Path, tmp_path: Path) -> None:
     [row] = table(finished, to=tmp_path / "runs.csv")
     scores = json.loads((finished / "scores.json").read_text())
@@ -132,6 +133,7 @@ def test_only_settings_that_differ_are_shown(tmp_path: Path) -> None:
     assert "0.900  " in shown
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_has_names_and_settings_below(tmp_path: Path) -> None:
     """On a terminal of 80 columns no line is wider, and no number is lost."""
     for number, loss in enumerate(("l1", "l2", "dot")):
@@ -152,6 +154,7 @@ def test_a_narrow_terminal_has_names_and_settings_below(tmp_path: Path) -> None:
     assert "3 nearest-resnet18-dot-box-normal-1a2b3c: loss dot" in shown
 
 
+@pytest.mark.slow
 def test_differences_within_the_spread_of_seeds_are_marked(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "best", [0.80, 0.84, 0.82])
     write_run(tmp_path / "runs" / "level", [0.79, 0.83, 0.81])
@@ -204,6 +207,7 @@ def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> 
     assert "did you mean 'mixing-3-box-uniform'?" in line
 
 
+@pytest.mark.slow
 def test_suites_give_their_rows_and_the_rest_is_named(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     write_run(runs / "alone", [0.9])
@@ -249,6 +253,7 @@ def test_what_cannot_be_compared_takes_one_line(tmp_path: Path) -> None:
     assert "runs: expected a finished run, found none" in line
 
 
+@pytest.mark.slow
 def test_values_that_are_not_there_are_dashes(tmp_path: Path) -> None:
     (write_run(tmp_path / "runs" / "a", [0.5]) / "scores.json").write_text('{"mcc": 0.5}')
     (write_run(tmp_path / "runs" / "b", [0.5]) / "scores.json").write_text('{"r2": 0.5}')
@@ -296,6 +301,7 @@ def test_the_heading_has_the_rows_of_the_first_run_that_tells_them(tmp_path: Pat
     assert heading.endswith(", - rows, protocol held-out")
 
 
+@pytest.mark.slow
 def test_runs_whose_rows_are_few_are_named_in_one_line(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     for name, codes in (("a", 10), ("b", 10), ("c", 6), ("d", 10)):
@@ -321,6 +327,7 @@ def test_the_picture_has_a_line_for_each_run(tmp_path: Path) -> None:
     assert heights[1] - heights[0] > 4 * 30
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_a_copy_of_itself(finished: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(finished, tmp_path / "copy")
     found, _ = find_runs([finished, copy, finished])

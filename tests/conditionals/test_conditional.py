@@ -211,6 +211,7 @@ def test_no_rows_are_rows_too() -> None:
             assert draw(conditional, np.zeros((0, 2)), 0, library).shape == (0, 2)
 
 
+@pytest.mark.slow
 def test_numpy_draws_need_no_torch() -> None:
     script = """
 import sys

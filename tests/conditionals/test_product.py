@@ -103,6 +103,7 @@ def test_parts_may_live_in_spaces_of_their_own() -> None:
     assert tensor == pytest.approx(positives, abs=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_product_checks_the_anchors_of_every_part(library: str) -> None:
     z = mixed_anchors(3)

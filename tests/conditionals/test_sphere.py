@@ -264,6 +264,7 @@ def test_rounded_anchors_are_brought_to_the_sphere(conditional: Conditional, nor
     assert rounded == pytest.approx(exact, abs=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("anchors", [np.zeros((1, 3)), np.full((1, 2), np.nan), np.ones((2, 2))])
 @pytest.mark.parametrize("conditional", [*SPHERICAL, Laplace(1.0, space="projected")])
@@ -276,6 +277,7 @@ def test_anchors_must_lie_on_the_sphere(
             refused(anchors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditional", [*SPHERICAL, Laplace(1.0, space="projected")])
 def test_one_coordinate_makes_no_sphere(conditional: Conditional) -> None:
     words = "expected two or more columns for .* on the unit sphere, found 1; "

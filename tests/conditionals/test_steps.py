@@ -227,6 +227,7 @@ def test_steps_stay_where_norms_do_not_overflow(space: Space) -> None:
         Laplace((1.0, 1e101), space=space)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["box", "real", "projected"])
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_scales_are_as_many_as_columns(space: Space, library: str) -> None:

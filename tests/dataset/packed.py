@@ -6,17 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.conftest import cli, contents
+from tests.conftest import contents, done_at_once
 
 
 def copied(root: Path, to: Path) -> Path:
     return shutil.copytree(root, to)
 
 
-def pack(root: Path, *arguments: object) -> int:
-    result = cli("pack", root, *arguments)
-    assert result.returncode == 0, result.stderr
-    return result.returncode
+def pack(root: Path, *arguments: object) -> str:
+    return done_at_once("pack", root, *arguments)
 
 
 def packs(root: Path) -> dict[str, bytes]:

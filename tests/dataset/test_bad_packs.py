@@ -125,6 +125,7 @@ def test_a_folder_in_place_of_a_pack_is_named(packed: Path, name: str) -> None:
     assert f"{name}: expected a file there, found a folder" in refused_at_once("pack", packed)
 
 
+@pytest.mark.slow
 def test_a_pack_of_a_smaller_set_is_older(rendered: Path, tmp_path: Path) -> None:
     root = copied(rendered, tmp_path / "data")
     pack(root)
@@ -138,6 +139,7 @@ def test_a_pack_of_a_smaller_set_is_older(rendered: Path, tmp_path: Path) -> Non
     assert cli("verify", "--deep", root).returncode == 0
 
 
+@pytest.mark.slow
 def test_verify_names_an_altered_pack_and_pack_mends_it(rendered: Path, tmp_path: Path) -> None:
     root = copied(rendered, tmp_path / "data")
     pack(root)

@@ -76,6 +76,7 @@ def test_the_file_is_a_plain_array_of_the_images(packed: Path) -> None:
     assert (pixels[7] == np.asarray(ThreeDIdent(packed).picture(7))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_loads_in_workers(packed: Path, context: str) -> None:
     data = ThreeDIdent(packed)
@@ -100,6 +101,7 @@ def test_an_item_is_the_readers_own(packed: Path) -> None:
     assert torch.equal(data[3][0], before)
 
 
+@pytest.mark.slow
 def test_rendered_images_are_checked_and_then_not_needed(rendered: Path, tmp_path: Path) -> None:
     root = copied(rendered, tmp_path / "data")
     pack(root)
@@ -113,6 +115,7 @@ def test_rendered_images_are_checked_and_then_not_needed(rendered: Path, tmp_pat
         ThreeDIdent(root)
 
 
+@pytest.mark.slow
 def test_an_altered_image_is_not_packed(rendered: Path, tmp_path: Path) -> None:
     root = copied(rendered, tmp_path / "data")
     Image.new("RGB", (32, 32)).save(root / "train" / "images" / "000005.png")
@@ -129,6 +132,7 @@ def test_a_file_cut_short_under_its_reader_is_an_error(packed: Path) -> None:
         data[50]
 
 
+@pytest.mark.slow
 def test_images_do_not_grow(plain: Path) -> None:
     line = refused("pack", plain, "--resolution", 21)
     assert "resolution: expected 1 to 20, the pixels of the images in" in line
@@ -137,10 +141,12 @@ def test_images_do_not_grow(plain: Path) -> None:
     assert not list(plain.rglob("packed"))
 
 
+@pytest.mark.slow
 def test_nothing_to_pack(tmp_path: Path) -> None:
     assert "found no folder" in refused("pack", tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_more_images_than_latents(plain: Path, tmp_path: Path) -> None:
     root = copied(plain, tmp_path / "data")
     np.save(root / "train/raw_latents.npy", np.load(root / "train/raw_latents.npy")[:50])
@@ -150,6 +156,7 @@ def test_more_images_than_latents(plain: Path, tmp_path: Path) -> None:
         ThreeDIdent(root)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="may not mount a small disk")
 def test_too_little_disk_is_said_before_anything_is_written(plain: Path, tmp_path: Path) -> None:
     script = f"""

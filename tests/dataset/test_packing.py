@@ -31,6 +31,7 @@ packing.Packing(SplitFolder(Path(sys.argv[1]), "train")).run(advance)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [0, 1, 4, 12])
 def test_a_killed_run_goes_on_where_it_was(plain: Path, tmp_path: Path, blocks: int) -> None:
     root = copied(plain, tmp_path / "data")
@@ -49,6 +50,7 @@ def test_a_killed_run_goes_on_where_it_was(plain: Path, tmp_path: Path, blocks: 
     assert ours.channel_statistics()[1] == pytest.approx(theirs.channel_statistics()[1], abs=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [9, 200, 1200, 11_000], ids=str)  # header, first and last rows
 def test_what_was_altered_since_a_kill_is_packed_anew(
     plain: Path, tmp_path: Path, place: int
@@ -66,6 +68,7 @@ def test_what_was_altered_since_a_kill_is_packed_anew(
     assert all(torch.equal(ours[i][0], theirs[i][0]) for i in range(len(ours)))
 
 
+@pytest.mark.slow
 def test_what_was_begun_for_other_images_is_begun_anew(plain: Path, tmp_path: Path) -> None:
     root = copied(plain, tmp_path / "data")
     subprocess.run([sys.executable, "-c", KILLED, str(root), "6"])

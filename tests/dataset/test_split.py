@@ -20,6 +20,7 @@ from threedident.runtime.files import sha256
 from threedident.storage.folder import SplitFolder
 
 
+@pytest.mark.slow
 def test_item_is_the_file_and_its_row(rendered: Path) -> None:
     data = ThreeDIdent(rendered)
     assert len(data) == 12
@@ -34,15 +35,18 @@ def test_item_is_the_file_and_its_row(rendered: Path) -> None:
         data[12]
 
 
+@pytest.mark.slow
 def test_splits(rendered: Path) -> None:
     assert len(ThreeDIdent(rendered, "test")) == len(ThreeDIdent(rendered, split="test")) == 6
 
 
+@pytest.mark.slow
 def test_iterates_once_over_everything(rendered: Path) -> None:
     data = ThreeDIdent(rendered)
     assert len([data[i] for i in range(len(data))]) == len(list(data)) == 12  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_transform_gets_the_pil_image(rendered: Path) -> None:
     chain = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
     image, _ = ThreeDIdent(rendered, transform=chain)[0]
@@ -50,6 +54,7 @@ def test_transform_gets_the_pil_image(rendered: Path) -> None:
     assert image == pytest.approx(plain / 255 * 2 - 1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_loads_in_batches_and_in_workers(rendered: Path) -> None:
     data = ThreeDIdent(rendered)
     alone, beside = (list(DataLoader(data, batch_size=5, num_workers=w)) for w in (0, 2))
@@ -59,6 +64,7 @@ def test_loads_in_batches_and_in_workers(rendered: Path) -> None:
         assert (z == w).all()
 
 
+@pytest.mark.slow
 def test_latents_cannot_be_changed(rendered: Path) -> None:
     data = ThreeDIdent(rendered)
     with pytest.raises(ValueError, match="read-only"):
@@ -67,6 +73,7 @@ def test_latents_cannot_be_changed(rendered: Path) -> None:
     assert data.latents[0].any()
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_all_pixels(rendered: Path, tmp_path: Path) -> None:
     data = ThreeDIdent(rendered)
     pixels = torch.stack([data[i][0] for i in range(len(data))]).double().numpy() / 255
@@ -89,6 +96,7 @@ def test_published_layout_opens_with_any_padding(tmp_path: Path, digits: int) ->
     assert data[23][0].shape == (3, 16, 16)
 
 
+@pytest.mark.slow
 def test_survives_pickling(rendered: Path) -> None:
     copy = pickle.loads(pickle.dumps(ThreeDIdent(rendered)))
     assert (copy[3][0] == ThreeDIdent(rendered)[3][0]).all()
@@ -98,6 +106,7 @@ def broken(rendered: Path, tmp_path: Path) -> Path:
     return shutil.copytree(rendered, tmp_path / "data") / "train"
 
 
+@pytest.mark.slow
 def test_unknown_split(rendered: Path) -> None:
     with pytest.raises(
         ValueError,
@@ -111,6 +120,7 @@ def test_no_folder(tmp_path: Path) -> None:
         ThreeDIdent(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_missing_manifest_of_our_own(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
     (train / "dataset.json").unlink()
@@ -118,6 +128,7 @@ def test_missing_manifest_of_our_own(rendered: Path, tmp_path: Path) -> None:
         ThreeDIdent(train.parent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"schema_version": 99}', b"\xff"])
 def test_damaged_manifest(rendered: Path, tmp_path: Path, content: bytes) -> None:
     train = broken(rendered, tmp_path)
@@ -126,6 +137,7 @@ def test_damaged_manifest(rendered: Path, tmp_path: Path, content: bytes) -> Non
         ThreeDIdent(train.parent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value"), [("resolution", "0"), ("n", "9" * 400), ("n", "-1"), ("seed", '"x"')]
 )
@@ -140,6 +152,7 @@ def test_impossible_numbers_in_a_manifest(
         ThreeDIdent(tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_missing_images_are_counted(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
     for i in (3, 4):
@@ -148,6 +161,7 @@ def test_missing_images_are_counted(rendered: Path, tmp_path: Path) -> None:
         ThreeDIdent(train.parent)
 
 
+@pytest.mark.slow
 def test_an_image_of_another_size_is_named(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
     Image.new("RGB", (20, 32)).save(train / "images" / "000005.png")
@@ -161,6 +175,7 @@ def test_a_published_set_without_its_first_image_is_counted_right(tmp_path: Path
         ThreeDIdent(tmp_path)
 
 
+@pytest.mark.slow
 def test_truncated_image_is_named_when_read(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
     image = train / "images" / "000005.png"
@@ -169,6 +184,7 @@ def test_truncated_image_is_named_when_read(rendered: Path, tmp_path: Path) -> N
         ThreeDIdent(train.parent)[5]
 
 
+@pytest.mark.slow
 def test_latents_of_another_length(rendered: Path, tmp_path: Path) -> None:
     train = broken(rendered, tmp_path)
     path, manifest = train / "raw_latents.npy", train / "dataset.json"
@@ -179,6 +195,7 @@ def test_latents_of_another_length(rendered: Path, tmp_path: Path) -> None:
         ThreeDIdent(train.parent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "test", "train/positives", "test/positives"])
 def test_latents_are_those_that_the_manifest_records(
     paired: Path, tmp_path: Path, split: str

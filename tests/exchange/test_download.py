@@ -22,6 +22,8 @@ from threedident import ThreeDIdent
 from threedident.exchange.download import download
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
 
+pytestmark = pytest.mark.slow
+
 
 def pack(folder: Path, inside: str) -> bytes:
     """A tar archive of a folder, under the name ``inside``."""

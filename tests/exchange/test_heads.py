@@ -20,6 +20,8 @@ from tests.exchange.servers import (
     serving,
 )
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = [b"9" * 5000, b"-5", "\N{SUPERSCRIPT TWO}".encode("latin-1"), b"1e3", b" ", b"0x10"]
 LOUD = [
     b"HTTP/1.0 404 \x1b]0;title\x07\x1b[2J" + b"x" * 60_000 + b"\r\n\r\n",

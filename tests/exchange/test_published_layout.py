@@ -66,6 +66,7 @@ def test_image_names_have_the_digits_of_the_last_row() -> None:
         assert image_digits(n) == max(1, int(np.ceil(np.log10(n))))
 
 
+@pytest.mark.slow
 def test_published_layout_of_a_rendered_set(rendered: Path, tmp_path: Path) -> None:
     lines = export_published(rendered, tmp_path / "out")
     assert lines[0] == f"{tmp_path}/out/train: 12 images, hard links, which take no room"
@@ -98,6 +99,7 @@ def test_links_share_the_disk_and_linked_images_too(tmp_path: Path) -> None:
     assert placed.samefile(tmp_path / "elsewhere.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["published", "webdataset"])
 def test_exported_again_nothing_changes(rendered: Path, tmp_path: Path, layout: str) -> None:
     export = export_published if layout == "published" else export_shards
@@ -108,6 +110,7 @@ def test_exported_again_nothing_changes(rendered: Path, tmp_path: Path, layout: 
     assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in files} == before
 
 
+@pytest.mark.slow
 def test_a_stopped_export_does_not_open_and_goes_on(
     rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_stopped_export_does_not_open_and_goes_on(
     assert contents(tmp_path / "out") == contents(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["train/images/03.png", "train/images/12.png", "test/latents.npy", "test/dataset.json"]
 )
@@ -147,6 +151,7 @@ def test_other_files_are_not_overwritten(rendered: Path, tmp_path: Path, name: s
     assert contents(tmp_path) == {name: b"mine"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["published", "webdataset"])
 @pytest.mark.parametrize("damage", ["missing", "truncated"])
 def test_damaged_splits_are_not_exported(
@@ -163,6 +168,7 @@ def test_damaged_splits_are_not_exported(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "masks", "positives/images", "positives/depths"])
 def test_a_flipped_bit_is_not_exported(paired: Path, tmp_path: Path, name: str) -> None:
     data, out = shutil.copytree(paired, tmp_path / "data"), tmp_path / "out"
@@ -196,6 +202,7 @@ def test_truncated_images_of_the_published_layout_are_found(tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_altered_latents_are_not_exported(rendered: Path, tmp_path: Path) -> None:
     data = shutil.copytree(rendered, tmp_path / "data")
     np.save(data / "train/latents.npy", np.zeros((12, 10), np.float32))
@@ -210,6 +217,7 @@ def test_physical_latents_of_another_shape(tmp_path: Path) -> None:
         export_shards(data, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_nothing_is_exported_into_itself(rendered: Path, tmp_path: Path) -> None:
     before = contents(rendered)
     for out in (rendered, rendered / "out", tmp_path / ".." / rendered.parent.name / "data"):
@@ -218,6 +226,7 @@ def test_nothing_is_exported_into_itself(rendered: Path, tmp_path: Path) -> None
     assert contents(rendered) == before
 
 
+@pytest.mark.slow
 def test_mistakes_of_the_command_line(rendered: Path, tmp_path: Path) -> None:
     assert "no folder" in refused("export", tmp_path / "no", tmp_path, "--layout", "published")
     line = refused("export", rendered, tmp_path, "--layout", "published", "--shard-size", 5)
@@ -225,6 +234,7 @@ def test_mistakes_of_the_command_line(rendered: Path, tmp_path: Path) -> None:
     assert "--layout" in refused("export", rendered, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_periodic_space_has_no_published_layout(periodic: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found 11 as in the periodic space; give --layout webd"):
         export_published(periodic, tmp_path / "out")
@@ -236,6 +246,7 @@ def test_the_periodic_space_has_no_published_layout(periodic: Path, tmp_path: Pa
     assert (rows == np.load(periodic / "train/raw_latents.npy")).all()
 
 
+@pytest.mark.slow
 def test_what_the_published_layout_leaves_out_is_said(paired: Path, tmp_path: Path) -> None:
     lines = export_published(paired, tmp_path)
     assert "mask and depth and positives left out" in lines[1]

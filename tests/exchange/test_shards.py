@@ -56,6 +56,7 @@ main(["export", {str(data)!r}, {str(out)!r}, "--layout", "webdataset", "--shard-
     return process
 
 
+@pytest.mark.slow
 def test_a_killed_export_of_shards_goes_on(tmp_path: Path) -> None:
     data, out, whole = make_images(tmp_path / "data"), tmp_path / "out", tmp_path / "whole"
     export_shards(data, whole, 5)
@@ -70,6 +71,7 @@ def test_a_killed_export_of_shards_goes_on(tmp_path: Path) -> None:
     assert {path: path.stat().st_ino for path in kept} == kept
 
 
+@pytest.mark.slow
 def test_an_interrupted_export_says_how_to_go_on(tmp_path: Path) -> None:
     process = halted(make_images(tmp_path / "data"), tmp_path / "out")
     process.send_signal(signal.SIGINT)
@@ -79,6 +81,7 @@ def test_an_interrupted_export_says_how_to_go_on(tmp_path: Path) -> None:
     assert sorted(contents(tmp_path / "out")) == [f"train-{i:06d}.tar" for i in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["train-000000.tar", "train-000007.tar", "test.json", "SHA256SUMS"]
 )
@@ -101,6 +104,7 @@ def test_a_shard_of_another_data_set_is_found_by_its_bytes(tmp_path: Path) -> No
     assert shard.read_bytes() == changed
 
 
+@pytest.mark.slow
 def test_shards_are_read_by_webdataset(rendered: Path, tmp_path: Path) -> None:
     result = cli("export", rendered, tmp_path, "--layout", "webdataset", "--shard-size", 5)
     assert result.returncode == 0, result.stderr
@@ -119,6 +123,7 @@ def test_shards_are_read_by_webdataset(rendered: Path, tmp_path: Path) -> None:
         assert copied.read_bytes() == (rendered / split / "dataset.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_positives_and_annotations_come_along(paired: Path, tmp_path: Path) -> None:
     [line] = export_shards(paired, tmp_path)
     assert "5 train images and their positives in 1 shard" in line

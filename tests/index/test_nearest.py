@@ -40,6 +40,7 @@ def test_agrees_with_brute_force(kind: str, k: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_recall_is_what_is_stored(kind: str) -> None:
     latents = points(20_000)
@@ -53,6 +54,7 @@ def test_recall_is_what_is_stored(kind: str) -> None:
     assert abs(recall - index.recall) < 0.002
 
 
+@pytest.mark.slow
 def test_auto_goes_by_size_and_dimension() -> None:
     assert NearestLatents(points(500)).kind == "exact"
     assert NearestLatents(points(500)).recall == 1
@@ -135,6 +137,7 @@ class Searches(torch.utils.data.Dataset[torch.Tensor]):
         return torch.from_numpy(self.index.search(self.queries[[row]], 2).indices[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_serves_in_loader_processes(kind: str, context: str) -> None:
@@ -169,6 +172,7 @@ sys.stdout.buffer.write(index.search(rng.uniform(-1, 1, (3000, 10)), 2).indices.
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_the_same_points_make_the_same_index(kind: str, tmp_path: Path) -> None:
     found = [

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from threedident import RenderedPairs, ThreeDIdent
+
+pytestmark = pytest.mark.slow
 
 COMMAND = (sys.executable, "-m", "benchmark.measure", "engine")
 SECTIONS = ("Index", "Pairs", "Training steps", "Memory of loader processes", "Delivered steps")

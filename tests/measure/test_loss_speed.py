@@ -30,6 +30,7 @@ def test_both_ways_compute_one_loss(name: str) -> None:
         assert torch.allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_every_similarity_has_times_memory_and_ratios() -> None:
     result = subprocess.run(
         [*COMMAND, "--batch", "1500", "--codes", "3"],
@@ -47,6 +48,7 @@ def test_every_similarity_has_times_memory_and_ratios() -> None:
     assert all(float(ratio) > 2 for *_, ratio in sizes)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_not_here_is_told() -> None:
     result = subprocess.run(
         [*COMMAND, "--device", "cuda"],

@@ -3,9 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from benchmark.encoders.model import can_compile
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_way_is_measured_beside_the_first() -> None:

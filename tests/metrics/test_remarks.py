@@ -189,6 +189,7 @@ def test_results_carry_the_remark() -> None:
     assert "note" not in str(score(z, z**3))
 
 
+@pytest.mark.slow
 def test_a_script_shows_a_warning_once_however_often_it_scores() -> None:
     script = (
         "import numpy as np\n"

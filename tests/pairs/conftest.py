@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import cli, make_images
+from tests.conftest import done_at_once, make_images
 from tests.pairs.numbered import N
 from threedident import (
     AugmentedPairs,
@@ -21,15 +19,15 @@ from threedident.pairs.core import Pairs
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> ThreeDIdent:
     root = make_images(tmp_path_factory.mktemp("epochs"), n=N)
-    assert cli("pack", root).returncode == 0
+    done_at_once("pack", root)
     return ThreeDIdent(root)
 
 
-@pytest.fixture(params=["row", "augmented", "rendered"])
-def pairs(request: pytest.FixtureRequest, data: ThreeDIdent, paired: Path) -> Pairs:
+@pytest.fixture(params=["row", "augmented", pytest.param("rendered", marks=pytest.mark.slow)])
+def pairs(request: pytest.FixtureRequest, data: ThreeDIdent) -> Pairs:
     """Pairs whose anchors are rows."""
     if request.param == "row":
         return PositivePairs(data, Normal(0.2), seed=5)
     if request.param == "augmented":
         return AugmentedPairs(data, seed=5)
-    return RenderedPairs(ThreeDIdent(paired), seed=5)
+    return RenderedPairs(ThreeDIdent(request.getfixturevalue("paired")), seed=5)

@@ -101,6 +101,7 @@ def test_one_image_makes_no_pair(tmp_path: Path) -> None:
         PositivePairs(ThreeDIdent(make_images(tmp_path, n=1, digits=6)), Normal(0.1))
 
 
+@pytest.mark.slow
 def test_given_rows_have_no_known_marginal(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.zeros((3, 10), np.float32))
     rows = ("--latents", tmp_path / "rows.npy", "--out", tmp_path / "data")

@@ -22,6 +22,7 @@ from threedident import (
 )
 
 
+@pytest.mark.slow
 def test_a_subset_is_paired_among_its_rows(data: ThreeDIdent, paired: Path) -> None:
     rows = [5, 90, 17, 33, 60, 2, 88]
     subset = Subset(data, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tests.conftest import cli, make_images
+from tests.conftest import done_at_once, make_images
 from threedident import (
     AugmentedPairs,
     Normal,
@@ -23,18 +24,34 @@ from threedident import (
 )
 from threedident.pairs.core import Pair, Pairs
 
-KINDS = ("row", "marginal", "rendered", "augmented")
+KINDS = ("row", "marginal", pytest.param("rendered", marks=pytest.mark.slow), "augmented")
+
+
+class Roots(dict[str, Path]):
+    """Data sets by name; the one with positives is drawn by Blender, when it is first needed."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        super().__init__()
+        self._request, self._folder = request, folder
+
+    def __missing__(self, name: str) -> Path:
+        assert name == "paired"
+        paired = self._request.getfixturevalue("paired")
+        self[name] = shutil.copytree(paired, self._folder / "paired")
+        done_at_once("pack", self[name])
+        return self[name]
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory: pytest.TempPathFactory, paired: Path) -> dict[str, Path]:
+def roots(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Image files, the same packed, and a data set with positives, packed as well."""
-    plain = make_images(tmp_path_factory.mktemp("plain"), n=120)
-    packed = make_images(tmp_path_factory.mktemp("packed"), n=120)
-    for root in (packed, paired):
-        result = cli("pack", root)
-        assert result.returncode == 0, result.stderr
-    return {"plain": plain, "packed": packed, "paired": paired}
+    found = Roots(request, tmp_path_factory.mktemp("roots"))
+    found["plain"] = make_images(tmp_path_factory.mktemp("plain"), n=120)
+    found["packed"] = make_images(tmp_path_factory.mktemp("packed"), n=120)
+    done_at_once("pack", found["packed"])
+    return found
 
 
 def build(kind: str, roots: dict[str, Path], seed: int = 3, length: int | None = None) -> Pairs:
@@ -90,6 +107,7 @@ def test_batches_equal_items(pairs: Pairs) -> None:
         assert same(Pair(*(field[place] for field in batch)), one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_loaders_give_the_same_for_any_number_of_workers(pairs: Pairs, workers: int) -> None:
     pairs.draw(np.arange(10))  # faiss has run in this process before the workers are forked

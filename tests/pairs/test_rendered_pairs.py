@@ -10,6 +10,8 @@ import torch
 from threedident import Normal, RenderedPairs, ThreeDIdent
 from threedident.conditionals.product import parse_conditional
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_each_image_comes_with_its_own_positive(paired: Path, split: str) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import DRAFT, cli, pixels, refused
 
+pytestmark = pytest.mark.slow
+
 
 def test_traversal_moves_one_factor_a_column(tmp_path: Path) -> None:
     from render.traversal import VALUES, traversal_rows

@@ -18,6 +18,8 @@ from tests.conftest import contents, done_at_once, refused_at_once
 from tests.small_runs import results
 from threedident import load_encoder
 
+pytestmark = pytest.mark.slow
+
 MACHINE = ("--device", "cpu", "--workers", 0)
 TINY = ("--source", "mixing", "--factors", 3, "--batch-size", 16, "--steps", 4)
 

@@ -23,6 +23,8 @@ from benchmark.training.trainer import Result
 from tests.conftest import cli, make_images, refused
 from tests.pedestrians import make_pickle
 
+pytestmark = pytest.mark.slow
+
 SHARED = ("--device", "cpu", "--workers", 0, "--learning-rate", "1e-3")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 

@@ -20,6 +20,8 @@ from benchmark.training.log import last_data, logged, read_work
 from tests.conftest import cli, done_at_once, refused_at_once
 from tests.small_runs import ONE_THREAD, SMALL, results
 
+pytestmark = pytest.mark.slow
+
 MACHINE = ("--device", "cpu", "--workers", 0)
 TINY = ("--source", "mixing", "--factors", 3, "--batch-size", 16, "--steps", 2)
 

@@ -27,6 +27,8 @@ from tests.pedestrians import make_pickle
 from tests.test_architecture import ROOT, loaded_after
 from threedident import ThreeDIdent, load_encoder
 
+pytestmark = pytest.mark.slow
+
 MACHINE = ("--device", "cpu", "--workers", 0)
 
 

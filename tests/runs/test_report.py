@@ -141,6 +141,7 @@ def test_masks_have_neighbours_of_other_tracks(tmp_path: Path, lengths: list[int
             assert all(row // 6 != query // 6 for row in others)
 
 
+@pytest.mark.slow
 def test_the_page_begins_with_its_findings_and_a_picture(finished: Path) -> None:
     page = (finished / "report.html").read_text()
     scores = json.loads((finished / "scores.json").read_text())
@@ -158,6 +159,7 @@ def test_the_page_begins_with_its_findings_and_a_picture(finished: Path) -> None
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_withheld_scores_are_a_dash(
     finished: Path, coloured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +183,7 @@ def test_withheld_scores_are_a_dash(
         assert f"{name}</span><b>{MISSING}</b>" in page
 
 
+@pytest.mark.slow
 @in_browser
 @pytest.mark.parametrize("width", [PHONE, 360, 1280])
 def test_the_report_reads_at_every_width(finished: Path, browser: Browser, width: int) -> None:
@@ -197,6 +200,7 @@ def test_the_report_reads_at_every_width(finished: Path, browser: Browser, width
     page.context.close()
 
 
+@pytest.mark.slow
 @in_browser
 def test_panels_stack_on_a_phone_and_stand_in_a_row_on_a_desk(
     finished: Path, browser: Browser
@@ -226,6 +230,7 @@ def test_a_suite_names_the_rows_whose_test_rows_are_few(tmp_path: Path) -> None:
     assert "Note: row7: 120 rows are few for 7 codes" in page
 
 
+@pytest.mark.slow
 @in_browser
 def test_a_suite_reads_on_a_phone(tmp_path: Path, browser: Browser) -> None:
     outcomes = [

@@ -16,6 +16,8 @@ from benchmark.training.log import read_work
 from tests.small_runs import run
 from threedident import Normal, PositivePairs, ThreeDIdent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "arguments",

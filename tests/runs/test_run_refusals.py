@@ -29,6 +29,8 @@ from tests.pedestrians import make_pickle
 from tests.small_runs import SMALL, results, wait_for_step
 from threedident.runtime.files import locked
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_loss_that_explodes_stops_the_run(coloured: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"

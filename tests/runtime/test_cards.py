@@ -30,6 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ThreeDIdent:
     return ThreeDIdent(make_images(tmp_path_factory.mktemp("cards"), n=30))
 
 
+@pytest.mark.slow
 def test_cards_say_what_their_objects_are(data: ThreeDIdent, paired: Path, tmp_path: Path) -> None:
     masks = load_masks(make_pickle(tmp_path, [7, 4]))
     whole = ThreeDIdent(paired)
@@ -77,6 +78,7 @@ def test_a_notebook_shows_text_as_text() -> None:
     assert in_line(Named()) == "Named(<b> a & b)"
 
 
+@pytest.mark.slow
 def test_split_and_factors_are_attributes(paired: Path) -> None:
     for split in ("train", "test", "train/positives"):
         assert ThreeDIdent(paired, split).split == split

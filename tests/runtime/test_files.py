@@ -40,6 +40,7 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_only_what_sweep_removes(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
@@ -116,6 +117,7 @@ def test_archives_are_no_arrays(tmp_path: Path) -> None:
         load_npy(tmp_path / "a.npz")
 
 
+@pytest.mark.slow
 def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     folder = SplitFolder(tmp_path, "train")
     folder.images.mkdir(parents=True)

@@ -17,6 +17,8 @@ from render.workers.chunk import Chunk
 from tests.conftest import DRAFT, make_images
 from threedident.runtime.packages import HOME, Ours, call, module_command
 
+pytestmark = pytest.mark.slow
+
 BROKEN = "raise RuntimeError(f'{__name__} of the working directory was imported')\n"
 NAMES = ("benchmark", "render", "statistics", "profile", "queue", "typing", "click", "numpy")
 NET = """

@@ -77,6 +77,7 @@ def test_a_download_counts_on_from_what_is_there(
     assert counts == ["9/10", "10/10"]
 
 
+@pytest.mark.slow
 def test_packing_again_names_no_rate(rendered: Path, tmp_path: Path) -> None:
     data = shutil.copytree(rendered, tmp_path / "data")
     results = [cli("pack", data) for _ in range(2)]
@@ -85,6 +86,7 @@ def test_packing_again_names_no_rate(rendered: Path, tmp_path: Path) -> None:
     assert not RATE.search(results[1].stderr)
 
 
+@pytest.mark.slow
 def test_what_is_drawn_aside_names_no_temporary_folder(tmp_path: Path) -> None:
     folder = tmp_path / "scratch"
     folder.mkdir()

@@ -273,6 +273,7 @@ def test_files_with_a_byte_changed(path: Path) -> None:
             assert len(str(error).splitlines()) == 1  # noqa: PT017
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opening", [b"]", b")", b"}"])
 def test_nesting_of_any_depth(path: Path, opening: bytes) -> None:
     depth = 150_000

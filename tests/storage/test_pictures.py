@@ -104,6 +104,7 @@ def test_a_picture_that_claims_too_much_is_refused_by_every_reader(tmp_path: Pat
         ThreeDIdent(root)
 
 
+@pytest.mark.slow
 def test_verify_names_a_picture_that_claims_too_much(rendered: Path, tmp_path: Path) -> None:
     root = shutil.copytree(rendered, tmp_path / "data")
     split = ThreeDIdent(root).folder

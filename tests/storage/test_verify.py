@@ -45,6 +45,7 @@ def folder(rendered: Path, tmp_path: Path) -> SplitFolder:
     return SplitFolder(shutil.copytree(rendered, tmp_path / "data"), "train")
 
 
+@pytest.mark.slow
 def test_a_finished_data_set_is_clean(rendered: Path) -> None:
     for split in ("train", "test"):
         for deep in (False, True):
@@ -118,6 +119,7 @@ def test_a_manifest_that_claims_another_seed_is_found(folder: SplitFolder) -> No
     assert verify_split(folder) == [Problem(folder.manifest, "altered")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("was", "damaged", "words"),
     [
@@ -145,6 +147,7 @@ def test_an_image_that_leads_nowhere_does_not_hide_the_others(folder: SplitFolde
     assert verify_split(folder) == verify_split(folder, deep=True) == found
 
 
+@pytest.mark.slow
 def test_a_manifest_of_the_other_split_is_refused(folder: SplitFolder) -> None:
     shutil.rmtree(folder.root / "test")
     shutil.copytree(folder.path, folder.root / "test")
@@ -159,11 +162,13 @@ def test_statistics_must_follow_from_their_sums(folder: SplitFolder) -> None:
         require_manifest(folder)
 
 
+@pytest.mark.slow
 def test_a_split_folder_is_told_from_a_data_set(folder: SplitFolder) -> None:
     assert f"give {folder.root}" in refused("verify", folder.path)
     assert "the file" in refused("info", folder.manifest)
 
 
+@pytest.mark.slow
 def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
     test = SplitFolder(folder.root, "test")
     folder.image(2).unlink()
@@ -180,6 +185,7 @@ def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
     assert "the same render command again repairs them" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["verify", "info"])
 def test_commands_refuse_what_is_no_data_set(
     folder: SplitFolder, tmp_path: Path, command: str
@@ -193,6 +199,7 @@ def test_commands_refuse_what_is_no_data_set(
     assert "expected a manifest of schema version 2" in refused(command, folder.root)
 
 
+@pytest.mark.slow
 def test_info_shows_the_manifest(rendered: Path) -> None:
     result = cli("info", rendered)
     assert result.returncode == 0
@@ -213,6 +220,7 @@ def test_quick_check_sees_incomplete_images(
 FILES = ("raw_latents.npy", "latents.npy", "SHA256SUMS", "sizes.npy", "images/000003.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_a_pipe_in_place_of_a_file_is_named_and_repaired(
     rendered: Path, tmp_path: Path, name: str
@@ -229,6 +237,7 @@ def test_a_pipe_in_place_of_a_file_is_named_and_repaired(
     assert contents(data) == contents(rendered)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_a_manifest_that_is_no_plain_file(rendered: Path, tmp_path: Path, kind: str) -> None:
     data = shutil.copytree(rendered, tmp_path / "data")
@@ -239,6 +248,7 @@ def test_a_manifest_that_is_no_plain_file(rendered: Path, tmp_path: Path, kind: 
         assert f"{path}: expected a manifest" in refused_at_once(command, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["packed/32.npy", "packed/32.json", "images/000000.png"])
 def test_pipes_among_packs_and_pictures_block_nobody(
     rendered: Path, tmp_path: Path, name: str

@@ -160,6 +160,7 @@ def one_row(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_row_that_needs_no_training_runs_and_is_not_run_again(
     one_row: Path, tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_row_that_needs_no_training_runs_and_is_not_run_again(
     )
 
 
+@pytest.mark.slow
 def test_a_suite_stops_with_its_rows_saved_and_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "suite"
     rows = "laplace-box-l1,normal-box-l2"
@@ -200,6 +202,7 @@ def test_a_suite_stops_with_its_rows_saved_and_goes_on(tmp_path: Path) -> None:
         assert read_outcome(Row(name, {}, {}), folder) is None
 
 
+@pytest.mark.slow
 def test_rows_of_other_settings_are_not_taken_into_the_table(
     one_row: Path, tmp_path: Path
 ) -> None:
@@ -209,6 +212,7 @@ def test_rows_of_other_settings_are_not_taken_into_the_table(
     assert "identity: it holds a run with seeds (0,) where (1,) is asked for" in found
 
 
+@pytest.mark.slow
 def test_a_row_that_is_killed_is_named(tmp_path: Path) -> None:
     out = tmp_path / "suite"
     process = start(*SMALL, "--rows", "laplace-box-l1", "--out", out)
@@ -238,6 +242,7 @@ def test_damaged_scores_are_named(tmp_path: Path) -> None:
             read_outcome(Row("row", {}, {}), folder)
 
 
+@pytest.mark.slow
 def test_the_published_protocol_is_a_suites_too(tmp_path: Path) -> None:
     out = tmp_path / "suite"
     line = (*SMALL, "--rows", "identity", "--out", out, "--protocol", "published")
@@ -247,6 +252,7 @@ def test_the_published_protocol_is_a_suites_too(tmp_path: Path) -> None:
     assert all(part in (out / "report.html").read_text() for part in command.split())
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_is_named_and_the_others_finish(one_row: Path, tmp_path: Path) -> None:
     out = shutil.copytree(one_row, tmp_path / "suite")
     line = (*SMALL, "--rows", "identity", "--out", out)
@@ -258,6 +264,7 @@ def test_a_row_that_fails_is_named_and_the_others_finish(one_row: Path, tmp_path
     assert "expected a checkpoint, found a damaged file" in found
 
 
+@pytest.mark.slow
 def test_data_that_do_not_fit_are_refused_before_any_row(tmp_path: Path) -> None:
     data = make_images(tmp_path / "images", n=20, n_test=20)
     line = ("benchmark", "--suite", "table4", "--data", data, "--device", "cpu")

@@ -19,6 +19,8 @@ import torch
 
 from tests.conftest import cli, followed, make_images, start
 
+pytestmark = pytest.mark.slow
+
 SHARED = ("--steps", 20, "--device", "cpu", "--workers", 0)
 
 

@@ -17,6 +17,8 @@ import torch
 from tests.conftest import cli, followed, start
 from tests.small_runs import ONE_THREAD, SMALL, results, run, wait_for_step
 
+pytestmark = pytest.mark.slow
+
 LOSSES = [("--loss", "l2"), ("--loss", "supervised")]
 
 

@@ -69,11 +69,13 @@ def test_damaged_entries(board: Path, content: bytes) -> None:
         read_board(board)
 
 
+@pytest.mark.slow
 def test_an_id_that_is_taken(board: Path, tmp_path: Path) -> None:
     folder = make_submission(tmp_path / "in", seeds=(0, 1, 2), method="Another")
     assert "expected a new id, found one that the board has" in refused_beside(board, folder)
 
 
+@pytest.mark.slow
 def test_an_id_that_was_removed(board: Path, tmp_path: Path) -> None:
     (board / "entries" / f"{NAME}.json").unlink()
     change = {"date": "2026-12-01", "entry": NAME, "change": "removed", "reason": "Copied codes."}
@@ -89,6 +91,7 @@ def test_a_removed_row_that_is_still_there(board: Path) -> None:
         read_board(board)
 
 
+@pytest.mark.slow
 def test_codes_of_another_row(board: Path, tmp_path: Path) -> None:
     folder = make_submission(tmp_path / "in", name="2026-11-30_copy")
     assert f"expected representations of its own, found those of {NAME}" in refused_beside(
@@ -118,6 +121,7 @@ def test_a_copy_that_was_recomputed_first_does_not_keep_its_author_out(
         add_row(tmp_path, row)
 
 
+@pytest.mark.slow
 def test_writers_of_one_board_wait_for_each_other(tmp_path: Path, checked: Entry) -> None:
     open_season_in(tmp_path)
     names = [f"row-{number}" for number in range(8)]
@@ -217,6 +221,7 @@ def test_reported_rows_stay_within_bounds(
     assert len(line) < 700
 
 
+@pytest.mark.slow
 def test_the_same_submission_may_be_checked_again(board: Path, tmp_path: Path) -> None:
     folder = make_submission(tmp_path / "in", seeds=(0, 1, 2))
     done_at_once("leaderboard", "check", folder, "--board", board)
@@ -241,6 +246,7 @@ def test_every_entry_of_the_repository_is_sound() -> None:
     assert len(pilot) == 4
 
 
+@pytest.mark.slow
 def test_rows_that_left_the_repository_have_their_reason() -> None:
     """Whoever deletes an entry says why, for everybody to read."""
     folder = (OWN / "entries").relative_to(OWN.parents[2])

@@ -22,7 +22,10 @@ from tests.leaderboard.board.pages import (
 )
 from tests.leaderboard.board.rows import SECRET, signed
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as make setup installs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as make setup installs"),
+]
 
 
 MISSING = "\N{EN DASH}"

@@ -21,7 +21,10 @@ from tests.leaderboard.board.pages import (
 )
 from tests.leaderboard.board.rows import signed
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as make setup installs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as make setup installs"),
+]
 
 
 PHONE = {"width": 390, "height": 844}

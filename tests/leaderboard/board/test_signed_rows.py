@@ -79,6 +79,7 @@ def test_scores_without_a_signature_must_fit_each_other(
     assert reason in edited(tmp_path, change)
 
 
+@pytest.mark.slow
 def test_a_row_that_was_checked_further_is_not_lowered(board: Path, tmp_path: Path) -> None:
     folder = make_submission(tmp_path / "in", seeds=(0, 1, 2))
     assert "it is not lowered to recomputed" in refused_beside(board, folder)
@@ -100,6 +101,7 @@ def test_rows_that_their_season_would_not_have_signed(
         read_board(board)
 
 
+@pytest.mark.slow
 def test_nobody_signs_for_a_season_that_has_ended(
     board: Path, checked: Entry, tmp_path: Path
 ) -> None:
@@ -171,10 +173,11 @@ def test_scores_are_kept_to_six_digits(checked: Entry) -> None:
     assert np.shape(checked.correlation) == (10, 10)
 
 
+@pytest.mark.slow
 def test_records_that_follow_the_published_schema(tmp_path: Path) -> None:
     """The schema names the fields that the record has, and those that it must have."""
 
-    schema = json.loads((OWN.parent / "submission.schema.json").read_text())
+    schema = json.loads((OWN.parent / "submission" / "submission.schema.json").read_text())
     assert schema == Submission.model_json_schema()
     record = read_record(make_submission(tmp_path))
     assert set(schema["required"]) <= set(record) <= set(schema["properties"])

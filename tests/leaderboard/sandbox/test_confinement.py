@@ -25,7 +25,10 @@ from tests.leaderboard.sandbox.test_hostile_encoders import hog
 from tests.leaderboard.submissions import EDGE, encoder
 
 EDGE_OF_HOG = 12_000  # whose first array is more memory than a process has before its model
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone grants these")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="Linux alone grants these"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from tests.leaderboard.submissions import (
     refusal,
 )
 
+pytestmark = pytest.mark.slow
+
 ENCODER_FILE = "encoder_seed0.onnx"
 
 

@@ -22,6 +22,8 @@ from tests.leaderboard.sandbox.test_hostile_encoders import hog
 from tests.leaderboard.submissions import EDGE, encode, encoder
 from threedident.runtime.machine import started_at
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:

@@ -75,6 +75,7 @@ def test_files_that_no_submission_has(folder: Path, board: Path, name: str) -> N
     assert f"alone, found '{name}'; take it out" in refusal(folder, board)
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_in_place_of_codes(folder: Path, board: Path) -> None:
     with zipfile.ZipFile(folder / CODES_FILE, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("arr_0.npy", b"\0" * 10**9)
@@ -137,6 +138,7 @@ def test_files_that_the_record_does_not_name(folder: Path, board: Path, name: st
     assert f"{name}: expected the file of digest" in refusal(folder, board)
 
 
+@pytest.mark.slow
 def test_one_training_handed_in_as_three(tmp_path: Path, board: Path) -> None:
     folder = make_submission(tmp_path / "in", seeds=(0, 1, 2))
     for kind in ("representations", "encoder"):

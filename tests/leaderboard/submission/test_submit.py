@@ -24,6 +24,8 @@ from tests.leaderboard.submission.grown import grown
 from tests.leaderboard.submissions import DATA, make_submission
 from tests.small_runs import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -34,6 +34,8 @@ from tests.leaderboard.verification.verifying import (
     verified,
 )
 
+pytestmark = pytest.mark.slow
+
 OTHER = "0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
 
 

@@ -35,6 +35,8 @@ from tests.leaderboard.verification.verifying import (
 )
 from tests.small_runs import run
 
+pytestmark = pytest.mark.slow
+
 TRACK = f"3dident-draft-{EDGE}px-60"
 
 

@@ -126,6 +126,7 @@ def test_what_is_no_model_has_no_weights() -> None:
         shared_weights(b"nothing", encoder(0).SerializeToString(), "mine")
 
 
+@pytest.mark.slow
 def test_alike_seeds_are_named_and_marked(tmp_path: Path, latents: np.ndarray) -> None:
     """The row is shown with the pair, and is not ranked."""
     folder = make_submission(
@@ -141,6 +142,7 @@ def test_alike_seeds_are_named_and_marked(tmp_path: Path, latents: np.ndarray) -
     assert "not ranked: seeds 0 and 2 share 100.0% of their codes beyond the factors" in shown
 
 
+@pytest.mark.slow
 def test_seeds_that_share_an_encoder_are_named_and_marked(
     tmp_path: Path, latents: np.ndarray
 ) -> None:

@@ -39,6 +39,8 @@ from tests.leaderboard.verification.verifying import (
 from threedident import ThreeDIdent
 from threedident.runtime.files import sha256
 
+pytestmark = pytest.mark.slow
+
 
 def looked_up(seed: int, table: np.ndarray, images: np.ndarray) -> ModelProto:
     """One encoder for all seeds that gives other codes for the public images, which it knows."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.conftest import (
     refused_at_once,
@@ -22,6 +23,8 @@ from tests.leaderboard.verification.verifying import (
     Verify,
     verified,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def again_of(

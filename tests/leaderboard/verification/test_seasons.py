@@ -193,6 +193,7 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(tmp_path: Path
     assert "expected a plain file" in line
 
 
+@pytest.mark.slow
 def test_a_file_that_others_can_read_is_remarked_on(tmp_path: Path) -> None:
     (tmp_path / "s").write_text(TEXT)
     (tmp_path / "s").chmod(0o644)

@@ -61,6 +61,7 @@ def gaps(noise: float, fresh_noise: float, seed: int, rows: int = 300) -> dict[s
     return {name: gap.difference / gap.standard_error for name, gap in found.items()}
 
 
+@pytest.mark.slow
 def test_gaps_of_equal_codes_are_within_chance() -> None:
     """Standard normal about: no bias from the fewer rows, and errors of the right size."""
     found = [gaps(0.5, 0.5, seed) for seed in range(8)]
@@ -76,6 +77,7 @@ def test_gaps_of_codes_that_fail_on_fresh_rows_stand_out() -> None:
     assert found["mcc"] > 3
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
 def test_a_plain_difference_would_be_biased() -> None:
     """Why subsets: R^2 that is fitted on fewer rows is lower for the very same codes."""

@@ -24,6 +24,8 @@ from tests.render.blender.stage import (
     SHOTS,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def encoded(radiance: Array) -> Array:
     """The sRGB transfer, in levels of 8 bits."""

@@ -29,6 +29,8 @@ from tests.render.blender.stage import (
     STEP,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def vertex_normals(mesh: Mesh) -> tuple[Array, float]:
     """Mean of the normals of the faces around each vertex, NaN at rims, and the faces' spread.

@@ -47,6 +47,8 @@ from tests.render.blender.stage import (
     SPOTS,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def disc_fraction(u: Array) -> Array:
     """Part of a unit disc on one side of a line at a signed distance u from its centre."""

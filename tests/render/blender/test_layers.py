@@ -18,6 +18,8 @@ from tests.render.blender import closed_forms
 from tests.render.blender.stage import POSES
 from threedident.latents.sampling import sample_raw, to_physical
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 DRAW = """
 import sys

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from render.measure.fidelity import psnr
 from tests.conftest import cli, pixels
+
+pytestmark = pytest.mark.slow
 
 REFERENCE = Path(__file__).parent / "reference"
 ROWS = np.load(REFERENCE / "raw_latents.npy")

@@ -35,6 +35,8 @@ from tests.render.blender.stage import (
     TILTS,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def blurred(radiance: Callable[[Array], Array], edge: int, height: float = GROUND) -> Array:
     """Pixels of a plane, to third order in the filter's size, shape (edge, edge, 3).

@@ -17,6 +17,8 @@ from tests.conftest import DRAFT, cli, contents, start_render
 from threedident.runtime.machine import processors
 from threedident.storage.folder import SplitFolder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("count", "workers"), [(1, 4), (7, 2), (1000, 3), (0, 2), (600, 1), (2_000_000, 8)]

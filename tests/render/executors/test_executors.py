@@ -22,6 +22,8 @@ from tests.conftest import (
 )
 from tests.render.executors.one_node_slurm import available, one_node_slurm
 
+pytestmark = pytest.mark.slow
+
 ASKED = ("--n", 40, "--n-test", 0)
 CLUSTER = """
 import sys, time

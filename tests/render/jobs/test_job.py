@@ -15,6 +15,8 @@ from tests.conftest import DRAFT, cli, contents, refused
 from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import sha256
 
+pytestmark = pytest.mark.slow
+
 
 def test_layout_and_prefix(rendered: Path) -> None:
     for split, n in (("train", 12), ("test", 6)):

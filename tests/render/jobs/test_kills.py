@@ -34,6 +34,8 @@ from tests.conftest import (
 )
 from threedident.runtime.signals import interruptible
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kills", [1, 2])
 def test_kill_at_any_moment_loses_nothing(rendered: Path, tmp_path: Path, kills: int) -> None:

@@ -15,6 +15,8 @@ from render.settings import GPUS
 from render.workers.process import devices
 from tests.conftest import DRAFT, contents, refused
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("changed", "words"),

@@ -19,6 +19,8 @@ from threedident.dataset.annotations import DEPTH_STEP, GROUND, OBJECT
 from threedident.latents.philox import uniforms
 from threedident.latents.sampling import sample_raw
 
+pytestmark = pytest.mark.slow
+
 EDGE = 64
 SETTINGS = ("--resolution", EDGE, "--quality", "draft", "--device", "cpu")
 PAIRED = ("--n-test", 2, "--pairs", "laplace:0.1", "--annotate", "depth,mask", "--fix", "x=0.25")

@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from render.settings import QUALITIES
 from tests.conftest import pixels
 from threedident.runtime.files import spell_bytes
+
+pytestmark = pytest.mark.slow
 
 
 def measure(out: Path) -> str:

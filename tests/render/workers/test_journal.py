@@ -80,6 +80,7 @@ def test_a_journal_of_garbage_without_an_end_is_read_once(tmp_path: Path) -> Non
     assert list(read_journals(folder, ())) == [7]
 
 
+@pytest.mark.slow
 def test_damaged_journals_cost_only_their_rows(rendered: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "train" / ".render"
     scratch.mkdir(parents=True)
@@ -107,6 +108,7 @@ def test_what_a_worker_says_last(status: int, out: bytes, death: str | None) -> 
     assert death is None or death in str(said.death)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [np.zeros((3, 10), np.float32), np.zeros((12, 3)), np.array("x")])
 def test_a_worker_refuses_latents_that_are_not_those_of_its_plan(
     rendered: Path, tmp_path: Path, raw: np.ndarray

@@ -18,6 +18,8 @@ import pytest
 from render.workers.leases import Fence, Holder, acquire, held, holders
 from tests.conftest import DRAFT, cli, contents, done_at_once, followed, refused
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 
 HOLD = """
