@@ -1,6 +1,7 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
 # make docs: set up, then build the documentation into site/; it needs no network.
+# make quick: lint, types and the tests that need no processes: about a minute, for every edit.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
 # Blender's module is built for Python 3.11 alone.
@@ -14,7 +15,7 @@ RUN ?= runs/demo
 MINUTES ?= 20
 SEED ?= $(shell date +%s)
 
-.PHONY: demo duration test docs fuzz lint entries setup libraries browser
+.PHONY: demo duration quick test docs fuzz lint entries setup libraries browser
 
 setup: $(VENV)/.ready libraries browser
 
@@ -70,6 +71,9 @@ lint: setup
 
 entries: setup
 	$(BIN)/threedident leaderboard entries
+
+quick: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 -m "not slow"
 
 test: lint entries
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15

@@ -8,45 +8,97 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.prepared import Prepared, without_figures
 from threedident.cli import main
 from threedident.latents.sampling import sample_raw, to_physical
+from threedident.runtime.files import locked
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+LONG_TO_MAKE = {"rendered", "paired", "finished", "shots", "browser"}  # names of fixtures
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
 
 
-def cli(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env={**os.environ, **(env or {})}
-    )
+def cli(
+    *arguments: object,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    drawn: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own; see :class:`tests.prepared.Prepared`."""
+    process = start(*arguments, env=env, cwd=cwd, drawn=drawn)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+
+def start(
+    *arguments: object,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    drawn: bool = False,
+) -> subprocess.Popen[str]:
+    """The command line, running in a process of its own."""
+    both = {**os.environ, **(env or {})}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return followed(Prepared(arguments, drawn=drawn, env=both, cwd=cwd, text=True, **pipes))
 
 
 def command(*arguments: object) -> list[str]:
+    """The words that start Python and the command line anew."""
     return [sys.executable, "-m", "threedident", *map(str, arguments)]
 
 
-def start(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """The command line, running, with Ctrl-C as a terminal would deliver it."""
-    return subprocess.Popen(
-        command(*arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(env or {})},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+def start_anew(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """The command line, running in a new Python, with Ctrl-C as a terminal would deliver it."""
+    return followed(
+        subprocess.Popen(
+            command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
     )
+
+
+_followed: list[subprocess.Popen[Any]] = []
+
+
+def followed(process: subprocess.Popen[Any]) -> subprocess.Popen[Any]:
+    """The same process, which ends with the test, whatever becomes of that."""
+    _followed.append(process)
+    return process
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of what takes long to make as slow."""
+    for item in items:
+        if LONG_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    yield
+    while _followed:
+        process = _followed.pop()
+        if process.poll() is None:
+            process.kill()
+        with suppress(ValueError):  # it was read to its end and closed
+            process.communicate()
 
 
 def refused(*arguments: object, env: dict[str, str] | None = None) -> str:
@@ -65,9 +117,10 @@ def refused_at_once(*arguments: object) -> str:
     return only_line(stderr.getvalue())
 
 
-def done_at_once(*arguments: object) -> str:
+def done_at_once(*arguments: object, drawn: bool = False) -> str:
     """What the command line prints when it is run to its end in this process."""
     with (
+        nullcontext() if drawn or arguments[0] != "benchmark" else without_figures(),
         redirect_stdout(io.StringIO()) as stdout,
         redirect_stderr(io.StringIO()) as stderr,
         pytest.raises(SystemExit) as ended,
@@ -140,39 +193,53 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """What ``make`` puts under a path; made once, by the worker that comes first.
+
+    Tests must not change it.
+    """
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / name
+    with locked(folder, wait=True):
+        if not (folder / "made").exists():
+            make(folder / "it")
+            (folder / "made").touch()
+    return folder / "it"
+
+
+def succeeded(result: subprocess.CompletedProcess[str]) -> str:
+    """What a command printed that ended well."""
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set drawn by Blender; tests must not change it."""
-    root = tmp_path_factory.mktemp("rendered") / "data"
-    result = cli("render", "--n", 12, "--n-test", 6, "--out", root, *DRAFT)
-    assert result.returncode == 0, result.stderr
-    return root
+    line = ("render", "--n", 12, "--n-test", 6, *DRAFT)
+    return shared(tmp_path_factory, "rendered", lambda out: succeeded(cli(*line, "--out", out)))
 
 
 @pytest.fixture(scope="session")
 def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set with positives, drawn by Blender; tests must not change it."""
-    root = tmp_path_factory.mktemp("paired") / "data"
-    pairs = ("--pairs", "normal:0.1")
-    result = cli("render", "--n", 10, "--n-test", 4, "--out", root, *pairs, *DRAFT)
-    assert result.returncode == 0, result.stderr
-    return root
+    line = ("render", "--n", 10, "--n-test", 4, "--pairs", "normal:0.1", *DRAFT)
+    return shared(tmp_path_factory, "paired", lambda out: succeeded(cli(*line, "--out", out)))
 
 
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures to train on, whose colours are their positions; tests must not change them."""
-    return make_images(tmp_path_factory.mktemp("coloured"), n=400, n_test=120)
+    return shared(tmp_path_factory, "coloured", partial(make_images, n=400, n_test=120))
 
 
 @pytest.fixture(scope="session")
 def finished(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of two seeds; tests must not change it."""
-    from tests.runs import run
+    from tests.small_runs import run
 
-    out = tmp_path_factory.mktemp("finished") / "run"
-    run(coloured, out, "--steps", 40, "--seeds", "0,3")
-    return out
+    line = ("--steps", 40, "--seeds", "0,3")
+    return shared(tmp_path_factory, "finished", lambda out: run(coloured, out, *line, drawn=True))
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
@@ -209,7 +276,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
 
 
 def start_render(out: Path, *arguments: object) -> subprocess.Popen[str]:
-    return start("render", "--out", out, *arguments, *DRAFT)
+    return start_anew("render", "--out", out, *arguments, *DRAFT)
 
 
 def images_in(out: Path) -> int:

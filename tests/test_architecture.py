@@ -68,6 +68,29 @@ def test_a_folder_holds_at_most_ten_modules() -> None:
             assert len(found) <= 10, folder
 
 
+BESIDE = {"cli", "compatibility", "fuzz"}  # tests of what lies in no folder of its own
+
+
+def test_tests_lie_in_the_folders_of_the_code() -> None:
+    rooms = {path.parent.relative_to(ROOT) for room in ROOMS for path in modules(room)}
+    inside = {Path(*room.parts[1:]) if room.parts[0] != "render" else room for room in rooms}
+    inside -= {Path(), *(Path(name) for name in BESIDE)}
+    tests = ROOT / "tests"
+    places = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path()}
+    assert inside <= places | {Path("leaderboard")}
+    assert {place for place in places if place.parts[0] not in BESIDE} <= inside
+
+
+def test_names_of_test_modules_are_unique_and_files_no_longer_than_a_concept() -> None:
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "__init__.py"]
+    names = [path.name for path in tests if path.name != "conftest.py"]
+    assert len(names) == len(set(names)), sorted(names)
+    for path in tests:
+        assert len(path.read_text().splitlines()) <= 350, path
+    for folder in {path.parent for path in tests}:
+        assert len(list(folder.glob("test_*.py"))) <= 10, folder
+
+
 def test_no_imports_go_round_in_a_circle() -> None:
     known = {name_of(path): path for room in ROOMS for path in modules(room)}
     arrows = {name: {m for m in imported(path) if m in known} for name, path in known.items()}

@@ -41,7 +41,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    hunts_to_come[:] = [1] * sum(here in item.path.parents for item in items)
+    hunts = [item for item in items if here in item.path.parents]
+    hunts_to_come[:] = [1] * len(hunts)
+    for hunt in hunts:
+        hunt.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -32,8 +32,8 @@ from tests.fuzz.hunting import Refused, anything, hunt, same
 from tests.fuzz.json_damage import json_damage, json_edits
 from tests.fuzz.picture_damage import picture_damage
 from tests.fuzz.specimens import RENDERING, make_split
-from tests.submissions import DATA, make_submission, read_record, write_record
-from tests.test_board import SECRET, TODAY, signed
+from tests.leaderboard.board.rows import SECRET, TODAY, signed
+from tests.leaderboard.submissions import DATA, make_submission, read_record, write_record
 from threedident.latents.factors import LABELS
 from threedident.latents.sampling import sample_raw
 from threedident.storage.folder import SplitFolder

@@ -19,7 +19,7 @@ from render.workers.plan import Plan
 from tests.fuzz.hunting import repeat
 from tests.fuzz.specimens import RENDERING, draw
 from tests.fuzz.watching import watched
-from tests.submissions import make_submission
+from tests.leaderboard.submissions import make_submission
 from threedident import ThreeDIdent
 from threedident.cli import main
 from threedident.storage.folder import SplitFolder

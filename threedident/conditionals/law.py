@@ -44,7 +44,7 @@ class Law:
 
     @property
     def exponent(self) -> float | None:
-        """p where the log density falls with the p-th power of the distance, else None."""
+        """Exponent p of the distance in the log density; None where there is none."""
         return _exponent(self.name)
 
     def conditional(self, space: str) -> Conditional:

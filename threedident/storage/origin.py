@@ -38,7 +38,7 @@ class Origin(Frozen):
     space: Literal["box", "periodic"] = "box"
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
     rows: Annotated[str, Field(pattern=r"^[0-9a-f]{0,64}$")] | None = None
-    fixed: dict[str, float] = {}
+    fixed: dict[str, float] = Field(default_factory=dict)
     conditional: str | None = None
 
     @model_validator(mode="after")

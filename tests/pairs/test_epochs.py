@@ -1,0 +1,45 @@
+"""The order of the rows of an epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from tests.pairs.numbered import N
+from threedident.pairs.epochs import Epochs
+
+
+def test_an_epoch_is_a_permutation_and_each_another() -> None:
+    orders = Epochs(3, N).rows(np.arange(5 * N)).reshape(5, N)
+    assert (np.sort(orders) == np.arange(N)).all()
+    assert len({tuple(order) for order in orders.tolist()}) == 5
+    other = Epochs(4, N).rows(np.arange(N))
+    assert (other != orders[0]).any()
+
+
+def test_every_place_holds_every_row_alike() -> None:
+    orders = Epochs(0, 8).rows(np.arange(8 * 4000)).reshape(4000, 8)
+    for column in orders.T:
+        assert stats.chisquare(np.bincount(column, minlength=8)).pvalue > 1e-6
+    neighbours = (orders[:, 1:] - orders[:, :-1] == 1).mean()  # 1/8 for a uniform permutation
+    assert neighbours == pytest.approx(1 / 8, abs=0.01)
+
+
+def test_rows_are_found_without_those_before() -> None:
+    whole = Epochs(1, N).rows(np.arange(10 * N))
+    scattered = np.array([1199, 0, 640, 7, 640])
+    assert (Epochs(1, N).rows(scattered) == whole[scattered]).all()
+    tensors = Epochs(1, N).rows(torch.from_numpy(scattered))
+    assert (tensors.numpy() == whole[scattered]).all()
+
+
+def test_a_longer_epoch_goes_round_again() -> None:
+    rows = Epochs(2, 10, length=25).rows(np.arange(50)).reshape(2, 25)
+    for epoch in rows:
+        assert sorted(epoch[:10]) == sorted(epoch[10:20]) == list(range(10))
+        assert len(set(epoch[20:])) == 5
+        assert (epoch[:10] != epoch[10:20]).any()
+    short = Epochs(2, 10, length=4).rows(np.arange(4))
+    assert (short == rows[0, :4]).all()  # item k does not depend on the length
