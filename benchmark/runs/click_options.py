@@ -64,6 +64,8 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         return asked | {"type": click.IntRange(**bounds)}
     if kind is float:
         return asked | {"type": click.FloatRange(**bounds), "callback": _finite}
+    if name not in _SUGGESTED:
+        return asked
     names = _SUGGESTED[name]
     text = option.help.format(names=", ".join(names))
     return asked | {"metavar": "NAME", "shell_complete": completed(names), "help": text}

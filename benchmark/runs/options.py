@@ -46,7 +46,7 @@ class Data(BaseModel):
         Path | None,
         Option(
             "Data",
-            "Data set [default: data/3dident].",
+            "Data set [default: data/3dident; KITTI data/kitti_peds_v2.pickle].",
             {**of_images(Path("data/3dident")), "kitti": Path("data/kitti_peds_v2.pickle")},
         ),
     ]

@@ -60,7 +60,7 @@ def set_sampling(scene: Any, quality: Quality) -> None:
     cycles.sample_clamp_direct = cycles.sample_clamp_indirect = 0.0
 
 
-def write_png(scene: Any, path: str) -> None:
+def set_png_output(scene: Any, path: str) -> None:
     """Make renders write a PNG file of 8-bit sRGB."""
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "8"
@@ -68,7 +68,7 @@ def write_png(scene: Any, path: str) -> None:
     scene.render.filepath = path
 
 
-def write_exr(scene: Any, path: str) -> None:
+def set_exr_output(scene: Any, path: str) -> None:
     """Make renders write an EXR file of linear float32, with each pass separate."""
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode = "OPEN_EXR_MULTILAYER", "RGBA"
@@ -101,7 +101,7 @@ class Film:
 
     def expose(self, scene: Any) -> dict[str, Image32]:
         """Render a scene, and return its linear passes by name."""
-        write_exr(scene, self.file)
+        set_exr_output(scene, self.file)
         bpy.ops.render.render(write_still=True, scene=scene.name)
         prefix = f"{scene.view_layers[0].name}."
         passes = OpenEXR.File(self.file).channels()

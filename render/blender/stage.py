@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from render.blender.film import Film, Image32, choose_gpus, write_png
+from render.blender.film import Film, Image32, choose_gpus, set_png_output
 from render.blender.layers import Layers
 from render.blender.objects import (
     add_camera,
@@ -76,7 +76,7 @@ class Stage:
         spot.data.color = frame.spot_color
         if self._layers is not None:
             return self._layers.draw(object_box(frame, self._film.edge))
-        write_png(self._scene, self._film.file)
+        set_png_output(self._scene, self._film.file)
         bpy.ops.render.render(write_still=True, scene=self._scene.name)
         with Image.open(self._film.file) as image:
             return np.asarray(image.convert("RGB"))
