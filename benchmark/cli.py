@@ -107,7 +107,7 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
     "--jobs",
     type=click.IntRange(1, _MOST_PROCESSES),
     default=None,
-    help="Rows of a suite to run in parallel [default: one per GPU; without a GPU 1, or for mixing "
+    help="Rows of a suite to run in parallel [default: one per GPU; without one 1, or for mixing "
     "one per core].",
 )
 @click.pass_context

@@ -87,7 +87,7 @@ class ImageSettings(Frozen):
         Literal["row", "marginal"] | None,
         Option(
             "Pairs",
-            "Nearest pairs: the anchor is a row of the data, or drawn as published [default: row].",
+            "Nearest pairs: anchors are rows of the data, or drawn as published [default: row].",
             {"nearest": "row"},
             contrastive=True,
         ),
@@ -255,7 +255,7 @@ class Config(Frozen):
         Option(
             "Training",
             "Pairs per step, over all ranks [default: the paper's].",
-            {**of_images(512), "mixing": 6144, "kitti": 32},  # the paper's 64 are images, not pairs
+            {**of_images(512), "mixing": 6144, "kitti": 32},  # the paper's 64 counts images
         ),
     ]
     learning_rate: Annotated[
@@ -283,7 +283,7 @@ class Config(Frozen):
         Literal["held-out", "published"],
         Option(
             "Scoring",
-            "Score the whole test split, or as published: 4096 rows, BatchNorm's batch statistics.",
+            "Score the whole test split, or as published: 4096 rows, BatchNorm of the batch.",
             default="held-out",
         ),
     ]
