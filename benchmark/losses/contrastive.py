@@ -319,6 +319,6 @@ def check_first(first: int | None, anchors: int, negatives: tuple[Tensor, ...] |
     rows = len(negatives[0])
     if rows < 2 or not 0 <= first <= rows - anchors:
         raise ValueError(
-            f"first: expected {anchors} anchors from it on among at least 2 rows of negatives, "
-            f"found {first} and {rows} rows; give the row of the first anchor among all gathered"
+            f"first: expected {anchors} anchors from this row on in at least 2 rows of negatives, "
+            f"found {first} and {rows} rows; give the row of the first anchor in the negatives"
         )

@@ -94,7 +94,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
 
 def _show(title: str, rows: Iterable[Row]) -> None:
     table = Table(title=title, title_justify="left")
-    for name in ("", "measured", "beside it", "ratio"):
+    for name in ("", "measured", "reference", "ratio"):
         table.add_column(name)
     for row in rows:
         table.add_row(*row)

@@ -55,9 +55,9 @@ def warn(latents: Array, representations: Array) -> None:
         warnings.warn(f"representations: {few}", FewRowsWarning, stacklevel=3)
     if look_swapped(latents, representations):
         warnings.warn(
-            "latents: expected the true factors, found correlated columns as codes have them, "
-            "beside representations that are uncorrelated as factors are; if the two are swapped, "
-            "call with latents=..., representations=...",
+            "latents: expected the true factors, found correlated columns like those of codes, "
+            "and representations with uncorrelated columns like those of factors; if the two are "
+            "swapped, call with latents=..., representations=...",
             SwapWarning,
             stacklevel=3,
         )

@@ -47,8 +47,8 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
             folder.check(config, resume)
             if resume and options.out is None and not folder.config.is_file():
                 click.echo(
-                    f"note: no run of these settings in {folder.path.parent} yet; {folder.path} "
-                    "begins",
+                    f"note: no run of these settings in {folder.path.parent} yet; a new one "
+                    f"begins in {folder.path}",
                     err=True,
                 )
     if not ranks.leads:

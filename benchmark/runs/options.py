@@ -68,7 +68,7 @@ class Data(BaseModel):
             contrastive=True,
         ),
     ]
-    out: Annotated[Path | None, Option("Run", "Run folder [default: named in runs/].")]
+    out: Annotated[Path | None, Option("Run", "Run folder [default: in runs/].")]
 
 
 def _options() -> Iterator[tuple[str, tuple[Any, Option]]]:

@@ -83,7 +83,7 @@ def called(function: Any, arguments: Any) -> Any:
             shown = code.encode("unicode_escape").decode()
             raise Forbidden(f"an array of the type {shown[:SHOWN]}")
     what = function.value if isinstance(function, Name) else f"a {type(function).__name__}"
-    raise Forbidden(f"a call of {what} that numpy writes for no array")
+    raise Forbidden(f"a call of {what} that is not needed for a numpy array")
 
 
 def _unfilled() -> NDArray[Any]:
@@ -102,7 +102,7 @@ def build(state: Any, target: Any) -> None:
         case np.ndarray(), (1, tuple(shape), np.dtype() as dtype, bool(fortran), bytes(raw)):
             _fill(target, shape, dtype, fortran, raw)
         case _:
-            raise Forbidden(f"a state of {type(target).__name__} that is no plain array's")
+            raise Forbidden(f"a state of {type(target).__name__} that is not of a plain array")
 
 
 def _fill(

@@ -154,4 +154,4 @@ def _why(plan: Planned, status: int) -> str:
     if status < 0:
         return f"killed by {Signals(-status).name}, see {log}"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("threedident: ") if lines else "it said nothing"
+    return lines[-1].removeprefix("threedident: ") if lines else "it wrote no message"

@@ -60,7 +60,7 @@ def run_suite(
             "give another --out"
         )
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
-        say("note: the published scale takes days on a CPU; --scale small is for one")
+        say("note: the published scale takes days on a CPU; use --scale small there")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
     wanted = {plan.row.name for plan in planned}
     done = {  # finished rows that were not requested are in the table, too, so check them all

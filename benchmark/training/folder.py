@@ -176,8 +176,8 @@ class RunFolder:
         if numbering(config) not in (None, NUMBERING):
             raise ValueError(
                 f"{self.path}: expected a run whose pairs are numbered as version {NUMBERING} "
-                f"does, found version {numbering(config)}, which can be read and compared and not "
-                "resumed; give another --out to train it anew"
+                f"does, found version {numbering(config)}, which can be read and compared, but "
+                "not resumed; give another --out to train it again"
             )
 
     def open(self, config: Config, resume: bool) -> None:
