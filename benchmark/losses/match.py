@@ -93,7 +93,7 @@ def check_fit(loss: str, conditional: Law | None) -> None:
 def mismatch(config: Config) -> str | None:
     """The first assumption of the theory that a run violates, in words; None if it violates none.
 
-    Sources without a conditional law give None.
+    None also if the run has no conditional law.
     """
     source = config.source
     law = None if isinstance(source, MaskSettings) else source.conditional

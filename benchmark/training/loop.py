@@ -160,7 +160,7 @@ class Loop:
 
     @contextmanager
     def _named_failures(self) -> Iterator[None]:
-        """Add to errors of the step which step is saved.
+        """Add the number of the saved step to the messages of errors in a step.
 
         RuntimeErrors of custom encoders become one-line messages. Those of built-in encoders keep
         their traceback.

@@ -83,7 +83,7 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # never the format of onnxruntime
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never another
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
