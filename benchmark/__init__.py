@@ -1,1 +1,1 @@
-"""The benchmark."""
+"""The benchmark: training of encoders, scores, suites of the paper's tables, and leaderboard."""

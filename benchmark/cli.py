@@ -1,4 +1,4 @@
-"""The command ``benchmark``."""
+"""The command ``threedident benchmark``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HEADINGS = headings(
 def _run_to_resume(
     ctx: click.Context, param: click.Parameter, value: str | bool | None
 ) -> Path | bool:
-    """A run, True where none is named, or False without the option."""
+    """The run named by ``--resume``; True if it names none; False without the option."""
     if value == "":
         raise click.BadParameter("expected a run's folder, found no name", ctx=ctx, param=param)
     return Path(value) if isinstance(value, str) else bool(value)
@@ -50,7 +50,7 @@ def _one_folder(out: Path | None, resume: Path) -> Path:
 
 
 def _complete_rows(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:  # noqa: ARG001
-    """Rows of the suite that stands before on the line, the last of a list by commas."""
+    """Completions of the last name in ``--rows``: rows of the suite given earlier on the line."""
     table = TABLES.get(ctx.params.get("suite") or "")
     before, comma, last = begun.rpartition(",")
     names = () if table is None else (row.name for row in table.rows)
@@ -62,7 +62,7 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
 
 @click.command(cls=HeadedCommand, headings=_HEADINGS, context_settings={"show_default": True})
 @run_options
-@click.option("--compile", "compiled", is_flag=True, help="Let torch compile the encoder.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the encoder with torch.")
 @click.option(
     "--resume",
     is_flag=False,
@@ -70,14 +70,14 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
     type=click.UNPROCESSED,
     callback=_run_to_resume,
     metavar="[RUN]",
-    help="Go on with the run in this folder, or in --out. The folder holds all other options.",
+    help="Continue the run in this folder, or in --out. The folder stores all other options.",
 )
-@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard, too.")
+@click.option("--tensorboard", is_flag=True, help="Also write logs for TensorBoard.")
 @click.option(
     "--device",
     type=Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    help="What to compute on; auto takes a GPU where there is one.",
+    help="Device to compute on; auto uses a GPU if there is one.",
 )
 @click.option(
     "--workers",
@@ -95,20 +95,20 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
     "--scale",
     type=Choice(SCALES),
     default="small",
-    help="Size of a suite's runs: as in the paper, or small for a CPU.",
+    help="Size of the runs of a suite: as in the paper, or small for a CPU.",
 )
 @click.option(
     "--rows",
     metavar="LIST",
     shell_complete=_complete_rows,
-    help="Rows of a suite by commas, such as box-identity [default: all].",
+    help="Rows of a suite, separated by commas, such as box-identity [default: all].",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, _MOST_PROCESSES),
     default=None,
-    help="Rows of a suite at once [default: one per GPU; without one 1, or for mixing one per "
-    "core].",
+    help="Rows of a suite to run in parallel [default: one per GPU; without one 1, or for mixing "
+    "one per core].",
 )
 @click.pass_context
 def benchmark(
@@ -183,5 +183,5 @@ def _refuse_without_suite(ctx: click.Context) -> None:
 
 
 def _workers(asked: int | None) -> int:
-    """Loader processes: as asked, or one for every two processors, at most eight."""
+    """Number of loader processes: as requested, or one per two processors, at most eight."""
     return asked if asked is not None else min(8, processors() // 2)

@@ -1,4 +1,4 @@
-"""The configuration of a run: what was asked for, resolved, and written beside the results."""
+"""The configuration of a run: all settings with their resolved values, stored with the results."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from threedident.storage.manifest import MOST_PIXELS
 _QUOTED = 80  # characters of a value in a message
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
-MOST_PAIRS = 10**6  # a step
+MOST_PAIRS = 10**6  # per step
 MOST_FRAMES = 10**6  # between the two images of a pair
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
-MOST_LATENTS = 100  # more would take minutes to mix
+MOST_LATENTS = 100  # with more, the mixing function would take minutes to draw
 IMAGE_PAIRS = ("nearest", "rendered", "augmented")
 SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
 
 
 @dataclass(frozen=True)
 class Option:
-    """How ``threedident benchmark`` asks for a setting. It annotates the setting's field.
+    """Declaration of the option of ``threedident benchmark`` for a setting.
+
+    It annotates the field of the setting.
 
     Arguments:
-        heading: of the help, under which the option stands.
-        help: what the setting is; ``{names}`` stands for the names that are known.
-        paper: the paper's value where none is given: one for all sources, or a mapping with one
-            for each source that has the setting. None where the value follows from other settings
-            or from the data.
-        default: the value where none is given, of settings that do not depend on the source.
-        contrastive: whether only contrastive training has the setting.
+        heading: heading of the help that lists the option.
+        help: help text; ``{names}`` is replaced by the known names.
+        paper: value of the paper, used if the option is not given. One value for all sources, or
+            a mapping with a value for each source that has the setting. None if the value
+            follows from other settings or from the data.
+        default: value used if the option is not given, for settings that do not depend on the
+            source.
+        contrastive: True if only contrastive training has the setting.
     """
 
     heading: str
@@ -59,22 +62,23 @@ class Option:
 
 
 def of_images(value: Any) -> dict[str, Any]:
-    """The same value of the paper for every source of images."""
+    """A mapping with the same value of the paper for every source of images."""
     return dict.fromkeys(IMAGE_PAIRS, value)
 
 
 class ImageSettings(Frozen):
-    """Rendered images.
+    """Settings of a source of rendered images.
 
     Arguments:
-        pairs: how positives are found; None for supervised training, which has none.
-        anchor: a ``row`` of the data set, or a draw from the ``marginal``; for nearest pairs.
-        conditional: of nearest pairs, or what rendered ones were drawn from where one scale
-            serves all factors.
-        data: digests of both splits' images, as the manifests record them.
+        pairs: kind of positive pairs; None for supervised training.
+        anchor: for nearest pairs, ``row`` if anchors are rows of the data set, ``marginal`` if
+            they are drawn from the marginal.
+        conditional: law of nearest pairs, or the law that rendered pairs were drawn from if it
+            has one scale for all factors.
+        data: digests of the images of both splits, as recorded in the manifests.
         resolution: edge of the images in pixels.
-        numbering: version of the pairs' numbering, see :data:`threedident.pairs.epochs.NUMBERING`;
-            1 in runs made before there was this field.
+        numbering: version of the numbering of pairs, see
+            :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
     """
 
     kind: Literal["images"] = "images"
@@ -83,7 +87,7 @@ class ImageSettings(Frozen):
         Literal["row", "marginal"] | None,
         Option(
             "Pairs",
-            "Nearest pairs: around a row of the data, or as published [default: row].",
+            "Nearest pairs: anchors are rows of the data, or drawn as published [default: row].",
             {"nearest": "row"},
             contrastive=True,
         ),
@@ -103,13 +107,13 @@ class ImageSettings(Frozen):
 
 
 class MixingSettings(Frozen):
-    """Latents mixed by a random MLP.
+    """Settings of a source of latents that are mixed by a random MLP.
 
     Arguments:
         factors: number n of latents.
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
-        marginal: p(z), as :class:`benchmark.sources.mixing.Marginal` takes it.
-        conditional: None for supervised training.
+        marginal: name of p(z), see :class:`benchmark.sources.mixing.Marginal`.
+        conditional: law of the positives; None for supervised training.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -134,13 +138,13 @@ class MixingSettings(Frozen):
 
 
 class MaskSettings(Frozen):
-    """KITTI Masks.
+    """Settings of the source KITTI Masks.
 
     Arguments:
         data: digest of the file.
-        max_distance: frames between the two of a pair, at most.
-        paired: whether there are pairs, or supervised training.
-        numbering: of the pairs, as for images.
+        max_distance: largest number of frames from an anchor to its positive.
+        paired: True for training on pairs, False for supervised training.
+        numbering: version of the numbering of pairs, see :class:`ImageSettings`.
     """
 
     kind: Literal["kitti"] = "kitti"
@@ -150,7 +154,7 @@ class MaskSettings(Frozen):
         Field(gt=0, le=MOST_FRAMES),
         Option(
             "Pairs",
-            "KITTI: most frames between the two of a pair [default: 1].",
+            "KITTI: largest distance of the two frames of a pair [default: 1].",
             {"kitti": 1},
             contrastive=True,
         ),
@@ -160,26 +164,27 @@ class MaskSettings(Frozen):
 
 
 class Config(Frozen):
-    """Everything that a run's numbers depend on, beside software and hardware.
+    """All settings that affect the results of a run, except software and hardware.
 
     Arguments:
-        source: what is encoded, and how positives are found.
+        source: settings of the data and of the pairs.
         encoder: name of the encoder, or its import path.
-        loss: as :func:`benchmark.losses.match.parse_loss` takes it.
-        output_space: where codes lie.
-        extent: side of its box or radius of its sphere, to begin with where learned.
-        temperature: of InfoNCE; None for the supervised loss.
-        symmetric: whether positives are anchors, too, as in SimCLR.
-        learned_scales: whether the similarity weighs coordinates by learned numbers.
-        steps: optimiser steps.
+        loss: name of the loss, see :func:`benchmark.losses.match.parse_loss`.
+        output_space: name of the space that contains the codes.
+        extent: side of the box or radius of the sphere; the initial value if it is learned.
+        temperature: temperature of InfoNCE; None for the supervised loss.
+        symmetric: True if positives are also anchors, as in SimCLR.
+        learned_scales: True if the similarity weights coordinates by learned numbers.
+        steps: number of optimiser steps.
         batch_size: pairs per step, over all ranks.
-        learning_rate: of Adam, at its highest.
-        schedule: how the learning rate falls.
-        warmup: steps in which it rises.
-        precision: of the encoder's arithmetic; codes and loss are float32 at least.
+        learning_rate: maximum of Adam's learning rate.
+        schedule: name of the decrease of the learning rate, see
+            :func:`benchmark.training.loop.factor`.
+        warmup: number of steps in which the learning rate rises.
+        precision: precision of the encoder; codes and loss have at least float32.
         eval_every: steps between two scores on the test split.
-        protocol: how the test split is scored.
-        seeds: one training each.
+        protocol: protocol of scoring, see :mod:`benchmark.training.evaluation`.
+        seeds: seeds; each one is one training.
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
@@ -201,13 +206,13 @@ class Config(Frozen):
         ),
     ]
     output_space: Annotated[
-        str, Option("Model", "Space in which codes lie [default: what fits the loss].")
+        str, Option("Model", "Space of the codes [default: the one that fits the loss].")
     ]
     extent: Annotated[
         Positive | None,
         Option(
             "Model",
-            "Side of the box or radius of the sphere; the first value where it is learned "
+            "Side of the box or radius of the sphere; the initial value if it is learned "
             "[default: box 10, else 1].",
         ),
     ]
@@ -221,7 +226,7 @@ class Config(Frozen):
         bool,
         Option(
             "Training",
-            "Take positives as anchors, too, as in SimCLR.",
+            "Use positives as anchors, too, as in SimCLR.",
             default=False,
             contrastive=True,
         ),
@@ -249,8 +254,8 @@ class Config(Frozen):
         Field(gt=1, le=MOST_PAIRS),
         Option(
             "Training",
-            "Pairs a step, over all ranks [default: the paper's].",
-            {**of_images(512), "mixing": 6144, "kitti": 32},  # KITTI's 64 counts both of a pair
+            "Pairs per step, over all ranks [default: the paper's].",
+            {**of_images(512), "mixing": 6144, "kitti": 32},  # the paper's 64 counts images
         ),
     ]
     learning_rate: Annotated[
@@ -258,7 +263,7 @@ class Config(Frozen):
     ]
     schedule: Annotated[
         Literal["constant", "cosine", "linear"],
-        Option("Training", "Learning rate over the steps after the warm-up.", default="constant"),
+        Option("Training", "Course of the learning rate after the warm-up.", default="constant"),
     ]
     warmup: Annotated[
         int,
@@ -278,24 +283,24 @@ class Config(Frozen):
         Literal["held-out", "published"],
         Option(
             "Scoring",
-            "Scores on the whole test split, or as published: 4096 rows, statistics of the batch.",
+            "Score the whole test split, or as published: 4096 rows, BatchNorm of the batch.",
             default="held-out",
         ),
     ]
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=SEEDS)], ...],
         Field(min_length=1),
-        Option("Run", "Seeds by commas, one training each, such as 0,1,2 [default: 0].", (0,)),
+        Option("Run", "Seeds by commas, such as 0,1,2; one training each [default: 0].", (0,)),
     ]
 
 
 def numbering(config: Config) -> int | None:
-    """The version of the pairs' numbering; None for mixing, which has no epochs."""
+    """The version of the numbering of pairs; None for mixing, which has no epochs."""
     return getattr(config.source, "numbering", None)
 
 
 def with_numbering(config: Config, number: int | None) -> Config:
-    """The same configuration with pairs that are numbered otherwise."""
+    """The same configuration with another version of the numbering of pairs."""
     if numbering(config) is None or number is None:
         return config
     source = config.source.model_copy(update={"numbering": number})
@@ -303,12 +308,12 @@ def with_numbering(config: Config, number: int | None) -> Config:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """The fields in which two configurations differ, as ``name old where new is asked for``."""
+    """The differing fields of two configurations, as ``name old where new is asked for``."""
     return changes(flat(old), flat(new))
 
 
 def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
-    """The values in which two sets of settings differ, in the same words."""
+    """The differing values of two sets of settings, as ``name old where new is asked for``."""
     return [
         f"{_quoted(name)} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
         for name in {**was, **is_now}
@@ -321,14 +326,14 @@ def _quoted(value: object) -> str:
 
 
 def flat(config: Config) -> dict[str, Any]:
-    """All settings by name, those of the source as ``source.conditional.sigma``."""
+    """All settings by name; nested ones have names such as ``source.conditional.sigma``."""
     return dict(_flattened(config.model_dump()))
 
 
 def short_digest(config: Config) -> str:
-    """Six hex digits that tell configurations apart, the same on every machine.
+    """Six hex digits that identify a configuration, the same on every machine.
 
-    A field at its default does not count, so a field that is added later changes none of them.
+    Fields with their default value do not count, so a field added later changes no digest.
     """
     values = config.model_dump(mode="json", exclude_defaults=True)
     return sha256(json.dumps(values, sort_keys=True).encode())[:6]

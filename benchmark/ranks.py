@@ -1,8 +1,8 @@
-"""The processes that share every training step, as torchrun starts them.
+"""Ranks: the processes started by torchrun that share every training step.
 
-Each rank takes its share of the batch. Codes are gathered with gradient, so that every anchor
-meets the negatives of all ranks, and BatchNorm takes its statistics over all of them: n ranks
-train as one would on the same batch.
+Each rank processes its share of the batch. Codes are gathered with gradients, so every anchor is
+compared with the negatives of all ranks. BatchNorm computes its statistics over all ranks. So n
+ranks train like one process on the same batch.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from threedident.runtime.errors import Interrupted, explain
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that share a step.
+    """The rank of this process, and the number of ranks.
 
     Arguments:
-        rank: its number.
-        count: how many there are.
+        rank: number of this process, from 0.
+        count: number of processes.
     """
 
     rank: int = 0
@@ -37,11 +37,15 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """True for the rank that writes files and messages."""
         return self.rank == 0
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all ranks in order, shape (count B, n), with gradient."""
+        """The rows of all ranks in order of ranks, shape (count * B, n), with gradient.
+
+        Arguments:
+            rows: rows of this rank, shape (B, n).
+        """
         if self.count == 1:
             return rows
         gathered: Tensor = _Gather.apply(rows)
@@ -56,16 +60,17 @@ class Ranks:
         return total / self.count
 
     def wait(self) -> None:
-        """Go on when every rank has come here."""
+        """Wait until every rank has called this method."""
         if self.count > 1:
             dist.barrier()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What any rank refuses in here, the one that speaks says once, and every rank ends.
+        """Run a block on all ranks; if it fails on any rank, end all ranks with one message.
 
         Raises:
-            ValueError, SystemExit: a rank refused; see :meth:`refuse`.
+            ValueError, SystemExit: the block raised OSError or ValueError on a rank; see
+                :meth:`refuse`.
         """
         refusal = None
         try:
@@ -83,23 +88,23 @@ class Ranks:
                 self.refuse(said)
 
     def refuse(self, message: str) -> NoReturn:
-        """End a run for a reason that every rank has found.
+        """End a run for a reason that is known to every rank.
 
         Raises:
-            ValueError: with the message, on the rank that speaks.
-            SystemExit: on the others.
+            ValueError: on the rank that writes messages, with ``message``.
+            SystemExit: on the other ranks.
         """
         if self.leads:
             raise ValueError(message)
         raise SystemExit(USER_ERROR)
 
     def share(self, module: nn.Module, device: torch.device, custom: bool) -> nn.Module:
-        """The module, with its gradients averaged over the ranks.
+        """The module with gradients averaged over the ranks.
 
         Arguments:
-            module: with or without parameters.
-            device: that it is on.
-            custom: whether it may leave some of them unused.
+            module: the module, with or without parameters.
+            device: device of the module.
+            custom: True if a step may leave some of its parameters unused.
         """
         if self.count == 1 or not any(p.requires_grad for p in module.parameters()):
             return module
@@ -107,7 +112,7 @@ class Ranks:
         return DistributedDataParallel(module, devices, find_unused_parameters=custom)
 
     def share_statistics(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """The module, with every BatchNorm over the batches of all ranks."""
+        """The module with every BatchNorm computed over the batches of all ranks."""
         if self.count == 1:
             return module
         if device.type == "cuda":
@@ -119,7 +124,7 @@ class Ranks:
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all ranks; each row's gradient is the sum of those that the ranks have for it."""
+    """Gathering of the rows of all ranks. The gradient of a row is summed over the ranks."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -137,7 +142,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all ranks, of which each has the gradient of all."""
+    """The sum over all ranks. Its gradient is the sum of the gradients of all ranks."""
 
     @staticmethod
     def forward(_: Any, values: Tensor) -> Tensor:
@@ -156,16 +161,16 @@ def _sum(values: Tensor) -> Tensor:
 
 
 class _SharedBatchNorm(_BatchNorm):
-    """BatchNorm over the batches of all ranks, on the CPU, where torch offers none."""
+    """BatchNorm over the batches of all ranks, for the CPU; torch has one only for GPUs."""
 
     @classmethod
     def of(cls, norm: _BatchNorm) -> _BatchNorm:
-        """The same layer, parameters and buffers and all."""
+        """The same layer as a shared BatchNorm, with its parameters and buffers."""
         norm.__class__ = cls
         return norm
 
     def _check_input_dim(self, _: Tensor) -> None:
-        """Any number of dimensions will do."""
+        """Accept any number of dimensions."""
 
     def forward(self, images: Tensor) -> Tensor:
         """See :class:`torch.nn.BatchNorm2d`."""
@@ -190,20 +195,20 @@ class _SharedBatchNorm(_BatchNorm):
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         weight = self.momentum
-        if weight is None:  # the mean over all batches
+        if weight is None:  # cumulative mean over all batches
             weight = 1.0 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean, weight)
         self.running_var.lerp_(variance, weight)
 
 
 def find_device(name: str) -> torch.device:
-    """The device to compute on: of several GPUs, that of this process's local rank.
+    """The device to compute on. If there are several GPUs, the local rank selects one.
 
     Arguments:
         name: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        ValueError: CUDA was asked for and is not there.
+        ValueError: ``cuda`` was requested, and there is no CUDA GPU.
     """
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
@@ -219,7 +224,7 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """The ranks that torchrun started, or this process alone."""
+    """A context with the ranks that torchrun started, or with this process as the only rank."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Ranks()
@@ -235,16 +240,19 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     except RuntimeError as error:
         if not lost_another(error):
             raise
-        if not ranks.leads:  # the one that ended, or the one that speaks, says why
+        if not ranks.leads:  # the rank that ended, or the first rank, reports the reason
             raise SystemExit(USER_ERROR) from None
         raise Interrupted(
-            "another rank ended in the middle of a step, see what it said; the same command with "
-            "--resume goes on from the last checkpoint"
+            "another rank ended in the middle of a step, see its message; the same command with "
+            "--resume continues from the last checkpoint"
         ) from None
     finally:
         dist.destroy_process_group()
 
 
 def lost_another(error: Exception) -> bool:
-    """Whether a collective operation failed because a rank is gone; gloo has no type for that."""
+    """True if a collective operation failed because another rank ended.
+
+    The backend gloo has no error type for this case, so the text is checked.
+    """
     return isinstance(error, dist.DistError) or "gloo" in str(error)

@@ -1,1 +1,1 @@
-"""The command ``compare``: finished runs beside each other."""
+"""Comparison of finished runs: the command ``threedident compare``."""

@@ -1,4 +1,4 @@
-"""The command ``compare``."""
+"""The command ``threedident compare``."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from threedident.options import Choice, NewFile
 from threedident.runtime.errors import printable
 from threedident.runtime.files import write_bytes
 
-_LONGEST = 1000  # characters of a note
+_LONGEST = 1000  # largest number of characters of a note
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("--by", type=Choice(list(NAMES)), default="mcc", help="Rank by this score.")
-@click.option("--on", "split", metavar="NAME", help="Compare the runs of this test split alone.")
-@click.option("--csv", "table", type=NewFile(), help="Write the table here, too.")
-@click.option("--picture", type=NewFile(), help="Draw the scores here, as a PNG file.")
+@click.option("--on", "split", metavar="NAME", help="Compare only the runs of this test split.")
+@click.option("--csv", "table", type=NewFile(), help="Also write the table to this file.")
+@click.option("--picture", type=NewFile(), help="Draw the scores into this PNG file.")
 def compare(
     runs: tuple[Path, ...], by: str, split: str | None, table: Path | None, picture: Path | None
 ) -> None:
-    """Rank finished runs: the settings in which they differ, and their scores, best first.
+    """Rank finished runs by a score, best first, and show the settings that differ.
 
-    RUN is the folder of a run, of a suite, or one that holds several of either.
+    RUN is the folder of a run or of a suite, or a folder that contains several of them.
 
     \b
     Example:

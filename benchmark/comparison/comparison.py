@@ -1,9 +1,11 @@
-"""Finished runs beside each other: in which settings they differ, and how they rank.
+"""Comparison of finished runs: the settings in which they differ, and their ranks.
 
-Only runs that were scored on one test split by one protocol are ranked together: other images, or
-latents of another law, are another problem. The train split may differ; it is then a setting.
+Only runs that were scored on the same test split with the same protocol are ranked together,
+because scores on other images or other latents are not comparable. The train split may differ; it
+is then shown as a setting.
 
-Intervals are of one run against the best at a time: of twenty equal runs, one is expected outside.
+Each interval compares one run with the best run. There is no correction for many runs: of twenty
+equal runs, one interval is expected to exclude 0.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ _SHORT = {
 
 
 class ScoredOn(NamedTuple):
-    """The test split and the protocol of runs that may be ranked together.
+    """The test split and the protocol of runs that can be ranked together.
 
     Arguments:
-        kind: of the source.
+        kind: kind of the source.
         parts: digest of the test split, or the law of its latents.
-        protocol: how it is scored.
+        protocol: protocol of scoring.
     """
 
     kind: str
@@ -51,13 +53,13 @@ class ScoredOn(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """A run and its place.
+    """A run and its rank.
 
     Arguments:
-        run: that was ranked.
-        rank: from 1; equal scores share one. None without the score.
-        interval: the 95 % confidence interval of its score minus that of the best run, by Welch's
-            t over seeds; None for the best run and where either has one seed.
+        run: the run.
+        rank: rank from 1; equal scores share a rank. None if the run does not have the score.
+        interval: 95 % confidence interval of its score minus the score of the best run, by
+            Welch's t over seeds. None for the best run, or if one of the two has one seed.
     """
 
     run: Finished
@@ -66,7 +68,7 @@ class Place:
 
     @property
     def level_with_best(self) -> bool:
-        """Whether the interval includes 0."""
+        """True if the interval includes 0."""
         return self.interval is not None and self.interval[0] <= 0.0 <= self.interval[1]
 
 
@@ -87,11 +89,12 @@ def on_one_split(runs: Sequence[Finished], name: str | None = None) -> list[Fini
     """The runs of one test split.
 
     Arguments:
-        runs: finished.
-        name: of the test split; None where all have the same.
+        runs: finished runs.
+        name: name of the test split; None if all runs have the same.
 
     Raises:
-        ValueError: they have several, and none was named, or another.
+        ValueError: the runs have several test splits and ``name`` is None, or no run has the
+            named one.
     """
     groups: dict[ScoredOn, list[Finished]] = {}
     for run in runs:
@@ -105,16 +108,16 @@ def on_one_split(runs: Sequence[Finished], name: str | None = None) -> list[Fini
         listed = ", ".join(f"{split} ({len(members)})" for split, members in named.items())
         raise ValueError(
             f"runs: expected all on one test split and protocol, found {len(groups)}: {listed}; "
-            f"compare each group for itself: add --on {next(iter(named))}, and so on"
+            f"compare each group separately: add --on {next(iter(named))}, and so on"
         )
     return list(runs)
 
 
 def ranked(runs: Sequence[Finished], by: str) -> list[Place]:
-    """The runs by the mean of a score over seeds, best first; those without it come last.
+    """The runs sorted by the mean of a score over seeds, best first, those without it last.
 
     Arguments:
-        runs: of one test split.
+        runs: runs of one test split.
         by: ``mcc`` or ``r2``.
     """
     means = {run: mean for run in runs if (mean := run.mean(by)) is not None}
@@ -132,9 +135,9 @@ def ranked(runs: Sequence[Finished], by: str) -> list[Place]:
 
 
 def differing_settings(runs: Sequence[Finished]) -> dict[str, list[str]]:
-    """The settings in which runs differ, by name: the value of each run, in words.
+    """The settings in which runs differ, by name, with the value of each run in words.
 
-    Seeds and steps are not among them.
+    Seeds and steps are left out.
     """
     settings = [flat(run.config) for run in runs]
     names = dict.fromkeys(name for each in settings for name in each)

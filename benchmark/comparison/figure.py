@@ -1,4 +1,4 @@
-"""The picture of a comparison: a dot for each run and score, with its spread over seeds."""
+"""The picture of a comparison: a dot for each run and score, with the spread over seeds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ROW = 0.42
 
 
 def dots(places: Sequence[Place]) -> bytes:
-    """MCC and R^2 of every run, the best on top.
+    """The picture of MCC and R^2 of every run, with the best run on top.
 
-    Filled marks are means over seeds, bars one sample standard deviation either side, hollow
-    marks the untrained encoder.
+    Filled marks are means over seeds. Bars extend by one sample standard deviation to either
+    side. Hollow marks show the untrained encoder.
 
     Arguments:
-        places: in order.
+        places: ranked runs in order.
 
     Returns:
         The content of a PNG file.
@@ -59,7 +59,7 @@ def _axis(places: Sequence[Place]) -> str:
 
 
 def _names(places: Sequence[Place]) -> list[str]:
-    """The runs' folders without what all of them begin with."""
+    """The folders of the runs without the common part of their paths."""
     paths = [place.run.path for place in places]
     if len(paths) == 1:
         return [paths[0].name]

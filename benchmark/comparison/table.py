@@ -19,11 +19,11 @@ _WIDEST = 10_000
 
 
 def show(places: Sequence[Place], by: str) -> None:
-    """Print the table; where it is wider than the terminal, names and settings come below it.
+    """Print the table. If it is wider than the terminal, names and settings follow below it.
 
     Arguments:
-        places: in order.
-        by: the score that ranks them.
+        places: ranked runs in order.
+        by: name of the score that ranks them.
     """
     split = scored_on(places[0].run.config)
     known = (place.run.scores.get("rows") for place in places)
@@ -46,7 +46,7 @@ def show(places: Sequence[Place], by: str) -> None:
             told = ", ".join(f"{name} {values[number]}" for name, values in settings.items())
             click.echo(f"{_spell(place.rank)} {place.run.path}{told and f': {told}'}")
     if any(place.level_with_best for place in places):
-        click.echo("~: the interval includes 0, so seeds do not tell this run from the best.")
+        click.echo("~: the interval includes 0, so this run may be as good as the best.")
 
 
 def _grid(places: Sequence[Place], by: str, texts: Mapping[str, Sequence[str]]) -> Table:
@@ -93,7 +93,7 @@ def _interval(place: Place) -> str:
 
 
 def as_csv(places: Sequence[Place]) -> str:
-    """The table with all digits; what is not known is left empty."""
+    """The table as CSV, with all digits. Unknown values are empty."""
     settings = differing_settings([place.run for place in places])
     scores = [f"{score}{end}" for score in NAMES for end in ("", "_sd")]
     buffer = io.StringIO()

@@ -1,1 +1,1 @@
-"""Encoders: networks by name or import path, under an output space."""
+"""Encoders: networks given by name or import path, followed by an output space."""

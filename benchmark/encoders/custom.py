@@ -1,7 +1,7 @@
-"""Encoders of one's own, ``package.module:Name``, and what they do wrong, in one line.
+"""Custom encoders, given as ``package.module:Name``, and one-line messages about their errors.
 
-Such a network may fail, or give other codes, in training alone or on some batch alone, so every
-call of it is checked.
+A custom network may fail or return wrong codes only in training, or only for some batches. So
+every call of it is checked.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from threedident.runtime.packages import PACKAGES
 
 
 def is_custom(name: str) -> bool:
-    """Whether an encoder is one's own, named by its import path."""
+    """True if the name of an encoder is an import path."""
     return ":" in name
 
 
 def imported(path: str) -> Callable[[int], object]:
-    """What an import path names; modules beside the working directory are found, too.
+    """The class or function at an import path. Modules in the working directory are found, too.
 
     Raises:
-        ValueError: it names nothing that could make a network.
+        ValueError: the path cannot be imported, or names something that cannot be called.
     """
     module, _, attribute = path.partition(":")
     here = str(Path.cwd())
@@ -55,17 +55,22 @@ def imported(path: str) -> Callable[[int], object]:
 
 
 def made(path: str, make: Callable[[int], object], codes: int) -> nn.Module:
-    """The network that an imported object makes.
+    """The network made by an imported class or function.
+
+    Arguments:
+        path: import path, for messages.
+        make: the class or function; it is called with the number of codes.
+        codes: number of codes.
 
     Raises:
-        ValueError: it raises, or makes something else.
+        ValueError: the call fails, or returns something else.
     """
     try:
         network = make(codes)
     except Exception as error:
         raise ValueError(
             f"encoder: expected {path}({codes}) to make a module, found {type(error).__name__}: "
-            f"{error}; it is called with the number of codes alone"
+            f"{error}; its only argument is the number of codes"
         ) from None
     if not isinstance(network, nn.Module):
         raise ValueError(
@@ -76,7 +81,7 @@ def made(path: str, make: Callable[[int], object], codes: int) -> nn.Module:
 
 
 class Checked(nn.Module):
-    """A network whose errors, and whose codes where they are none, are named."""
+    """A network with checks: its errors and invalid codes raise ValueError with its name."""
 
     def __init__(self, name: str, network: nn.Module, codes: int) -> None:
         super().__init__()
@@ -87,13 +92,13 @@ class Checked(nn.Module):
         """The network's codes, shape (B, codes).
 
         Raises:
-            ValueError: the network raises, or gives none of that shape.
+            ValueError: the network fails, or returns no floating-point codes of this shape.
         """
         b, *shape = observations.shape
         try:
             found = self.network(observations)
         except Exception as error:
-            if is_death(error) or lost_another(error):  # which torch notices anywhere
+            if is_death(error) or lost_another(error):  # torch may raise these in any call
                 raise
             raise ValueError(
                 f"encoder: expected {self.name} to take observations of shape (B, "
@@ -115,12 +120,12 @@ class Checked(nn.Module):
 
 
 def require_gradient(checked: Checked, observations: Tensor) -> None:
-    """Encode in training mode, and refuse codes that do not depend on what is trained.
+    """Check that codes in training mode depend on the trained parameters.
 
-    Neither the network's buffers nor torch's global generator change.
+    The buffers of the network and the global generator of torch stay unchanged.
 
     Raises:
-        ValueError: they do not.
+        ValueError: the codes have no gradient.
     """
     buffers = {name: buffer.clone() for name, buffer in checked.named_buffers()}
     with torch.random.fork_rng(devices=[]):

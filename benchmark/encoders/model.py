@@ -1,4 +1,4 @@
-"""The model of a run: from observations as they are to codes."""
+"""The model of a run, which maps raw observations to codes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from benchmark.encoders.networks import build_encoder, require_trainable
 
 
 class Observed(Protocol):
-    """What a model must know of its observations."""
+    """The properties of observations that a model needs."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one observation."""
+        """Shape of one observation."""
 
     @property
     def codes(self) -> int:
-        """How many codes an encoder gives."""
+        """Number of codes of an encoder."""
 
     def preprocess(self) -> nn.Module:
-        """From observations as they are to what an encoder takes."""
+        """A module that maps raw observations to inputs of the encoder."""
 
 
 def build_model(config: Config, source: Observed, seed: int) -> nn.Sequential:
-    """From observations (B, ...) to codes (B, n), preprocessing included.
+    """The model that maps raw observations (B, ...) to codes (B, n), with preprocessing.
 
     Arguments:
-        config: of the run.
-        source: what is encoded.
-        seed: of the initial weights.
+        config: configuration of the run.
+        source: source of the observations.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: the encoder does not fit the observations, or has nothing to train.
+        ValueError: the encoder does not fit the observations, or has no trainable parameters.
     """
     encoder = build_encoder(
         config.encoder, source.shape, source.codes, config.output_space, seed, config.extent
@@ -50,6 +50,6 @@ def build_model(config: Config, source: Observed, seed: int) -> nn.Sequential:
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether torch finds what it compiles encoders with: on a CPU, a C++ compiler."""
+    """True if torch can compile encoders here. On a CPU it needs a C++ compiler."""
     compilers = (os.environ.get("CXX"), "g++", "clang++")
     return device.type != "cpu" or any(name and shutil.which(name) for name in compilers)

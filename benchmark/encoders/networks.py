@@ -1,12 +1,13 @@
-"""Encoders f: networks by name, or by the import path of one's own, under an output space.
+"""Encoders f: networks given by name or by an import path, followed by an output space.
 
-- ``resnet18`` to ``resnet152``: torchvision's, not pretrained, to 10 n outputs, then a LeakyReLU
-  and a linear layer to n codes, as in the paper.
-- ``conv``: a light convolutional net, for small images and CPUs.
-- ``mlp``: of the mixing experiments, with hidden widths 10 n, 50 n (four times) and 10 n.
-- ``identity``: observations are the codes.
-- ``package.module:Name``: called with the number of codes, makes a module from observations
-  (B, ...) to (B, n).
+- ``resnet18`` to ``resnet152``: networks of torchvision, not pretrained, with 10 n outputs,
+  followed by a LeakyReLU and a linear layer to n codes, as in the paper.
+- ``conv``: a small convolutional network, for small images and CPUs.
+- ``mlp``: the network of the mixing experiments, with hidden widths 10 n, 50 n (four times) and
+  10 n.
+- ``identity``: the observations are the codes.
+- ``package.module:Name``: a custom class or function. It is called with the number of codes n and
+  returns a module that maps observations (B, ...) to codes (B, n).
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ def build_encoder(
     seed: int,
     extent: float | None = None,
 ) -> nn.Sequential:
-    """An encoder from preprocessed observations (B, ...) to codes (B, codes).
+    """An encoder that maps preprocessed observations (B, ...) to codes (B, codes).
 
     Arguments:
         name: one of :data:`ENCODERS`, or an import path.
-        shape: of one observation.
+        shape: shape of one observation.
         codes: number of codes n.
         output_space: one of :data:`benchmark.encoders.output_spaces.OUTPUT_SPACES`.
-        seed: of the initial weights; torch's global generator is left as it was.
-        extent: of the output space; by default its own.
+        seed: seed of the initial weights. The global generator of torch stays unchanged.
+        extent: extent of the output space; None for the default of that space.
 
     Raises:
-        ValueError: an unknown name, or a network that does not fit the observations.
+        ValueError: the name is unknown, or the network does not fit the observations.
     """
     size = find_extent(output_space, extent) or 0.0
     with torch.random.fork_rng(devices=[]):
@@ -63,10 +64,10 @@ def build_encoder(
 
 
 def require_known(name: str) -> None:
-    """Refuse what is neither the name of an encoder nor an import path.
+    """Check that a name is the name of an encoder or an import path.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is neither.
     """
     if not is_custom(name) and name not in ENCODERS:
         advice = "take one of these, or an import path such as my_package.nets:MyNet"
@@ -74,15 +75,15 @@ def require_known(name: str) -> None:
 
 
 def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential) -> None:
-    """Check that a network has something to train, beside its output space, and can be trained.
+    """Check that the network of an encoder can be trained, apart from its output space.
 
     Arguments:
-        name: of the encoder.
-        shape: of one observation.
-        encoder: as :func:`build_encoder` makes it.
+        name: name of the encoder.
+        shape: shape of one observation.
+        encoder: an encoder made by :func:`build_encoder`.
 
     Raises:
-        ValueError: it has not, or cannot.
+        ValueError: the network has no trainable parameters, or its codes have no gradient.
     """
     network = encoder[0]
     if not any(parameter.requires_grad for parameter in network.parameters()):
@@ -95,7 +96,7 @@ def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential)
 
 
 class _Codes(nn.Linear):
-    """The last linear layer, in float32: bf16 would leave a few hundred different codes."""
+    """The last linear layer, in float32. With bf16 there would be only a few hundred values."""
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
@@ -103,7 +104,7 @@ class _Codes(nn.Linear):
 
 
 def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
-    """What makes the network of that name, of an observation's shape and a number of codes."""
+    """The function that makes a network from an observation's shape and the number of codes."""
     if is_custom(name):
         make = imported(name)
         return lambda _, codes: made(name, make, codes)
@@ -114,7 +115,7 @@ def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
 
 
 def _resnet(name: str, shape: tuple[int, ...], codes: int) -> nn.Module:
-    from torchvision import models  # slow to import, and of use to these alone
+    from torchvision import models  # slow to import, and needed only here
 
     backbone = getattr(models, name)(weights=None, num_classes=_WIDTH * codes)
     channels = _image_channels(name, shape)
@@ -153,9 +154,10 @@ def _mlp(shape: tuple[int, ...], codes: int) -> nn.Module:
 
 
 def _he(layer: nn.Linear) -> nn.Linear:
-    """The layer, with weights that keep the variance of what passes a LeakyReLU.
+    """The layer with weights that keep the variance of its inputs if a LeakyReLU follows.
 
-    With torch's own, seven layers shrink the codes to a point, and training waits on plateaus.
+    With the default weights of torch, seven layers shrink all codes to almost one point, and
+    training stays long on plateaus.
     """
     nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu", a=0.01)
     nn.init.zeros_(layer.bias)

@@ -1,6 +1,6 @@
-"""Output spaces: the last layer of an encoder, which fixes where codes can lie.
+"""Output spaces: the last layer of an encoder, which restricts the codes to a space.
 
-Codes are float32 where the layers before are of that or less, and float64 where those are.
+Codes are float64 if the previous layer returns float64, else float32.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Unbounded(nn.Module):
     """All of R^n."""
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes as they are, shape (B, n)."""
+        """The codes, shape (B, n), unrestricted."""
         return _precise(codes)
 
 
@@ -37,7 +37,7 @@ class SphereLayer(nn.Module):
 
 
 class BoxLayer(nn.Module):
-    """The box [0, bound] per coordinate, with bounds learned or fixed: bound * sigmoid(codes)."""
+    """The box [0, bound] for each coordinate, learned or fixed: bound * sigmoid(codes)."""
 
     log_bound: Tensor
 
@@ -46,7 +46,7 @@ class BoxLayer(nn.Module):
         _register(self, "log_bound", torch.full((n,), bound).log(), learned)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes squashed into the box, shape (B, n)."""
+        """Codes mapped into the box, shape (B, n)."""
         return torch.sigmoid(_precise(codes)) * self.log_bound.exp()
 
 
@@ -55,7 +55,7 @@ def _precise(codes: Tensor) -> Tensor:
 
 
 def _register(module: nn.Module, name: str, value: Tensor, learned: bool) -> None:
-    """Keep a scale as its logarithm, so that learning cannot make it negative."""
+    """Register the logarithm of a scale, so that training cannot make the scale negative."""
     if learned:
         module.register_parameter(name, nn.Parameter(value))
     else:
@@ -63,13 +63,15 @@ def _register(module: nn.Module, name: str, value: Tensor, learned: bool) -> Non
 
 
 class OutputSpace(NamedTuple):
-    """An output space by name.
+    """An output space.
 
     Arguments:
-        build: makes the layer of n codes and an extent, the side of a box or radius of a sphere.
-        extent: where none is given. A learned box that begins at about half of where it ends
-            lines codes up with its walls soonest: at temperature 1, positives of scale 0.1 in
-            [-1, 1] are matched by a side of 14 under ``l2``. None where a space has no extent.
+        build: makes the layer, given the number of codes n and the extent, which is the side of
+            a box or the radius of a sphere.
+        extent: default extent; None if the space has no extent. For a learned box the default is
+            10. Codes align with the sides of a learned box soonest if its side begins at about
+            half of its final value: at temperature 1, a side of 14 matches positives of scale
+            0.1 in [-1, 1] with the loss ``l2``.
     """
 
     build: Callable[[int, float], nn.Module]
@@ -86,10 +88,10 @@ OUTPUT_SPACES = {
 
 
 def find_extent(name: str, extent: float | None) -> float | None:
-    """The extent of an output space: the one given, or its own.
+    """The extent of an output space: the given one, or its default.
 
     Raises:
-        ValueError: there is no such space, or it has no extent and one was given.
+        ValueError: the space is unknown, or an extent is given for a space without one.
     """
     if name not in OUTPUT_SPACES:
         raise ValueError(unknown("output space", name, OUTPUT_SPACES))

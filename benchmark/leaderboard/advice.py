@@ -1,4 +1,4 @@
-"""What keeps a submission from being ranked, and which command comes next."""
+"""Advice after each command: reasons why a submission is not ranked, and the next command."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from benchmark.leaderboard.submission.submission import SEEDS, Facts, Submission
 def after_submit(
     folder: Path, submission: Submission, trained: Sequence[Trained], data: Path
 ) -> list[str]:
-    """Lines for the submitter.
+    """Lines of advice for the submitter.
 
     Arguments:
-        folder: of the submission.
-        submission: what it holds.
-        trained: the seeds that it was made of.
-        data: the data set that they were trained on.
+        folder: folder of the submission.
+        submission: content of its ``submission.json``.
+        trained: the trained seeds of the submission.
+        data: path of the data set that they were trained on.
     """
     lines = _remarks(submission)
     missing = _missing(submission)
@@ -33,7 +33,7 @@ def after_submit(
         rest = runs[0].with_name(f"{runs[0].name}-seeds-{'-'.join(map(str, seeds))}")
         if anew:
             lines.append(
-                "all seeds anew: pairs have been numbered otherwise since these runs, so seeds "
+                "all seeds anew: the numbering of pairs has changed since these runs, so seeds "
                 "trained today cannot join them"
             )
         command = training_command(config, submission.data, data, seeds, rest)
@@ -44,17 +44,17 @@ def after_submit(
 
 
 def after_check(folder: Path, submission: Submission) -> list[str]:
-    """Lines for whoever has recomputed the scores of a submission."""
+    """Lines of advice after the command ``check``."""
     verify = f"{_command('verify', folder)} --secret FILE"
     return [
         *_remarks(submission),
-        f"next: {verify}, as maintainers run it with the secret of a season; without it the row "
-        "is shown and not ranked",
+        f"next: {verify}, which maintainers run with the secret of a season; without it the row "
+        "is shown, but not ranked",
     ]
 
 
 def after_verify(board: Board, name: str) -> list[str]:
-    """Lines for whoever has put a row on a board."""
+    """Lines of advice after the command ``verify``."""
     build = "threedident leaderboard build"
     if board.path != OWN:
         build = shlex.join([*build.split(), "--board", str(board.path)])
@@ -62,7 +62,11 @@ def after_verify(board: Board, name: str) -> list[str]:
 
 
 def place_of(board: Board, name: str) -> str:
-    """One line on where a row of the board stands in its track."""
+    """One line with the rank of a row in its track, or the reason why it is not ranked.
+
+    Raises:
+        ValueError: the board does not have the row.
+    """
     for track, members in standings(board).items():
         for standing in members:
             if standing.row.id == name:
@@ -80,13 +84,13 @@ def _remarks(submission: Submission) -> list[str]:
         )
     if submission.licence is None:
         lines.append(
-            "licence: none given, and the page says so; ranking does not need one, others need it "
-            "to use the encoder; give --licence with an SPDX identifier such as MIT"
+            "licence: none given, and the page says so; a row is ranked without one, but others "
+            "need it to use the encoder; give --licence with an SPDX identifier such as MIT"
         )
     if submission.code is None:
         lines.append(
-            "code: no address given; ranking does not need one, the level retrained needs code "
-            "that others can run; give --code URL"
+            "code: no address given; a row is ranked without one, but the level retrained needs "
+            "code that others can run; give --code URL"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The command ``leaderboard``, with one of its own for every step from a run to the page."""
+"""The command ``threedident leaderboard``, with a subcommand for each step from run to page."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _limits(seconds: int, gibibytes: int) -> Limits:
 
 @click.group(cls=Group, context_settings={"show_default": True})
 def leaderboard() -> None:
-    """Keep a leaderboard whose encoders are scored again on images nobody has seen.
+    """Run a leaderboard that scores encoders on new images that nobody has seen.
 
     \b
     Example:
@@ -66,19 +66,19 @@ for _command in (build, entries, pin, season):
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Data set of the runs [default: where it lay when they began].",
+    help="Data set of the runs [default: its path at training].",
 )
 @click.option("--paper", metavar="URL", help="Page or paper that describes the method.")
-@click.option("--code", metavar="URL", help="Page from which others get the code.")
+@click.option("--code", metavar="URL", help="Page with the code of the method.")
 @click.option("--licence", metavar="SPDX", help="Licence of encoder and codes, such as MIT.")
 @click.option("--submitter", metavar="NAME", help="Person or group who submits it.")
-@click.option("--external-data", is_flag=True, help="Training saw other images, too.")
-@click.option("--pretrained", is_flag=True, help="Training began with weights from elsewhere.")
+@click.option("--external-data", is_flag=True, help="Training used other images, too.")
+@click.option("--pretrained", is_flag=True, help="Training began with pretrained weights.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("submissions"),
-    help="Folder in which that of the submission is made.",
+    help="Parent folder of the new submission.",
 )
 @_TIME
 @_MEMORY
@@ -92,7 +92,7 @@ def submit(
 ) -> None:
     """Make the folder of a submission from finished runs of the seeds 0, 1 and 2.
 
-    Rows that lack one of these seeds are shown and not ranked.
+    Rows without one of these seeds are shown, but not ranked.
 
     \b
     Examples:
@@ -118,11 +118,11 @@ def submit(
 @leaderboard.command()
 @_FOLDER
 @BOARD
-@click.option("--add", is_flag=True, help="Put the row on the board, as recomputed.")
+@click.option("--add", is_flag=True, help="Add the row to the board, with level recomputed.")
 @_TIME
 @_MEMORY
 def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_limit: int) -> None:
-    """Recompute every score of a submission and try its encoders; nothing of it is unpickled.
+    """Recompute every score of a submission and test its encoders; nothing is unpickled.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
     from benchmark.leaderboard.board.board import add_row, read_board
 
     checked = _checked(folder, home, "recomputed", _limits(time_limit, memory_limit))
-    written = add_row(home, checked.entry()) if add else None  # first of all
+    written = add_row(home, checked.entry()) if add else None  # before anything is printed
     _show(checked)
     if written is not None:
         click.echo(f"entry: {written}, recomputed")
@@ -148,12 +148,12 @@ def check(folder: Path, board: Path | None, add: bool, time_limit: int, memory_l
 @click.option(
     "--fresh",
     type=click.Path(path_type=Path),
-    help="Where the fresh split is kept for other submissions [default: nowhere].",
+    help="Folder that keeps the fresh split for other submissions [default: not kept].",
 )
 @click.option(
     "--retrained",
     type=click.Path(path_type=Path),
-    help="Submission made by training its code again: raises the level.",
+    help="Submission made by training its code again; raises the level to retrained.",
 )
 @BOARD
 @_TIME
@@ -167,7 +167,7 @@ def verify(
     time_limit: int,
     memory_limit: int,
 ) -> None:
-    """Render a fresh test split, score the encoders on it, and put the signed row on the board.
+    """Render a fresh test split, score the encoders on it, and add the signed row to the board.
 
     \b
     Example:
@@ -208,16 +208,16 @@ def verify(
         sys.stdout.flush()
     except OSError as error:
         raise ValueError(
-            f"{written}: the signed row is there; it could not be shown "
+            f"{written}: the signed row is written, but could not be shown "
             f"({error.strerror or error}); threedident leaderboard build shows it"
         ) from None
 
 
 def _kept(board: Path, row: Entry) -> Path:
-    """Write a signed row to the board, or where that fails to the working folder.
+    """Write a signed row to the board. If that fails, write it to the working folder.
 
     Raises:
-        ValueError: it failed; the message says where the row is.
+        ValueError: writing to the board failed; the message says where the row is.
     """
     from benchmark.leaderboard.board.board import add_row
     from benchmark.leaderboard.verification.entry import row_bytes
@@ -236,23 +236,23 @@ def _kept(board: Path, row: Entry) -> Path:
 
 
 def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Season:
-    """The season whose secret was given, which must have begun and go on.
+    """The open season that has the given secret.
 
     Raises:
-        ValueError: no season has this secret, or its season has ended or not begun.
+        ValueError: no season has this secret, or the season has ended or not begun.
     """
     from benchmark.leaderboard.verification.seasons import find_season
 
     found = find_season(seasons, commitment)
     if found is None:
         raise ValueError(
-            f"--secret: expected the secret of a season of {board / 'seasons.json'}, found that "
-            "of none; threedident leaderboard season open begins one"
+            f"--secret: expected the secret of a season of {board / 'seasons.json'}, found "
+            "another; threedident leaderboard season open begins a season"
         )
     if found.ended:
         raise ValueError(
-            f"--secret: expected that of a season that goes on, found season {found.name}, which "
-            "has ended, and whose secret everybody knows; open another"
+            f"--secret: expected that of an open season, found season {found.name}, which has "
+            "ended and whose secret is public; open another season"
         )
     today = datetime.datetime.now(datetime.UTC).date()
     if today < found.opened:
@@ -264,7 +264,14 @@ def _open_season(seasons: Sequence[Season], commitment: str, board: Path) -> Sea
 
 
 def _checked(folder: Path, board: Path | None, level: Level, limits: Limits) -> Checked:
-    """A submission, checked and new to the board at a level."""
+    """A submission after all checks.
+
+    Arguments:
+        folder: folder of the submission.
+        board: folder of the board, to check that the submission is new; None to skip this.
+        level: level of the row.
+        limits: time and memory for each encoder.
+    """
     from benchmark.leaderboard.board.board import read_board
     from benchmark.leaderboard.submission.folder import SubmissionFolder
     from benchmark.leaderboard.verification.check import check as examine
@@ -277,10 +284,10 @@ def _checked(folder: Path, board: Path | None, level: Level, limits: Limits) -> 
 
 
 def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
-    """The scores of every seed, with those of the fresh split beside the public ones."""
+    """Print the scores of every seed on the public and, if given, on the fresh split."""
     submission = checked.folder.submission
     title = f"{submission.method}, {len(checked.latents)} public test rows"
-    table = Table(title=Text(title))  # a stranger's words, and no markup
+    table = Table(title=Text(title))  # untrusted text, so no markup is interpreted
     names = ("seed", "R²", "MCC", "MCC, ranks")
     for name in (*names, "R², fresh", "MCC, fresh") if fresh else names:
         table.add_column(name, justify="right")
@@ -293,4 +300,4 @@ def _show(checked: Checked, fresh: Sequence[SeedScores] = ()) -> None:
         click.echo(f"not ranked: {alike.spelled()}")
     for name, held in protections().items():
         if not held:
-            click.echo(f"sandbox: this system did not grant the encoders {PROTECTIONS[name]}")
+            click.echo(f"sandbox: this system could not give the encoders {PROTECTIONS[name]}")

@@ -1,7 +1,7 @@
-"""What all records of the leaderboard are, and how their JSON is read.
+"""The base of all records of the leaderboard, and strict reading of their JSON.
 
-They are frozen, complete, and without NaN. A name that stands twice in one object would be read
-differently by different programs, so no reader takes it.
+Records are frozen, and contain no unknown fields and no NaN. Programs differ in how they read an
+object with a duplicate name, so duplicate names are refused.
 """
 
 from __future__ import annotations
@@ -38,22 +38,26 @@ Date = Annotated[
 _MARKUP = re.compile(r"[<>]")
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?")
 _SHOWN = 60
-_PLACE = 120  # names in it may be a stranger's
-_BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that show nothing
+_PLACE = 120  # largest length of a place in a message, whose names are untrusted
+_BLANK = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)  # letters that are invisible
 _MOST_MARKS = 2
 
 
 class Record(BaseModel):
-    """A frozen record without other fields, conversions, NaN or infinity."""
+    """A frozen record that allows no extra fields, conversions, NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 def parse_json(content: bytes, place: str) -> Any:
-    """The value of JSON in which no name stands twice in one object.
+    """The value of a JSON text without duplicate names.
+
+    Arguments:
+        content: the JSON text.
+        place: name of the text in messages.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not JSON, or an object has a duplicate name, NaN or infinity.
     """
     try:
         return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
@@ -64,15 +68,15 @@ def parse_json(content: bytes, place: str) -> Any:
 
 
 def read_records(path: Path, kind: TypeAdapter[tuple[T, ...]], expected: str) -> tuple[T, ...]:
-    """The records of a board's file, none where there is no file.
+    """The records in a file of a board; an empty tuple if there is no file.
 
     Arguments:
-        path: of the file.
-        kind: of all of them.
-        expected: what messages call it.
+        path: path of the file.
+        kind: type of all records together.
+        expected: name of the content in messages.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file contains something else.
     """
     try:
         content = read_plain(path, MOST_JSON)
@@ -86,15 +90,19 @@ def read_records(path: Path, kind: TypeAdapter[tuple[T, ...]], expected: str) ->
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object none of whose names is there twice."""
+    """The names and values of a JSON object as a dict.
+
+    Raises:
+        ValueError: a name occurs twice.
+    """
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name occurs twice in one object")
     return values
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _plain(text: str) -> str:
@@ -116,7 +124,7 @@ def _plain(text: str) -> str:
 
 
 def _stacked(text: str) -> bool:
-    """Whether more accents are piled on one letter than any language has."""
+    """True if a letter has more accents than in any language."""
     marks = "".join("m" if unicodedata.category(c).startswith("M") else "-" for c in text)
     return "m" * (_MOST_MARKS + 1) in marks
 
@@ -137,13 +145,13 @@ Link = Annotated[
 
 
 def slug(text: str) -> str:
-    """Lower-case letters, digits and single hyphens, for names of folders."""
+    """The text as lower-case letters, digits and single hyphens, for names of folders."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].rstrip("-") or "method"
 
 
 def shown(value: object) -> str:
-    """A value as messages quote it: in one line, and cut where it is long."""
+    """The value as text for messages, in one line, and shortened if it is long."""
     try:
         text = repr(value)
     except RecursionError:
@@ -152,7 +160,7 @@ def shown(value: object) -> str:
 
 
 def explained(error: ValidationError) -> str:
-    """The first thing that is wrong, as ``at place: what``."""
+    """The first error as text, in the form ``at place: what``."""
     first = error.errors(include_url=False)[0]
     place = printable(".".join(map(str, first["loc"])), _PLACE) or "the top"
     what = printable(first["msg"].removeprefix("Value error, "))  # it may quote what was found

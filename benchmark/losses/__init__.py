@@ -1,4 +1,4 @@
-"""Contrastive losses: InfoNCE, and the similarities that state a model's conditional."""
+"""Contrastive losses: InfoNCE, and the similarities that define a model's conditional."""
 
 from benchmark.losses.contrastive import (
     Terms,

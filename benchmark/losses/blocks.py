@@ -1,14 +1,15 @@
-r"""The log-sum-exp of all similarities between two sets of codes, block by block.
+r"""Log-sum-exp of all similarities between two sets of codes, computed in blocks.
 
     r_i = log sum_j exp(s(u_i, w_j) / t)
 
-over the B rows of u and the M rows of w, with chosen pairs (i, j) left out. Only some rows of
-the B x M similarities exist at a time, forward and backward: a block is computed, reduced and
-dropped, and computed again for the gradient, which is that of a softmax,
+for the B rows u_i of u, summed over the M rows w_j of w. Chosen pairs (i, j) are left out. Memory
+holds only some rows of the B x M similarities at a time, in the forward and the backward pass.
+The forward pass computes a block, reduces it and discards it. The backward pass computes the block
+again for the gradient, which is that of a softmax,
 
     dr_i = sum_j exp(s(u_i, w_j) / t - r_i) ds(u_i, w_j) / t.
 
-What a block holds and how a weighted sum of it is differentiated is the similarity's to say.
+The similarity computes the content of a block and the gradient of its weighted sum.
 
 References:
     Deep Learning with Limited Memory: Scaling Deep Contrastive Learning Batch Size under Memory
@@ -30,8 +31,9 @@ from benchmark.losses.similarities import Similarity
 
 T = TypeVar("T")
 
-# Elements of a block. On a CPU some three blocks of a thread are at work at once: larger ones
-# leave its cache, smaller ones spend their time on starting operations; a GPU wants few launches.
+# Elements of a block. On a CPU each thread works on about three blocks at once. Larger blocks do
+# not fit into its cache; smaller blocks spend most time on starting operations. A GPU needs few
+# kernel launches, so its blocks are larger.
 _CPU_ELEMENTS = 2**19
 _GPU_ELEMENTS = 2**26
 
@@ -39,20 +41,19 @@ _GPU_ELEMENTS = 2**26
 def log_sum_exp(
     u: Tensor, w: Tensor, similarity: Similarity, temperature: float, skipped: tuple[int, ...] = ()
 ) -> Tensor:
-    """Log of the sum over rows of w of exp(s(u_i, w_j) / temperature), for each row of u.
+    """For each row u_i of u, the log of the sum over rows w_j of exp(s(u_i, w_j) / temperature).
 
-    Its gradient is exact; second derivatives raise RuntimeError.
+    The gradient is exact. Second derivatives raise RuntimeError.
 
     Arguments:
         u: codes, shape (B, n), float32 or float64.
-        w: codes, shape (M, n), of u's type and on its device.
-        similarity: s.
-        temperature: positive.
-        skipped: for each number m here, row m + i of w is left out for row i of u; m is from 0
-            to M - B.
+        w: codes, shape (M, n), with the type and device of u.
+        similarity: the similarity s.
+        temperature: positive number.
+        skipped: numbers m from 0 to M - B. For each m, row m + i of w is left out for row i of u.
 
     Returns:
-        Shape (B,).
+        The logarithms, shape (B,).
     """
     sums: Tensor = _LogSumExp.apply(
         u, w, similarity, temperature, skipped, *similarity.parameters()
@@ -75,7 +76,7 @@ class _LogSumExp(Function):
 
         def reduce(rows: slice) -> None:
             block = _block(u, columns, rows, similarity, temperature, skipped)
-            # finite, so that a row of -inf has the sum 0 and not nan
+            # the maximum is kept finite, so that a row of -inf sums to 0 and not to nan
             top = block.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(u.dtype).min)
             sums[rows] = block.sub_(top).exp_().sum(dim=1).log_().add_(top[:, 0])
 
@@ -93,7 +94,7 @@ class _LogSumExp(Function):
 
 
 class _Gradient(Function):
-    """A function of its own, so that who differentiates it again is told, whatever they ask of."""
+    """The gradient as a separate function, so that every second derivative raises an error."""
 
     @staticmethod
     def forward(
@@ -131,12 +132,12 @@ class _Gradient(Function):
 
 
 def _by_coordinate(codes: Tensor) -> Tensor:
-    """The same codes, each coordinate contiguous."""
+    """The same codes in memory order by coordinate: each coordinate is contiguous."""
     return codes.T.contiguous().T
 
 
 def _slices(u: Tensor, w: Tensor) -> list[slice]:
-    """The rows of u that are at work at once."""
+    """Slices of the rows of u, one for each block."""
     height = max(1, _elements(u.device) // len(w))
     return [slice(start, start + height) for start in range(0, len(u), height)]
 
@@ -153,7 +154,7 @@ def _block(
     temperature: float,
     skipped: tuple[int, ...],
 ) -> Tensor:
-    """s(u_i, w_j) / temperature of some rows of u, -inf where pairs are skipped."""
+    """s(u_i, w_j) / temperature for some rows of u; -inf for skipped pairs."""
     block = similarity.crossed(u[rows], w)
     if temperature != 1:
         block.div_(temperature)
@@ -165,15 +166,15 @@ def _block(
 def _each(
     work: Callable[[slice], T], blocks: Sequence[slice], device: torch.device
 ) -> Iterator[T]:
-    """What ``work`` makes of every block, in order.
+    """Results of ``work`` for every block, in order.
 
-    On a CPU each of torch's threads takes whole blocks. Had they to meet after each of thousands
-    of short operations, all would wait for whichever the machine holds up: on a busy one that
-    took many times the work itself.
+    On a CPU each thread processes whole blocks. If all threads shared each of the thousands of
+    short operations, they would wait for the slowest thread after every operation. On a busy
+    machine this waiting took many times longer than the computation.
     """
 
     def alone(rows: slice) -> T:
-        # both are settings of a thread
+        # both settings apply to the current thread only
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             return work(rows)
 

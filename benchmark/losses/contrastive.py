@@ -4,14 +4,15 @@ With similarity s, temperature t and M negatives u_i of each anchor u = f(x), v 
 
     L = E[ -s(u, v) / t + log( exp(s(u, v) / t) + sum_i exp(s(u, u_i) / t) ) ].
 
-The similarity states which conditional the model assumes: the dot product von Mises-Fisher,
--|u - v|^p Laplace (p = 1), Normal (p = 2) or generalised normal (p = 3). As M grows, L - log M
-falls to the sum of alignment and uniformity,
+The similarity defines the conditional that the model assumes. The dot product assumes von
+Mises-Fisher; -|u - v|^p assumes Laplace (p = 1), Normal (p = 2) or generalised normal (p = 3). As
+M grows, L - log M decreases to the sum of alignment and uniformity,
 
     E[ -s(u, v) / t ] + E_u log( mean_i exp(s(u, u_i) / t) ).
 
-Negatives are the other anchors of the batch, or what is given. Codes of less than float32 are
-compared in float32. No tensor of all pairs exists: see :mod:`benchmark.losses.blocks`.
+Negatives are the other anchors of the batch, or codes that the caller passes. Codes of lower
+precision than float32 are compared in float32. No tensor of all pairs is created: see
+:mod:`benchmark.losses.blocks`.
 
 References:
     Representation Learning with Contrastive Predictive Coding, van den Oord, Li, Vinyals, 2018,
@@ -39,7 +40,8 @@ from benchmark.losses.blocks import log_sum_exp
 from benchmark.losses.similarities import Similarity
 from threedident.runtime.errors import nearest
 
-_SURELY_LINEAR = 60.0  # softplus(x) = x beyond, in float64 too; exp of it fits float32
+# above this x, softplus(x) = x, also in float64; exp(x) still fits into float32
+_SURELY_LINEAR = 60.0
 _METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
 _NAMED = {
     "dot": "DotSimilarity()",
@@ -52,15 +54,16 @@ _POWER = re.compile(r"l(\d+(?:\.\d+)?)")
 
 
 class Terms(NamedTuple):
-    """InfoNCE with M negatives, and the two terms to whose sum loss - log M falls.
+    """InfoNCE with M negatives, and its two terms: alignment and uniformity.
 
-    At any M, loss - log M exceeds that sum by E log(1 + e), with e the ratio of exp(s(u, v) / t)
-    to the sum of exp(s(u, u_i) / t) over the negatives.
+    For every M, loss - log M exceeds the sum of the two terms by E log(1 + e). Here e is the
+    ratio of exp(s(u, v) / t) to the sum of exp(s(u, u_i) / t) over the negatives. The difference
+    vanishes as M grows.
 
     Arguments:
         loss: InfoNCE, a scalar.
         alignment: E[-s(u, v) / t], a scalar.
-        uniformity: E_u log of the mean over its negatives of exp(s(u, u_i) / t), a scalar.
+        uniformity: E_u log( mean_i exp(s(u, u_i) / t) ) over the negatives u_i of u, a scalar.
     """
 
     loss: Tensor
@@ -77,7 +80,7 @@ def info_nce(
     *,
     first: int | None = None,
 ) -> Tensor:
-    """The loss of :func:`info_nce_terms`, which see."""
+    """The loss of :func:`info_nce_terms`, with the same arguments and errors."""
     return info_nce_terms(anchors, positives, similarity, temperature, negatives, first=first).loss
 
 
@@ -95,21 +98,22 @@ def info_nce_terms(
     Second derivatives raise RuntimeError.
 
     Arguments:
-        anchors: codes u, shape (B, n) with B >= 2 where no negatives are given.
+        anchors: codes u, shape (B, n). B must be at least 2 if no negatives are given.
         positives: codes v, shape (B, n).
         similarity: similarity of two codes.
-        temperature: divides similarities, positive.
-        negatives: shape (M, n), shared by all anchors; the anchors themselves where None.
-        first: row first + i of the negatives is anchor i, and no negative of it. Ranks that
-            gather all anchors, with gradients, give them as negatives, and the row of their own
-            first anchor here: the mean of their losses is then the loss of the whole batch.
+        temperature: positive number that divides the similarities.
+        negatives: codes that all anchors share as negatives, shape (M, n); None for the anchors.
+        first: row number. Row ``first + i`` of the negatives is anchor i, and is not used as a
+            negative of anchor i. On several ranks, each rank gathers the anchors of all ranks
+            with gradients and passes them as negatives, and passes the row of its own first
+            anchor here. The mean of the losses of the ranks is then the loss of the whole batch.
 
     Returns:
-        Means over the batch, float32, or float64 where anchors or positives are.
+        Means over the batch; float64 if anchors or positives are float64, else float32.
 
     Raises:
-        ValueError: shapes or types that do not fit, no similarity, a temperature that is not
-            positive, or ``first`` without negatives or out of their range.
+        ValueError: shapes or types do not fit, ``similarity`` is not a similarity, the
+            temperature is not positive, or ``first`` is given without negatives or out of range.
     """
     if not (negatives is None or isinstance(negatives, Tensor)):
         raise ValueError(
@@ -129,7 +133,7 @@ def symmetric_info_nce(
     *,
     first: int | None = None,
 ) -> Tensor:
-    """The loss of :func:`symmetric_terms`, which see."""
+    """The loss of :func:`symmetric_terms`, with the same arguments and errors."""
     return symmetric_terms(
         anchors, positives, similarity, temperature, negatives, first=first
     ).loss
@@ -144,27 +148,31 @@ def symmetric_terms(
     *,
     first: int | None = None,
 ) -> Terms:
-    """InfoNCE with both views as anchors: SimCLR's NT-Xent, for any similarity.
+    """InfoNCE with both views as anchors: NT-Xent of SimCLR, for any similarity.
 
-    Each of the 2B views is the anchor once and the positive of its other view once; its
-    negatives are the 2B - 2 views of the other pairs. Second derivatives raise RuntimeError.
+    Each of the 2B views is an anchor once, and once the positive of the other view of its pair.
+    The negatives of a view are the 2B - 2 views of the other pairs. Second derivatives raise
+    RuntimeError.
 
     Arguments:
-        anchors: codes of the first views, shape (B, n) with B >= 2 where no negatives are given.
+        anchors: codes of the first views, shape (B, n). B must be at least 2 if no negatives are
+            given.
         positives: codes of the second views, shape (B, n).
         similarity: similarity of two codes.
-        temperature: divides similarities, positive.
-        negatives: first and second views, shape (M, n) each, 2M negatives shared by all; the
-            batch's own views where None.
-        first: rows first + i of both are pair i, and no negatives of it. Ranks that gather all
-            anchors and all positives, with gradients, give both as negatives, and the row of
-            their own first pair here: the mean of their losses is the loss of the whole batch.
+        temperature: positive number that divides the similarities.
+        negatives: first and second views, shape (M, n) each, which are 2M negatives that all
+            anchors share; None for the views of the batch.
+        first: row number. Rows ``first + i`` of both tensors are pair i, and are not used as
+            negatives of pair i. On several ranks, each rank gathers the anchors and the
+            positives of all ranks with gradients and passes both as negatives, and passes the
+            row of its own first pair here. The mean of the losses of the ranks is then the loss
+            of the whole batch.
 
     Returns:
-        Means over the 2B views, float32, or float64 where anchors or positives are.
+        Means over the 2B views; float64 if anchors or positives are float64, else float32.
 
     Raises:
-        ValueError: as :func:`info_nce_terms` does.
+        ValueError: for the same reasons as :func:`info_nce_terms`.
     """
     if isinstance(negatives, Tensor) or (negatives is not None and len(negatives) != 2):
         raise ValueError(
@@ -182,7 +190,18 @@ def _terms(
     negatives: tuple[Tensor, ...] | None,
     first: int | None,
 ) -> Terms:
-    """InfoNCE with the first, or both, of two views as anchors, and as negatives of each other."""
+    """InfoNCE with the first view or both views as anchors.
+
+    Without given negatives, the anchors are negatives of each other.
+
+    Arguments:
+        views: codes of first and second views, shape (B, n) each.
+        anchors: number of views that are anchors, 1 or 2.
+        similarity: similarity of two codes.
+        temperature: positive number that divides the similarities.
+        negatives: one tensor for each view that is an anchor, shape (M, n) each, or None.
+        first: row of the first anchor or pair in the negatives, or None.
+    """
     check_similarity(similarity)
     check_temperature(temperature)
     check_codes(*views, negatives or ())
@@ -208,10 +227,10 @@ def _terms(
 
 
 def check_similarity(similarity: object) -> None:
-    """Refuse what is no similarity, such as the name of one.
+    """Check that an object is a similarity, and not, for example, the name of one.
 
     Raises:
-        ValueError: it is none; the message names the fix.
+        ValueError: the object is not a similarity; the message names the fix.
     """
     is_class = isinstance(similarity, type)
     if not is_class and all(callable(getattr(similarity, name, None)) for name in _METHODS):
@@ -229,15 +248,15 @@ def check_similarity(similarity: object) -> None:
 
 
 def check_temperature(temperature: float) -> None:
-    """Refuse what is no positive number.
+    """Check that the temperature is a positive number.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not positive and finite, or it is a tensor that requires a gradient.
     """
     if isinstance(temperature, Tensor) and temperature.requires_grad:
         raise ValueError(
-            "temperature: expected a number, found a tensor that wants a gradient, which flows to "
-            "codes and scales alone; learn the radius of a sphere or the scales of LpSimilarity"
+            "temperature: expected a number, found a tensor that requires a gradient; learn the "
+            "radius of a sphere or the scales of LpSimilarity instead"
         )
     if not 0 < temperature < math.inf:
         raise ValueError(
@@ -247,10 +266,10 @@ def check_temperature(temperature: float) -> None:
 
 
 def check_codes(anchors: Tensor, positives: Tensor, negatives: tuple[Tensor, ...]) -> None:
-    """Refuse codes of other shapes than (B, n), (B, n) and (M, n), or that are no numbers.
+    """Check that codes are floating-point tensors of shapes (B, n), (B, n) and (M, n).
 
     Raises:
-        ValueError: they are.
+        ValueError: they are not, or they are on different devices.
     """
     for codes in (anchors, positives, *negatives):
         if not isinstance(codes, Tensor):
@@ -281,10 +300,10 @@ def check_codes(anchors: Tensor, positives: Tensor, negatives: tuple[Tensor, ...
 
 
 def check_first(first: int | None, anchors: int, negatives: tuple[Tensor, ...] | None) -> None:
-    """Refuse a place of ``anchors`` anchors that is none among the negatives.
+    """Check that rows ``first`` to ``first + anchors - 1`` exist in the negatives.
 
     Raises:
-        ValueError: it is none, or there are too few anchors to be negatives of each other.
+        ValueError: they do not exist, or there are no negatives and fewer than two anchors.
     """
     if negatives is None and first is not None:
         raise ValueError(
@@ -300,6 +319,6 @@ def check_first(first: int | None, anchors: int, negatives: tuple[Tensor, ...] |
     rows = len(negatives[0])
     if rows < 2 or not 0 <= first <= rows - anchors:
         raise ValueError(
-            f"first: expected {anchors} anchors from it on among at least 2 rows of negatives, "
-            f"found {first} and {rows} rows; give the row of the first anchor among all gathered"
+            f"first: expected {anchors} anchors from this row on in at least 2 rows of negatives, "
+            f"found {first} and {rows} rows; give the row of the first anchor in the negatives"
         )

@@ -1,4 +1,4 @@
-"""Losses by name, and the output spaces and conditionals that fit them."""
+"""Names of losses, and the output spaces and conditionals that fit each loss."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ _HOLDING = {
 
 
 def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
-    """The similarity of a loss; None of the supervised one.
+    """The similarity of a loss; None for the supervised loss.
 
     Arguments:
-        name: ``dot``, ``cosine``, ``supervised``, or ``l`` and an exponent p >= 1, as ``l1.5``.
-        scales: weights of the coordinates under ``lP``, shape (n,).
+        name: ``dot``, ``cosine``, ``supervised``, or ``l`` and an exponent p >= 1, for example
+            ``l1.5``.
+        scales: weights of the coordinates for ``lP``, shape (n,).
 
     Raises:
-        ValueError: there is no such loss.
+        ValueError: there is no loss of this name.
     """
     power = _LP.fullmatch(name)
     if power is not None and float(power[1]) >= 1:
@@ -48,16 +49,17 @@ def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
 
 
 def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
-    """The output space to use: the one given, or the one that fits the loss best.
+    """The output space to use: the given one, or the one that fits the loss best.
 
     Arguments:
-        loss: as :func:`parse_loss` takes it.
-        output_space: what was asked for.
-        latents: their space, which regression must be able to reach: ``unit-box`` [0, 1]^n,
-            ``sphere`` or ``real``.
+        loss: name of the loss, see :func:`parse_loss`.
+        output_space: the requested output space, or None.
+        latents: space of the latents: ``unit-box`` [0, 1]^n, ``sphere`` or ``real``. The output
+            space of the supervised loss must contain it.
 
     Raises:
-        ValueError: the loss is not defined on, or cannot succeed in, the given space.
+        ValueError: the loss is not defined on the given space, or cannot recover the latents
+            in it.
     """
     spaces = {
         "dot": _SPHERES,
@@ -75,10 +77,10 @@ def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
 
 
 def check_fit(loss: str, conditional: Law | None) -> None:
-    """Refuse a loss that cannot model the conditional.
+    """Check that the loss can model the conditional.
 
     Raises:
-        ValueError: positives are von Mises-Fisher and the loss measures no angle.
+        ValueError: the conditional is von Mises-Fisher, and the loss does not depend on angles.
     """
     on_sphere = loss in ("dot", "cosine")
     if conditional is not None and conditional.name == "vmf" and not on_sphere:
@@ -89,7 +91,10 @@ def check_fit(loss: str, conditional: Law | None) -> None:
 
 
 def mismatch(config: Config) -> str | None:
-    """What the theory asks for and a run does not have, in words; None where it has all of it."""
+    """The first assumption of the theory that a run violates, in words; None if it violates none.
+
+    None also if the run has no conditional law.
+    """
     source = config.source
     law = None if isinstance(source, MaskSettings) else source.conditional
     if law is None:
@@ -98,7 +103,7 @@ def mismatch(config: Config) -> str | None:
         return f"latents are not uniform, but {source.marginal}"
     sphere = isinstance(source, MixingSettings) and source.space == "sphere"
     if sphere and law.name != "vmf":
-        return f"the conditional {law.name} is none of the sphere's own"
+        return f"the conditional {law.name} is not defined on the sphere"
     if not _same_form(config.loss, law):
         return f"the loss {config.loss} models another law than the conditional {law.name}"
     if law.name == "vmf":
@@ -109,11 +114,14 @@ def mismatch(config: Config) -> str | None:
 
 
 def _unlike_scale(config: Config, law: Law) -> str | None:
-    """How the model's law in a box of fixed sides differs from one of the law's scale."""
+    """The difference between the model's scale in a fixed box and the scale of the law, in words.
+
+    None if they are equal.
+    """
     assert config.temperature is not None
     assert config.extent is not None
     exponent = float(config.loss.removeprefix("l"))
-    side = 1.0 if isinstance(config.source, MixingSettings) else 2.0  # of the latents' box
+    side = 1.0 if isinstance(config.source, MixingSettings) else 2.0  # side of the latents' box
     modelled = config.temperature ** (1.0 / exponent) * side / config.extent
     scale = law.sigma * math.sqrt(2.0) if law.name == "normal" else law.sigma
     if math.isclose(modelled, scale, rel_tol=1e-6):
@@ -122,7 +130,7 @@ def _unlike_scale(config: Config, law: Law) -> str | None:
 
 
 def _unlike_concentration(config: Config, kappa: float) -> str | None:
-    """How the model's von Mises-Fisher law differs from one of concentration kappa."""
+    """The difference between the model's concentration and ``kappa``, in words; None if equal."""
     if config.output_space == "learned-sphere" and config.loss == "dot":
         return None
     assert config.temperature is not None
@@ -134,7 +142,7 @@ def _unlike_concentration(config: Config, kappa: float) -> str | None:
 
 
 def _same_form(loss: str, law: Law) -> bool:
-    """Whether the loss models a conditional of the law's form."""
+    """True if the loss models conditionals of the same form as the law."""
     if law.name == "vmf":
         return loss in ("dot", "cosine")
     power = _LP.fullmatch(loss)

@@ -1,4 +1,4 @@
-r"""Similarities of codes, of pairs and of blocks of all pairs.
+r"""Similarities of codes, for given pairs and for blocks of all pairs.
 
 References:
     InfoNCE: Identifying the Gap Between Theory and Practice, Rusak, Reizinger, Juhos, Bringmann,
@@ -22,11 +22,11 @@ class DotSimilarity:
     """The inner product u . v."""
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """An empty tuple; there are no parameters."""
         return ()
 
     def prepare(self, codes: Tensor) -> Tensor:
-        """Codes as they are."""
+        """The codes, unchanged."""
         return codes
 
     def paired(self, u: Tensor, v: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class DotSimilarity:
 
 @dataclass(frozen=True)
 class CosineSimilarity(DotSimilarity):
-    """The cosine of the angle between u and v; 0 with the code 0."""
+    """The cosine of the angle between u and v; 0 if one of the codes is 0."""
 
     def prepare(self, codes: Tensor) -> Tensor:
         """Codes divided by their norms."""
@@ -53,17 +53,17 @@ class CosineSimilarity(DotSimilarity):
 
 @dataclass(frozen=True, eq=False)
 class LpSimilarity:
-    """The weighted p-th power of a p-norm, -sum_k s_k |u_k - v_k|^p.
+    """The negative weighted p-th power of a p-norm, -sum_k s_k |u_k - v_k|^p.
 
-    Computed from differences, so that nothing cancels between codes far from 0.
+    It is computed from differences, so codes far from 0 lose no digits by cancellation.
 
     Arguments:
-        p: at least 1, finite.
-        scales: weights s, shape (n,), positive, on the codes' device; 1 where None. They may be
-            learned: gradients flow to them.
+        p: exponent, finite, at least 1.
+        scales: weights s, shape (n,), positive, on the device of the codes; None for weights
+            of 1. They may be learned: gradients flow to them.
 
     Raises:
-        ValueError: p or scales are none of that.
+        ValueError: p is below 1 or not finite, or scales are not positive and finite.
     """
 
     p: float
@@ -79,14 +79,15 @@ class LpSimilarity:
             self._check_scales(self.scales, self.scales.numel())
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """The scales, where there are any."""
+        """The scales, if given, else an empty tuple."""
         return () if self.scales is None else (self.scales,)
 
     def prepare(self, codes: Tensor) -> Tensor:
-        """Codes as they are.
+        """The codes, unchanged.
 
         Raises:
-            ValueError: there is not one positive scale for each coordinate.
+            ValueError: the number of scales is not the number of coordinates, or a scale is not
+                positive and finite.
         """
         if self.scales is not None:
             self._check_scales(self.scales, codes.shape[1])
@@ -121,10 +122,11 @@ class LpSimilarity:
         return from_u.mul_(-factor).T, from_w.mul_(factor).T, *from_scales
 
     def _slopes(self, u: Tensor, w: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Each coordinate's number, steps x = u_k - w_k, and |x|^(p - 1) sign(x).
+        """For each coordinate k: k, the differences x = u_k - w_k, and |x|^(p - 1) sign(x).
 
-        The last is |x|^p divided by x, and its derivative divided by p. Both tensors, of shape
-        (R, M), are the caller's to overwrite until the next coordinate.
+        The last tensor equals |x|^p / x, and also the derivative of |x|^p divided by p. Both
+        tensors have the shape (R, M). The caller may overwrite them: the next step fills them
+        again.
         """
         step, slope = u.new_empty(2, len(u), len(w))
         for k in range(u.shape[1]):
@@ -153,17 +155,22 @@ class LpSimilarity:
 
 
 class Similarity(Protocol):
-    """A similarity s of codes, symmetric in them."""
+    """A symmetric similarity s of two codes."""
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """Tensors that s depends on, to which gradients flow."""
+        """Tensors that s depends on. Gradients flow to them."""
         ...
 
     def prepare(self, codes: Tensor) -> Tensor:
-        """Codes (B, n) as the methods below take them, by operations that autograd records.
+        """Codes in the form that the methods below expect, shape (B, n).
+
+        Autograd must be able to record the operations.
+
+        Arguments:
+            codes: shape (B, n).
 
         Raises:
-            ValueError: codes of n coordinates cannot be compared.
+            ValueError: the similarity is not defined for codes of n coordinates.
         """
         ...
 
@@ -181,9 +188,10 @@ class Similarity(Protocol):
         Arguments:
             u: codes, shape (R, n).
             w: codes, shape (M, n).
-            weights: shape (R, M).
+            weights: weight of each pair, shape (R, M).
 
         Returns:
-            Those to u, to w, and to each of the parameters, shaped like them.
+            The gradients with respect to u, w and each parameter, each with the shape of its
+            tensor.
         """
         ...

@@ -1,1 +1,1 @@
-"""Speed of the data engine, the losses and the steps: ``python -m benchmark.measure``."""
+"""Measurement of the data engine, the losses and the steps: ``python -m benchmark.measure``."""

@@ -1,4 +1,4 @@
-"""``python -m benchmark.measure engine|losses|steps``."""
+"""The command ``python -m benchmark.measure engine|losses|steps``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threedident.cli import run
 
 @click.group()
 def measure() -> None:
-    """Measure the data engine, the losses and the training steps, as ratios within one run."""
+    """Measure the data engine, the losses or the training steps, as ratios within one run."""
 
 
 measure.add_command(throughput, "engine")

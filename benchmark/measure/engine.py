@@ -1,7 +1,8 @@
-"""``python -m benchmark.measure engine``: what the data engine does, as ratios within one run.
+"""The command ``python -m benchmark.measure engine``: speed and memory of the data engine.
 
-Every figure stands beside what it is compared with, measured on the same machine in the same
-run; what is compared takes turns, so that a change of the machine's pace meets both.
+Each table shows a measured value, a reference value and their ratio, all from the same run on the
+same machine. Where two ways are compared directly, they take turns, so that changes in the speed
+of the machine affect both.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ Row = tuple[str, str, str, str]
     "--scratch",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Where to put it while measuring [default: the folder for temporary files].",
+    help="Folder for the temporary data set [default: the folder for temporary files].",
 )
 @click.option("--steps", type=click.IntRange(1), default=12, help="Training steps to time.")
 def throughput(rows: int, scratch: Path | None, steps: int) -> None:
-    """Measure pairs per second, index, waiting, memory and delivered steps.
+    """Measure the index, pairs per second, waiting time, memory and delivered steps.
 
     \b
     Example:
@@ -69,7 +70,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
     """
     with TemporaryDirectory(dir=scratch, prefix="throughput-") as folder:
         root = Path(folder)
-        os.environ["XDG_CACHE_HOME"] = str(root)  # an index is built here, and goes with the rest
+        os.environ["XDG_CACHE_HOME"] = str(root)  # the index is built here, and removed at the end
         needed = 1.5 * rows * 3 * _EDGE**2
         require_room(root, needed, "for noise to measure on", "give another --scratch")
         say(f"{rows} noise images of {_EDGE} pixels into {root}, {spell_bytes(needed)}")
@@ -93,7 +94,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
 
 def _show(title: str, rows: Iterable[Row]) -> None:
     table = Table(title=title, title_justify="left")
-    for name in ("", "measured", "beside it", "ratio"):
+    for name in ("", "measured", "reference", "ratio"):
         table.add_column(name)
     for row in rows:
         table.add_row(*row)
@@ -138,7 +139,7 @@ def _index(dataset: ThreeDIdent) -> Iterator[Row]:
 def _in_turns(
     first: Callable[..., Any], second: Callable[..., Any], queries: list[Points]
 ) -> tuple[float, float]:
-    """Median seconds of two searches that take turns, after one of each to warm up."""
+    """Median seconds of two searches that take turns, after one warm-up search of each."""
     times: list[list[float]] = [[], []]
     for search in (first, second):
         search(queries[0], k=2)
@@ -151,7 +152,7 @@ def _in_turns(
 
 
 def _seconds_a_query(index: NearestLatents, queries: Points) -> float:
-    """Median seconds of a search for one query."""
+    """Median seconds of a search with one query."""
     times = []
     for query in queries[:100]:
         start = time.perf_counter()
@@ -188,7 +189,7 @@ def _pairs(plain: ThreeDIdent, packed: ThreeDIdent) -> Iterator[Row]:
 
 
 def _rate(batches: Iterable[Any], count: int) -> float:
-    """Pairs a second over ``count`` batches, without those before processes are in full swing."""
+    """Pairs per second over ``count`` batches, without the first quarter, which is a warm-up."""
     pairs, start = 0, 0.0
     for number, batch in enumerate(islice(batches, count), start=-count // 4):
         if number == 0:

@@ -1,8 +1,8 @@
-"""``python -m benchmark.measure losses``: InfoNCE in blocks, beside plain broadcasting.
+"""The command ``python -m benchmark.measure losses``: InfoNCE in blocks and by broadcasting.
 
-A step is the loss and its gradients. The two ways take turns, and the best of each counts, so
-that a change of the machine's pace meets both; memory is the peak of one step in a process of
-its own, beyond what the process held after a step on a few codes.
+A step computes the loss and its gradients. The two ways take turns, and the fastest step of each
+is reported, so that changes in the speed of the machine affect both. Memory is the peak of one
+step in a separate process, minus the memory of that process after a step with a few codes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIMILARITIES: dict[str, Similarity] = {
     "p = 2": LpSimilarity(2),
     "p = 3": LpSimilarity(3),
 }
-_ROUNDS, _SECONDS = 3, 1.0  # at least, of each comparison
+_ROUNDS, _SECONDS = 3, 1.0  # minimum for each comparison
 _FEW = 16
 _SPREAD = 0.1
 
@@ -39,7 +39,7 @@ Way = Callable[[Tensor, Tensor, Similarity], Tensor]
 
 
 def broadcast_info_nce(anchors: Tensor, positives: Tensor, similarity: Similarity) -> Tensor:
-    """InfoNCE from one tensor of all differences of the batch, for autograd to differentiate.
+    """InfoNCE from one tensor of all differences of the batch, differentiated by autograd.
 
     Arguments:
         anchors: codes, shape (B, n).
@@ -62,7 +62,7 @@ WAYS: dict[str, Way] = {"blocks": info_nce, "broadcasting": broadcast_info_nce}
 @click.command(context_settings={"show_default": True})
 @click.option("--batch", type=click.IntRange(2), default=6144, help="Positive pairs.")
 @click.option("--codes", type=click.IntRange(1), default=10, help="Coordinates of a code.")
-@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", help="What to compute on.")
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", help="Device to use.")
 def loss_speed(batch: int, codes: int, device: str) -> None:
     """Measure time and memory of InfoNCE, forward and backward.
 
@@ -87,7 +87,7 @@ def loss_speed(batch: int, codes: int, device: str) -> None:
 
 
 def best_seconds(name: str, batch: int, codes: int, device: str) -> list[float]:
-    """Seconds of a step in each of :data:`WAYS`, the best of several rounds."""
+    """Seconds of the fastest step for each of :data:`WAYS`, over several rounds."""
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for way in WAYS:
         _step(way, name, _FEW, codes, device)
@@ -103,7 +103,7 @@ def best_seconds(name: str, batch: int, codes: int, device: str) -> list[float]:
 
 
 def peak_bytes(way: str, name: str, batch: int, codes: int, device: str) -> int:
-    """Most bytes that a first large step of this process adds to what it holds."""
+    """Peak memory in bytes that the first large step adds to the memory of this process."""
     _step(way, name, _FEW, codes, device)
     if device == "cuda":
         held = torch.cuda.memory_allocated()
@@ -140,7 +140,7 @@ def _step(way: str, name: str, batch: int, codes: int, device: str) -> None:
 
 
 def _own_memory(field: str) -> int:
-    """Bytes of this process that Linux states under a name."""
+    """Memory of this process in bytes, from a field of ``/proc/self/status``."""
     found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
     assert found is not None
     return 1024 * int(found[1])

@@ -1,4 +1,4 @@
-"""The memory that loader processes take, each measured in processes of its own."""
+"""Memory of loader processes, measured in separate processes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ print(status)
 
 
 def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
-    """Peak bytes of each loader process beyond those of one that loads numbers with torch alone.
+    """Peak memory of each loader process, minus that of a process that loads only numbers.
+
+    Both are in bytes. The second process uses only torch.
 
     Arguments:
-        root: a data set with a packed train split.
-        batch_size: pairs of a batch.
-        workers: loader processes.
+        root: folder of a data set with a packed train split.
+        batch_size: number of pairs in a batch.
+        workers: number of loader processes.
     """
     script = (
         "from pathlib import Path\nimport benchmark.measure.memory as f\n"
@@ -44,7 +46,7 @@ def loader_footprint(root: Path, batch_size: int, workers: int) -> list[int]:
 
 
 def worker_peaks(root: Path, batch_size: int, workers: int) -> list[int]:
-    """Peak bytes of this process's loader processes, over some batches of pairs."""
+    """Peak memory in bytes of each loader process of this process, over some batches."""
     pairs = PositivePairs(ThreeDIdent(root), Normal(0.1), length=_BATCHES * batch_size)
     peaks: dict[int, int] = {}
     for _ in pairs.loader(batch_size, workers=workers):
@@ -56,14 +58,14 @@ def worker_peaks(root: Path, batch_size: int, workers: int) -> list[int]:
 
 
 def _peak_in(status: str) -> int:
-    """The most bytes that a process has held in memory, from what Linux says of it."""
+    """Peak memory in bytes, from the content of ``/proc/PID/status``."""
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
     return 1024 * int(found[1])
 
 
 def run_script(script: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in an interpreter of its own, which ends with this process."""
+    """Run a script in a separate interpreter, which ends when this process ends."""
     return subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

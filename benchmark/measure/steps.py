@@ -1,7 +1,7 @@
-"""``python -m benchmark.measure steps``: ways of computing an encoder on this device.
+"""The command ``python -m benchmark.measure steps``: ways of computing an encoder on a device.
 
-Forward and backward passes of each way take turns within one run, so that a change of the
-machine's pace meets all; the time of a way is its median.
+Each pass is a forward and a backward pass. The ways take turns, so that changes in the speed of
+the machine affect all of them. The time of a way is its median.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _BATCH = 64
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--encoder", default="resnet18", help="As of threedident benchmark.")
+@click.option("--encoder", default="resnet18", help="Encoder, as in threedident benchmark.")
 @click.option("--resolution", type=click.IntRange(8), default=64, help="Edge in pixels.")
-@click.option("--images", type=click.IntRange(2), default=128, help="At once.")
-@click.option("--rounds", type=click.IntRange(1), default=7, help="Of which to take the median.")
-@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", help="What to compute on.")
+@click.option("--images", type=click.IntRange(2), default=128, help="Images in a batch.")
+@click.option("--rounds", type=click.IntRange(1), default=7, help="Passes; the median counts.")
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", help="Device to use.")
 def step_speed(encoder: str, resolution: int, images: int, rounds: int, device: str) -> None:
     """Measure memory formats, precisions and the compiler on this device.
 
@@ -102,7 +102,7 @@ def _channels_last(images: Tensor) -> Tensor:
 
 
 def _seconds(way: Way, images: Tensor) -> float:
-    """Of a forward and a backward pass."""
+    """Seconds of a forward and a backward pass."""
     _settle(images.device)
     start = time.perf_counter()
     way(images).square().mean().backward()  # type: ignore[no-untyped-call]
@@ -111,18 +111,19 @@ def _seconds(way: Way, images: Tensor) -> float:
 
 
 def _settle(device: torch.device) -> None:
-    """Wait for what the device has still to do."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 class StepCost(NamedTuple):
-    """Medians over the steps.
+    """Time of a training step.
 
     Arguments:
-        step_s: seconds of a whole step: batch, both passes, loss, and Adam.
-        waiting: share of it spent on getting the batch.
-        overhead: whole step over the encoder's two passes, less 1.
+        step_s: median time in seconds of a whole step: batch, both passes, loss, and Adam.
+        waiting: share of the total time spent waiting for batches.
+        overhead: median time of a whole step, divided by that of the encoder's two passes,
+            minus 1.
     """
 
     step_s: float
@@ -131,14 +132,15 @@ class StepCost(NamedTuple):
 
 
 def step_cost(dataset: ThreeDIdent, workers: int, steps: int) -> StepCost:
-    """The cost of a step of ResNet-18 on 64 pairs, on the CPU.
+    """The time of a step of ResNet-18 with 64 pairs, on the CPU.
 
-    Whole steps take turns with passes of the encoder alone over the same images.
+    Whole steps take turns with passes of only the encoder over the same images.
 
     Arguments:
-        dataset: a split; its images are gathered here if packed, else by processes.
-        workers: loader processes.
-        steps: how many to measure, after two that are not.
+        dataset: split with the images. Packed images are gathered in this process, others by
+            loader processes.
+        workers: number of loader processes.
+        steps: number of steps to measure, after two warm-up steps.
     """
     source = ImageSource((dataset, dataset), "nearest", Law(name="normal", sigma=0.1))
     options = complete(Options(data=Path(), steps=steps, batch_size=_BATCH))
@@ -166,7 +168,7 @@ def step_cost(dataset: ThreeDIdent, workers: int, steps: int) -> StepCost:
 
 
 def _encode(objective: Objective, images: torch.Tensor) -> float:
-    """Seconds of the encoder's two passes."""
+    """Seconds of a forward and a backward pass of the encoder."""
     objective.zero_grad(set_to_none=True)
     start = time.perf_counter()
     codes = objective.model(images)

@@ -1,4 +1,4 @@
-"""Large data sets without a renderer, to measure the data engine on: their pixels mean nothing."""
+"""Large synthetic data sets to measure the data engine, with meaningless pixels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from threedident.storage.manifest import Digests, Manifest, Rendering, factor_re
 from threedident.storage.origin import Origin
 from threedident.storage.statistics import Channels
 
-_DISTINCT = 1000  # noise images; all others are links to them
-_UNREAD = "0" * 64  # digests that nobody looks at
+_DISTINCT = 1000  # number of different noise images; all others are links to them
+_UNREAD = "0" * 64  # stands for digests that are never read
 
 
 def noise_images(root: Path, rows: int, edge: int) -> None:
-    """A train split in the published layout whose images are noise of ``edge`` pixels."""
+    """Write a train split in the published layout, with noise images of ``edge`` pixels."""
     folder = SplitFolder(root, "train")
     folder.images.mkdir(parents=True)
     raw = sample_raw(0, "train", rows)
@@ -42,7 +42,7 @@ def noise_images(root: Path, rows: int, edge: int) -> None:
 
 
 def sparse_pairs(root: Path, rows: int, edge: int, conditional: str) -> None:
-    """A train split with exact positives, both packed in sparse files of black images."""
+    """Write a train split with exact positives, both packed in sparse files of black images."""
     anchors = Origin(split="train", seed=0)
     folder = SplitFolder(root, "train")
     _sparse_split(folder, anchors, rows, edge)
@@ -84,12 +84,14 @@ def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> 
 
 
 class OneAtATime(Dataset[tuple[Tensor, Tensor]]):
-    """For each item one draw, two searches of one query each, and two PNG files.
+    """Pairs that are made one at a time, as a slow reference.
+
+    Each item needs one draw, two searches with one query each, and two PNG files.
 
     Arguments:
-        folder: a split of image files.
-        index: exact, over the latents of the split, which lie in the box.
-        conditional: density p(z~ | z).
+        folder: split of image files.
+        index: exact index over the latents of the split, which lie in the box.
+        conditional: conditional density p(z~ | z).
         length: number of items.
     """
 

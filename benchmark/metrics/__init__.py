@@ -1,4 +1,4 @@
-"""Metrics: how well codes recover latents."""
+"""Metrics of how well codes recover latents."""
 
 from benchmark.metrics.hue_ceiling import Ceiling, ceiling
 from benchmark.metrics.readout import Probe, probe

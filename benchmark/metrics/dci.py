@@ -1,23 +1,27 @@
 """Disentanglement, completeness and informativeness (DCI) of codes, by the Lasso.
 
-Every factor is predicted from all codes by the Lasso, both standardised; the importance R_ij of
-code i for factor j is the absolute weight. With n factors and m codes,
+The Lasso predicts every factor from all codes. Factors and codes are standardised. The importance
+R_ij of code i for factor j is the absolute weight. With n factors and m codes,
 
-- disentanglement of code i: 1 - H_n(R_i. / sum_j R_ij), one where it serves one factor alone,
-- completeness of factor j: 1 - H_m(R_.j / sum_i R_ij), one where one code alone serves it,
+- disentanglement of code i is 1 - H_n(R_i. / sum_j R_ij); it is 1 if the code predicts only one
+  factor,
+- completeness of factor j is 1 - H_m(R_.j / sum_i R_ij); it is 1 if only one code predicts the
+  factor,
 
-where H_b is the entropy with logarithm to base b. Means over codes and over factors are weighted
-by the share of all importance that each holds, so dead codes count for nothing. (The paper weights
-the mean over codes so; for the mean over factors it gives no weights, and they are as in Locatello
-et al.)
+where H_b is the entropy with logarithm to base b. In the means over codes and over factors, each
+is weighted by its share of the total importance, so dead codes have no weight. (The paper uses
+these weights for the mean over codes. It gives no weights for the mean over factors; there the
+weights follow Locatello et al.)
 
-- informativeness of factor j: 1 - MSE / variance of the prediction, on rows that no fit saw.
+- informativeness of factor j is 1 - MSE / variance, for predictions of rows that were not used
+  for fitting.
 
-Weights of codes that hold nothing of the factors are chance, and few of them can look perfectly
-disentangled. So disentanglement and completeness are withheld where mean informativeness is below
-:func:`least_informativeness` of the N rows, max(0.05, 20 / N) and at most 1. Codes of pure noise
-stayed below 18 / N in all of 41,000 draws (1 to 10 factors and codes, 4 to 400 rows). A mean below
-the level says nothing of a single factor: see the informativeness of each.
+Codes without information on the factors get random weights, and a few random weights can look
+perfectly disentangled. Disentanglement and completeness are therefore withheld if mean
+informativeness is below :func:`least_informativeness` of the N rows, which is max(0.05, 20 / N)
+and at most 1. Codes of pure noise stayed below 18 / N in all of 41,000 draws (1 to 10 factors and
+codes, 4 to 400 rows). A mean below this level does not mean that no factor is encoded: see the
+informativeness of each factor.
 
 The paper reports an error instead, the root of MSE / variance (NRMSE): sqrt(1 - informativeness).
 
@@ -43,26 +47,27 @@ from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, factor_names
 from benchmark.metrics.scores import paired_rows
 
 _LEAST_INFORMATIVENESS = 0.05
-_NOISE = 20.0  # rows times the informativeness of pure noise, at most
-_PENALTIES = 10.0 ** np.linspace(-4, 0, 25)  # of the least that leaves no weight
-_VALIDATION = 4  # one row in so many of the fitted half
+_NOISE = 20.0  # upper bound of the informativeness of pure noise, times the number of rows
+_PENALTIES = 10.0 ** np.linspace(-4, 0, 25)  # relative to the smallest that sets all weights to 0
+_VALIDATION = 4  # one row in four of the fitted half chooses the penalty
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Dci(JsonRecord, ScoreTable):
-    """What :func:`dci` measures, for n factors and m codes.
+    """The scores that :func:`dci` measures, for n factors and m codes.
 
     Arguments:
-        disentanglement: weighted mean over codes, in [0, 1]; None where it is withheld.
-        completeness: weighted mean over factors, in [0, 1]; None where it is withheld.
+        disentanglement: weighted mean over codes, in [0, 1]; None if withheld.
+        completeness: weighted mean over factors, in [0, 1]; None if withheld.
         informativeness: mean over factors, at most 1.
-        disentanglement_per_code: shape (m,); 0 for a dead code; None where it is withheld.
-        completeness_per_factor: shape (n,); 0 for a factor that no code serves; None where it is
+        disentanglement_per_code: shape (m,); 0 for a dead code; None if withheld.
+        completeness_per_factor: shape (n,); 0 for a factor that no code predicts; None if
             withheld.
         informativeness_per_factor: shape (n,).
-        importance: codes x factors, shape (m, n), >= 0; never withheld.
-        labels: names of the factors, where they were given.
-        rows: N, fitted and scored rows together; None in records of earlier versions.
+        importance: importance of each code for each factor, shape (m, n), >= 0; never withheld.
+        labels: names of the factors, or None.
+        rows: N, the number of fitted and scored rows together; None in records of earlier
+            versions.
     """
 
     disentanglement: float | None
@@ -76,11 +81,11 @@ class Dci(JsonRecord, ScoreTable):
     rows: int | None = None
 
     def card_title(self) -> str:
-        """The name of the score."""
+        """The title of the card."""
         return "DCI"
 
     def card(self) -> dict[str, str]:
-        """The means, and what they are from."""
+        """The mean scores, and the data behind them."""
         return {
             "disentanglement": spell(self.disentanglement),
             "completeness": spell(self.completeness),
@@ -91,7 +96,7 @@ class Dci(JsonRecord, ScoreTable):
         }
 
     def columns(self) -> dict[str, list[str]]:
-        """The scores of each factor, and the code that matters most to it."""
+        """The scores of each factor, and its most important code."""
         count = len(self.informativeness_per_factor)
         return {
             "factor": factor_names(self.labels, count),
@@ -101,7 +106,7 @@ class Dci(JsonRecord, ScoreTable):
         }
 
     def notes(self) -> list[str]:
-        """Remarks on few rows, and the reason why scores are withheld."""
+        """The remark on too few rows, and the reason for withheld scores, if any."""
         few = None if self.rows is None else few_rows(self.rows, len(self.importance))
         withheld = (
             "disentanglement and completeness are withheld, since mean informativeness is below "
@@ -114,7 +119,8 @@ def least_informativeness(rows: int | None) -> float:
     """The mean informativeness below which disentanglement and completeness are withheld.
 
     Arguments:
-        rows: N, fitted and scored rows together; None where they are not known, as if many.
+        rows: N, the number of fitted and scored rows together. None if it is unknown, which
+            counts as many rows.
     """
     noise = 0.0 if rows is None else _NOISE / rows
     return min(1.0, max(_LEAST_INFORMATIVENESS, noise))
@@ -129,21 +135,23 @@ def dci(
 ) -> Dci:
     """DCI with weights from the first half of the rows and informativeness from the second.
 
-    Each factor's penalty is the one of 25 that predicts best a quarter of the first half, drawn
-    by ``seed``, from the rest of it; the weights then come from the whole half. Disentanglement
-    and completeness are withheld below :func:`least_informativeness`. However many codes there
-    are, none are merged into principal components, since disentanglement is a law of single
-    codes: see :mod:`benchmark.metrics.lasso` for how hundreds are solved for.
+    Each factor uses one of 25 penalties. To choose it, the Lasso is fitted on three quarters of
+    the first half, and the penalty that predicts the other quarter best is used. ``seed`` draws
+    that quarter. The weights are then fitted on the whole first half. Disentanglement and
+    completeness are withheld below :func:`least_informativeness`. Codes are never merged into
+    principal components, because disentanglement is a property of single codes.
+    :mod:`benchmark.metrics.lasso` describes the solution for hundreds of codes.
 
     Arguments:
         latents: true factors z, shape (N, n).
-        representations: codes in the same order of rows, shape (N, m).
-        seed: of the rows that choose the penalty.
+        representations: codes with rows in the same order, shape (N, m).
+        seed: seed of the random choice of rows that choose the penalty.
         labels: names of the factors, for the result and for messages; None for the numbers of
             their columns.
 
     Raises:
-        ValueError: as :func:`benchmark.metrics.scores.score` does, but for any number of codes.
+        ValueError: for the same reasons as :func:`benchmark.metrics.scores.score`, but any number
+            of codes is accepted.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)
@@ -151,7 +159,7 @@ def dci(
 
 
 def dci_of_rows(z: Array, codes: Array, *, seed: int, labels: Sequence[str] | None) -> Dci:
-    """:func:`dci` of rows that :func:`benchmark.metrics.scores.paired_rows` has checked."""
+    """Like :func:`dci`, for rows that :func:`benchmark.metrics.scores.paired_rows` returned."""
     half = len(z) // 2
     penalties = _best_penalties(z[:half], codes[:half], np.random.default_rng(seed))
     weights, prediction = _fit(z[:half], codes[:half], codes[half:], penalties[None])
@@ -177,10 +185,11 @@ def disentanglement(importance: ArrayLike) -> Array:
     """1 - normalised entropy of each row, shape (rows,), in [0, 1].
 
     Arguments:
-        importance: >= 0, codes x factors for disentanglement, factors x codes for completeness.
+        importance: importances, >= 0; codes x factors for disentanglement, factors x codes for
+            completeness.
 
     Returns:
-        1 for a row with one entry above 0, 0 for a row whose entries are all equal, or all 0.
+        1 for a row with a single entry above 0; 0 for a row whose entries are all equal.
     """
     rows = np.asarray(importance, dtype=np.float64)
     totals = rows.sum(axis=1, keepdims=True)
@@ -191,7 +200,7 @@ def disentanglement(importance: ArrayLike) -> Array:
 
 
 def _best_penalties(z: Array, codes: Array, rng: np.random.Generator) -> Array:
-    """The penalty of each factor that predicts left-out rows best, shape (n,)."""
+    """For each factor, the penalty that predicts left-out rows best, shape (n,)."""
     order = rng.permutation(len(z))
     held = max(1, len(z) // _VALIDATION)
     left_out, fitted = order[:held], order[held:]
@@ -212,7 +221,10 @@ def _fit(z: Array, codes: Array, new_codes: Array, penalties: Array) -> tuple[Ar
 
 
 def _standardised(reference: Array, rows: Array) -> Array:
-    """Rows in the reference's mean and SD; columns that are constant there become 0."""
+    """Rows standardised by mean and standard deviation of the reference.
+
+    Columns that are constant in the reference become 0.
+    """
     spread = reference.std(axis=0)
     constant = spread <= ROUNDING
     centred = rows - reference.mean(axis=0)

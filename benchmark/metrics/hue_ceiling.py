@@ -1,20 +1,21 @@
-"""The best scores that the hue mode of a data set leaves possible.
+"""Upper bounds of the scores that the hue mode of a data set allows.
 
-In mode ``published`` the HSV formula was applied to negative hues h = angle / 2 pi as they are.
-In its first sector, -1 < 6 h < 0, the only channel that changes is v (1 - s (1 - 6 h)), and where
-that is negative the renderer shows 0. So for saturation s > 1/2 the colour is constant for
+In mode ``published`` the HSV formula was applied to negative hues h = angle / 2 pi without
+wrapping them. In its first sector, -1 < 6 h < 0, only the channel v (1 - s (1 - 6 h)) changes.
+The renderer shows 0 where it is negative. So for saturation s > 1/2 the colour is constant for
 
     6 h in (-1, -(1 - s) / s)
 
-and nowhere else do two hues within the factors' reach share a colour. No code can do better than
-the mean E[z | colour]. For z uniform on [-1, 1] and constant over a width w, what is left is the
-variance w^2 / 12 of that interval, with probability w / 2, out of 1/3:
+All other hues in the range of the factors have different colours. The best possible code is the
+mean E[z | colour]. Let z be uniform on [-1, 1], with a constant colour over an interval of width
+w. The unexplained variance is then the variance w^2 / 12 of that interval times its probability
+w / 2. The variance of z is 1/3, so
 
     R^2 <= 1 - w^3 / 8,    |correlation of one code| <= sqrt(1 - w^3 / 8)
 
-The first holds for readouts of any kind, the second for Pearson and for Spearman, and both are
-reached by codes E[z | colour]. Scores of a finite split scatter around these values. Whatever
-else hides a factor, such as an object out of the frame, is not counted.
+The first bound holds for readouts of any kind, the second for Pearson and Spearman correlation.
+The codes E[z | colour] reach both. Scores of a finite split scatter around these values. Other
+reasons that hide a factor, such as an object outside the frame, are not included.
 """
 
 from __future__ import annotations
@@ -37,13 +38,15 @@ HUE_MODES = ("wrapped", "published")
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling(JsonRecord):
-    """The best possible scores on the box, factors in their order, shape (10,) each.
+    """The best possible scores on the box.
 
     Arguments:
         r2: mean of ``r2_per_factor``.
         mcc: mean of ``mcc_per_factor``.
-        r2_per_factor: of linear and of nonlinear readouts.
-        mcc_per_factor: of Pearson's and of Spearman's correlation.
+        r2_per_factor: bound of R^2 for linear and nonlinear readouts, in the order of the
+            factors, shape (10,).
+        mcc_per_factor: bound of the Pearson and the Spearman correlation, in the order of the
+            factors, shape (10,).
     """
 
     r2: float
@@ -53,10 +56,10 @@ class Ceiling(JsonRecord):
 
 
 def ceiling(hue_mode: Literal["wrapped", "published"]) -> Ceiling:
-    """The best possible scores of a data set with that hue mode.
+    """The best possible scores of a data set with the given hue mode.
 
     Arguments:
-        hue_mode: how hue angles became colours; ``wrapped`` loses nothing.
+        hue_mode: conversion of hue angles into colours; ``wrapped`` loses no information.
 
     Raises:
         ValueError: there is no such hue mode.
@@ -73,7 +76,7 @@ def ceiling(hue_mode: Literal["wrapped", "published"]) -> Ceiling:
 
 
 def constant_hues() -> dict[str, tuple[float, float]]:
-    """Raw values between which mode ``published`` shows one colour, by name of the hue factor."""
+    """For each hue factor, the ends of the raw values that have one colour in ``published``."""
     tints = json.loads(asset_path("scene.json").read_text(encoding="utf-8"))["hue"]
     return {
         factor.name: _constant_hue(
@@ -85,6 +88,6 @@ def constant_hues() -> dict[str, tuple[float, float]]:
 
 
 def _constant_hue(saturation: float, reach: float) -> tuple[float, float]:
-    """Ends of the interval of raw values; equal where no colour is lost."""
+    """Ends of the interval of raw values with one colour; equal if there is no such interval."""
     sector = math.pi / 3 / reach
     return -sector, max(saturation - 1.0, -saturation) / saturation * sector

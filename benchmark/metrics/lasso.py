@@ -1,13 +1,15 @@
 """The Lasso by feature-sign search: minimisers w of w'Gw / 2 - w'c + penalty * |w|_1.
 
-Among weights of known signs the minimiser solves a linear system. Go there, or as far as the
-signs hold; once there, free weights that are 0 and would gain, until none does. It ends after few
-rounds even where codes are almost copies of each other.
+If the signs of the weights are known, the minimiser solves a linear system. Each round moves the
+weights towards that solution, and stops where a weight would change its sign. When the solution
+is reached, weights that are 0 and would lower the objective are freed. The search ends when there
+are none. It needs few rounds, even if codes are almost copies of each other.
 
-Up to 32 codes, the systems of all targets and penalties are solved at once and one weight is freed
-at a time. Beyond, each target goes from its largest penalty to its smallest and starts from
-the weights of the one before; its systems hold only the weights that are not 0, and all weights
-that gain are freed at once. Both find the same minimiser.
+Up to 32 codes, the systems of all targets and penalties are solved at once, and one weight is
+freed at a time. With more codes, each target goes from its largest penalty to its smallest and
+starts from the weights of the previous penalty. Its systems contain only the weights that are
+not 0, and all weights that lower the objective are freed at once. Both ways find the same
+minimiser.
 
 References:
     Efficient Sparse Coding Algorithms, Lee, Battle, Raina and Ng, 2006,
@@ -22,22 +24,22 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 Array = NDArray[np.float64]
 
-_AT_ONCE = 32  # codes
-_ROUNDS = 30  # for each code
-_SETTLED = 1e-10
-_JITTER = 1e-12  # lets copies of one code be solved for
+_AT_ONCE = 32  # largest number of codes for which all targets are solved at once
+_ROUNDS = 30  # largest number of rounds, for each code
+_SETTLED = 1e-10  # gains below this are rounding errors
+_JITTER = 1e-12  # added to the diagonal, so that systems with copies of a code can be solved
 
 
 def lasso(gram: Array, moments: Array, penalties: Array) -> Array:
-    """Weights of all targets, one penalty each.
+    """Weights of all targets, with one penalty for each target.
 
     Arguments:
         gram: X'X / N of standardised inputs X, shape (m, m).
-        moments: X'Y / N of inputs and targets Y, shape (m, k).
-        penalties: >= 0, one a target, shape (k,).
+        moments: X'Y / N of inputs X and targets Y, shape (m, k).
+        penalties: penalty of each target, >= 0, shape (k,).
 
     Returns:
-        Weights, shape (m, k); 0 for inputs that are 0.
+        Weights, shape (m, k); 0 for inputs that are 0 in all rows.
     """
     return np.asarray(lasso_path(gram, moments, penalties[None])[0])
 
@@ -48,7 +50,7 @@ def lasso_path(gram: Array, moments: Array, penalties: Array) -> Array:
     Arguments:
         gram: as for :func:`lasso`.
         moments: as for :func:`lasso`.
-        penalties: >= 0, shape (p, k).
+        penalties: p penalties for each target, >= 0, shape (p, k).
 
     Returns:
         Weights, shape (p, m, k).
@@ -78,7 +80,10 @@ def _all_at_once(gram: Array, moments: Array, penalties: Array) -> Array:
 def _along_signs(
     weights: Array, signs: Array, gram: Array, moments: Array
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Towards Gw = c with 0 where the sign is 0, until a weight meets 0; and who arrived."""
+    """Weights after a move towards Gw = c, and whether each target reached the solution.
+
+    Weights with the sign 0 stay 0. The move of a target stops where one of its weights reaches 0.
+    """
     live = np.abs(signs).T
     systems = gram * live[:, :, None] * live[:, None, :]
     systems += np.eye(len(gram)) * (1.0 - live + _JITTER)[:, :, None]
@@ -100,7 +105,7 @@ def _path(gram: Array, moments: Array, penalties: Array) -> Array:
 
 
 def _minimise(gram: Array, moments: Array, penalty: float, weights: Array) -> Array:
-    """The minimiser for one target and one penalty, from weights of another penalty."""
+    """The minimiser for one target and penalty, started from the weights of another penalty."""
     weights, arrived = _advance(weights, np.zeros_like(weights), gram, moments, penalty)
     for _ in range(_ROUNDS * len(gram)):
         freed = np.zeros_like(weights)
@@ -112,7 +117,7 @@ def _minimise(gram: Array, moments: Array, penalty: float, weights: Array) -> Ar
                 break
         before = weights
         weights, arrived = _advance(weights, freed, gram, moments, penalty)
-        if arrived and np.array_equal(weights, before):  # what is left to gain is rounding
+        if arrived and np.array_equal(weights, before):  # the remaining gain is a rounding error
             break
     return weights
 
@@ -120,10 +125,11 @@ def _minimise(gram: Array, moments: Array, penalty: float, weights: Array) -> Ar
 def _advance(
     weights: Array, freed: Array, gram: Array, moments: Array, penalty: float
 ) -> tuple[Array, bool]:
-    """Towards the minimiser of these signs, until a weight meets 0; and whether it arrived.
+    """Weights after a move towards the minimiser for these signs, and whether they reached it.
 
-    Weights that are freed together may leave 0 against their slopes. These are held back; of the
-    one with the steepest slope alone, the objective surely falls.
+    The move stops where a weight reaches 0. Weights that are freed together can move against
+    their slopes; such weights are not freed. If this applies to all of them, only the weight with
+    the steepest slope is freed, which surely lowers the objective.
     """
     goals = _goals(weights, freed, gram, moments, penalty)
     while (against := freed * goals < 0.0).any():
@@ -142,7 +148,7 @@ def _advance(
 
 
 def _goals(weights: Array, freed: Array, gram: Array, moments: Array, penalty: float) -> Array:
-    """The minimiser with the signs of weights and of freed slopes; 0 where both are 0."""
+    """The minimiser for the signs of the weights and the freed slopes; 0 where both are 0."""
     signs = np.sign(weights) + np.sign(freed)
     [live] = np.nonzero(signs)
     goals = np.zeros_like(weights)
@@ -154,7 +160,7 @@ def _goals(weights: Array, freed: Array, gram: Array, moments: Array, penalty: f
 
 
 def _solve(system: Array, goal: Array) -> Array:
-    """The solution of a system that is positive definite, or fails to be by rounding alone."""
+    """The solution of a system that is positive definite, except for rounding errors."""
     try:
         return np.asarray(cho_solve(cho_factor(system, lower=True), goal))
     except LinAlgError:

@@ -1,16 +1,16 @@
-"""Linear readouts of latents from codes: least squares, or ridge where rows are few for the codes.
+"""Linear readouts of latents from codes: least squares, or ridge if there are few rows per code.
 
 Least squares with intercept minimises |Z - X W - b|^2 over the fitted rows. With as many codes as
-rows it follows their noise, and predicts other rows worse than their mean does. Ridge regression
-minimises, for each factor z and codes X with mean 0 and variance 1,
+rows it fits their noise, and its predictions of other rows are worse than their mean. Ridge
+regression minimises, for each factor z and codes X with mean 0 and variance 1,
 
     |z - X w - b|^2 + strength * |X|^2 |w|^2
 
-where |X|^2 is the sum of all squares. The strength of each factor is the one of 57 whose
-leave-one-out error over the fitted rows is least. With X = U S V' and the hat matrix
+where |X|^2 is the sum of all squares. Each factor uses, of 57 strengths, the one with the
+smallest leave-one-out error over the fitted rows. With X = U S V' and the hat matrix
 H = 1/N + U diag(s^2 / (s^2 + strength |X|^2)) U', these errors are (z - H z)_i / (1 - H_ii).
-Strengths that leave the fit more degrees of freedom, tr H, than three quarters of the rows are
-passed over: so close to interpolation the least error is chance.
+Strengths for which the degrees of freedom of the fit, tr H, exceed three quarters of the rows are
+not used. Such a fit is close to interpolation, and its error can be small by chance.
 
 References:
     Ridge Regression: Biased Estimation for Nonorthogonal Problems, Hoerl and Kennard, 1970,
@@ -32,10 +32,10 @@ from scipy.linalg import lstsq
 Array = NDArray[np.float64]
 Fit = Literal["least squares", "ridge"]
 
-ROUNDING = 1e-12  # spread of a constant column, relative to its magnitude
-_STRENGTHS = 10.0 ** np.linspace(4, -10, 57)  # equal errors go to the strongest
-_MOST_FREEDOM = 0.75  # of the rows
-FITTED_ROWS_PER_CODE = 5  # half of the rows are fitted: a code for ten rows of all
+ROUNDING = 1e-12  # largest spread of a constant column, relative to its magnitude
+_STRENGTHS = 10.0 ** np.linspace(4, -10, 57)  # of equal errors, the strongest is used
+_MOST_FREEDOM = 0.75  # degrees of freedom relative to the number of rows
+FITTED_ROWS_PER_CODE = 5  # half of the rows are fitted, so this is ten rows in total per code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class LinearReadout:
     Arguments:
         centre: mean of the fitted codes, shape (m,).
         offset: mean of the fitted latents, shape (n,).
-        weights: shape (m, n).
-        strength_per_factor: of the ridge, shape (n,); None for least squares.
+        weights: matrix of the map, shape (m, n).
+        strength_per_factor: strength of the ridge, shape (n,); None for least squares.
     """
 
     centre: Array
@@ -55,24 +55,27 @@ class LinearReadout:
     strength_per_factor: Array | None = None
 
     def predict(self, codes: Array) -> Array:
-        """Latents of codes (N, m), shape (N, n)."""
+        """Predicted latents, shape (N, n), of codes, shape (N, m)."""
         return np.asarray((codes - self.centre) @ self.weights + self.offset)
 
 
 def suitable_fit(fitted_rows: int, codes: int) -> Fit:
-    """Ridge for more than one code in five fitted rows, which is one in ten rows of all."""
+    """``ridge`` if there are fewer than five fitted rows per code, else ``least squares``.
+
+    Five fitted rows are ten rows in total.
+    """
     return "ridge" if codes * FITTED_ROWS_PER_CODE > fitted_rows else "least squares"
 
 
 def held_out_r2(latents: Array, codes: Array) -> tuple[Array, Fit, Array | None]:
-    """R^2 of each latent on the second half of the rows, by the readout of the first half.
+    """R^2 of each latent on the second half of the rows, for a readout fitted on the first half.
 
     Arguments:
-        latents: shape (N, n); no column is constant over either half.
+        latents: shape (N, n). No column may be constant over one of the halves.
         codes: shape (N, m).
 
     Returns:
-        R^2, shape (n,); how it was fitted; the strengths of the ridge, shape (n,), or None.
+        R^2, shape (n,); the method of the fit; strengths of the ridge, shape (n,), or None.
     """
     half = len(latents) // 2
     fit = suitable_fit(half, codes.shape[1])
@@ -82,24 +85,25 @@ def held_out_r2(latents: Array, codes: Array) -> tuple[Array, Fit, Array | None]
 
 
 def r_squared(latents: Array, prediction: Array) -> Array:
-    """1 - residual / total sum of squares of each column, shape (n,)."""
+    """1 - residual sum of squares / total sum of squares, for each column, shape (n,)."""
     spread = ((latents - latents.mean(axis=0)) ** 2).sum(axis=0)
     return np.asarray(1.0 - ((latents - prediction) ** 2).sum(axis=0) / spread)
 
 
 def least_spread(rows: Array) -> Array:
-    """Largest less smallest entry of each column, of the half where it is less, shape (n,)."""
+    """The range (maximum - minimum) of each column, of the half with the smaller range, (n,)."""
     half = len(rows) // 2
     return np.asarray(np.minimum(np.ptp(rows[:half], axis=0), np.ptp(rows[half:], axis=0)))
 
 
 def fit_linear(latents: Array, codes: Array, fit: Fit) -> LinearReadout:
-    """The linear readout of latents (N, n) from codes (N, m) of the same rows."""
+    """A linear readout of latents, shape (N, n), from codes, shape (N, m), of the same rows."""
     centre, offset = codes.mean(axis=0), latents.mean(axis=0)
     if fit == "ridge":
         weights, strengths = _ridge(latents - offset, codes - centre)
     else:
-        rounding = max(codes.shape) * np.finfo(np.float64).eps  # of a singular value that is 0
+        # singular values below this, relative to the largest, count as 0
+        rounding = max(codes.shape) * np.finfo(np.float64).eps
         weights = lstsq(codes - centre, latents - offset, cond=rounding)[0]
         strengths = None
     return LinearReadout(
@@ -125,7 +129,8 @@ def _leave_one_out(
 ) -> Array:
     """Mean squared leave-one-out error of each penalty and factor, shape (penalties, n).
 
-    It is infinite for the penalties, in falling order, that leave too much freedom.
+    It is infinite for penalties that leave too many degrees of freedom. Penalties must be in
+    descending order.
     """
     errors = np.full((len(penalties), z.shape[1]), np.inf)
     for i, penalty in enumerate(penalties):

@@ -1,17 +1,18 @@
-"""How much of the latents codes hold in any form: a nonlinear readout, and DCI.
+"""Nonlinear scores of codes: R^2 of a nonlinear readout, and DCI.
 
-A factor with low linear R^2 is either not encoded or not linear in the codes. To tell the two
-apart, the nonlinear readout adds to the linear one what kernel ridge regression makes of its
-residuals, with kernel exp(-|a - b|^2 / (2 width^2)):
+A factor with low linear R^2 is either not encoded, or not linear in the codes. The nonlinear
+readout distinguishes the two cases. It is the linear readout plus a kernel ridge regression of
+its residuals, with kernel exp(-|a - b|^2 / (2 width^2)):
 
     z(code) = W code + b + k(code)' (K + ridge I)^-1 (z - W c - b)
 
-The kernel part is penalised and the linear part is fitted as for linear R^2, so linear codes lose
-nothing. Codes are whitened for the kernel: where the linear part is least squares, the score is
-the same for all invertible affine maps of the codes, as linear R^2 is, and the difference of the
-two is curvature alone. It is a lower bound: with ten codes that are all curved, more rows would
-find more. Of many codes the kernel sees the leading principal components, one for five fitted
-rows. Up to one code for ten rows of all, these are all components.
+Only the kernel part is penalised, and the linear part is fitted as for linear R^2, so linear
+codes lose nothing. Codes are whitened for the kernel. If the linear part is least squares, the
+score is therefore the same for all invertible affine maps of the codes, like linear R^2, and the
+difference of the two scores is due to curvature alone. The score is a lower bound: with ten codes
+that are all curved, more rows would give a higher score. If there are many codes, the kernel uses
+only the leading principal components, one for every five fitted rows. With at most one code for
+ten rows in total, it uses all components.
 
 References:
     Kernel Methods for Pattern Analysis, on kernel ridge regression, Shawe-Taylor and
@@ -42,26 +43,26 @@ from benchmark.metrics.remarks import warn
 from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, spell, spell_all
 from benchmark.metrics.scores import paired_rows
 
-_WIDTHS = (0.5, 1.0, 2.0, 4.0)  # of the root of the median squared distance
+_WIDTHS = (0.5, 1.0, 2.0, 4.0)  # relative to the root of the median squared distance
 _RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _KERNEL_ROWS = 1500
 _CHUNK = 1000
-_SURE = 2.0  # standard errors by which a kernel part must gain
-_LEAST_SPREAD = 1e-6  # of the largest; directions below are the rounding of float32 codes
+_SURE = 2.0  # a kernel part must reduce the error by this many standard errors
+_LEAST_SPREAD = 1e-6  # relative to the largest; smaller spreads are rounding of float32 codes
 _Kernel = tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Probe(JsonRecord, ScoreTable):
-    """What :func:`probe` measures, for n factors.
+    """The scores that :func:`probe` measures, for n factors.
 
     Arguments:
         nonlinear_r2: mean of ``nonlinear_r2_per_factor``.
-        nonlinear_r2_per_factor: shape (n,), at most 1.
+        nonlinear_r2_per_factor: R^2 of each factor, shape (n,), at most 1.
         dci: disentanglement, completeness and informativeness.
-        readout: how the linear part of the nonlinear readout was fitted.
-        components: how many principal components of the codes its kernel part saw; None in
-            records of earlier versions.
+        readout: method that fitted the linear part of the nonlinear readout.
+        components: number of principal components of the codes that its kernel part used; None
+            in records of earlier versions.
     """
 
     nonlinear_r2: float
@@ -71,7 +72,7 @@ class Probe(JsonRecord, ScoreTable):
     components: int | None = None
 
     def card(self) -> dict[str, str]:
-        """The means, and what they are from."""
+        """The mean scores, and the data and methods behind them."""
         facts = self.dci.card()
         kernel = f"kernel of {NONE if self.components is None else self.components} components"
         fit = f"{self.readout} and a {kernel}"
@@ -85,16 +86,16 @@ class Probe(JsonRecord, ScoreTable):
         return dict([names, *found.items(), *scores])
 
     def notes(self) -> list[str]:
-        """Remarks on few rows, and on DCI that is withheld."""
+        """Remarks on too few rows, and on DCI scores that are withheld."""
         return self.dci.notes()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers and lists; those of DCI under ``dci``."""
+        """The record as plain numbers and lists, with DCI under the key ``dci``."""
         return {**super().to_json(), "dci": self.dci.to_json()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`; other keys are passed over."""
+        """The inverse of :meth:`to_json`. Other keys are ignored."""
         return super().from_json({**record, "dci": Dci.from_json(record["dci"])})
 
 
@@ -105,20 +106,21 @@ def probe(
     seed: int = 0,
     labels: Sequence[str] | None = None,
 ) -> Probe:
-    """The scores that are too slow to follow during training.
+    """The scores that are too slow to compute regularly during training.
 
-    For 25,000 rows, one core takes a second for ten codes, five seconds for 512, and 40 seconds or
-    more for 2,048.
+    For 25,000 rows, one core takes one second for ten codes, five seconds for 512, and 40 seconds
+    or more for 2,048.
 
     Arguments:
         latents: true factors z, shape (N, n).
-        representations: codes in the same order of rows, shape (N, m).
-        seed: of the rows that choose and fit the readouts.
+        representations: codes with rows in the same order, shape (N, m).
+        seed: seed of the random choice of rows that select and fit the readouts.
         labels: names of the factors, for the result and for messages; None for the numbers of
             their columns.
 
     Raises:
-        ValueError: as :func:`benchmark.metrics.scores.score` does, but for any number of codes.
+        ValueError: for the same reasons as :func:`benchmark.metrics.scores.score`, but any number
+            of codes is accepted.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)
@@ -140,21 +142,22 @@ def nonlinear_r2(
     seed: int = 0,
     labels: Sequence[str] | None = None,
 ) -> Array:
-    """R^2 of each factor on the second half of the rows, read nonlinearly, shape (n,).
+    """R^2 of the nonlinear readout of each factor, on the second half of the rows, shape (n,).
 
-    The linear part is fitted on the first half of the rows; the kernel part on at most 1,500 of
-    them, drawn by ``seed``. Half of these choose, for each factor, one of four widths and one of
-    eight ridges, by what the other half predicts best, or no kernel part where none
-    surely gains.
+    The linear part is fitted on the first half of the rows, the kernel part on at most 1,500 of
+    them, drawn with ``seed``. For each factor, one of four widths and one of eight ridges is
+    chosen: the pair that, fitted on one half of the drawn rows, predicts the other half best. A
+    factor has no kernel part if none is surely better than the linear part alone.
 
     Arguments:
         latents: true factors z, shape (N, n).
-        representations: codes in the same order of rows, shape (N, m).
-        seed: of the rows for the kernel part.
-        labels: what messages call the factors; None for the numbers of their columns.
+        representations: codes with rows in the same order, shape (N, m).
+        seed: seed of the random choice of rows for the kernel part.
+        labels: names of the factors in messages; None for the numbers of their columns.
 
     Raises:
-        ValueError: as :func:`benchmark.metrics.scores.score` does, but for any number of codes.
+        ValueError: for the same reasons as :func:`benchmark.metrics.scores.score`, but any number
+            of codes is accepted.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)
@@ -162,7 +165,7 @@ def nonlinear_r2(
 
 
 def _nonlinear_r2(z: Array, codes: Array, seed: int, fit: Fit) -> tuple[Array, int]:
-    """R^2 of each factor, and how many components the kernel part saw."""
+    """R^2 of each factor, and the number of components that the kernel part used."""
     half = len(z) // 2
     linear = fit_linear(z[:half], codes[:half], fit).predict(codes)
     points = whitened(codes[:half], codes, max(1, half // FITTED_ROWS_PER_CODE))
@@ -176,7 +179,7 @@ def _nonlinear_r2(z: Array, codes: Array, seed: int, fit: Fit) -> tuple[Array, i
 
 
 def gaussian(distances: Array, width: float) -> Array:
-    """The kernel exp(-d / (2 width^2)) of squared distances d."""
+    """The kernel exp(-d / (2 width^2)) for squared distances d."""
     return np.asarray(np.exp(distances / (-2.0 * width**2)))
 
 
@@ -187,12 +190,12 @@ def squared_distances(a: Array, b: Array) -> Array:
 
 
 def ridge_weights(kernel: Array, targets: Array, ridge: float) -> Array:
-    """(K + ridge I)^-1 targets, shape as the targets.
+    """The product (K + ridge I)^-1 targets, shape (N, k).
 
     Arguments:
         kernel: K, symmetric and positive semidefinite, shape (N, N).
         targets: shape (N, k).
-        ridge: positive.
+        ridge: positive number.
     """
     system = kernel + ridge * np.eye(len(kernel))
     return np.asarray(cho_solve(cho_factor(system, lower=True, overwrite_a=True), targets))
@@ -201,8 +204,13 @@ def ridge_weights(kernel: Array, targets: Array, ridge: float) -> Array:
 def whitened(reference: Array, rows: Array, most: int | None = None) -> Array:
     """Rows in coordinates in which the reference has mean 0 and identity covariance.
 
-    Directions in which the standardised reference hardly varies are left out. Of the others, the
-    ``most`` in which it varies most are kept.
+    Directions in which the standardised reference hardly varies are left out.
+
+    Arguments:
+        reference: rows that define the coordinates, shape (N, m).
+        rows: rows to transform, shape (M, m).
+        most: largest number of coordinates to keep, those with the largest variance first; None
+            for all.
     """
     centre, spread = reference.mean(axis=0), reference.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
@@ -214,7 +222,7 @@ def whitened(reference: Array, rows: Array, most: int | None = None) -> Array:
 
 
 def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Kernel]:
-    """Width and ridge of each factor; None where the linear part predicts best alone."""
+    """Width and ridge for each factor; None if the linear part alone is used."""
     fitted, held = slice(None, (len(z) + 1) // 2), slice((len(z) + 1) // 2, None)
     residuals = z - fit_linear(z[fitted], codes[fitted], fit).predict(codes)
     settings: list[_Kernel] = [None, *product(_WIDTHS, _RIDGES)]
@@ -234,7 +242,7 @@ def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Ker
 def _kernel_part(
     points: Array, residuals: Array, new_points: Array, settings: Sequence[_Kernel]
 ) -> Array:
-    """The kernel's share of the prediction at new points, shape (new, n)."""
+    """The kernel part of the prediction at new points, shape (new points, n)."""
     weights = {width: np.zeros_like(residuals) for width, _ in filter(None, settings)}
     distances = squared_distances(points, points)
     for width, at_width in weights.items():

@@ -1,17 +1,18 @@
-"""Warnings about scores: rows that are few for the codes, and arguments that look swapped.
+"""Warnings about scores: too few rows for the number of codes, and arguments that look swapped.
 
-Factors are independent, and codes that mix several of them are correlated. Such codes can be read
-from the factors better than the factors from them, as they lose or bend some of them. So the
-arguments look swapped where, of 100 rows or more,
+Factors are independent, and codes that mix several factors are correlated. Such codes lose or
+bend some factors, so they are predicted from the factors better than the factors from them.
+Arguments look swapped if there are at least 100 rows and
 
-- the columns of the first are clearly correlated, and no two columns of the second are,
-- and the first is read linearly from the second with an R^2 that is more than 0.1 above the R^2 of
-  the second from the first, both as :func:`benchmark.metrics.score` reports them, at least 0.
+- columns of the first argument are clearly correlated, and no two columns of the second are,
+- and a linear readout predicts the first argument from the second with an R^2 that is more than
+  0.1 above the R^2 of the second from the first. Both R^2 are computed as in
+  :func:`benchmark.metrics.score`, and negative values count as 0.
 
-Two columns are uncorrelated where sqrt(N) |r| is below 4.5; one in 100,000 independent pairs is
-above. Where the two R^2 are alike, as for linear maps of all factors, a swap changes R^2 and MCC
-little, and nothing is said. Correlated latents whose codes are uncorrelated and hold much else
-look swapped, too, though they are not.
+Two columns count as uncorrelated if sqrt(N) |r| is below 4.5; one in 100,000 independent pairs is
+above. If the two R^2 are similar, as for linear maps of all factors, a swap changes R^2 and MCC
+little, and there is no warning. Correlated latents whose codes are uncorrelated and contain much
+other information also look swapped, although they are not.
 """
 
 from __future__ import annotations
@@ -31,39 +32,39 @@ _MARGIN = 0.1
 
 
 class ScoreWarning(UserWarning):
-    """A score may not mean what it seems to mean."""
+    """Warning that a score may be misleading."""
 
 
 class FewRowsWarning(ScoreWarning):
-    """The rows are few for as many codes."""
+    """Warning about too few rows for the number of codes."""
 
 
 class SwapWarning(ScoreWarning):
-    """Latents and representations look swapped."""
+    """Warning that latents and representations look swapped."""
 
 
 def warn(latents: Array, representations: Array) -> None:
-    """Warn the caller of the function that calls this, in one line for each finding.
+    """Issue one warning for each finding, which points at the caller of the calling function.
 
     Arguments:
-        latents: shape (N, n), columns of largest magnitude 1.
-        representations: shape (N, m), likewise.
+        latents: shape (N, n), each column with largest magnitude 1.
+        representations: shape (N, m), each column with largest magnitude 1.
     """
     few = few_rows(*representations.shape)
     if few is not None:
         warnings.warn(f"representations: {few}", FewRowsWarning, stacklevel=3)
     if look_swapped(latents, representations):
         warnings.warn(
-            "latents: expected the true factors, found correlated columns as codes have them, "
-            "beside representations that are uncorrelated as factors are; if the two are swapped, "
-            "call with latents=..., representations=...",
+            "latents: expected the true factors, found correlated columns like those of codes, "
+            "and representations with uncorrelated columns like those of factors; if the two are "
+            "swapped, call with latents=..., representations=...",
             SwapWarning,
             stacklevel=3,
         )
 
 
 def few_rows(rows: int, codes: int) -> str | None:
-    """A remark on scores of so many codes from so few rows; None where the rows are enough."""
+    """A remark on scores from too few rows for the number of codes; None if rows suffice."""
     sound = SOUND_ROWS_PER_CODE * codes
     if rows >= sound:
         return None
@@ -74,7 +75,10 @@ def few_rows(rows: int, codes: int) -> str | None:
 
 
 def recorded_few_rows(scores: Mapping[str, Any]) -> str | None:
-    """The remark on few rows of a ``scores.json``; None where it does not give the numbers."""
+    """The remark on too few rows for the content of a ``scores.json``.
+
+    None if rows suffice, or if the file lacks the numbers.
+    """
     try:
         return few_rows(scores["rows"], len(scores["seeds"][0]["trained"]["correlation"][0]))
     except (KeyError, IndexError, TypeError):
@@ -82,10 +86,10 @@ def recorded_few_rows(scores: Mapping[str, Any]) -> str | None:
 
 
 def notes_on_runs(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
-    """One line for each remark on few rows, with the runs that it is on.
+    """One line for each remark on too few rows, with the names of the runs concerned.
 
     Arguments:
-        runs: the name of each and the content of its ``scores.json``.
+        runs: name of each run, and the content of its ``scores.json``.
     """
     names: dict[str, list[str]] = {}
     for name, scores in runs:
@@ -96,11 +100,11 @@ def notes_on_runs(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
 
 
 def look_swapped(latents: Array, representations: Array) -> bool:
-    """Whether the first array looks like codes of the second.
+    """True if the first array looks like codes of the second.
 
     Arguments:
-        latents: shape (N, n), columns of largest magnitude 1.
-        representations: shape (N, m), likewise.
+        latents: shape (N, n), each column with largest magnitude 1.
+        representations: shape (N, m), each column with largest magnitude 1.
     """
     if len(latents) < _TELLING_ROWS:
         return False
@@ -112,12 +116,12 @@ def look_swapped(latents: Array, representations: Array) -> bool:
 
 
 def _varying(rows: Array) -> Array:
-    """The columns that are constant over neither half."""
+    """The columns that vary in both halves of the rows."""
     return rows[:, least_spread(rows) > ROUNDING]
 
 
 def _are_correlated(rows: Array) -> bool:
-    """Whether two of the columns, none of them constant, are surely correlated."""
+    """True if any two columns are clearly correlated. No column may be constant."""
     if rows.shape[1] < 2:
         return False
     apart = np.abs(np.corrcoef(rows, rowvar=False) - np.eye(rows.shape[1])).max()

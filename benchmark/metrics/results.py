@@ -1,4 +1,4 @@
-"""Records: dataclasses of numbers, texts and arrays that go to JSON and back."""
+"""Records of scores: dataclasses that can be written as JSON, and printed as tables."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import numpy as np
 from threedident.runtime.cards import Card
 
 _IN_WORDS = {"float": "a number", "Array": "numbers", "NDArray[np.int64]": "integers"}
-NONE = "\N{EN DASH}"  # what stands for a number that is withheld or unknown
+NONE = "\N{EN DASH}"  # printed for a number that is withheld or unknown
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class JsonRecord:
-    """A dataclass that goes to JSON and back, and leaves it to others how it prints."""
+    """A dataclass of numbers, texts and arrays that can be converted to JSON and back."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers, texts and lists."""
+        """The record as plain numbers, texts and lists."""
         return {name: _plain(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`; other keys are passed over.
+        """The inverse of :meth:`to_json`. Other keys are ignored.
 
-        Fields with a default may be missing, as they are in records of earlier versions.
+        Fields with a default may be missing, because records of earlier versions lack them.
 
         Raises:
-            ValueError: a field is missing, or of another kind; the message names it.
+            ValueError: a field is missing or has a wrong type; the message names it.
         """
         values = {}
         for field in fields(cls):
@@ -51,7 +51,7 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(name: str, value: Any) -> Any:
-    """Lists of texts as tuples, other lists as arrays."""
+    """The value, with a list of texts as a tuple and any other list as an array."""
     if not isinstance(value, list):
         return value
     if value and all(isinstance(each, str) for each in value):
@@ -63,10 +63,10 @@ def _restored(name: str, value: Any) -> Any:
 
 
 def _check(name: str, kind: str, value: Any) -> None:
-    """Check a value against the annotation of its field, as far as that is of numbers.
+    """Check that a value has the type of its field, if the field holds numbers.
 
     Raises:
-        ValueError: it is of another kind.
+        ValueError: the value has another type.
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     array = value.dtype.kind if isinstance(value, np.ndarray) else ""
@@ -80,14 +80,14 @@ def _check(name: str, kind: str, value: Any) -> None:
 
 
 class ScoreTable(Card):
-    """A card whose facts stand in one line, above a table of the factors and any notes."""
+    """A card with one line of facts, a table of the factors, and notes below it."""
 
     @abstractmethod
     def columns(self) -> dict[str, list[str]]:
-        """The columns of the table by name, names of the factors first."""
+        """The columns of the table by name. The first column names the factors."""
 
     def notes(self) -> list[str]:
-        """Remarks below the table."""
+        """Notes to print below the table."""
         return []
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class ScoreTable(Card):
         return "\n".join([f"{self.card_title()}: {facts}", *_aligned(self.columns()), *notes])
 
     def _repr_html_(self) -> str:
-        """The same as two tables, for a notebook."""
+        """The card as two HTML tables, for notebooks."""
         columns = self.columns()
         rows = [_html_row("th", columns), *(_html_row("td", row) for row in _rows(columns))]
         notes = "".join(f"<p>note: {escape(note)}</p>" for note in self.notes())
@@ -104,17 +104,17 @@ class ScoreTable(Card):
 
 
 def spell(value: float | None) -> str:
-    """A score with three digits, or a dash where there is none."""
+    """A score with three decimals, or a dash if it is None."""
     return NONE if value is None else f"{value:.3f}"
 
 
 def spell_all(values: Iterable[float] | None, count: int) -> list[str]:
-    """A column of scores, of dashes where there is none."""
+    """A column of ``count`` scores, or of dashes if there are no scores."""
     return [NONE] * count if values is None else [spell(value) for value in values]
 
 
 def factor_names(labels: Sequence[str] | None, count: int) -> list[str]:
-    """Names of the factors; the numbers of their columns where they have none."""
+    """Names of the factors, or the numbers of their columns if there are no names."""
     return [str(i) for i in range(count)] if labels is None else list(labels)
 
 
@@ -123,7 +123,7 @@ def _rows(columns: dict[str, list[str]]) -> Iterable[tuple[str, ...]]:
 
 
 def _aligned(columns: dict[str, list[str]]) -> list[str]:
-    """Lines of text, the first column to the left and the others to the right."""
+    """Lines of text, with the first column aligned left and the others aligned right."""
     widths = [max(map(len, [name, *cells])) for name, cells in columns.items()]
     return [
         "  ".join(

@@ -1,15 +1,16 @@
-"""How well representations recover latents, cheaply: linear R^2 and mean correlations.
+"""Scores that are fast to compute: linear R^2, and the mean correlation coefficient (MCC).
 
-- R^2 of a factor: a linear readout with intercept from all codes, fitted on the first half of the
-  rows and scored on the second. It is ordinary least squares up to one code for ten rows, and
-  ridge regression beyond (see :mod:`benchmark.metrics.linear`).
-- MCC: correlation of every factor with every code over all rows, absolute value, optimal
-  one-to-one assignment of codes to factors, mean of the assigned values. Once with Pearson's
-  correlation, once with Spearman's, which is Pearson's of the ranks, ties sharing their mean rank.
+- R^2 of a factor is the score of a linear readout with intercept from all codes. The readout is
+  fitted on the first half of the rows and scored on the second half. It is ordinary least squares
+  with at least ten rows per code, else ridge regression (see :mod:`benchmark.metrics.linear`).
+- MCC is computed from the absolute correlations of every factor with every code over all rows.
+  An optimal one-to-one assignment gives each factor one code. MCC is the mean of the assigned
+  values. It is computed with Pearson and with Spearman correlation. Spearman correlation is
+  Pearson correlation of the ranks; ties get their mean rank.
 
-Rows are taken in the order given, so they must not be sorted. A score from fewer than 20 rows a
-code gives a :class:`benchmark.metrics.remarks.FewRowsWarning`, arguments that look swapped a
-:class:`benchmark.metrics.remarks.SwapWarning`.
+The halves are taken in the given order of rows, so the rows must not be sorted. Scores from fewer
+than 20 rows per code issue a :class:`benchmark.metrics.remarks.FewRowsWarning`. Arguments that
+look swapped issue a :class:`benchmark.metrics.remarks.SwapWarning`.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
@@ -46,25 +47,28 @@ _SWAP = "if the two are swapped, call with latents=..., representations=..."
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Scores(JsonRecord, ScoreTable):
-    """What :func:`score` measures, for n factors and m codes.
+    """The scores that :func:`score` measures, for n factors and m codes.
 
     Arguments:
         r2: mean of ``r2_per_factor``.
         mcc: mean of ``mcc_per_factor``.
         mcc_spearman: mean of ``mcc_spearman_per_factor``.
-        r2_per_factor: shape (n,), at most 1.
+        r2_per_factor: R^2 of each factor, shape (n,), at most 1.
         mcc_per_factor: absolute Pearson correlation of each factor with its assigned code,
             shape (n,), in [0, 1].
-        mcc_spearman_per_factor: the same of Spearman's correlation and assignment.
+        mcc_spearman_per_factor: absolute Spearman correlation of each factor with the code that
+            ``spearman_assignment`` gives it, shape (n,), in [0, 1].
         correlation: Pearson correlation, factors x codes, signed, shape (n, m).
         spearman: Spearman correlation, factors x codes, signed, shape (n, m).
-        assignment: the code assigned to each factor by ``correlation``, shape (n,).
-        spearman_assignment: the code assigned to each factor by ``spearman``, shape (n,).
-        labels: names of the factors, where they were given.
-        rows: N, fitted and scored rows together; None in records of earlier versions.
-        readout: how the linear readout was fitted.
-        strength_per_factor: of the ridge, relative to the sum of all squares of the standardised
-            codes, shape (n,); None for least squares.
+        assignment: number of the code assigned to each factor by ``correlation``, shape (n,).
+        spearman_assignment: number of the code assigned to each factor by ``spearman``,
+            shape (n,).
+        labels: names of the factors, or None.
+        rows: N, the number of fitted and scored rows together; None in records of earlier
+            versions.
+        readout: method that fitted the linear readout.
+        strength_per_factor: strength of the ridge, relative to the sum of all squares of the
+            standardised codes, shape (n,); None for least squares.
     """
 
     r2: float
@@ -84,11 +88,11 @@ class Scores(JsonRecord, ScoreTable):
 
     @property
     def remark(self) -> str | None:
-        """What is to be said where the rows are few for the codes."""
+        """The remark on too few rows for the number of codes, or None."""
         return None if self.rows is None else few_rows(self.rows, self.correlation.shape[1])
 
     def card(self) -> dict[str, str]:
-        """The means, and what they are from."""
+        """The mean scores, and the data and method behind them."""
         return {
             "R²": spell(self.r2),
             "MCC": spell(self.mcc),
@@ -99,7 +103,7 @@ class Scores(JsonRecord, ScoreTable):
         }
 
     def columns(self) -> dict[str, list[str]]:
-        """The scores of each factor, and its code."""
+        """The scores of each factor, and its assigned code."""
         count = len(self.r2_per_factor)
         return {
             "factor": factor_names(self.labels, count),
@@ -110,7 +114,7 @@ class Scores(JsonRecord, ScoreTable):
         }
 
     def notes(self) -> list[str]:
-        """The remark on few rows."""
+        """The remark on too few rows, if any."""
         return [] if self.remark is None else [self.remark]
 
 
@@ -121,22 +125,23 @@ def score(
     spare_codes: bool = False,
     labels: Sequence[str] | None = None,
 ) -> Scores:
-    """Score representations against the latents behind them.
+    """The scores of representations, given the latents of the same rows.
 
-    The two are easily swapped, so name them: ``score(latents=z, representations=codes)``.
+    The two arguments are easily swapped, so pass them by name:
+    ``score(latents=z, representations=codes)``.
 
     Arguments:
         latents: true factors z, shape (N, n).
-        representations: codes f(x) in the same order of rows, shape (N, n).
-        spare_codes: take more codes than factors too, shape (N, m) with m >= n, and leave those
-            unassigned that fit worst. MCC grows with every spare code, so compare it only
-            between representations of as many codes.
+        representations: codes f(x) with rows in the same order, shape (N, n).
+        spare_codes: also accept more codes than factors, shape (N, m) with m >= n. The codes that
+            fit worst then stay unassigned. MCC grows with every spare code, so compare it only
+            between representations with the same number of codes.
         labels: names of the factors, for the result and for messages; None for the numbers of
             their columns.
 
     Raises:
-        ValueError: shapes that do not fit, entries that are not finite, fewer than four rows,
-            or a factor that is constant over the fitted or the scored half.
+        ValueError: shapes do not fit, entries are not finite, there are fewer than four rows, or
+            a factor is constant over the fitted or the scored half.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -178,10 +183,10 @@ def score(
 def linear_r2(
     latents: ArrayLike, representations: ArrayLike, *, labels: Sequence[str] | None = None
 ) -> Array:
-    """R^2 of each factor on the second half of the rows, shape (n,); any number of codes.
+    """R^2 of each factor on the second half of the rows, shape (n,), for any number of codes.
 
     Raises:
-        ValueError: as :func:`score` does.
+        ValueError: for the same reasons as :func:`score`, except the number of codes.
     """
     z, codes = paired_rows(latents, representations, labels)
     warn(z, codes)
@@ -189,14 +194,17 @@ def linear_r2(
 
 
 def linear_readout(latents: Array, codes: Array, new_codes: Array) -> Array:
-    """Prediction of latents from ``new_codes``, fitted on (codes, latents) as scores are."""
+    """Latents predicted from ``new_codes`` by the readout that :func:`score` would fit.
+
+    The readout is fitted on all rows of ``codes`` and ``latents``.
+    """
     return fit_linear(latents, codes, suitable_fit(*codes.shape)).predict(new_codes)
 
 
 def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
     """Pearson correlation of every factor with every code, shape (factors, codes).
 
-    A constant code correlates with nothing: its entries are 0.
+    Entries of a constant code are 0.
     """
     z, codes = _standardised(latents), _standardised(representations)
     return np.clip(z.T @ codes, -1.0, 1.0)
@@ -205,7 +213,7 @@ def pearson(latents: ArrayLike, representations: ArrayLike) -> Array:
 def spearman(latents: ArrayLike, representations: ArrayLike) -> Array:
     """Spearman correlation of every factor with every code, shape (factors, codes).
 
-    Ties share their mean rank. A constant code correlates with nothing: its entries are 0.
+    Ties get their mean rank. Entries of a constant code are 0.
     """
     return pearson(*(rankdata(as_float64(rows), axis=0) for rows in (latents, representations)))
 
@@ -213,15 +221,15 @@ def spearman(latents: ArrayLike, representations: ArrayLike) -> Array:
 def paired_rows(
     latents: ArrayLike, representations: ArrayLike, labels: Sequence[str] | None = None
 ) -> tuple[Array, Array]:
-    """Latents and codes as every score takes them: checked, columns of largest magnitude 1.
+    """Latents and codes after checks, each column divided by its largest magnitude.
 
     Arguments:
         latents: shape (N, n).
         representations: shape (N, m).
-        labels: as in :func:`score`.
+        labels: names of the factors, see :func:`score`.
 
     Raises:
-        ValueError: as :func:`score` does, except that any number of codes will do.
+        ValueError: for the same reasons as :func:`score`, but any number of codes is accepted.
     """
     z, codes = _pair(latents, representations)
     names = [f"column {i}" for i in range(z.shape[1])] if labels is None else labels
@@ -234,7 +242,7 @@ def paired_rows(
 
 
 def assign_codes(correlation: Array) -> tuple[NDArray[np.int64], Array]:
-    """The best code of each factor, no code twice, and the absolute correlations with them."""
+    """The optimal one-to-one assignment of codes to factors, and its absolute correlations."""
     factors, codes = linear_sum_assignment(np.abs(correlation), maximize=True)
     return codes, np.abs(correlation[factors, codes])
 
@@ -270,13 +278,13 @@ def _rows(values: ArrayLike, name: str) -> Array:
 
 
 def _scaled(rows: Array) -> Array:
-    """Columns divided by their largest magnitude, so that no square over- or underflows."""
+    """Columns divided by their largest magnitude, so that squares do not over- or underflow."""
     largest = np.abs(rows).max(axis=0)
     return np.asarray(rows / np.where(largest > 0, largest, 1.0))
 
 
 def _require_a_code_each(z: Array, codes: Array, spare_codes: bool) -> None:
-    """MCC assigns every factor a code of its own."""
+    """Check the number of codes: MCC assigns a different code to every factor."""
     factors, m = z.shape[1], codes.shape[1]
     if m < factors or (m > factors and not spare_codes):
         advice = f"pass spare_codes=True to score all {m} (MCC then assigns {factors} of them)"

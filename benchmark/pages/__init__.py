@@ -1,1 +1,1 @@
-"""What reports and pages share: templates, panels and strips of images."""
+"""Parts of HTML reports: templates, panels and strips of images."""

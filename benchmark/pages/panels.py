@@ -1,8 +1,8 @@
-"""Panels: the small pictures that a page lays out by itself, side by side or one below the other.
+"""Panels: small pictures that a page places side by side or below each other.
 
-Pages are read on a phone, 390 pixels wide, and on a desk. A figure of several axes is therefore
-several panels there, each shown at its own size. For papers, the same axes are drawn beside each
-other into one file.
+Pages are read on phones, 390 pixels wide, and on large screens. On a page, a figure with several
+axes is therefore split into panels, each with its own size. For papers, the same axes are drawn
+side by side into one file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-PHONE = 350  # CSS pixels, width of what a page shows on a phone
+PHONE = 350  # CSS pixels, width of the content of a page on a phone
 _CSS_DPI = 96
-_DPI = 220  # of PNG files and of points within SVG
+_DPI = 220  # of PNG files and of rasterised points in SVG files
 _STYLE: dict[Any, Any] = {
     "font.size": 8.0,
     "axes.titlesize": 8.0,
@@ -29,20 +29,20 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 7.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "svg.hashsalt": "threedident",  # the same figure is the same bytes
+    "svg.hashsalt": "threedident",  # makes files of the same figure identical
 }
 
 
 class Panel(NamedTuple):
-    """A picture that is never split.
+    """A picture that a page never splits.
 
     Arguments:
-        content: of an SVG or a PNG file.
+        content: content of an SVG or a PNG file.
         kind: ``svg+xml`` or ``png``.
-        width: in CSS pixels.
-        height: in CSS pixels.
-        text: what it shows, for those who cannot see it.
-        label: what the page writes above it.
+        width: width in CSS pixels.
+        height: height in CSS pixels.
+        text: alternative text for readers who cannot see the picture.
+        label: text that the page shows above it.
     """
 
     content: bytes
@@ -54,23 +54,23 @@ class Panel(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The picture as the address of an image on a page."""
+        """The picture as a data URL for an image on a page."""
         return f"data:image/{self.kind};base64,{base64.b64encode(self.content).decode()}"
 
     @property
     def wide(self) -> bool:
-        """Whether a phone has to scroll to see all of it."""
+        """True if the picture is wider than a phone."""
         return self.width > PHONE
 
 
 class Picture(NamedTuple):
-    """A section of a page: panels below one title.
+    """A section of a page: a title, panels and a caption.
 
     Arguments:
-        title: of the section.
-        caption: below the panels.
-        panels: in order.
-        files: what is written to the folder of figures, content by suffix.
+        title: title of the section.
+        caption: text below the panels.
+        panels: panels in order.
+        files: files for the folder of figures, content by suffix.
     """
 
     title: str
@@ -81,13 +81,13 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Plot:
-    """Axes to be drawn.
+    """A plot to draw.
 
     Arguments:
-        draw: puts everything onto the axes.
-        text: what they show, for those who cannot see it.
-        width: in inches.
-        height: in inches.
+        draw: function that draws the plot onto axes.
+        text: alternative text for readers who cannot see the plot.
+        width: width in inches.
+        height: height in inches.
     """
 
     draw: Callable[[Axes], None]
@@ -102,10 +102,10 @@ def plotted(
     """A picture of plots.
 
     Arguments:
-        plots: one for each panel.
-        title: of the section.
-        caption: below the panels.
-        columns: of the file for papers; by default all plots stand in one row.
+        plots: one plot for each panel.
+        title: title of the section.
+        caption: text below the panels.
+        columns: number of columns in the file for papers; None to put all plots in one row.
     """
     whole = sheet(plots, columns or len(plots))
     files = {".png": save(whole, "png"), ".svg": save(whole, "svg")}
@@ -113,7 +113,7 @@ def plotted(
 
 
 def sheet(plots: Sequence[Plot], columns: int = 1) -> Figure:
-    """Plots in one figure, row by row."""
+    """One figure with all plots, filled row by row."""
     rows = -(-len(plots) // columns)
     size = (columns * max(p.width for p in plots), rows * max(p.height for p in plots))
     with mpl.rc_context(_STYLE):
@@ -136,7 +136,7 @@ def save(figure: Figure, kind: str) -> bytes:
 
 
 def legend_above(axis: Axes, title: str, columns: int = 2) -> None:
-    """A title, and to its right, outside the axes, a legend with one entry for each name."""
+    """Add a title, and a legend with one entry per name to the right of it, above the axes."""
     axis.set_title(title, loc="left")
     entries = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     if entries:

@@ -1,4 +1,4 @@
-"""Strips: images side by side, at twice the resolution at which a page shows them."""
+"""Strips: images side by side, stored with up to twice the resolution that a page shows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image
 
 from benchmark.pages.panels import Panel, Picture
 
-_EDGE = 65  # CSS pixels of an image, so that five fit on a phone
+_EDGE = 65  # edge of an image in CSS pixels, so that five fit on a phone
 _MOST_PIXELS = 2 * _EDGE
 _GAP = 4  # CSS pixels between images
-_CHANNELS = 4  # with alpha: gaps are transparent
+_CHANNELS = 4  # with alpha, because gaps are transparent
 
 Pixels = NDArray[np.uint8]
 
@@ -25,10 +25,10 @@ class Strip:
     """Images side by side.
 
     Arguments:
-        images: of one size, (H, W, 3), uint8.
-        text: what they show, for those who cannot see it.
-        label: what the page writes above them.
-        apart: whether the first stands apart from the others.
+        images: images of the same size, shape (H, W, 3), uint8.
+        text: alternative text for readers who cannot see the images.
+        label: text that the page shows above them.
+        apart: True for a wider gap after the first image.
     """
 
     images: Sequence[Pixels]
@@ -38,12 +38,12 @@ class Strip:
 
 
 def strip_picture(strips: Sequence[Strip], title: str, caption: str) -> Picture:
-    """A picture of strips of images of one size, in a file one below the other.
+    """A picture of strips of images of the same size. Its file has the strips below each other.
 
     Arguments:
-        strips: of as many images each; one or more.
-        title: of the section.
-        caption: below the strips.
+        strips: one or more strips with the same number of images.
+        title: title of the section.
+        caption: text below the strips.
     """
     edge = min(strips[0].images[0].shape[1], _MOST_PIXELS)
     scale = _EDGE / edge
@@ -70,7 +70,7 @@ def _joined(strip: Strip, edge: int, gap: int) -> Pixels:
 
 
 def _shrunk(image: Pixels, edge: int) -> Pixels:
-    """The image, ``edge`` pixels wide."""
+    """The image, reduced to a width of ``edge`` pixels if it is wider."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     if picture.width > edge:
         high = round(picture.height * edge / picture.width)

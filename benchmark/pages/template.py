@@ -1,4 +1,4 @@
-"""Templates of the pages of runs and of suites."""
+"""Jinja templates of the reports of runs and of suites."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import jinja2
 
 
 def page_template(package: str, name: str) -> jinja2.Template:
-    """A template of a page, to be filled with text that is escaped.
+    """The template of a page. It escapes all text that is filled in.
 
     Arguments:
-        package: whose folder holds it, such as ``benchmark.runs``; it may extend the page of
-            ``benchmark.pages``.
-        name: of its file.
+        package: package whose folder contains the template, such as ``benchmark.runs``. The
+            template may import ``page.html.j2`` of ``benchmark.pages``.
+        name: name of the file of the template.
     """
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([_folder(package), _folder("benchmark.pages")]),

@@ -1,4 +1,4 @@
-"""Click options of ``threedident benchmark``, made from the settings that they ask for."""
+"""Click options of ``threedident benchmark``, made from the declarations of the settings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,18 @@ _SUGGESTED = {"encoder": ENCODERS, "loss": LOSSES, "conditional": CONDITIONALS}
 
 
 def run_options(command: _Command) -> _Command:
-    """Give a command the options of a run, one for each of :data:`OPTIONS`."""
+    """Add the options of a run to a command, one for each of :data:`OPTIONS`."""
     for name, (hint, option) in reversed(OPTIONS.items()):
         command = click.option(flag(name), **_asked_for(name, hint, option))(command)
     return command
 
 
 def headings(**others: list[str]) -> dict[str, list[str]]:
-    """The names of the options under each heading of the help, and others of the command."""
+    """The names of the options under each heading of the help.
+
+    Arguments:
+        others: names of further options of the command, by heading.
+    """
     found: dict[str, list[str]] = {name: [] for name in _HEADINGS}
     for name, (_, option) in OPTIONS.items():
         found[option.heading].append(name)
@@ -47,7 +51,13 @@ def headings(**others: list[str]) -> dict[str, list[str]]:
 
 
 def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
-    """The arguments of :func:`click.option` for a setting of a type."""
+    """The arguments of :func:`click.option` for a setting.
+
+    Arguments:
+        name: name of the setting.
+        hint: type of its field.
+        option: its declaration.
+    """
     asked: dict[str, Any] = {"help": option.help, "default": option.default}
     kind, bounds = _kind(hint)
     if kind is bool:
@@ -72,7 +82,7 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
 
 
 def _kind(hint: Any) -> tuple[Any, dict[str, Any]]:
-    """The type of a setting without None, and its bounds as click takes them."""
+    """The type of a setting without None, and its bounds as arguments of click's ranges."""
     bounds: dict[str, Any] = {}
     while get_origin(hint) in (Annotated, Union, UnionType):
         for note in getattr(hint, "__metadata__", ()):

@@ -1,4 +1,4 @@
-"""One run from its options to its report."""
+"""Execution of one run, from its options to its report."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from threedident.runtime.signals import interruptible
 
 @interruptible()
 def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: bool) -> None:
-    """Train every seed, score, and write the report.
+    """Train every seed, score the encoders, and write the report.
 
     Arguments:
-        options: completed.
-        machine: where to compute.
-        resume: whether to go on with a run that is there.
-        tensorboard: whether to write for TensorBoard.
+        options: options after :func:`benchmark.runs.options.complete`.
+        machine: devices and processes that compute.
+        resume: True to continue an existing run.
+        tensorboard: True to write logs for TensorBoard.
 
     Raises:
-        ValueError: something that was asked for is not to be had.
+        ValueError: an option cannot be fulfilled.
         Interrupted: a signal stopped the run.
     """
     ranks = machine.ranks
-    with ranks.together():  # what is unfit is refused before any file is made
+    with ranks.together():  # all checks come before any file is written
         source, config = _prepare(options, machine, tensorboard)
         folder = RunFolder(options.out or _usual_folder(config, resume))
         if ranks.leads:
             folder.check(config, resume)
             if resume and options.out is None and not folder.config.is_file():
                 click.echo(
-                    f"note: no run of these settings in {folder.path.parent} yet; {folder.path} "
-                    "begins",
+                    f"note: no run of these settings in {folder.path.parent} yet; a new one "
+                    f"begins in {folder.path}",
                     err=True,
                 )
     if not ranks.leads:
@@ -74,10 +74,10 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
 
 
 def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Source, Config]:
-    """What is trained on and how.
+    """The source and the configuration of a run, after all checks.
 
     Raises:
-        ValueError: something that was asked for is not to be had.
+        ValueError: an option cannot be fulfilled.
     """
     if tensorboard:
         require_extra("--tensorboard", "tensorboard", "tensorboard")
@@ -107,7 +107,7 @@ def _announce(source: Source, config: Config, folder: RunFolder) -> None:
     click.echo(f"{source.summary()}; run in {folder.path}")
     reason = mismatch(config)
     if reason is not None:
-        click.echo(f"note: {reason}, so the theory promises less than for a match", err=True)
+        click.echo(f"note: {reason}, so the theory guarantees less than for a match", err=True)
     rows = len(scored_latents(config, source, config.seeds[0]))
     remark = few_rows(rows, source.codes)
     if remark is not None:
@@ -125,9 +125,9 @@ def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
 
 
 def _usual_folder(config: Config, resume: bool) -> Path:
-    """Where a run lies that was given no folder: runs of other settings have other names."""
+    """The default folder of a run. Its name depends on the settings."""
     place = Path("runs") / f"{_run_name(config)}-{short_digest(config)}"
-    early = RunFolder(Path("runs") / _run_name(config))  # before names told settings apart
+    early = RunFolder(Path("runs") / _run_name(config))  # early versions added no digest
     return early.path if resume and not place.exists() and early.holds(config) else place
 
 

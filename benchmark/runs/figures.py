@@ -1,4 +1,4 @@
-"""The figures of a report, each a function from data to a picture."""
+"""Figures of a report. Each function makes a picture from data."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _TERMS = {"alignment": "C2-", "uniformity": "C3--"}
 _SCORES = {"r2": "C0o-", "mcc": "C1s--"}
 _LABELS = {"r2": "R²", "mcc": "MCC"}
 _DRAWN = {"loss", *_TERMS, *_SCORES}
-_CELL = 0.245  # inches, so that ten codes fit on a phone
-_SMALL = 7.0  # points, of numbers in cells
-_LEGIBLE_WHITE = 0.6  # correlation from which the cell is dark
+_CELL = 0.245  # edge of a cell in inches, so that ten codes fit on a phone
+_SMALL = 7.0  # font size of small text in points
+_LEGIBLE_WHITE = 0.6  # cells are dark above this correlation, so their numbers are white
 
 _Lines = dict[tuple[int, str], list[tuple[int, float]]]
 
 
 def curves(records: Iterable[dict[str, Any]]) -> Picture:
-    """Loss, its two terms, and scores of held-out rows over the steps, one line a seed.
+    """The picture of loss, its two terms, and scores over the steps, with one line per seed.
 
     Arguments:
         records: lines of ``metrics.jsonl``.
@@ -48,9 +48,9 @@ def curves(records: Iterable[dict[str, Any]]) -> Picture:
     return plotted(
         plots,
         "Curves",
-        "Alignment is how far positives lie from their anchors, uniformity how crowded the "
-        "anchors are among the negatives. With many negatives, the loss is their sum and the "
-        "logarithm of the number of negatives.",
+        "Alignment is low if positives are near their anchors. Uniformity is low if anchors are "
+        "far from the negatives. With many negatives, the loss is the sum of alignment, "
+        "uniformity and the logarithm of the number of negatives.",
     )
 
 
@@ -95,7 +95,10 @@ def _smooth(values: Array) -> Array:
 
 
 def correlation(scores: Scores, labels: Sequence[str]) -> Picture:
-    """Factors x codes, codes in the order of their assigned factors, spare ones after them."""
+    """The picture of correlations, factors x codes.
+
+    Codes are in the order of their assigned factors, followed by codes without a factor.
+    """
     spare = np.setdiff1d(np.arange(scores.correlation.shape[1]), scores.assignment)
     order = np.concatenate([scores.assignment, spare])
     plot = Plot(
@@ -107,7 +110,7 @@ def correlation(scores: Scores, labels: Sequence[str]) -> Picture:
     return plotted(
         [plot],
         "Correlation of factors and codes",
-        "Pearson's correlation over all test rows. Codes stand in the order of the factors that "
+        "Pearson's correlation over all test rows. Codes are in the order of the factors that "
         "they are assigned to.",
     )
 
@@ -127,13 +130,13 @@ def _draw_matrix(matrix: Array, labels: Sequence[str], codes: Array, axis: Axes)
 
 
 def _short(value: float) -> str:
-    """Two digits, without the zero before the point."""
+    """A number with two decimals, without the zero before the point."""
     text = f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}")
     return {"1.00": "1", "\N{MINUS SIGN}1.00": "\N{MINUS SIGN}1"}.get(text, text)
 
 
 def scatter(latents: Array, codes: Array, scores: Scores, labels: Sequence[str]) -> Picture:
-    """True against linearly recovered value of every factor, on the rows R^2 is scored on."""
+    """The picture of true and linearly recovered values of every factor, on scored rows."""
     half = len(latents) // 2
     shown = slice(half, half + _SHOWN)
     recovered = linear_readout(latents[:half], codes[:half], codes[shown])
@@ -154,8 +157,8 @@ def scatter(latents: Array, codes: Array, scores: Scores, labels: Sequence[str])
     return plotted(
         plots,
         "True against recovered",
-        "True latent to the right, recovered value upwards; the line is where both agree. "
-        "Linear readout, fitted on the first half of the test split, shown on the second.",
+        "Horizontal: true latent. Vertical: recovered value. Both agree on the line. The linear "
+        "readout is fitted on the first half of the test split and shown on the second half.",
         columns=min(5, len(plots)),
     )
 

@@ -1,4 +1,4 @@
-"""Finished runs, found in folders and read back without their data."""
+"""Finished runs: search in folders, and reading of their results without the data."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from benchmark.config import Config
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from threedident.runtime.errors import RUNS, advise
 
-_DEPTH = 2  # a folder of runs, some of which are the rows of a suite
+_DEPTH = 2  # levels to search: a folder may contain suites, which contain runs
 
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """A run that has its scores.
+    """A run with its scores.
 
     Arguments:
-        path: of its folder.
-        config: of the run.
+        path: path of its folder.
+        config: configuration of the run.
         scores: content of its ``scores.json``.
     """
 
@@ -30,7 +30,7 @@ class Finished:
     scores: dict[str, Any]
 
     def mean(self, score: str) -> float | None:
-        """The mean of a score over the seeds; None where it is not recorded."""
+        """The mean of a score over the seeds; None if it is not recorded."""
         return _number(self.scores.get(score))
 
     def sd(self, score: str) -> float | None:
@@ -50,13 +50,13 @@ class Finished:
 
 
 def find_runs(paths: Sequence[Path]) -> tuple[list[Finished], list[str]]:
-    """The finished runs among some folders, each once, and what was passed over.
+    """The finished runs in some folders, each once, and remarks on what was skipped.
 
     Arguments:
-        paths: of runs, of suites, whose rows are runs, or of folders that hold either.
+        paths: folders of runs or of suites, or folders that contain several of them.
 
     Returns:
-        Runs in the order given, and one line on each folder or file that is no finished run.
+        Runs in the given order, and one line on each folder or file that is not a finished run.
 
     Raises:
         ValueError: a path does not exist.
@@ -82,7 +82,7 @@ def _is_or_holds_run(path: Path) -> bool:
 
 
 def _expand(path: Path, depth: int) -> list[Path]:
-    """The runs in a folder that is none itself."""
+    """The folders of runs in ``path``, which may itself be one, down to ``depth`` levels."""
     if is_run(path) or not path.is_dir():
         return [path] if is_run(path) else []
     if not depth:
@@ -91,10 +91,10 @@ def _expand(path: Path, depth: int) -> list[Path]:
 
 
 def _read(path: Path) -> Finished:
-    """A finished run.
+    """The finished run in a folder.
 
     Raises:
-        ValueError: there is none, or it is damaged.
+        ValueError: there is no finished run, or its files are damaged.
     """
     folder = RunFolder(path)
     if not folder.config.is_file():
@@ -118,7 +118,7 @@ def _entry(record: object, name: str) -> object:
 
 
 def _number(value: object) -> float | None:
-    """A finite number, or None."""
+    """The value as a float if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

@@ -1,12 +1,12 @@
-"""The headline of a report: which factors an encoder recovers, by stated levels of R^2.
+"""The headline of a report: the factors that an encoder recovers, by levels of R^2.
 
-A factor is judged by its R^2 on held-out rows, mean over seeds, as a share of the best R^2 that
-the data allow:
+The level of a factor depends on its R^2 on held-out rows, as mean over seeds, divided by the best
+R^2 that the data allow:
 
 - recovered: the linear readout reaches 0.9;
-- in part: it reaches 0.5;
-- encoded, but not linearly: it stays below 0.5, and the nonlinear readout reaches 0.9;
-- not recovered: all others.
+- in part: the linear readout reaches 0.5;
+- encoded, but not linearly: the linear readout is below 0.5, the nonlinear readout reaches 0.9;
+- not recovered: all other factors.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ IN_PART = 0.5
 
 
 class Level(NamedTuple):
-    """Factors that are recovered equally far.
+    """The factors of one level.
 
     Arguments:
-        name: what is said of them.
-        meaning: the level in numbers.
-        factors: their names, and the linear R^2 of each.
+        name: name of the level.
+        meaning: definition of the level in numbers.
+        factors: name and linear R^2 of each factor.
     """
 
     name: str
@@ -45,8 +45,8 @@ def levels(
     Arguments:
         labels: names of the factors.
         linear: R^2 of the linear readout, mean over seeds, shape (n,).
-        nonlinear: that of the nonlinear readout, shape (n,).
-        ceiling: the best R^2 that the data allow, shape (n,); None where that is 1.
+        nonlinear: R^2 of the nonlinear readout, mean over seeds, shape (n,).
+        ceiling: the best R^2 that the data allow, shape (n,); None if it is 1 for all factors.
     """
     best = np.ones(len(labels)) if ceiling is None else ceiling
     share, curved = linear / best, nonlinear / best
@@ -67,7 +67,7 @@ def levels(
 
 
 def sentence(found: Sequence[Level]) -> str:
-    """How many factors are recovered, in one line."""
+    """The number of recovered factors, as a sentence."""
     count = sum(len(level.factors) for level in found)
     recovered = sum(len(level.factors) for level in found if level.name == "Recovered")
     share = {0: f"none of the {count}", count: f"all {count}"}.get(

@@ -1,4 +1,4 @@
-"""Trained encoders, loaded from the folders of their runs; the data set need not be there."""
+"""Trained encoders, loaded from the folders of their runs without the data set."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from threedident.runtime.errors import RUNS, advise
 
 
 class LoadedEncoder(Card, nn.Module):
-    """A trained encoder, frozen, with its normalisation inside.
+    """A trained and frozen encoder, including its normalisation.
 
-    It stays in eval mode inside other modules, whatever their mode. To train it further, take
+    It stays in eval mode, even inside modules in training mode. To train it further, use
     :attr:`model`.
 
     Attributes:
-        config: of the run.
-        seed: of the training.
-        step: how many steps it was trained.
-        labels: names of the n factors, in the order of the latents. Codes have an order of their
-            own: ``scores.assignment[i]`` is the code of factor i.
+        config: configuration of the run.
+        seed: seed of the training.
+        step: number of steps of the training.
+        labels: names of the n factors, in the order of the latents. Codes have another order:
+            ``scores.assignment[i]`` is the code of factor i.
         resolution: edge of its images in pixels; None for mixed latents.
-        scores: on the test split at this step; None where the log of the run is not there.
-        model: the network, from observations to codes.
+        scores: scores on the test split at this step; None if the log of the run is missing.
+        model: the network, which maps observations to codes.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class LoadedEncoder(Card, nn.Module):
         """The codes of a batch.
 
         Arguments:
-            observations: on the encoder's device, shape (B, ...). Of a run on images: uint8
-                (B, 3, H, W), RGB, channels first, as the items of ``ThreeDIdent`` are, stacked,
-                with H = W = :attr:`resolution`. On KITTI Masks: uint8 (B, 1, H, W), 0 or 255. On
-                mixed latents: float32 (B, n).
+            observations: batch on the device of the encoder, shape (B, ...). For a run on images:
+                uint8 (B, 3, H, W), RGB, channels first, with H = W = :attr:`resolution`, such as
+                stacked items of ``ThreeDIdent``. For KITTI Masks: uint8 (B, 1, H, W), 0 or 255.
+                For mixed latents: float32 (B, n).
 
         Returns:
-            Shape (B, n), float32.
+            Codes, shape (B, n), float32.
 
         Raises:
-            ValueError: observations of another type, shape or device.
+            ValueError: observations have another type, shape or device.
         """
         self._check(observations)
         codes: Tensor = self.model(observations)
@@ -125,7 +125,7 @@ class LoadedEncoder(Card, nn.Module):
             )
 
     def _advice(self, found: tuple[int, ...]) -> str:
-        """What to do about a shape."""
+        """Advice for observations with a wrong shape."""
         if found == self.shape:
             return "add the axis of the batch, as in x[None]"
         if len(self.shape) == 3 and found[1:] == (*self.shape[1:], self.shape[0]):
@@ -143,24 +143,24 @@ def load_encoder(
 ) -> LoadedEncoder:
     """The trained encoder of a run.
 
-    The data set of the run need not be there: all that the encoder needs is in its checkpoint.
-    An encoder of one's own is imported again, from the same import path. Codes are those of eval
-    mode, also of a run that was scored with ``--protocol published``.
+    The data set is not needed: the checkpoint contains everything that the encoder needs. A
+    custom encoder is imported again from the same import path. Codes are computed in eval mode,
+    even if the run was scored with ``--protocol published``.
 
     Arguments:
-        run: folder of the run, as ``threedident benchmark`` wrote it.
-        seed: which training; by default the first of the run's.
-        device: where the encoder is put.
+        run: folder of a run of ``threedident benchmark``.
+        seed: seed of the training; None for the first seed of the run.
+        device: device of the encoder.
 
     Returns:
-        A module from uint8 images (B, 3, H, W) to codes (B, n), frozen and in eval mode; see
+        A module that maps uint8 images (B, 3, H, W) to codes (B, n), frozen and in eval mode; see
         :class:`LoadedEncoder`.
 
     Raises:
-        ValueError: there is no such run, seed, checkpoint or device, or one is damaged.
+        ValueError: the run, seed, checkpoint or device does not exist, or a file is damaged.
 
     Warns:
-        UserWarning: the training has not ended; the encoder is that of its last checkpoint.
+        UserWarning: the training is not finished; the encoder is that of its last checkpoint.
 
     Example::
 
@@ -203,10 +203,10 @@ def load_encoder(
 
 
 def _device(name: str | torch.device) -> torch.device:
-    """A device that is there.
+    """The torch device of a name.
 
     Raises:
-        ValueError: torch knows no such device, or does not find it.
+        ValueError: torch does not know the device, or does not find it on this machine.
     """
     try:
         return torch.empty(0, device=name).device

@@ -1,4 +1,4 @@
-"""The options of one run, and what they resolve to: a source and a configuration."""
+"""Options of a run, and the source and configuration that they resolve to."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _SUPERVISED_MIXING_STEPS = 100_001
 
 
 class Data(BaseModel):
-    """What is asked for of the data and of their pairs, beside the source's own settings."""
+    """Declarations of the options on data and pairs that are not settings of one source."""
 
     source: Annotated[
         Literal["nearest", "rendered", "augmented", "mixing", "kitti"],
         Option(
             "Data",
-            "Where positive pairs come from: images by nearest latent, rendered exactly or "
-            "augmented; mixed latents; KITTI Masks.",
+            "Positive pairs: images by nearest latent, rendered exactly or augmented; mixed "
+            "latents; KITTI Masks.",
             default="nearest",
         ),
     ]
@@ -68,11 +68,11 @@ class Data(BaseModel):
             contrastive=True,
         ),
     ]
-    out: Annotated[Path | None, Option("Run", "Run folder [default: named in runs/].")]
+    out: Annotated[Path | None, Option("Run", "Run folder [default: in runs/].")]
 
 
 def _options() -> Iterator[tuple[str, tuple[Any, Option]]]:
-    """The options of all records by name, with the types of their fields."""
+    """The declarations of all options by name, with the types of their fields."""
     for record in (Data, ImageSettings, MixingSettings, MaskSettings, Config):
         for name, hint in get_type_hints(record, include_extras=True).items():
             for option in getattr(hint, "__metadata__", ()):
@@ -84,12 +84,12 @@ OPTIONS = dict(_options())
 
 
 class Options:
-    """What a user asked for, by the names of :data:`OPTIONS`; None takes the paper's value.
+    """The options of a run, by the names of :data:`OPTIONS`. None stands for the paper's value.
 
-    Each attribute is the option of ``threedident benchmark`` of that name.
+    Each attribute is the option of ``threedident benchmark`` with the same name.
 
     Raises:
-        TypeError: there is no option of a name.
+        TypeError: a name is not the name of an option.
     """
 
     def __init__(self, **asked: Any) -> None:
@@ -114,11 +114,11 @@ class Options:
         return f"Options({', '.join(self.arguments())})"
 
     def replace(self, **asked: Any) -> Options:
-        """The same options, but for those given."""
+        """The same options, with new values for those given."""
         return Options(**vars(self) | asked)
 
     def arguments(self) -> list[str]:
-        """The options as command-line arguments, without those left at their defaults."""
+        """The options as command-line arguments, without those that have their default value."""
         found = []
         for name, (_, option) in OPTIONS.items():
             value = getattr(self, name)
@@ -129,21 +129,21 @@ class Options:
         return found
 
     def command(self) -> str:
-        """The command that runs them, or goes on with the run."""
+        """The command that starts a run with these options, or resumes it."""
         return shlex.join(["threedident", "benchmark", *self.arguments(), "--resume"])
 
 
 def flag(name: str) -> str:
-    """An option as the command line spells it."""
+    """The name of an option on the command line, such as ``--batch-size``."""
     return f"--{name.replace('_', '-')}"
 
 
 def complete(options: Options) -> Options:
-    """The options with the paper's values where none were given.
+    """The options, with the paper's values for those that were not given.
 
     Raises:
-        ValueError: an option was given that the source or the loss has no use for, or loss,
-            output space and conditional do not fit each other.
+        ValueError: a given option has no meaning for the source or the loss, or the output space
+            does not fit the loss.
     """
     source, values = options.source, {}
     for name, (_, option) in OPTIONS.items():
@@ -171,7 +171,7 @@ def complete(options: Options) -> Options:
         )
     if source == "mixing" and values["marginal"] is None:
         values["marginal"] = MARGINALS[values["space"]][0]
-    space = values["space"] or "real"  # images and masks have latents of either sign
+    space = values["space"] or "real"  # latents of images and masks may be negative
     reach = "unit-box" if space == "box" else space
     values["output_space"] = fitting_space(values["loss"], values["output_space"], reach)
     values["extent"] = find_extent(values["output_space"], options.extent)
@@ -196,7 +196,8 @@ def open_source(options: Options) -> Source:
     """The source of completed options.
 
     Raises:
-        ValueError: the data cannot be read, or is unfit for what was asked.
+        ValueError: the data cannot be read, or do not fit the options, or the conditional does
+            not fit the loss.
     """
     law = None
     if options.conditional is not None and options.sigma is not None:

@@ -1,4 +1,4 @@
-"""The results of a run: scores.json, figures, and one offline HTML page."""
+"""Results of a run: ``scores.json``, figures, and an HTML report that needs no network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from threedident.runtime.files import load_npy, write_bytes
 def summary(
     config: Config, results: Sequence[Result], probes: Sequence[Probe], source: Source
 ) -> dict[str, Any]:
-    """Mean and sample standard deviation over seeds, and each seed's scores."""
+    """Content of ``scores.json``: mean and sample SD over seeds, and the scores of each seed."""
     found: dict[str, Any] = {}
     for name in ("r2", "mcc", "mcc_spearman"):
         values = [getattr(result.trained, name) for result in results]
@@ -70,7 +70,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _mean_of_given(values: Sequence[float | None]) -> float | None:
-    """The mean over the seeds whose score is not withheld; None where all are."""
+    """The mean over the values that are not withheld; None if all are withheld."""
     given = [value for value in values if value is not None]
     return _mean(given) if given else None
 
@@ -86,14 +86,14 @@ def write_results(
     source: Source,
     command: str,
 ) -> dict[str, Any]:
-    """Write scores, figures and the report page; returns the scores.
+    """Write scores, figures and the report, and return the scores.
 
     Arguments:
-        folder: of the run.
-        config: of the run.
-        results: one for each seed; the figures show the first.
-        source: what was encoded.
-        command: how to run it again.
+        folder: folder of the run.
+        config: configuration of the run.
+        results: results of all seeds; the figures show the first.
+        source: source of the observations.
+        command: command that runs it again.
     """
     first, labels = results[0], source.labels
     probes = [_probe(folder, config, source, result.seed) for result in results]
@@ -124,7 +124,7 @@ def write_results(
 def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:
     codes = load_npy(folder.representations(seed))
     latents = scored_latents(config, source, seed)
-    with catch_warnings(action="ignore", category=ScoreWarning):  # the run says it once
+    with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
         return probe(latents=latents, representations=codes, labels=source.labels)
 
 
@@ -133,7 +133,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 
 def _settings(config: Config) -> dict[str, str]:
-    """The configuration in words; digests are cut to what tells them apart."""
+    """The settings in words, for the report. Digests are shortened."""
     fields = config.model_dump(exclude={"source", "seeds"}) | config.source.model_dump()
     data = fields.pop("data", None)
     settings = {name: _spell(value) for name, value in fields.items() if value not in (None, {})}

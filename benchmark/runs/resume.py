@@ -1,7 +1,7 @@
-"""A run that goes on: its folder says what was asked for, and where the data lay.
+"""Options of a resumed run, read from its folder.
 
-The numbers of a run depend neither on the device, nor on loader processes, TensorBoard or the
-compiler, nor on where the data lie, so these are free.
+The results of a run do not depend on device, loader processes, TensorBoard, compiler or the path
+of the data. These may change when a run is resumed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _FREE = ("data", "out")
 
 
 def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
-    """The options of the run in ``asked.out``; where there is no run yet, those asked for.
+    """The options of the run in ``asked.out``, or ``asked`` if there is no run yet.
 
     Arguments:
-        asked: on the command line.
-        given: names of the options that were given there; the others do not count.
-        required: refuse a folder that holds no run.
+        asked: options of the command line.
+        given: names of the options that the user gave; only these are compared with the run.
+        required: True to raise an error if the folder does not contain a run.
 
     Raises:
-        ValueError: the folder holds no run, but other things, or a run of other options than
-            those given, or the data are no longer where they were.
+        ValueError: the folder contains something else than a run, the run has other options than
+            the given ones, or its data have been moved.
     """
     if asked.out is None:
         return asked
@@ -53,10 +53,10 @@ def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
 
 
 def require_suite(path: Path) -> None:
-    """Refuse a folder that holds no row of a suite.
+    """Check that a folder is the folder of a suite.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it contains no row of a suite.
     """
     if not is_suite(path):
         otherwise = f"check the name, or give --out {path} to start one"
@@ -67,13 +67,14 @@ def require_suite(path: Path) -> None:
 
 
 def options_of(config: Config) -> Options:
-    """The options that resolve to a configuration, but for the place of the data."""
+    """The options that resolve to a configuration, except the path of the data."""
     names = OPTIONS.keys() & Config.model_fields.keys() - {"source"}
     values: dict[str, Any] = {name: getattr(config, name) for name in names}
     source = config.source
     match source:
         case ImageSettings():
-            law = source.conditional if source.pairs == "nearest" else None  # else from the data
+            # the law of rendered pairs comes from the data
+            law = source.conditional if source.pairs == "nearest" else None
             values |= {"source": source.pairs or "nearest", "anchor": source.anchor}
             values |= {"resolution": source.resolution, **_law(law)}
         case MixingSettings():
@@ -90,10 +91,10 @@ def _law(law: Law | None) -> dict[str, Any]:
 
 
 def _recorded_data(folder: RunFolder) -> Path | None:
-    """Where the data of a run lay; None where that is not recorded.
+    """The recorded path of the data of a run; None if there is no record.
 
     Raises:
-        ValueError: they are not there any more.
+        ValueError: the path no longer exists.
     """
     data = last_data(folder.work)
     if data is not None and not data.exists():
@@ -105,10 +106,10 @@ def _recorded_data(folder: RunFolder) -> Path | None:
 
 
 def _require_new(path: Path, required: bool) -> None:
-    """Refuse to go on with what is no run.
+    """Check that a new run may begin in a folder without a run.
 
     Raises:
-        ValueError: ``path`` is the folder of a suite, or a run is required there.
+        ValueError: ``path`` is the folder of a suite, or ``required`` is True.
     """
     several = is_suite(path)
     if several or required:

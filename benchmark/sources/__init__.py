@@ -1,1 +1,1 @@
-"""What encoders are trained on: images, mixed latents, KITTI Masks."""
+"""Sources of training data: images, mixed latents, KITTI Masks."""

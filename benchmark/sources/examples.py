@@ -1,7 +1,7 @@
 """Examples from the data: pairs as the encoder sees them, and nearest neighbours in code space.
 
-Codes are scaled to standard deviation 1 over the scored rows, so that no code counts for its
-unit. The distance of two images is the Euclidean distance of their scaled codes.
+Codes are scaled to standard deviation 1 over the scored rows, so that their units do not matter.
+The distance of two images is the Euclidean distance of their scaled codes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SHOWN = 4
 
 
 def pairs(anchors: Tensor, positives: Tensor) -> Picture:
-    """Anchors and positives side by side.
+    """The picture of anchors and positives side by side.
 
     Arguments:
-        anchors: shape (B, C, H, W), uint8, with one channel or three.
-        positives: the same of their positives.
+        anchors: images, shape (B, C, H, W), uint8, with one or three channels.
+        positives: images of their positives, with the same shape.
     """
     strips = [
         Strip((a, b), f"Anchor and positive of pair {i}", f"pair {i}")
@@ -42,13 +42,13 @@ def nearest(
     images: Callable[[ArrayLike], Tensor],
     groups: NDArray[np.int64] | None = None,
 ) -> Picture:
-    """Test images, each with those whose codes are nearest.
+    """The picture of test images, each with the images whose codes are nearest.
 
     Arguments:
-        codes: of the first rows of the test split, shape (N, m).
-        images: from rows to images (B, C, H, W), uint8.
-        groups: rows that are no neighbours of each other, by a common number, shape (N,), such
-            as the frames of a film; None where each row stands for itself.
+        codes: codes of the first rows of the test split, shape (N, m).
+        images: function from row numbers to images (B, C, H, W), uint8.
+        groups: group number of each row, shape (N,), for example the number of its film. Rows of
+            the same group do not count as neighbours. None if there are no groups.
     """
     apart = np.arange(len(codes)) if groups is None else groups[: len(codes)]
     queries = np.unique(apart, return_index=True)[1][:SHOWN]
@@ -78,16 +78,16 @@ def nearest(
 def neighbours(
     codes: NDArray[np.float32], queries: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows nearest to some rows in code space, none of the same group.
+    """The rows that are nearest to the queries in code space, excluding rows of the same group.
 
     Arguments:
         codes: shape (N, m).
-        queries: rows, shape (Q,).
-        groups: number of each row's group, shape (N,).
+        queries: row numbers, shape (Q,).
+        groups: group number of each row, shape (N,).
 
     Returns:
-        Rows and distances, nearest first, each of shape (Q, k), where k is :data:`SHOWN`, or as
-        many as every query has.
+        Row numbers and distances, nearest first, shape (Q, k) each. k is :data:`SHOWN`, or fewer
+        if a query has fewer neighbours.
     """
     spread = codes.std(axis=0, dtype=np.float64)
     scaled = codes / np.where(spread > 0, spread, 1.0)
@@ -100,6 +100,6 @@ def neighbours(
 
 
 def _pixels(images: Tensor) -> list[Pixels]:
-    """Images (B, C, H, W) as (H, W, 3) each."""
+    """A batch of images, shape (B, C, H, W), as a list of images, shape (H, W, 3)."""
     rows = images.permute(0, 2, 3, 1).cpu().numpy()
     return [np.broadcast_to(row, (*row.shape[:2], 3)) for row in rows]

@@ -1,4 +1,4 @@
-"""Figures of a data set: its factors as images, and what its pairs delivered."""
+"""Figures of a data set: its factors as images, and the steps that its pairs delivered."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from threedident.storage.folder import MOST_PICTURE
 TRAVERSAL_VALUES = (-0.9, -0.45, 0.0, 0.45, 0.9)
 _TITLE = "The factors, as images"
 _WIDENED = (
-    "A positive by nearest latent is the rendered image nearest to what the conditional drew, so "
-    "the step between the two images is wider than requested. Denser data or positives rendered "
-    "exactly (threedident render --pairs) narrow it."
+    "A positive by nearest latent is the rendered image whose latents are nearest to the draw "
+    "from the conditional, so the step between the two images is wider than requested. Denser "
+    "data or positives rendered exactly (threedident render --pairs) make it narrower."
 )
-_EXACT = (
-    "Every positive was rendered where the conditional drew it, so the steps are those requested."
-)
+_EXACT = "Every positive was rendered exactly as drawn, so the steps are the requested ones."
 
 
 def delivered(found: Delivered) -> Picture:
-    """Requested against delivered steps."""
+    """The picture of requested and delivered steps."""
     words = "Root mean square step of every factor as requested and as delivered"
     plots = [Plot(found.draw_steps, words)]
     snapped = found.positive_snaps.any()
@@ -40,7 +38,7 @@ def delivered(found: Delivered) -> Picture:
 
 
 def traversal(dataset: ThreeDIdent) -> Picture:
-    """The rendered traversal that lies beside the data, or its nearest images."""
+    """The picture of the rendered traversal in the data folder, or else of the nearest images."""
     exact = dataset.folder.root / "traversal.png"
     return (
         rendered_traversal(read_plain(exact, MOST_PICTURE))
@@ -50,27 +48,30 @@ def traversal(dataset: ThreeDIdent) -> Picture:
 
 
 def rendered_traversal(png: bytes) -> Picture:
-    """A traversal as ``threedident traverse`` draws it.
+    """The picture of a traversal drawn by ``threedident traverse``.
 
     Arguments:
-        png: content of the file.
+        png: content of the PNG file.
     """
     with Image.open(io.BytesIO(png)) as picture:
         width, height = picture.size
     text = "Traversal of the ten factors, one column a factor"
     return Picture(
         _TITLE,
-        "Rendered traversal: one factor moves in each column, all others are held still.",
+        "Rendered traversal: one factor changes in each column, all others stay fixed.",
         (Panel(png, "png", width, height, text),),
         {".png": png},
     )
 
 
 def nearest_traversal(dataset: ThreeDIdent) -> Picture:
-    """The data set's own images nearest to the axes of the latent space.
+    """The picture of the images of the data set that are nearest to the axes of the latent space.
 
-    One strip a factor, one image a value of it, every other factor as near to 0 as there is an
-    image. ``dataset`` has no transform.
+    It has one strip for each factor and one image for each value of the factor. All other factors
+    are as near to 0 as the images allow.
+
+    Arguments:
+        dataset: a split without a transform.
     """
     count = len(LABELS)
     targets = np.zeros((count, len(TRAVERSAL_VALUES), count))

@@ -1,7 +1,7 @@
 """Rendered images, with positives by nearest-latent lookup, rendered exactly, or augmented.
 
-Packed images are gathered where the encoder is; others come from loader processes. The batches
-are the same.
+Packed images are gathered on the device of the encoder. Other images come from loader processes.
+The batches are the same.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class ImageSource(Source):
     """The images of a data set.
 
     Arguments:
-        splits: train and test.
-        pairs: how positives are found; None for supervised training.
-        conditional: of nearest pairs.
-        anchor: of nearest pairs.
+        splits: train and test split.
+        pairs: kind of positive pairs; None for supervised training.
+        conditional: conditional law of nearest pairs.
+        anchor: kind of anchors of nearest pairs.
 
     Raises:
-        ValueError: the pairs cannot be made of these images.
+        ValueError: these images do not allow pairs of this kind.
     """
 
     settings: ImageSettings
@@ -190,7 +190,7 @@ class ImageSource(Source):
     def _resident(
         self, epochs: Epochs, pairs: Pairs | None, device: torch.device
     ) -> Callable[[range], Batch]:
-        """Makes the same batches where the encoder is."""
+        """The function that makes the same batches on the device of the encoder."""
         if pairs is not None:
             resident = ResidentPairs(pairs, device)
             return lambda items: _batch(resident.batch(items))
@@ -203,7 +203,7 @@ class ImageSource(Source):
         return fetch
 
     def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
-        """See :class:`Source`; the same for every seed."""
+        """See :class:`Source`. The latents are the same for every seed."""
         return self.test.latents
 
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:  # noqa: ARG002
@@ -216,7 +216,7 @@ class ImageSource(Source):
 
 
 def _rendered_law(positives: ThreeDIdent) -> Law | None:
-    """What rendered positives were drawn from, where one scale serves all factors."""
+    """The law that rendered positives were drawn from; None if factors have different scales."""
     manifest = positives.manifest
     assert manifest is not None
     laws = parse_laws(manifest.origin.conditional or "")
@@ -231,7 +231,7 @@ def _box_law(settings: ImageSettings) -> Conditional:
 
 
 def _describe(split: ThreeDIdent) -> str:
-    """A split in words."""
+    """Description of a split for reports."""
     if split.manifest is None:
         return f"{len(split)} images, without a manifest"
     rendering, seed = split.manifest.rendering, split.manifest.origin.seed
@@ -248,11 +248,11 @@ def _batch(pair: Pair) -> Batch:
 
 
 class Normalise(nn.Module):
-    """Images from uint8 to channels of mean 0 and standard deviation 1 over the train split.
+    """Normalisation of uint8 images to mean 0 and standard deviation 1 over the train split.
 
     Arguments:
-        mean: of each channel over the train split, of values in [0, 1], shape (3,).
-        std: the standard deviations, likewise.
+        mean: mean of each channel over the train split, for values in [0, 1], shape (3,).
+        std: standard deviation of each channel, for values in [0, 1], shape (3,).
     """
 
     mean: Tensor

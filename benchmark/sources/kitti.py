@@ -1,16 +1,18 @@
 """KITTI Masks: silhouettes of pedestrians in street scenes, and pairs of frames of one track.
 
 The published file, ``kitti_peds_v2.pickle`` of https://doi.org/10.5281/zenodo.3931823, is a dict
-of two lists with an item for each track, a run of frames that show the same pedestrian:
+of two lists. Each list has one item for each track. A track is a sequence of frames that show the
+same pedestrian.
 
 - ``pedestrians``: masks, shape (T, 64, 64), boolean, T at least 2;
-- ``pedestrians_latents``: vertical and horizontal centre of mass, in pixels from the upper left
-  pixel's centre, and area in pixels; shape (T, 3), float32.
+- ``pedestrians_latents``: vertical and horizontal centre of mass, in pixels from the centre of
+  the upper left pixel, and area in pixels; shape (T, 3), float32.
 
-The published code trains on these pairs, without augmentation: the anchor is any frame but the
-last of its track; the positive is 1 to D frames later, each as probable as the others, and the
-track's last frame where it ends earlier. A batch of 64 images is 32 such pairs. It scores on
-10,000 anchors of the tracks it trained on, with Spearman's correlation.
+The published code trains on the following pairs, without augmentation. The anchor is any frame of
+a track except the last. The positive is 1 to D frames later, with equal probabilities, or the
+last frame of the track if the track ends earlier. A batch of 64 images consists of 32 such pairs.
+The published scores use 10,000 anchors of the tracks that were trained on, and Spearman's
+correlation.
 
 References:
     Towards Nonlinear Disentanglement in Natural Data with Temporal Sparse Coding, Klindt, Schott,
@@ -47,12 +49,12 @@ _TEST_SHARE = 10
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KittiMasks(Card):
-    """Frames of all tracks, one track after the other.
+    """The frames of all tracks, one track after the other.
 
     Arguments:
         frames: masks, shape (N, H, W), uint8, 0 or 255.
         latents: factors in the order of :data:`LABELS`, shape (N, 3), float32.
-        starts: first frame of each track, and N, shape (tracks + 1,), int64.
+        starts: number of the first frame of each track, followed by N, shape (tracks + 1,), int64.
         digest: SHA-256 of the file.
     """
 
@@ -81,23 +83,25 @@ class KittiMasks(Card):
         """Frames by number.
 
         Arguments:
-            rows: from 0 to N - 1, shape (B,).
-            shared: put them into shared memory, to leave a loader process without a copy.
+            rows: numbers of frames, from 0 to N - 1, shape (B,).
+            shared: put the images into shared memory, so that a loader process passes them on
+                without a copy.
 
         Returns:
-            Shape (B, 1, H, W), uint8, 0 or 255.
+            Images, shape (B, 1, H, W), uint8, 0 or 255.
         """
         images = torch.from_numpy(self.frames[np.asarray(rows, np.int64)])[:, None]
         return images.share_memory_() if shared else images  # type: ignore[no-untyped-call]
 
     def split(self) -> tuple[KittiMasks, KittiMasks]:
-        """Train and test, with no track in both: a tenth is for the test, always the same.
+        """The train and test parts, which share no track. The test part is a fixed tenth.
 
-        The tracks of the test are in random order, so that any first rows of it are like the rest.
+        The tracks of the test part are in random order, so that its first rows are representative.
 
-        The published figures are not from such a split: they were scored on the tracks trained
-        on. Nor does it part pedestrians: each was cut out in up to six windows of the street that
-        overlap, each window makes a track, and the file does not say which belong together.
+        The published scores do not use such a split: they were computed on the tracks that were
+        trained on. The same pedestrian can be in both parts: the data set cuts each pedestrian out
+        of up to six overlapping windows of the street. Each window is a track, and the file does
+        not say which tracks show the same pedestrian.
 
         Raises:
             ValueError: there is only one track.
@@ -116,18 +120,18 @@ class KittiMasks(Card):
 
 
 class MaskPairs(Card):
-    """Two frames of one track; see the module for the law.
+    """Pairs of two frames of one track; the module describes their distribution.
 
-    Pairs are numbered over epochs, each of which holds every anchor once; item k of epoch e
-    depends on (seed, e, k) alone.
+    Pairs are numbered over epochs. Each epoch contains every anchor once. Item k of epoch e
+    depends only on (seed, e, k).
 
     Arguments:
-        masks: where frames come from.
-        max_distance: most frames from an anchor to its positive; published: 1 and 5.
-        seed: with epoch and item, all that a pair depends on.
+        masks: the frames.
+        max_distance: largest number of frames from an anchor to its positive; published: 1 and 5.
+        seed: seed of the pairs.
 
     Raises:
-        ValueError: the distance or the seed is none, or no track has two frames.
+        ValueError: the distance is below 1, the seed is invalid, or no track has two frames.
     """
 
     def __init__(self, masks: KittiMasks, max_distance: int, seed: int = 0) -> None:
@@ -143,7 +147,7 @@ class MaskPairs(Card):
         self._epochs = Epochs(self.seed, len(self._anchors))
 
     def __len__(self) -> int:
-        """Pairs of an epoch: the frames that others of their track follow."""
+        """Number of pairs in an epoch: the number of frames except the last of each track."""
         return len(self._anchors)
 
     def card(self) -> dict[str, str]:
@@ -155,10 +159,10 @@ class MaskPairs(Card):
         }
 
     def draw(self, items: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Frames of the anchors and of the positives, each of shape (B,).
+        """Numbers of the frames of anchors and of positives, shape (B,) each.
 
         Arguments:
-            items: non-negative numbers of pairs over all epochs, shape (B,).
+            items: numbers of pairs, counted over all epochs from 0, shape (B,).
         """
         epochs, places = self._epochs.address(items)
         u = uniforms(self.seed, (_PAIR_STREAM,), places, 1, epochs=epochs)[:, 0]
@@ -170,11 +174,12 @@ class MaskPairs(Card):
         """Pairs by number, as one batch.
 
         Arguments:
-            items: non-negative numbers of pairs, shape (B,).
-            shared: put images into shared memory, to leave a loader process without a copy.
+            items: numbers of pairs, counted over all epochs from 0, shape (B,).
+            shared: put the images into shared memory, so that a loader process passes them on
+                without a copy.
 
         Returns:
-            Images of shape (B, 1, H, W), uint8, 0 or 255; latents of shape (B, 3), float32.
+            Images, shape (B, 1, H, W), uint8, 0 or 255, and latents, shape (B, 3), float32.
         """
         rows = self.draw(items)
         images = (self.masks.images(side, shared=shared) for side in rows)
@@ -182,16 +187,16 @@ class MaskPairs(Card):
 
 
 def load_masks(path: str | Path) -> KittiMasks:
-    """All tracks of the published file, or of one like it.
+    """All tracks of the published file, or of a similar one.
 
-    Masks may be of any common size, and uint8 of 0 and 1 or of 0 and 255; tracks may be of one
-    frame, which is then in no pair.
+    In a similar file, masks may have another common size, and may be uint8 of 0 and 1 or of 0 and
+    255. Tracks may have only one frame, which is then in no pair. Code in the file is never run.
 
     Arguments:
-        path: of ``kitti_peds_v2.pickle``.
+        path: path of ``kitti_peds_v2.pickle``.
 
     Raises:
-        ValueError: it is missing, damaged or holds something else; nothing in it is ever run.
+        ValueError: the file is missing, damaged or contains something else.
     """
     path = Path(path)
     masks, latents = _lists(load_pickle(path), path)
@@ -210,7 +215,7 @@ def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _lists(content: Any, path: Path) -> tuple[list[Any], list[Any]]:
-    """Masks and latents, an item for each track."""
+    """The lists of masks and of latents, with one item for each track."""
     found = [content.get(key) if isinstance(content, dict) else None for key in (_MASKS, _LATENTS)]
     masks, latents = found
     if not (isinstance(masks, list | tuple) and isinstance(latents, list | tuple)):
@@ -231,7 +236,7 @@ def _frames(masks: list[Any], path: Path) -> NDArray[np.uint8]:
     """All masks in one array, 0 or 255."""
     edges = masks[0].shape[1:] if isinstance(masks[0], np.ndarray) else ()
     stated = sum(track.nbytes for track in masks if isinstance(track, np.ndarray))
-    if stated > path.stat().st_size:  # one array named many times
+    if stated > path.stat().st_size:  # the file refers to one array many times
         raise ValueError(
             f"{path}: expected each track once, found more masks than the file has bytes; take "
             "kitti_peds_v2.pickle"
@@ -245,7 +250,11 @@ def _frames(masks: list[Any], path: Path) -> NDArray[np.uint8]:
 
 
 def _check_masks(track: Any, edges: tuple[int, ...], name: str) -> None:
-    """Refuse what is no track of masks of the given edges."""
+    """Check that a track consists of masks with the given edges.
+
+    Raises:
+        ValueError: type, shape or levels are wrong.
+    """
     if not (isinstance(track, np.ndarray) and track.dtype in (np.bool_, np.uint8)):
         found = track.dtype if isinstance(track, np.ndarray) else type(track).__name__
         raise ValueError(f"{name}: expected an array of bool or uint8, found {found}; convert it")
@@ -264,7 +273,11 @@ def _check_masks(track: Any, edges: tuple[int, ...], name: str) -> None:
 
 
 def _check_latents(track: Any, length: int, name: str) -> None:
-    """Refuse what does not hold finite latents for each of ``length`` frames."""
+    """Check that a track has finite latents for each of its ``length`` frames.
+
+    Raises:
+        ValueError: type or shape are wrong, or entries are not finite.
+    """
     numeric = isinstance(track, np.ndarray) and track.dtype in (np.float32, np.float64)
     if not numeric or track.shape != (length, len(LABELS)):
         array = isinstance(track, np.ndarray)

@@ -1,6 +1,6 @@
-"""KITTI Masks as a source: natural transitions instead of drawn conditionals.
+"""KITTI Masks as a source, with natural transitions instead of draws from a conditional.
 
-An encoder gives ten codes, as published, of which MCC assigns three to the factors.
+An encoder has ten codes, as published. MCC assigns three of them to the factors.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _EVALUATED = 1024
 
 
 class MaskSource(Source):
-    """The tracks of a file, every tenth of them held out.
+    """The tracks of a file; a tenth of them is held out.
 
     Arguments:
-        path: of ``kitti_peds_v2.pickle``.
-        max_distance: frames between the two of a pair, at most.
-        paired: whether there are pairs, or supervised training.
+        path: path of ``kitti_peds_v2.pickle``.
+        max_distance: largest number of frames from an anchor to its positive.
+        paired: True for training on pairs, False for supervised training.
 
     Raises:
-        ValueError: the file is no such data, or wants to run code.
+        ValueError: the file contains other data, or would run code.
     """
 
     spare_codes: ClassVar[bool] = True
@@ -49,14 +49,14 @@ class MaskSource(Source):
             data=masks.digest, max_distance=max_distance, paired=paired, numbering=NUMBERING
         )
         self.shape = (1, *masks.frames.shape[1:])
-        # in units of their own, since areas are hundreds and would be all that counts
+        # standardised, because areas are in the hundreds and would dominate the loss
         factors = self.train.latents
         spread = factors.std(axis=0)
         self._targets = (factors - factors.mean(axis=0)) / np.where(spread > 0, spread, 1)
         self.root = path
         if paired:
             self.counted = "the pairs of an epoch"
-        pairs = self._pairs(0)  # refuses masks that cannot be paired
+        pairs = self._pairs(0)  # raises if there are no pairs
         self._size = len(pairs) if paired else len(self.train)
 
     @property
@@ -71,7 +71,7 @@ class MaskSource(Source):
 
     @property
     def size(self) -> int:
-        """See :class:`Source`; pairs, where there are any."""
+        """See :class:`Source`. The number of pairs, or of masks for supervised training."""
         return self._size
 
     def summary(self) -> str:
@@ -83,7 +83,7 @@ class MaskSource(Source):
         )
 
     def examples(self, seed: int, codes: NDArray[np.float32]) -> dict[str, Picture]:
-        """See :class:`Source`; frames of one track, which look alike, are no neighbours."""
+        """See :class:`Source`. Frames of one track are similar, so they do not count as near."""
         lengths = np.diff(self.test.starts)
         tracks = np.repeat(np.arange(len(lengths)), lengths) if len(lengths) > 1 else None
         found = {"neighbours": examples.nearest(codes, self.test.images, tracks)}
@@ -113,7 +113,7 @@ class MaskSource(Source):
         return MaskPairs(self.train, self.settings.max_distance, seed)
 
     def _alone(self, epochs: Epochs, items: NDArray[np.int64]) -> Batch:
-        """Rows of the data set by number."""
+        """A batch for supervised training, from the numbers of its items."""
         rows = epochs.rows(items)
         return Batch(self.train.images(rows), None, torch.from_numpy(self._targets[rows]))
 
@@ -135,8 +135,8 @@ def _paired(pairs: MaskPairs, items: NDArray[np.int64]) -> Batch:
 
 
 class Unit(nn.Module):
-    """Masks of 0 and 255 as 0 and 1."""
+    """Conversion of masks of 0 and 255 to masks of 0 and 1."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """The same masks, float32."""
+        """Masks of 0 and 1, float32, with the shape of ``images``."""
         return images.float() / 255.0

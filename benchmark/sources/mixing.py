@@ -1,6 +1,6 @@
-"""Pairs of mixed latents: exact, endless, and made where the encoder is.
+"""Pairs of mixed latents. They are exact, never end, and are computed on the encoder's device.
 
-Latents of the box lie in [0, 1]^n, as published; their scales are in these units.
+Latents of the box lie in [0, 1]^n, as published, and scales are in these units.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TRAIN_STREAM, _TEST_STREAM = 6, 7
 _LAYERS = 3
 _SLOPE = 0.2
 _CANDIDATES = 25_000
-_ENTRIES = 2**22  # of the candidates that are compared at once
+_ENTRIES = 2**22  # matrix entries of the candidates that are compared at once
 _MIXING_STREAM = 5
 MARGINALS = {
     "box": ("uniform",),
@@ -39,13 +39,13 @@ MARGINALS = {
 
 
 class MixingSource(Source):
-    """Latents and their positives, both mixed by the same g, which the seed decides.
+    """Latents and their positives, mixed by the same function g, which depends on the seed.
 
     Arguments:
         settings: space, marginal and conditional.
 
     Raises:
-        ValueError: the space has no such marginal or conditional.
+        ValueError: the space does not have this marginal or conditional.
     """
 
     settings: MixingSettings
@@ -55,7 +55,7 @@ class MixingSource(Source):
         self.settings = settings
         self.shape = (n,)
         self._marginal = Marginal(settings.space, settings.marginal, n)
-        self._stretch = 2.0 if settings.space == "box" else 1.0  # laws live in [-1, 1]
+        self._stretch = 2.0 if settings.space == "box" else 1.0  # laws are defined on [-1, 1]
         self._mixings: dict[int, Mixing] = {}
         self._conditional = None
         self._count = n
@@ -99,7 +99,7 @@ class MixingSource(Source):
         return Batch(mix(z).float(), mix(z_positive).float(), latents)
 
     def draw(self, seed: int, items: range, device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """Latents and their positives by number, each of shape (B, n), float64."""
+        """The latents and positives with the given numbers, shape (B, n) each, float64."""
         n = self.settings.factors
         u = _uniforms(seed, _TRAIN_STREAM, items, self._count, device)
         z = self._marginal.transform(u[:, :n])
@@ -109,7 +109,7 @@ class MixingSource(Source):
         return self._place(z), positives
 
     def _place(self, z: Any) -> Tensor:
-        """Latents of the laws' box in that of the paper."""
+        """Latents mapped from the box of the laws, [-1, 1]^n, to the paper's box, [0, 1]^n."""
         rows = torch.as_tensor(z)
         return (rows + 1.0) / 2.0 if self.settings.space == "box" else rows
 
@@ -120,7 +120,7 @@ class MixingSource(Source):
         return self._place(self._marginal.transform(u))
 
     def latents(self, seed: int) -> NDArray[np.float32]:
-        """See :class:`Source`; :data:`TEST_ROWS` latents that no batch holds."""
+        """See :class:`Source`. There are :data:`TEST_ROWS` latents, which are in no batch."""
         rows: NDArray[np.float32] = self._test(seed).float().numpy()
         return rows
 
@@ -129,14 +129,14 @@ class MixingSource(Source):
         yield self._mixing(seed)(self._test(seed)[:rows]).float().to(machine.device)
 
     def _mixing(self, seed: int) -> Mixing:
-        """G of a seed, drawn once."""
+        """The mixing function g of a seed, which is drawn once."""
         if seed not in self._mixings:
             self._mixings[seed] = Mixing(self.settings.factors, seed)
         return self._mixings[seed]
 
 
 def _uniforms(seed: int, stream: int, items: range, count: int, device: torch.device) -> Any:
-    """Uniform numbers by address; on a GPU they are made there."""
+    """Uniform numbers by address, shape (B, count). For a GPU they are computed on the GPU."""
     if device.type == "cpu":
         return uniforms(seed, (stream,), np.arange(items.start, items.stop), count)
     rows = torch.arange(items.start, items.stop, device=device)
@@ -144,11 +144,11 @@ def _uniforms(seed: int, stream: int, items: range, count: int, device: torch.de
 
 
 class Mixing(nn.Module):
-    """g, from latents (B, n) to observations (B, n); nothing in it is learned.
+    """The mixing function g from latents (B, n) to observations (B, n). It is not trained.
 
     Arguments:
         n: number of latents.
-        seed: all that g depends on.
+        seed: seed of the weights of g.
     """
 
     def __init__(self, n: int, seed: int) -> None:
@@ -159,7 +159,7 @@ class Mixing(nn.Module):
             self.register_buffer(f"weight_{layer}", weight)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Observations, in the latents' precision."""
+        """Observations, shape (B, n), with the dtype of the latents."""
         first, *others = self.buffers()
         values = latents @ first.to(latents.dtype).T
         for weight in others:
@@ -168,7 +168,7 @@ class Mixing(nn.Module):
 
 
 def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The best conditioned of many random matrices, shape (n, n)."""
+    """The random matrix with the smallest condition number of many, shape (n, n)."""
     best, least = np.empty((n, n)), np.inf
     for start in range(0, _CANDIDATES, height := max(1, _ENTRIES // n**2)):
         matrices = rng.uniform(-1.0, 1.0, (min(height, _CANDIDATES - start), n, n))
@@ -181,18 +181,19 @@ def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Marginal:
-    """p(z) over n coordinates, as a function of n uniform numbers for each row.
+    """The marginal p(z) over n coordinates, as a function of n uniform numbers for each row.
 
-    In the box the uniform law on [-1, 1]^n. On the sphere the uniform law, or unit steps around
-    the first axis, projected; in R^n unit steps around 0.
+    In the box it is the uniform law on [-1, 1]^n. On the sphere it is the uniform law, or steps of
+    scale 1 from the first axis that are projected to the sphere. In R^n it is steps of scale 1
+    from 0.
 
     Arguments:
         space: ``box``, ``sphere`` or ``real``.
-        name: one of :data:`MARGINALS` of that space.
-        dimension: n.
+        name: name of a marginal of this space, see :data:`MARGINALS`.
+        dimension: number n of coordinates.
 
     Raises:
-        ValueError: the space has no such marginal.
+        ValueError: the space does not have this marginal.
     """
 
     space: str
@@ -212,7 +213,7 @@ class Marginal:
             )
 
     def transform(self, uniforms: Any) -> Any:
-        """Latents, shape (B, n), float64, of uniform numbers in (0, 1) of the same shape."""
+        """Latents, shape (B, n), float64, from uniform numbers in (0, 1) of the same shape."""
         if self.space == "box":
             return 2.0 * uniforms - 1.0
         if self.name == "uniform":
@@ -222,7 +223,7 @@ class Marginal:
         return steps.transform(self._centre(uniforms), uniforms)
 
     def _centre(self, like: Any) -> Any:
-        """The origin, or on the sphere the end of the first axis, for each row."""
+        """The centre of the steps for each row: 0, or on the sphere the first unit vector."""
         centre = like.clone() if is_tensor(like) else np.array(like)
         centre[:] = 0.0
         if self.space == "sphere":

@@ -1,7 +1,7 @@
-"""What a pickle of plain data may name, and what Python and numpy mean by it.
+"""The names that a pickle of plain data may contain, and their meaning in Python and numpy.
 
-Nothing is looked up and nothing is called: an array is made from its shape, its type and its
-bytes where these are as many as it asks for.
+No name is imported, and no function named by a file is called. An array is made from its shape,
+type and bytes, if the number of bytes fits.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SHOWN = 60  # characters of a message that a file can choose
+SHOWN = 60  # largest number of characters of a message that come from a file
 _MOST_AXES = 8
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]")
-_DTYPE_STATE = (None, None, None, -1, -1, 0)  # no fields and no padding, after the byte order
+_DTYPE_STATE = (None, None, None, -1, -1, 0)  # after the byte order: no fields, no padding
 
 
 class Name(Enum):
-    """What a file may name."""
+    """The names that a file may contain."""
 
     RECONSTRUCT = "_reconstruct"
     ARRAY = "ndarray"
     DTYPE = "dtype"
-    FROM_BUFFER = "_frombuffer"  # of protocol 5
-    ENCODE = "encode"  # of bytes under protocol 2
-    BYTES = "bytes"  # that are none, likewise
+    FROM_BUFFER = "_frombuffer"  # protocol 5
+    ENCODE = "encode"  # makes bytes in protocol 2
+    BYTES = "bytes"  # makes empty bytes in protocol 2
 
 
 _NAMES = {
@@ -44,14 +44,14 @@ _NAMES = {
 
 
 class Forbidden(Exception):  # noqa: N818
-    """The file asks for more than plain data; the message says for what."""
+    """Error for a file that contains more than plain data. The message names what it contains."""
 
 
 def named(module: Any, name: Any) -> Name:
-    """What a global means.
+    """The allowed name for a global of a pickle.
 
     Raises:
-        Forbidden: it is none that plain data need.
+        Forbidden: plain data do not need this global.
     """
     if not (isinstance(module, str) and isinstance(name, str)):
         raise Forbidden("a global whose name is no text")
@@ -63,10 +63,10 @@ def named(module: Any, name: Any) -> Name:
 
 
 def called(function: Any, arguments: Any) -> Any:
-    """What a call would return: an array, one to be filled, its numbers' type, or its bytes.
+    """The result that a call would have: an array, an empty array to fill, a dtype, or bytes.
 
     Raises:
-        Forbidden: plain data need no such call.
+        Forbidden: plain data do not need this call.
     """
     match function, arguments:
         case Name.ENCODE, (str(text), "latin1"):
@@ -83,7 +83,7 @@ def called(function: Any, arguments: Any) -> Any:
             shown = code.encode("unicode_escape").decode()
             raise Forbidden(f"an array of the type {shown[:SHOWN]}")
     what = function.value if isinstance(function, Name) else f"a {type(function).__name__}"
-    raise Forbidden(f"a call of {what} that numpy writes for no array")
+    raise Forbidden(f"a call of {what} that is not needed for a numpy array")
 
 
 def _unfilled() -> NDArray[Any]:
@@ -91,10 +91,10 @@ def _unfilled() -> NDArray[Any]:
 
 
 def build(state: Any, target: Any) -> None:
-    """Fill what was called for from its state.
+    """Fill an array or a dtype from its state.
 
     Raises:
-        Forbidden: it is no plain array's.
+        Forbidden: it is not the state of a plain array.
     """
     match target, state:
         case np.dtype(), (3 | 4, "<" | "|", *rest) if tuple(rest) == _DTYPE_STATE:
@@ -102,7 +102,7 @@ def build(state: Any, target: Any) -> None:
         case np.ndarray(), (1, tuple(shape), np.dtype() as dtype, bool(fortran), bytes(raw)):
             _fill(target, shape, dtype, fortran, raw)
         case _:
-            raise Forbidden(f"a state of {type(target).__name__} that is no plain array's")
+            raise Forbidden(f"a state of {type(target).__name__} that is not of a plain array")
 
 
 def _fill(

@@ -1,9 +1,10 @@
-"""Pickles of plain data: lists, tuples and dicts of texts, numbers and numpy arrays.
+"""Safe reading of pickles of plain data: lists, tuples, dicts, texts, numbers and numpy arrays.
 
-A pickle is a program, and Python's own machine calls whatever it names. The machine here knows
-the instructions that protocols 2 to 5 need for plain data, and calls nothing: of six names and
-of no others it understands what Python and numpy mean by them, and it takes an array's bytes only
-where they are as many as its shape asks for. So a file can be wrong, but not dangerous.
+A pickle is a program, and Python's unpickler calls every function that the pickle names. The
+machine in this module knows only the instructions that protocols 2 to 5 need for plain data. It
+calls no named function: it knows the meaning of six names in Python and numpy, and refuses all
+others. It accepts an array only if the number of bytes fits the shape. So a file can be wrong,
+but not dangerous.
 
 References:
     pickletools, the Python Software Foundation, 2001, with a description of every instruction,
@@ -36,16 +37,16 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def load_pickle(path: Path) -> Any:
-    """The plain data in a pickle of protocol 2 to 5, whoever made it.
+    """The plain data in a pickle of protocol 2 to 5, which may come from an untrusted source.
 
-    Arrays are of booleans, integers or real numbers, little-endian, and not empty.
+    Arrays must contain booleans, integers or real numbers, little-endian, and must not be empty.
+    Code in the file is never run.
 
     Arguments:
-        path: of the file.
+        path: path of the file.
 
     Raises:
-        ValueError: there is no such file, it is damaged, or it holds something else; none of it
-            was run.
+        ValueError: the file is missing, damaged, or contains something else.
     """
     content = _read(path)
     try:
@@ -53,10 +54,10 @@ def load_pickle(path: Path) -> Any:
     except Forbidden as error:
         again = "" if content[:1] == b"\x80" else ", or write it again with protocol=4"
         raise ValueError(
-            f"{path}: expected a pickle of texts, numbers and numpy arrays alone, found {error}; "
+            f"{path}: expected a pickle of only texts, numbers and numpy arrays, found {error}; "
             f"nothing of it was run, take the file from where it was published{again}"
         ) from None
-    except Exception as error:  # damaged files fail in a dozen ways
+    except Exception as error:  # damaged files raise many kinds of errors
         raise ValueError(
             f"{path}: expected a whole pickle, found none ({_one_line(error)}); download the file "
             "again"
@@ -74,20 +75,20 @@ def _read(path: Path) -> bytes:
 
 
 class _Machine:
-    """Stack and memo of one pickle.
+    """The machine that executes the instructions of one pickle, with its stack and memo.
 
     Arguments:
-        size: of the file in bytes, more than which it cannot hold.
+        size: size of the file in bytes, which limits the size of the data.
     """
 
     def __init__(self, size: int) -> None:
-        self._left = 2 * size  # bytes may be made of a text, and an array of the bytes
+        self._left = 2 * size  # a text may be converted to bytes, and the bytes to an array
         self._stack: list[Any] = []
         self._below: list[list[Any]] = []  # one stack for each mark
         self._memo: dict[int, Any] = {}
 
     def run(self, content: bytes) -> Any:
-        """The value that the pickle leaves."""
+        """The value that the pickle contains."""
         for instruction, argument, _ in pickletools.genops(content):
             if instruction.name == "STOP":
                 break
@@ -107,7 +108,7 @@ class _Machine:
             self._do(name, argument)
 
     def _do(self, name: str, argument: Any) -> None:
-        """What is more than to put a value on the stack."""
+        """Execute an instruction that does more than put a value on the stack."""
         stack = self._stack
         match name:
             case "PROTO" | "FRAME":
@@ -142,14 +143,20 @@ class _Machine:
                 raise Forbidden(f"the instruction {name}")
 
     def _call(self, function: Any, arguments: Any) -> Any:
-        """What a call would return."""
+        """The result that a call would have."""
         found = called(function, arguments)
         if function in (Name.ENCODE, Name.FROM_BUFFER):
             self._charge(found)
         return found
 
     def _charge(self, made: Any) -> None:
-        """Refuse what is made of the same bytes over and over."""
+        """Count the size of new data, and refuse more data than the file can contain.
+
+        This stops files that create data from the same bytes again and again.
+
+        Raises:
+            Forbidden: there are too many bytes.
+        """
         self._left -= made.nbytes if isinstance(made, np.ndarray) else len(made)
         if self._left < 0:
             raise Forbidden("more bytes than the file has")
@@ -160,7 +167,7 @@ class _Machine:
         return self._memo[number]
 
     def _take(self, count: int) -> list[Any]:
-        """The uppermost values, removed."""
+        """Remove the top ``count`` values from the stack, and return them."""
         if count > len(self._stack):
             raise ValueError("values are missing")
         taken = self._stack[-count:]
@@ -168,12 +175,12 @@ class _Machine:
         return taken
 
     def _unmark(self) -> list[Any]:
-        """All values above the last mark, removed with it."""
+        """Remove the last mark and all values above it, and return the values."""
         items, self._stack = self._stack, self._below.pop()
         return items
 
     def _items(self, name: str) -> list[Any]:
-        """What goes into a list or a dict: all above the mark, or one item."""
+        """The items to add to a list or a dict: all values above the mark, or one item."""
         if name.endswith("S"):
             return self._unmark()
         return self._take(1 if name == "APPEND" else 2)
@@ -189,7 +196,7 @@ def _set(items: list[Any], target: Any) -> None:
     keys, values = items[::2], items[1::2]
     if not isinstance(target, dict):
         raise Forbidden(f"items for a {type(target).__name__} as if it were a dict")
-    if not all(isinstance(key, str) for key in keys):  # to hash deep tuples overflows C's stack
+    if not all(isinstance(key, str) for key in keys):  # hashing deep tuples overflows C's stack
         raise Forbidden("a dict whose keys are no texts")
     target.update(zip(keys, values, strict=True))
 

@@ -1,7 +1,7 @@
-"""What encoders are trained on: an endless, addressed sequence of batches, and a test split.
+"""Sources: an endless sequence of batches to train on, and a test split to score on.
 
-Step t of a seed is always the same batch, wherever and by however many processes and ranks it is
-made:
+A batch depends only on the seed and the number of the step. It does not depend on the device or
+the number of processes and ranks. The sources are:
 
 - :class:`benchmark.sources.images.ImageSource`: rendered images, with three kinds of pairs,
 - :class:`benchmark.sources.mixing.MixingSource`: latents mixed by a random MLP,
@@ -29,13 +29,13 @@ from threedident.pairs.delivered import Delivered
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run computes: none of its numbers should depend on it.
+    """Devices and processes of a run. The results should not depend on them.
 
     Arguments:
-        device: of the model.
-        workers: loader processes, where images are not packed.
+        device: device of the model.
+        workers: number of loader processes, for images that are not packed.
         ranks: the processes that share every step.
-        compiled: whether torch compiles the encoder.
+        compiled: True if torch compiles the encoder.
     """
 
     device: torch.device
@@ -45,12 +45,12 @@ class Machine:
 
 
 class Batch(NamedTuple):
-    """Observations, and what the loss compares their codes with.
+    """Observations, their positives, and the latents of the anchors.
 
     Arguments:
         anchors: observations, shape (B, ...).
-        positives: their positives, or None for supervised training.
-        latents: of the anchors, (B, n).
+        positives: positives of the anchors, shape (B, ...); None for supervised training.
+        latents: latents of the anchors, shape (B, n).
     """
 
     anchors: Tensor
@@ -59,7 +59,7 @@ class Batch(NamedTuple):
 
     @property
     def observations(self) -> list[Tensor]:
-        """The views that there are."""
+        """Anchors and, if there are any, positives."""
         return [self.anchors] if self.positives is None else [self.anchors, self.positives]
 
     def to(self, device: torch.device) -> Batch:
@@ -72,12 +72,12 @@ class Source(ABC):
     """Batches to train on and a test split to score on.
 
     Attributes:
-        settings: all that tells this source from others.
-        shape: of one observation.
-        codes: how many codes an encoder gives, by default as many as there are factors.
-        spare_codes: whether there are more codes than factors.
-        counted: what :attr:`size` counts, in words.
-        root: where the data set lies; None where there is none.
+        settings: settings that identify this source.
+        shape: shape of one observation.
+        codes: number of codes of an encoder, by default the number of factors.
+        spare_codes: True if there are more codes than factors.
+        counted: the things that :attr:`size` counts, in words.
+        root: path of the data set; None if there is none.
     """
 
     spare_codes: ClassVar[bool] = False
@@ -94,7 +94,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """How many pairs or images an epoch has; None where they never end."""
+        """Number of pairs or images in an epoch; None if there are no epochs."""
 
     @abstractmethod
     def batches(
@@ -102,11 +102,13 @@ class Source(ABC):
     ) -> Iterator[Batch]:
         """This rank's share of the batch of each step, on the machine's device.
 
+        A batch depends only on the seed and the number of the step.
+
         Arguments:
-            seed: with a step's number, all that its batch depends on.
-            steps: consecutive.
-            batch_size: over all ranks.
-            machine: where batches are wanted.
+            seed: seed of the run.
+            steps: consecutive numbers of steps.
+            batch_size: number of pairs or observations over all ranks.
+            machine: machine with the device and the ranks.
         """
 
     @abstractmethod
@@ -115,27 +117,31 @@ class Source(ABC):
 
     @abstractmethod
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:
-        """The first observations of the test split, in order, in batches on the device."""
+        """The first ``rows`` observations of the test split, in batches on the device."""
 
     @property
     def codes(self) -> int:
-        """How many codes an encoder gives."""
+        """Number of codes of an encoder."""
         return len(self.labels)
 
     def preprocess(self) -> nn.Module:
-        """From observations as they are to what an encoder takes."""
+        """A module that maps raw observations to inputs of the encoder."""
         return nn.Identity()
 
     @abstractmethod
     def summary(self) -> str:
-        """What this is, in a line."""
+        """Description of the source in one line."""
 
     def facts(self) -> dict[str, str]:
-        """What a report says of the data, by name."""
+        """Facts on the data for the report, by name."""
         return {"source": self.summary()}
 
     def pictures(self, delivered: Delivered | None) -> dict[str, Picture]:  # noqa: ARG002
-        """Figures of the data and of what :meth:`delivered` found, by name."""
+        """Figures of the data and of the delivered steps, by name.
+
+        Arguments:
+            delivered: result of :meth:`delivered`.
+        """
         return {}
 
     def examples(
@@ -143,18 +149,18 @@ class Source(ABC):
         seed: int,  # noqa: ARG002
         codes: NDArray[np.float32],  # noqa: ARG002
     ) -> dict[str, Picture]:
-        """Pairs of a seed and neighbours in code space, by name; none where nothing is seen.
+        """Figures of pairs and of neighbours in code space, by name; none without images.
 
         Arguments:
-            seed: of the pairs.
-            codes: of the first rows of the test split, shape (N, m).
+            seed: seed of the pairs.
+            codes: codes of the first rows of the test split, shape (N, m).
         """
         return {}
 
     def delivered(self, seed: int) -> Delivered | None:  # noqa: ARG002
-        """What the pairs deliver of the conditional, where that differs."""
+        """Requested and delivered steps of the pairs; None if the source has none to compare."""
         return None
 
     def ceiling(self) -> NDArray[np.float64] | None:
-        """The best R^2 that the data allow each factor, where that is less than 1."""
+        """The best R^2 that the data allow for each factor, shape (n,); None without a bound."""
         return None

@@ -1,4 +1,4 @@
-"""The splits that a run trains and scores on, fit for it."""
+"""The train and test splits of a run, with checks that they can be trained and scored on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeD
     """The train and the test split of a data set.
 
     Arguments:
-        data: its folder.
+        data: folder of the data set.
         resolution: edge of the images in pixels; None for that of the data set.
 
     Raises:
-        ValueError: a split is not whole, they were not rendered alike, factors do not vary, or
-            there is too little to score on.
+        ValueError: a split is incomplete, the splits were rendered with different settings, a
+            factor is fixed, or there are too few test images.
     """
     train = ThreeDIdent(data, "train", resolution=resolution)
     test = ThreeDIdent(data, "test", resolution=resolution)
@@ -34,7 +34,11 @@ def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeD
 
 
 def _check_factors(train: ThreeDIdent) -> None:
-    """Every factor must vary on its own, or its score means nothing."""
+    """Check that every factor varies independently; otherwise its score has no meaning.
+
+    Raises:
+        ValueError: the data set is not of the box space, or has fixed factors.
+    """
     origin = train.manifest.origin if train.manifest is not None else None
     if origin is not None and (origin.space != "box" or origin.fixed):
         found = f"fixed {', '.join(origin.fixed)}" if origin.fixed else f"the {origin.space} space"
@@ -45,10 +49,10 @@ def _check_factors(train: ThreeDIdent) -> None:
 
 
 def _check_test_split(split: ThreeDIdent) -> None:
-    """Refuse a test split that cannot be scored.
+    """Check that a test split has enough images.
 
     Raises:
-        ValueError: there are too few images.
+        ValueError: there are too few images to score.
     """
     if len(split) < LEAST_ROWS:
         raise ValueError(
@@ -58,7 +62,7 @@ def _check_test_split(split: ThreeDIdent) -> None:
 
 
 def identity(split: ThreeDIdent) -> str:
-    """Identifies a split's images, or at least its latents where images have no digests."""
+    """The digest of the images of a split, or of its latents if the images have no digests."""
     if split.manifest is not None:
         return split.manifest.digests.sums
     return sha256(read_plain(split.folder.raw_latents, MOST_ARRAY))

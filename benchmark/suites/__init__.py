@@ -1,1 +1,1 @@
-"""The paper's tables, run row by row and set beside the reported figures."""
+"""Tables of the paper, run row by row and compared with the reported figures."""

@@ -1,4 +1,4 @@
-"""Figures of a suite, each a function from data to a picture."""
+"""Figures of a suite. Each function makes a picture from data."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from benchmark.pages.panels import Picture, Plot, legend_above, plotted
 from benchmark.suites.table import Figure
 
 _STYLES = ("-", "--", ":")
-_COLOURS = 10  # of matplotlib's cycle
-_LINE = 0.17  # inches of a line of a legend
+_COLOURS = 10  # in matplotlib's colour cycle
+_LINE = 0.17  # height of a line of a legend, in inches
 
 _Beside = Sequence[tuple[str, Figure, Figure | None]]
 _Records = Sequence[tuple[str, list[dict[str, Any]]]]
 
 
 def beside(scores: Mapping[str, _Beside]) -> Picture:
-    """Ours and the paper's figure of every row, in percent, with standard deviations.
+    """The picture of our and the paper's results of every row, with standard deviations.
 
     Arguments:
-        scores: by the name of a score, name, ours, and the paper's where there is one, of every
-            row.
+        scores: for each score by name, a list with the name of every row, our result, and the
+            paper's result or None, in percent.
     """
     plots = [
         Plot(
             partial(_draw_beside, title, rows),
-            f"{title} of every row, ours beside the paper's, as in the table above",
+            f"{title} of every row, ours next to the paper's, as in the table above",
             width=3.6,
             height=0.8 + 0.26 * len(rows),
         )
@@ -62,14 +62,14 @@ def _draw_beside(title: str, rows: _Beside, axis: Axes) -> None:
 
 
 def over_steps(rows: _Records, scores: Mapping[str, str]) -> Picture | None:
-    """Scores over the steps, means over the seeds, one line a row that was trained.
+    """The picture of scores over the steps, as means over the seeds, one line per trained row.
 
     Arguments:
-        rows: name, and lines of ``metrics.jsonl``.
-        scores: what the figure calls each score, by its name in these lines.
+        rows: name of each row, and lines of its ``metrics.jsonl``.
+        scores: title of each score, by its name in these lines.
 
     Returns:
-        One panel for each score, and one for the names; None where no row was trained.
+        A picture with one panel for each score and one for the names; None if no row was trained.
     """
     trained = [(name, records) for name, records in rows if len(_steps(records)) > 1]
     if not trained:
@@ -104,7 +104,7 @@ def _draw_names(names: Sequence[str], axis: Axes) -> None:
 
 
 def _line(number: int) -> dict[str, Any]:
-    """Colour and style of a row's line."""
+    """Colour and style of the line of a row."""
     style = _STYLES[number // _COLOURS % len(_STYLES)]
     return {"color": f"C{number % _COLOURS}", "linestyle": style}
 

@@ -1,6 +1,6 @@
-"""The paper's tables as data: what each row trains, and the figures that it reported.
+"""The tables of the paper as data: the options of each row, and the reported figures.
 
-Figures are percentages, mean and standard deviation over the paper's seeds.
+Figures are percentages: mean and standard deviation over the seeds of the paper.
 
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann, Sharma, Schneider,
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from benchmark.losses.match import SUPERVISED
 from benchmark.suites.table import Figure, Row, Table
 
-# At the small scale there are fewer latents, and wider positives for fewer negatives to tell
-# apart: five latents at scale 0.05 hold up to 10 nats, of which a batch of 512 can ask for 6.
-# Boxes begin small, so that their walls turn the codes' axes to the latents' while they grow.
-# Where positives are as wide as a normal marginal, l2 is matched best by codes on a sphere, which
-# keep 95 % of the variance of ten latents, but 90 % of five: there positives are narrower.
+# The small scale has fewer latents, and wider positives because it has fewer negatives: five
+# latents at scale 0.05 contain up to 10 nats, but a loss with a batch of 512 can extract only 6.
+# Boxes begin small. While they grow, their sides align the axes of the codes with the latents.
+# If positives are as wide as a normal marginal, codes on a sphere fit l2 best. Such codes keep
+# 95 % of the variance of ten latents, but only 90 % of five, so there positives are narrower.
 _SMALL_SIGMAS = {0.05: 0.1, 0.1: 0.1, 1.0: 0.3}
 _SMALL_EXTENT = 3.0
 _MIXING = {"source": "mixing", "seeds": (0, 1, 2, 3, 4)}
@@ -55,9 +55,9 @@ def _mixing_baselines(
     identity: Figure,
     supervised: Mapping[str, Figure],
 ) -> Iterator[Row]:
-    """The row of g itself, and one of regression for each output space.
+    """The row of the observations themselves, and a row of regression for each output space.
 
-    Regression has the box of the latents itself.
+    Regression in the space ``box`` uses the fixed box of the latents.
     """
     itself = {"encoder": "identity", "steps": 0, "output_space": "unbounded"}
     yield Row(f"{group}identity", {**latents, "loss": SUPERVISED, **itself}, {score: identity})
@@ -96,7 +96,7 @@ def _latents(space: str, marginal: str) -> dict[str, str]:
 
 
 def _table1() -> Iterator[Row]:
-    """Groups of one latent space and marginal."""
+    """The rows of table 1, in groups with the same latent space and marginal."""
     group = _latents("sphere", "uniform")
     yield from _mixing_baselines(
         "sphere-", group, "r2", Figure(66.98, 2.79), {"unbounded": Figure(99.71, 0.05)}
@@ -182,7 +182,7 @@ def _table4() -> Iterator[Row]:
 
 
 def _pairs() -> Iterator[Row]:
-    """Ways to a positive, for one encoder and loss; the paper has none but the first."""
+    """Rows for all kinds of positives with one encoder and loss; the paper has only the first."""
     yield from _image_baselines()
     model = {"output_space": "box", "loss": "l2"}
     published = {"r2": Figure(96.73, 0.10), "mcc": Figure(98.31, 0.04)}
@@ -198,7 +198,7 @@ def _kitti() -> Iterator[Row]:
     yield Row("untrained", {**shared, "max_distance": 1, "steps": 0}, {})
     yield Row("supervised", {"loss": SUPERVISED}, {})
     yield Row("distance-1", {**shared, "max_distance": 1}, {})
-    # the paper says MCC; its code took Spearman's correlation
+    # the paper says MCC; its code used Spearman's correlation
     reported = dict.fromkeys(("mcc", "mcc_spearman"), Figure(80.9))
     yield Row("distance-5", {**shared, "max_distance": 5}, reported)
 
@@ -233,7 +233,7 @@ TABLES = {
         ),
         Table(
             "pairs",
-            "Ways to a positive: 3DIdent with positives rendered beside it, held-out test split",
+            "Kinds of positives: 3DIdent with rendered positives, held-out test split",
             ("r2", "mcc"),
             tuple(_pairs()),
             _THREE,

@@ -1,7 +1,7 @@
-"""A table of ours beside the paper's: in the terminal, as CSV, as LaTeX and as a page.
+"""Our results next to the paper's: as a table in the terminal, as CSV, as LaTeX and as a page.
 
-The difference is in standard deviations, those of both means taken together:
-(ours - paper) / sqrt(sd_ours^2 + sd_paper^2), where both are known.
+The difference is given in standard deviations, (ours - paper) / sqrt(sd_ours^2 + sd_paper^2), if
+both are known.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "dif
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished row scored.
+    """The scores of a finished row.
 
     Arguments:
-        row: of the table.
-        scores: content of its ``scores.json``.
-        records: its scores over the steps.
+        row: row of the table.
+        scores: content of the ``scores.json`` of its run.
+        records: scores over the steps, lines of its ``metrics.jsonl``.
     """
 
     row: Row
@@ -44,21 +44,21 @@ class Outcome:
     records: list[dict[str, Any]]
 
     def ours(self, score: str) -> Figure:
-        """The mean over our seeds, in percent."""
+        """Our mean and standard deviation over the seeds, in percent."""
         sd = self.scores[f"{score}_sd"]
         return Figure(100 * float(self.scores[score]), None if sd is None else 100 * float(sd))
 
     @property
     def seeds(self) -> int:
-        """How many were trained."""
+        """Number of trained seeds."""
         return len(self.scores["seeds"])
 
     def paper(self, score: str) -> Figure | None:
-        """The reported figure, where there is one."""
+        """The figure reported in the paper; None if there is none."""
         return self.row.paper.get(score)
 
     def distance(self, score: str) -> float | None:
-        """Ours less the paper's, in standard deviations."""
+        """Our score minus the paper's, in standard deviations; None if one of them is unknown."""
         ours, paper = self.ours(score), self.paper(score)
         if paper is None or ours.sd is None or paper.sd is None:
             return None
@@ -67,7 +67,11 @@ class Outcome:
 
 
 def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
-    """What a row scored; None where it has not finished."""
+    """The scores of a row; None if its run is not finished.
+
+    Raises:
+        ValueError: the file of the scores is damaged.
+    """
     if not folder.scores.is_file():
         return None
     try:
@@ -83,7 +87,7 @@ def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
 
 
 def say_outcome(outcome: Outcome) -> str:
-    """One line on a finished row."""
+    """One line of text with the scores of a finished row."""
     parts = []
     for score, name in _NAMES.items():
         paper = outcome.paper(score)
@@ -95,17 +99,17 @@ def say_outcome(outcome: Outcome) -> str:
 def write_suite(
     table: Table, scale: str, outcomes: Sequence[Outcome], root: Path, command: str
 ) -> Path:
-    """Show the table, and write ``table.csv``, ``table.tex`` and ``report.html``.
+    """Print the table, and write ``table.csv``, ``table.tex`` and ``report.html``.
 
     Arguments:
-        table: of the paper.
-        scale: that was run.
-        outcomes: finished rows, in the table's order.
+        table: table of the paper.
+        scale: scale of the runs.
+        outcomes: finished rows, in the order of the table.
         root: folder of the suite.
-        command: how to run it again.
+        command: command that runs the suite again.
 
     Returns:
-        The page.
+        The path of the page.
     """
     Console().print(_grid(table, scale, outcomes))
     write_bytes(root / "table.csv", _csv(table, outcomes).encode())
@@ -160,7 +164,7 @@ def _csv(table: Table, outcomes: Sequence[Outcome]) -> str:
 
 
 def _latex(table: Table, outcomes: Sequence[Outcome]) -> str:
-    """A table, for the packages booktabs and amssymb."""
+    """The table in LaTeX, which needs the packages booktabs and amssymb."""
 
     def number(figure: Figure | None) -> str:
         return "--" if figure is None else f"${_spell(figure).replace('±', chr(92) + 'pm')}$"

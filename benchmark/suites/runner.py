@@ -1,4 +1,4 @@
-"""The rows of a suite at work, each a run in a process of its own, several at once."""
+"""Execution of the rows of a suite, each in its own process, several in parallel."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Planned:
     """A row to run.
 
     Arguments:
-        row: of the table.
-        options: all that it asks for.
-        folder: of its run.
+        row: row of the table.
+        options: options of its run.
+        folder: folder of its run.
     """
 
     row: Row
@@ -43,10 +43,10 @@ class Planned:
     folder: RunFolder
 
     def finished(self) -> bool:
-        """Whether its scores are there, of the same configuration.
+        """True if the folder contains scores of the same configuration.
 
         Raises:
-            ValueError: it cannot be run, or there is a run of another configuration.
+            ValueError: the row cannot be run, or the folder contains another configuration.
         """
         completed = complete(self.options)
         source = open_source(completed)
@@ -58,11 +58,11 @@ class Planned:
 
 
 class Runner:
-    """Runs rows in processes of their own, several at once.
+    """Runner of rows, each in its own process, several in parallel.
 
     Arguments:
-        device: as ``--device``.
-        jobs: how many at once.
+        device: value of ``--device``.
+        jobs: largest number of rows in parallel.
     """
 
     def __init__(self, device: str, jobs: int) -> None:
@@ -70,10 +70,14 @@ class Runner:
         self._running: dict[int, tuple[Planned, subprocess.Popen[bytes]]] = {}
 
     def run(self, left: list[Planned], count: int) -> list[str]:
-        """Run what is left of ``count`` rows; returns what failed, in words.
+        """Run the rows ``left``, and return one line for each row that failed.
+
+        Arguments:
+            left: rows that are not finished; the list is emptied.
+            count: number of all rows, for the progress bar.
 
         Raises:
-            Interrupted: a signal came; the rows at work are saved.
+            Interrupted: a signal stopped the suite. The running rows are saved.
         """
         failed = []
         with deferred_stop() as stop, progress("suite", count, "rows") as advance:
@@ -93,7 +97,7 @@ class Runner:
                     if stop:
                         self._end()
                         raise Interrupted(
-                            f"{stop.name}: every row at work is saved; the same command with "
+                            f"{stop.name}: every running row is saved; the same command with "
                             "--resume goes on from there"
                         )
         return failed
@@ -115,7 +119,7 @@ class Runner:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                start_new_session=True,  # signals reach it through this process alone
+                start_new_session=True,  # only this process forwards signals to it
                 preexec_fn=partial(die_with, os.getpid()),
             )
         self._running[slot] = plan, process
@@ -125,7 +129,7 @@ class Runner:
         return [self._running.pop(slot) for slot in slots]
 
     def _end(self) -> None:
-        """Ask every row at work to save and stop, and wait for it."""
+        """Ask every running row to save and stop, and wait for them."""
         for _, process in self._running.values():
             process.send_signal(SIGTERM)
         for _, process in self._running.values():
@@ -134,7 +138,7 @@ class Runner:
 
 
 def _visible(slot: int) -> str:
-    """The GPU of a slot, among those that this process sees."""
+    """Name of the GPU for a slot, among the GPUs that this process can see."""
     own = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = own.split(",") if own else [str(i) for i in range(torch.cuda.device_count())]
     return names[slot % len(names)]
@@ -145,9 +149,9 @@ def _log(plan: Planned) -> Path:
 
 
 def _why(plan: Planned, status: int) -> str:
-    """Why a row failed: the signal that killed it, or what it said last."""
+    """The reason why a row failed: the signal that killed it, or its last message."""
     log = _log(plan)
     if status < 0:
         return f"killed by {Signals(-status).name}, see {log}"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("threedident: ") if lines else "it said nothing"
+    return lines[-1].removeprefix("threedident: ") if lines else "it wrote no message"

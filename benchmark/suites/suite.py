@@ -1,7 +1,7 @@
-"""A table of the paper, run row by row: stopped and resumed at will, rows side by side.
+"""Suites: tables of the paper, run row by row. A suite can be stopped and resumed.
 
-Every row is a run of its own, ``threedident benchmark ... --resume`` in a process of its own, so
-a row can be run again, looked at, or handed in alone.
+Every row is a separate run, ``threedident benchmark ... --resume`` in its own process. So a single
+row can be run again, inspected or submitted to the leaderboard.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ def run_suite(
     jobs: int | None,
     resume: bool,
 ) -> None:
-    """Run a table, and write it beside the paper's figures.
+    """Run a table, and write its results next to the paper's.
 
     Arguments:
-        name: of the table.
+        name: name of the table.
         scale: ``paper`` or ``small``.
         rows: names of the rows to run, separated by commas; None for all.
-        asked: of which the data, the seeds, the protocol and the folder count.
-        device: as ``--device``.
-        jobs: rows at once; None for what the machine has.
-        resume: whether to go on with a suite that is there.
+        asked: options; only data, seeds, protocol and folder are used.
+        device: value of ``--device``.
+        jobs: number of rows in parallel; None to choose it for this machine.
+        resume: True to continue an existing suite.
 
     Raises:
-        ValueError: an unknown table or row, or a row that failed; the others are finished.
+        ValueError: a table or row is unknown, or a row failed. The other rows are finished.
         Interrupted: a signal stopped the suite.
     """
     table = _find_table(name)
@@ -60,10 +60,10 @@ def run_suite(
             "give another --out"
         )
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
-        say("note: the published scale takes days on a CPU; --scale small is for one")
+        say("note: the published scale takes days on a CPU; use --scale small there")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
     wanted = {plan.row.name for plan in planned}
-    done = {  # rows that were not asked for are in the table, too: their settings must be its own
+    done = {  # finished rows that were not requested are in the table, too, so check them all
         plan.row.name: plan.finished()
         for plan in every
         if plan.row.name in wanted or plan.folder.config.is_file()
@@ -120,7 +120,7 @@ def _command(name: str, scale: str, rows: str | None, asked: Options, root: Path
 
 
 def _jobs(table: Table, device: str) -> int:
-    """Rows at once: one for each GPU, or for each processor where networks are small."""
+    """Number of rows in parallel: one per GPU; without GPU 1, or one per core for mixing."""
     if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.device_count()
     return 1 if table.takes_data else processors()

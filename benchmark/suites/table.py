@@ -1,4 +1,4 @@
-"""What a table of experiments is: rows of options, and the figures that were reported."""
+"""Tables of experiments: rows of options, and the figures that the paper reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Figure(NamedTuple):
-    """A percentage, and its standard deviation where the paper gives one."""
+    """A percentage, and its standard deviation or None."""
 
     mean: float
     sd: float | None = None
@@ -19,11 +19,11 @@ class Row:
     """One row of a table.
 
     Arguments:
-        name: short, unique in its table; also that of its folder.
-        options: of ``threedident benchmark``, beside those of the table.
-        paper: the reported figure of each score that the paper gives.
-        matches: whether the model has the form that the theory asks for.
-        small: options that replace the row's own at the small scale.
+        name: short name, unique in its table; also the name of its folder.
+        options: options of ``threedident benchmark``, in addition to those of the table.
+        paper: the figure of each score that the paper reports.
+        matches: True if the model has the form that the theory requires.
+        small: options that replace those of the row at the small scale.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Table:
     """A table of the paper.
 
     Arguments:
-        name: as ``--suite`` takes it.
-        title: what it shows.
-        scores: the columns, names in ``scores.json``.
-        rows: in the paper's order, baselines first.
-        paper: options of every row, beside those that its source has from the paper.
-        small: options that replace those at the small scale.
-        takes_data: whether the rows read a data set.
+        name: name for ``--suite``.
+        title: title of the table.
+        scores: names of the scores in ``scores.json``, which are the columns.
+        rows: rows in the order of the paper, baselines first.
+        paper: options of every row, in addition to the paper's values for its source.
+        small: options that replace those of ``paper`` at the small scale.
+        takes_data: True if the rows read a data set.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Table:
     takes_data: bool = False
 
     def options(self, row: Row, scale: str) -> dict[str, Any]:
-        """All options of a row: its own win over the scale's, and these over the paper's."""
+        """All options of a row. Its own options override those that all rows share."""
         return {**self.shared(scale), **self.own(row, scale)}
 
     def shared(self, scale: str) -> dict[str, Any]:
-        """The options that rows share."""
+        """The options that all rows share."""
         return {**self.paper, **self.small} if scale == "small" else dict(self.paper)
 
     def own(self, row: Row, scale: str) -> dict[str, Any]:
-        """The options in which a row differs from the shared ones."""
+        """The options that a row sets itself."""
         return {**row.options, **row.small} if scale == "small" else dict(row.options)

@@ -1,1 +1,1 @@
-"""One seed of a run, from its first step to its final scores."""
+"""Training of one seed of a run, from its first step to its final scores."""

@@ -1,4 +1,4 @@
-"""Checkpoints: whether one is a run's own, and the model in it, which needs no data set."""
+"""Checkpoints: checks that one belongs to a run, and loading of its model without the data."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from threedident.latents.factors import LABELS
 from threedident.runtime.errors import printable
 from threedident.storage.manifest import MOST_PIXELS
 
-_PUBLISHED_MASKS = (1, 64, 64)  # checkpoints of version 0.1.0 do not say their shape
+_PUBLISHED_MASKS = (1, 64, 64)  # for checkpoints of version 0.1.0, which do not store the shape
 
 
 class Labelled(Observed, Protocol):
-    """Observations whose factors have names."""
+    """Properties of observations, with the names of their factors."""
 
     @property
     def labels(self) -> Sequence[str]:
@@ -34,7 +34,7 @@ class Labelled(Observed, Protocol):
 
 @dataclass(frozen=True)
 class _Outline:
-    """The shape and the names of observations, without the data."""
+    """Shape and names of observations, for use without the data."""
 
     shape: tuple[int, ...]
     labels: Sequence[str]
@@ -46,15 +46,15 @@ class _Outline:
 
 
 def own_checkpoint(folder: RunFolder, config: Config, seed: int) -> dict[str, Any] | None:
-    """The last checkpoint of a seed, or None where there is none.
+    """The last checkpoint of a seed; None if there is none.
 
     Arguments:
-        folder: of the run.
-        config: of the run.
-        seed: one of its seeds.
+        folder: folder of the run.
+        config: configuration of the run.
+        seed: one of the seeds of the run.
 
     Raises:
-        ValueError: the file is damaged, or of another run or seed.
+        ValueError: the file is damaged, or belongs to another run or seed.
     """
     state = folder.load_checkpoint(seed)
     if state is None:
@@ -69,7 +69,7 @@ def own_checkpoint(folder: RunFolder, config: Config, seed: int) -> dict[str, An
 
 
 def _differences(state: dict[str, Any], config: Config, seed: int) -> list[str]:
-    """The entries in which a checkpoint differs from this run, in words."""
+    """The differences between a checkpoint and this run, in words."""
     try:
         changed = differences(Config.model_validate(state.get("config")), config)
     except ValidationError:
@@ -87,17 +87,17 @@ def _differences(state: dict[str, Any], config: Config, seed: int) -> list[str]:
 
 
 def require_own_scores(folder: RunFolder, seed: int, state: dict[str, Any]) -> None:
-    """Check that the log has scores, those that a checkpoint knows.
+    """Check that the scores in the log are those whose digest a checkpoint contains.
 
-    Checkpoints of earlier versions know none.
+    Checkpoints of earlier versions contain no digest and are not compared.
 
     Arguments:
-        folder: of the run.
-        seed: of the training.
-        state: as :func:`own_checkpoint` gives it.
+        folder: folder of the run.
+        seed: seed of the training.
+        state: checkpoint returned by :func:`own_checkpoint`.
 
     Raises:
-        ValueError: it has others, or damaged ones.
+        ValueError: the log contains other scores, or damaged ones.
     """
     step, known = state["step"], state.get("scores")
     scored = folder.scored_until(seed, step)
@@ -115,11 +115,11 @@ def logged_scores(folder: RunFolder, record: dict[str, Any]) -> Scores:
     """The scores in a line of the log.
 
     Arguments:
-        folder: of the run.
-        record: one of :meth:`benchmark.training.folder.RunFolder.scored`.
+        folder: folder of the run.
+        record: line returned by :meth:`benchmark.training.folder.RunFolder.scored`.
 
     Raises:
-        ValueError: the line was damaged.
+        ValueError: the line is damaged.
     """
     try:
         return Scores.from_json(record)
@@ -132,16 +132,16 @@ def logged_scores(folder: RunFolder, record: dict[str, Any]) -> Scores:
 
 
 def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Put weights and moments of a checkpoint in place; the optimizer's settings stay.
+    """Load weights and Adam's moments from a checkpoint. The optimizer keeps its settings.
 
     Arguments:
         objective: model and loss of the run.
-        optimizer: of its parameters.
-        state: as :func:`own_checkpoint` gives it.
+        optimizer: optimizer of the parameters of the objective.
+        state: checkpoint returned by :func:`own_checkpoint`.
 
     Raises:
-        Exception: of any kind, where the state does not fit; ``ValueError`` where it fits and is
-            not finite.
+        Exception: an exception of any kind if the state does not fit; ``ValueError`` if it fits,
+            but is not finite.
     """
     settings = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     objective.load_state_dict(state["objective"])
@@ -166,13 +166,13 @@ def restored_model(folder: RunFolder, config: Config, seed: int, state: dict[str
     """The model of a checkpoint, in training mode, on the CPU.
 
     Arguments:
-        folder: of the run.
-        config: of the run.
-        seed: of the training.
-        state: as :func:`own_checkpoint` gives it.
+        folder: folder of the run.
+        config: configuration of the run.
+        seed: seed of the training.
+        state: checkpoint returned by :func:`own_checkpoint`.
 
     Returns:
-        From observations (B, ...) to codes (B, n), preprocessing included.
+        The model, which maps raw observations (B, ...) to codes (B, n).
 
     Raises:
         ValueError: the state does not fit the model, or the encoder cannot be made.
@@ -186,7 +186,7 @@ def restored_model(folder: RunFolder, config: Config, seed: int, state: dict[str
         }
         model.load_state_dict(weights)
         _require_finite(model.parameters())
-    except Exception as error:  # what a stranger's file holds fails in a dozen ways
+    except Exception as error:  # untrusted files raise many kinds of errors
         raise ValueError(
             f"{folder.checkpoint(seed)}: expected the weights of {config.encoder}, found others "
             f"({type(error).__name__}); restore the file, or train this seed again"
@@ -195,7 +195,7 @@ def restored_model(folder: RunFolder, config: Config, seed: int, state: dict[str
 
 
 def observed(config: Config, state: dict[str, Any]) -> Labelled:
-    """The shape and the names of what a run encodes, without the data."""
+    """Shape and names of the observations of a run, without opening the data."""
     source = config.source
     if isinstance(source, MixingSettings):
         from benchmark.sources.mixing import MixingSource
@@ -214,10 +214,10 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
 
 
 def _mask_shape(shape: object) -> tuple[int, ...]:
-    """The shape of masks as a checkpoint says it.
+    """The shape of masks that is stored in a checkpoint.
 
     Raises:
-        ValueError: masks have no such shape.
+        ValueError: the value is not a valid shape of masks.
     """
     edges = list(shape) if isinstance(shape, list | tuple) else []
     if len(edges) != 3 or not all(type(e) is int and 0 < e <= MOST_PIXELS for e in edges):

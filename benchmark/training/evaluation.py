@@ -1,8 +1,8 @@
-"""Representations of the test split, under the two protocols.
+"""Representations of the test split for the two protocols.
 
-- ``held-out``: every row, in eval mode.
-- ``published``: the first 4096 rows, with BatchNorm at the statistics of each batch, as the
-  paper's code scored, which never left training mode.
+- ``held-out``: all rows, in eval mode.
+- ``published``: the first 4096 rows. BatchNorm uses the statistics of each batch, as in the code
+  of the paper, which scored in training mode.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ PUBLISHED_ROWS = 4096
 
 
 def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.float32]:
-    """Latents of the rows that a protocol scores, shape (N, n).
+    """Latents of the rows that are scored, shape (N, n).
+
+    Arguments:
+        config: configuration of the run, with its protocol.
+        source: source with the test split.
+        seed: seed of the run.
 
     Raises:
         ValueError: the test split has too few rows for the protocol.
@@ -47,18 +52,18 @@ def represent(
     machine: Machine,
     between: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Codes of the rows that :func:`scored_latents` gives.
+    """Codes of the rows whose latents :func:`scored_latents` returns.
 
     Arguments:
-        model: from observations (B, ...) to codes (B, n); left as it was.
-        config: its protocol counts.
-        source: what is encoded.
-        seed: of the run.
-        machine: where the model is.
-        between: called before every batch.
+        model: model that maps observations (B, ...) to codes (B, n). It stays unchanged.
+        config: configuration of the run; only its protocol matters.
+        source: source with the test split.
+        seed: seed of the run.
+        machine: machine with the device of the model.
+        between: function that is called before every batch.
 
     Returns:
-        Shape (N, n).
+        Codes, shape (N, n).
     """
     rows, codes = len(scored_latents(config, source, seed)), []
     with _mode(model, config.protocol):
@@ -70,7 +75,7 @@ def represent(
 
 @contextmanager
 def _mode(model: nn.Module, protocol: str) -> Iterator[None]:
-    """Eval mode, or statistics of the batch that leave no trace in the model."""
+    """A context with the model in the mode of a protocol; its buffers are restored afterwards."""
     training = model.training
     kept: dict[str, Tensor] = {name: b.clone() for name, b in model.named_buffers()}
     model.train(protocol == "published")

@@ -1,15 +1,15 @@
 """The folder of a run, and the files in it.
 
 OUT/config.json              the resolved configuration
-OUT/metrics.jsonl            one line a step (loss) and one a score (r2, mcc), by seed
+OUT/metrics.jsonl            one line for each step (loss) and each score (r2, mcc), by seed
 OUT/checkpoints/seed-K.pt    the last checkpoint
 OUT/representations/seed-K.npy  codes of the test split, N x n
-OUT/delivered.json           requested against delivered steps of the pairs, and snap distances
-OUT/work.jsonl               how long each seed was trained, on what, and where the data lay
-OUT/scores.json              scores of each seed, untrained and trained, mean and SD
-OUT/figures/                 every figure as PNG, the drawn ones as SVG, too
-OUT/report.html              one page that needs no network
-OUT/tensorboard/seed-K/      where asked for
+OUT/delivered.json           requested and delivered steps of the pairs, and snap distances
+OUT/work.jsonl               training time, hardware and path of the data, for each seed
+OUT/scores.json              scores of each seed, untrained and trained, with mean and SD
+OUT/figures/                 every figure as PNG; plots also as SVG
+OUT/report.html              the report, one page that needs no network
+OUT/tensorboard/seed-K/      logs for TensorBoard, if requested
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ from threedident.runtime.records import parse_json, parse_model
 
 
 def runs_in(path: Path) -> list[Path]:
-    """The runs right below a folder, such as the rows of a suite, by name."""
+    """Folders of the runs directly below a folder, such as the rows of a suite, sorted by name."""
     return sorted(config.parent for config in path.glob("*/config.json"))
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of a run."""
+    """True if a folder is the folder of a run."""
     return RunFolder(path).config.is_file()
 
 
 def is_suite(path: Path) -> bool:
-    """Whether a folder holds runs, such as the rows of a suite."""
+    """True if a folder contains folders of runs, such as the rows of a suite."""
     return bool(runs_in(path))
 
 
 def what_is(path: Path) -> str:
-    """What is there in place of a run, in words."""
+    """Description of a path that is not the folder of a run, for messages."""
     rows = runs_in(path)
     if rows:
         return f"a folder of {len(rows)} run{'s' * (len(rows) > 1)}, such as {rows[0].name}"
@@ -71,7 +71,7 @@ def what_is(path: Path) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of one run."""
+    """The folder of a run, with the paths of its files."""
 
     path: Path
 
@@ -87,22 +87,22 @@ class RunFolder:
 
     @property
     def scores(self) -> Path:
-        """Final scores; its presence says that the run was finished."""
+        """Final scores. The file exists only if the run is finished."""
         return self.path / "scores.json"
 
     @property
     def delivered(self) -> Path:
-        """What the pairs delivered of the conditional."""
+        """Requested and delivered steps of the pairs."""
         return self.path / "delivered.json"
 
     @property
     def work(self) -> Path:
-        """How long each seed was trained, and on what."""
+        """Training time and hardware of each seed."""
         return self.path / "work.jsonl"
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The report, an HTML page."""
         return self.path / "report.html"
 
     @property
@@ -124,10 +124,12 @@ class RunFolder:
         return self.path / "representations" / f"seed-{seed}.npy"
 
     def holds(self, config: Config) -> bool:
-        """Whether there is a run of just this configuration, however its pairs are numbered.
+        """True if the folder holds a run of this configuration.
+
+        The version of the numbering of pairs may differ.
 
         Raises:
-            ValueError: there is one whose configuration is damaged.
+            ValueError: there is a run, and its configuration is damaged.
         """
         if not self.config.is_file():
             return False
@@ -135,11 +137,15 @@ class RunFolder:
         return not differences(with_numbering(there, numbering(config)), config)
 
     def check(self, config: Config, resume: bool) -> None:
-        """Check that ``config`` can be run here; nothing is changed.
+        """Check that ``config`` can be run in this folder, without changing anything.
+
+        Arguments:
+            config: configuration of the run.
+            resume: True to continue an existing run.
 
         Raises:
-            ValueError: there is a run and ``resume`` is off, one of another configuration, or
-                files that are no run.
+            ValueError: there is a run and ``resume`` is False, or there is a run of another
+                configuration, or there are other files.
         """
         if self.config.is_file():
             if not resume:
@@ -162,23 +168,23 @@ class RunFolder:
             )
 
     def require_numbering(self, config: Config) -> None:
-        """Refuse to go on with a run whose pairs are numbered otherwise.
+        """Check that a run can be resumed with the current version of the numbering of pairs.
 
         Raises:
-            ValueError: they are.
+            ValueError: the run uses another version.
         """
         if numbering(config) not in (None, NUMBERING):
             raise ValueError(
                 f"{self.path}: expected a run whose pairs are numbered as version {NUMBERING} "
-                f"does, found version {numbering(config)}, which can be read and compared and not "
-                "resumed; give another --out to train it anew"
+                f"does, found version {numbering(config)}, which can be read and compared, but "
+                "not resumed; give another --out to train it again"
             )
 
     def open(self, config: Config, resume: bool) -> None:
-        """Make the folder, locked by the caller, ready for ``config``.
+        """Prepare the folder for ``config``. The caller must hold its lock.
 
         Raises:
-            ValueError: as :meth:`check` does.
+            ValueError: for the same reasons as :meth:`check`.
         """
         self.check(config, resume)
         write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
@@ -204,7 +210,7 @@ class RunFolder:
             ) from None
 
     def write_scores(self, scores: dict[str, Any], config: Config) -> dict[str, Any]:
-        """Write the final scores under a seal; returns what was written."""
+        """Write the final scores with a seal, and return the content of the file."""
         sealed = seal(scores, config)
         write_bytes(self.scores, (json.dumps(sealed, indent=2) + "\n").encode())
         return sealed
@@ -213,7 +219,7 @@ class RunFolder:
         """The final scores.
 
         Raises:
-            ValueError: the file is damaged, or it or ``config.json`` was altered since.
+            ValueError: the file is damaged, or it or ``config.json`` was altered after the seal.
         """
         way_on = f"threedident benchmark --resume {self.path} writes it again"
         try:
@@ -232,15 +238,15 @@ class RunFolder:
         return scores
 
     def save_checkpoint(self, seed: int, state: dict[str, Any]) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint atomically."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_bytes(self.checkpoint(seed), buffer.getvalue())
 
     def load_checkpoint(self, seed: int) -> dict[str, Any] | None:
-        """The last checkpoint of a seed, or None where there is none.
+        """The last checkpoint of a seed; None if there is none.
 
-        Every part of the file is compared with the checksum that torch wrote beside it.
+        Every part of the file is compared with the checksum that torch stored with it.
 
         Raises:
             ValueError: the file is damaged.
@@ -251,7 +257,7 @@ class RunFolder:
         try:
             _require_intact(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # readers raise a dozen kinds on damaged files
+        except Exception as error:  # damaged files raise many kinds of errors
             raise ValueError(
                 f"{path}: expected a checkpoint, found a damaged file "
                 f"({type(error).__name__}); delete it to train this seed again"
@@ -264,13 +270,13 @@ class RunFolder:
         return state
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``; lines that are damaged or cut short are passed over."""
+        """The lines of ``metrics.jsonl``. Damaged or truncated lines are skipped."""
         return read_lines(self.metrics, {"seed": int, "step": int})
 
     def has_scored_codes(self, seed: int) -> bool:
-        """Whether the codes of a seed are there, and those that were scored last.
+        """True if the codes of a seed exist, and are the ones that were scored last.
 
-        Logs of earlier versions do not tell, and the codes are taken for those.
+        Logs of earlier versions have no digest of the codes; then existing codes are accepted.
         """
         path, scored = self.representations(seed), self.scored(seed)
         if not path.is_file() or not scored:
@@ -278,7 +284,7 @@ class RunFolder:
         return scored[-1].get("codes") in (None, sha256(read_plain(path, MOST_ARRAY)))
 
     def scored(self, seed: int | None = None) -> list[dict[str, Any]]:
-        """The scores among :meth:`records`, in order, of one seed or of all."""
+        """The records with scores, in order, of one seed or, by default, of all seeds."""
         return [r for r in self.records() if "r2" in r and seed in (None, r["seed"])]
 
     def scored_until(self, seed: int, step: int) -> list[dict[str, Any]]:
@@ -286,7 +292,7 @@ class RunFolder:
         return [r for r in self.scored(seed) if r["step"] <= step]
 
     def rewind(self, seed: int, step: int) -> TextIO:
-        """``metrics.jsonl``, open to append, without the lines of ``seed`` past ``step``."""
+        """Delete the lines of ``seed`` after ``step``, and open ``metrics.jsonl`` to append."""
         with atomic_write(self.metrics) as file:
             for r in self.records():
                 if r["seed"] != seed or r["step"] <= step:
@@ -295,14 +301,15 @@ class RunFolder:
 
 
 def _require_intact(path: Path) -> None:
-    """Check a file of torch, which is a ZIP archive, by the CRC-32 of every part.
+    """Check the CRC-32 of every part of a file written by torch, which is a ZIP archive.
 
-    Torch's own reader does not look at them. It counts places from the begin of the file, Python's
-    from the begin of the archive, so nothing may stand before the archive.
+    The reader of torch does not check them. It also counts positions from the beginning of the
+    file, while Python counts from the beginning of the archive. So the file must not contain
+    anything before the archive.
 
     Raises:
-        ValueError: a part is not what was written, or is packed as torch packs nothing.
-        zipfile.BadZipFile: the file is no archive, or its table is damaged.
+        ValueError: a part was changed, or is compressed, which torch never does.
+        zipfile.BadZipFile: the file is not an archive, or its table is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
@@ -315,13 +322,13 @@ def _require_intact(path: Path) -> None:
 def read_lines(
     path: Path, needed: Mapping[str, type | tuple[type, ...]]
 ) -> Iterator[dict[str, Any]]:
-    """The objects of a log that have all needed entries, in order; none where there is no file.
+    """The objects of a log that have all needed entries, in order; none without a file.
 
-    Lines that are damaged, cut short or longer than any record are passed over.
+    Damaged, truncated and overlong lines are skipped.
 
     Arguments:
-        path: of the log.
-        needed: the types of entries by their names; no boolean counts as a number.
+        path: path of the log.
+        needed: type of each needed entry by name. Booleans do not count as numbers.
     """
     if not path.is_file():
         return

@@ -1,4 +1,4 @@
-"""Where the numbers of a training go: JSON lines always, TensorBoard where asked for."""
+"""Logs of a training: JSON lines, and TensorBoard if requested."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ _LONGEST_S = 1e12
 
 
 class Tracker(AbstractContextManager["Tracker"]):
-    """The log of one seed, from a step on; later lines of an earlier try are dropped.
+    """Writer of the log of one seed, from a given step on.
+
+    Lines after that step, which an interrupted training left, are deleted.
 
     Arguments:
-        folder: of the run.
-        seed: whose log it is.
-        step: steps that were taken before.
-        tensorboard: whether to write for TensorBoard, too.
-        silent: whether to write nothing, as all ranks but one do.
+        folder: folder of the run.
+        seed: seed of the training.
+        step: number of steps taken before.
+        tensorboard: True to write for TensorBoard, too.
+        silent: True to write nothing. All ranks except the first are silent.
     """
 
     def __init__(
@@ -54,10 +56,10 @@ class Tracker(AbstractContextManager["Tracker"]):
                     self._board.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Hand all lines over to the disk."""
+        """Write all lines to the disk."""
         if self._file is not None:
             self._file.flush()
-            os.fsync(self._file.fileno())  # a checkpoint knows the scores in it
+            os.fsync(self._file.fileno())  # checkpoints contain a digest of the scores in it
         if self._board is not None:
             self._board.flush()
 
@@ -69,12 +71,12 @@ class Tracker(AbstractContextManager["Tracker"]):
 
 
 class Work(NamedTuple):
-    """What went into one seed.
+    """Hardware, time and data of the training of one seed.
 
     Arguments:
-        hardware: what it was trained on, in words.
-        seconds: wall time.
-        data: where the data set lay; None where there is none.
+        hardware: description of the hardware.
+        seconds: wall time in seconds.
+        data: path of the data set; None if there is none.
     """
 
     hardware: str
@@ -86,14 +88,14 @@ class Work(NamedTuple):
 def logged(
     path: Path, seed: int, data: Path | None, device: torch.device, ranks: Ranks
 ) -> Iterator[None]:
-    """Log the work within to ``path``, also where it is cut short by an exception.
+    """Log the time of a block to ``path``, even if an exception ends the block.
 
     Arguments:
-        path: of the log.
-        seed: that is worked on.
-        data: where the data set lies, where there is one.
-        device: of the model.
-        ranks: that work together; the first one writes.
+        path: path of the log.
+        seed: seed that the block trains.
+        data: path of the data set, or None.
+        device: device of the model.
+        ranks: ranks that train together; only the first one writes.
     """
     place = None if data is None else str(data.resolve())
 
@@ -113,7 +115,7 @@ def logged(
 
 
 def read_work(path: Path, seed: int) -> Work | None:
-    """What went into a seed over all its lines, or None where there are none."""
+    """Hardware, total time and data of a seed over all its log lines; None without lines."""
     mine = [line for line in _lines(path) if line["seed"] == seed]
     if not mine:
         return None
@@ -127,13 +129,13 @@ def read_work(path: Path, seed: int) -> Work | None:
 
 
 def last_data(path: Path) -> Path | None:
-    """Where the data lay when any seed was worked on last; None where that is not known."""
+    """The last recorded path of the data, over all seeds; None if there is no record."""
     places = [line["data"] for line in _lines(path) if line.get("data") is not None]
     return Path(places[-1]) if places else None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; those that are damaged or cut short are passed over."""
+    """The valid lines of a log. Damaged or truncated lines are skipped."""
     needed: dict[str, type | tuple[type, ...]] = {
         "seed": int,
         "seconds": (int, float),

@@ -1,4 +1,4 @@
-"""One training loop for every source and loss: Adam, checkpoints, scores on the way."""
+"""The training loop for every source and loss, with Adam, checkpoints and regular scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.runtime.progress import Advance, progress, spell_time
 
 CHECKPOINT_PERIOD_S = 60.0
-_INSTEAD = {  # of the paper's scale on a CPU, by kind of source
+_INSTEAD = {  # advice for CPUs, on which the paper's scale takes too long, by kind of source
     "images": "--encoder conv, a lower --resolution, fewer --steps, or a --suite at --scale small",
     "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
     "small",
@@ -43,14 +43,14 @@ _LONG_S = 12 * 3600.0
 
 @dataclass
 class Loop:
-    """The training of one seed.
+    """The training loop of one seed.
 
     Arguments:
-        task: what is trained.
-        objective: model and loss, on the machine's device.
-        optimizer: of the objective's parameters.
-        tracker: where losses and scores go.
-        step: steps taken before.
+        task: task of this training.
+        objective: model and loss, on the device of the machine.
+        optimizer: optimizer of the parameters of the objective.
+        tracker: log of losses and scores.
+        step: number of steps taken before.
     """
 
     task: Task
@@ -61,15 +61,15 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._stop = Stop()
-        self._settled = True  # whether weights and statistics belong to a whole step
+        self._settled = True  # False in the middle of a step
         self._saved, self._saved_step = time.monotonic(), self.step
         scored = self._scored = self.task.folder.scored_until(self.task.seed, self.step)
         self._scored_step = scored[-1]["step"] if scored else -1
         ended = self.step == self.task.config.steps
         if ended and not self.task.folder.has_scored_codes(self.task.seed):
-            self._scored_step = -1  # the codes are lost or altered: they are made again
+            self._scored_step = -1  # the codes are lost or altered, so they are computed again
         self._scores = scored[-1] if scored else {}
-        self.task.machine.ranks.wait()  # before one of them logs more
+        self.task.machine.ranks.wait()  # every rank must read the log before one writes to it
         custom = is_custom(self.task.config.encoder)
         self._forward = self.task.machine.ranks.share(
             self.objective, self.task.machine.device, custom
@@ -78,7 +78,7 @@ class Loop:
             self.objective.model.compile()
 
     def run(self) -> None:
-        """Take the steps that are left, and the scores that are due on the way."""
+        """Take the remaining steps, and compute the scores that are due."""
         with deferred_stop() as self._stop:
             try:
                 with named_deaths(), torch.random.fork_rng():
@@ -160,7 +160,11 @@ class Loop:
 
     @contextmanager
     def _named_failures(self) -> Iterator[None]:
-        """Say what is saved; name errors of one's own encoder, ours want their traceback."""
+        """Add the number of the saved step to the messages of errors in a step.
+
+        RuntimeErrors of custom encoders become one-line messages. Those of built-in encoders keep
+        their traceback.
+        """
         try:
             yield
         except ValueError as error:
@@ -175,7 +179,10 @@ class Loop:
             ) from None
 
     def _read(self, terms: dict[str, torch.Tensor]) -> dict[str, float]:
-        """The terms, and whether any rank was asked to stop, as means over the ranks."""
+        """The terms, and ``stop``, as means over the ranks.
+
+        ``stop`` is above 0 if any rank was asked to stop.
+        """
         stop = terms["loss"].new_tensor(float(bool(self._stop)))
         names = [*terms, "stop"]
         stacked = torch.stack([*(term.detach() for term in terms.values()), stop])
@@ -195,12 +202,13 @@ class Loop:
         )
 
     def _score_if_due(self) -> None:
-        """Score on the test split and keep the representations, once for each step that asks."""
+        """Score the test split and store the representations, if scores are due at this step."""
         due = self.step % self.task.config.eval_every == 0 or self.step == self.task.config.steps
         if not due or self._scored_step == self.step:
             return
         leads = self.task.machine.ranks.leads
-        if leads or self.task.config.protocol == "published":  # whose ranks share batch statistics
+        # with the published protocol, all ranks share the statistics of the batch
+        if leads or self.task.config.protocol == "published":
             codes = represent(
                 self.objective.model,
                 self.task.config,
@@ -220,7 +228,7 @@ class Loop:
             raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
         content = npy_bytes(codes)
         write_bytes(self.task.folder.representations(self.task.seed), content)
-        with catch_warnings(action="ignore", category=ScoreWarning):  # the run says it once
+        with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
             scores = score(
                 latents=scored_latents(config, source, self.task.seed),
                 representations=codes,
@@ -236,7 +244,7 @@ class Loop:
         """Write a checkpoint, and the log up to it.
 
         Raises:
-            ValueError: the weights are not finite; the checkpoint before stays.
+            ValueError: the weights are not finite. The previous checkpoint is kept.
         """
         if not self.task.machine.ranks.leads:
             self._saved, self._saved_step = time.monotonic(), self.step
@@ -258,7 +266,7 @@ class Loop:
 
 
 def _seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed what an encoder may draw in a step, such as dropout, by the step's address."""
+    """Seed torch for a step, from (seed, step, rank), for encoders that draw, as in dropout."""
     [word] = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
     torch.manual_seed(int(word))
 
@@ -272,13 +280,15 @@ SCHEDULES = tuple(_FALLS)
 
 
 def factor(schedule: str, step: int, steps: int, warmup: int) -> float:
-    """The factor at a step: a linear rise over the warm-up, then the schedule's fall.
+    """The factor of the learning rate at a step.
+
+    It rises linearly during the warm-up, and then decreases with the schedule.
 
     Arguments:
-        schedule: ``constant``, as published, ``cosine`` or ``linear``, which both end at 0.
-        step: from 0 to ``steps`` - 1.
-        steps: of the whole run.
-        warmup: steps of the rise, fewer than ``steps``.
+        schedule: ``constant``, as published, or ``cosine`` or ``linear``, which both end at 0.
+        step: number of the step, from 0 to ``steps`` - 1.
+        steps: number of steps of the whole run.
+        warmup: number of steps of the rise, fewer than ``steps``.
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)
@@ -286,13 +296,13 @@ def factor(schedule: str, step: int, steps: int, warmup: int) -> float:
 
 
 class Forecast:
-    """Times the first steps.
+    """Forecast of the remaining time, from the time of the first steps.
 
     Arguments:
-        steps: that are left, of this seed.
-        later: steps of the seeds that come after it.
-        slow: whether the device is a CPU, for which the paper's scale is too much.
-        small: what to choose instead, in words.
+        steps: remaining steps of this seed.
+        later: steps of the seeds that follow.
+        slow: True if the device is a CPU, on which the paper's scale takes too long.
+        small: advice on smaller settings, in words.
     """
 
     def __init__(self, steps: int, later: int, slow: bool, small: str) -> None:
@@ -300,9 +310,12 @@ class Forecast:
         self._taken, self._start = 0, time.perf_counter()
 
     def step(self, say: Callable[[str], None]) -> None:
-        """Count a step; after the twentieth, say how long the rest will take.
+        """Count a step; after twenty timed steps, print how long the rest will take.
 
-        The first step is not timed: compilers and caches work in it.
+        The first step is not timed, because it includes compilation and filling of caches.
+
+        Arguments:
+            say: function that prints a line.
         """
         self._taken += 1
         if self._taken == 1:

@@ -1,4 +1,4 @@
-"""The objective: a model and the loss on its codes, on one rank or several."""
+"""The objective: a model and the loss of its codes, on one or several ranks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from benchmark.sources.source import Batch, Source
 
 
 class Objective(nn.Module):
-    """A model and the loss on its codes.
+    """A model and the loss of its codes.
 
     Arguments:
-        config: of the run.
-        source: what is encoded.
-        seed: of the initial weights.
-        ranks: that share each batch.
+        config: configuration of the run.
+        source: source of the observations.
+        seed: seed of the initial weights.
+        ranks: ranks that share each batch.
     """
 
     def __init__(self, config: Config, source: Source, seed: int, ranks: Ranks) -> None:
@@ -31,7 +31,7 @@ class Objective(nn.Module):
         self._config, self._ranks = config, ranks
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the loss, ``loss`` among them; two views share one forward pass."""
+        """The terms of the loss by name, including ``loss``. Both views share one forward pass."""
         codes = self._encode(torch.cat(batch.observations))
         if batch.positives is None:
             return {"loss": nn.functional.mse_loss(codes, batch.latents)}

@@ -1,4 +1,4 @@
-"""Signals that stop a run, held back until it is in a state that can be resumed."""
+"""Signals that stop a run. They are deferred until the run can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threedident.runtime.signals import REQUESTS, answered
 
 
 class Stop:
-    """Whether a signal asked the run to stop, and which."""
+    """A request to stop the run, which is true after a signal and holds its name."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -21,12 +21,13 @@ class Stop:
 
 @contextmanager
 def deferred_stop() -> Iterator[Stop]:
-    """Note the first Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, to be answered between two steps.
+    """A context that records Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 instead of stopping at once.
 
-    In the middle of a step the weights and the statistics of BatchNorm belong to no step, so a
-    checkpoint of them could not be resumed exactly. After Ctrl-C, the next signal acts at once.
-    Clusters send SIGTERM or SIGUSR1, often more than once, before they take a machine away; a
-    terminal that closes sends SIGHUP.
+    The caller checks the returned object between two steps. In the middle of a step, weights and
+    statistics of BatchNorm are in an intermediate state, and a checkpoint of them could not be
+    resumed exactly. After a first Ctrl-C, the next signal stops at once. Clusters send SIGTERM or
+    SIGUSR1, often more than once, before they take a machine away. A terminal that closes sends
+    SIGHUP.
     """
     stop = Stop()
 

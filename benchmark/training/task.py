@@ -11,15 +11,15 @@ from benchmark.training.folder import RunFolder
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained, on what, where it is computed and where results go.
+    """Everything that the training of one seed needs.
 
     Arguments:
-        config: of the run.
-        seed: of the initial weights and of the batches.
-        source: of the batches and of the test split.
-        folder: of the run, opened for ``config``.
-        machine: where to compute.
-        tensorboard: whether to write for TensorBoard.
+        config: configuration of the run.
+        seed: seed of the initial weights and of the batches.
+        source: source of the batches and of the test split.
+        folder: folder of the run, opened for ``config``.
+        machine: devices and processes that compute.
+        tensorboard: True to write logs for TensorBoard.
     """
 
     config: Config

@@ -1,7 +1,8 @@
-"""One seed of a run, from its last checkpoint to its final scores.
+"""Training of one seed, from its last checkpoint to its final scores.
 
-On one CPU thread a run that was stopped and resumed ends with the same weights, bit for bit, as
-one that was not: batches are addressed by step, and so is all that an encoder draws itself.
+On one CPU thread, a run that was stopped and resumed ends with exactly the same weights as a run
+without a stop. Batches depend only on seed and step, and so do the random numbers that an encoder
+draws, for example for dropout.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ class Result:
 
 
 def train(task: Task) -> Result:
-    """Train one seed from its last checkpoint, where there is one, to its end.
+    """Train one seed to its end, from its last checkpoint if there is one.
+
+    Returns:
+        The scores before and after training.
 
     Raises:
-        ValueError: the loss is no longer finite; the last good checkpoint is kept.
-        Interrupted: a signal stopped the run; a checkpoint was written.
+        ValueError: the loss is no longer finite. The last good checkpoint is kept.
+        Interrupted: a signal stopped the run. A checkpoint was written.
     """
     ranks, device = task.machine.ranks, task.machine.device
     objective = Objective(task.config, task.source, task.seed, ranks).to(device)
@@ -57,12 +61,12 @@ def train(task: Task) -> Result:
 
 
 def _optimizer(task: Task, objective: nn.Module) -> torch.optim.Optimizer:
-    group = {"params": list(objective.parameters())}  # as a group, it may be empty
+    group = {"params": list(objective.parameters())}  # a group may be empty, a plain list may not
     return torch.optim.Adam([group], lr=task.config.learning_rate, fused=True)
 
 
 def _restore(task: Task, objective: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Load the last checkpoint where there is one; returns the steps taken until it."""
+    """Load the last checkpoint, if there is one, and return the number of steps taken."""
     step = 0
     with task.machine.ranks.together():
         state = own_checkpoint(task.folder, task.config, task.seed)
@@ -77,7 +81,7 @@ def _load(
 ) -> int:
     try:
         restore(objective, optimizer, state)
-    except Exception as error:  # damaged states fail in a dozen ways
+    except Exception as error:  # damaged states raise many kinds of errors
         raise ValueError(
             f"{task.folder.checkpoint(task.seed)}: expected a checkpoint of this run, found "
             f"another ({type(error).__name__}); delete it to train this seed again"
@@ -86,7 +90,7 @@ def _load(
 
 
 def _result(task: Task) -> Result:
-    """First and last scores in the log."""
+    """The result made of the first and the last scores in the log."""
     folder, seed, steps = task.folder, task.seed, task.config.steps
     scored = folder.scored(seed)
     if [r["step"] for r in scored[:1] + scored[-1:]] != [0, steps]:

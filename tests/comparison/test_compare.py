@@ -174,7 +174,7 @@ def test_differences_within_the_spread_of_seeds_are_marked(tmp_path: Path) -> No
     shown = done_at_once("compare", tmp_path / "runs")
     assert "MCC minus best, 95 %" in shown
     assert shown.count("~") == 2  # the row, and what it means
-    assert "seeds do not tell this run from the best" in shown
+    assert "this run may be as good as the best" in shown
 
 
 def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> 
         "kitti-cccccccc": 1,
     }
     listed = ", ".join(f"{name} ({count})" for name, count in groups.items())
-    assert f"found 8: {listed}; compare each group for itself: add --on images-bbbb" in line
+    assert f"found 8: {listed}; compare each group separately: add --on images-bbbb" in line
     for name, count in groups.items():
         assert len(table(runs, "--on", name, to=tmp_path / "runs.csv")) == count
     line = refused_at_once("compare", runs, "--on", "mixing-3-box-unifrom")

@@ -182,7 +182,7 @@ def test_to_look_whether_a_network_can_be_trained_leaves_it_as_it_was() -> None:
         ("TooMany", r"expected codes of shape \(B, 5\) from .*:TooMany, found \(2, 6\)"),
         ("Raises", "RuntimeError: no room"),
         ("Whole", "of a floating type from .*:Whole, found torch.int64"),
-        ("TakesMore", "it is called with the number of codes alone"),
+        ("TakesMore", "its only argument is the number of codes"),
         ("text", "torch.nn.Module, found str"),
         ("NUMBER", "to make a module, found int"),
         ("Missing", "to be importable"),

@@ -113,7 +113,7 @@ def test_legends_of_what_was_delivered_lie_above_the_bars(snaps: float) -> None:
 def test_exact_positives_are_not_called_wider() -> None:
     captions = [data_figures.delivered(delivered(snaps)).caption for snaps in (0.5, 0.0)]
     assert ["wider than requested" in caption for caption in captions] == [True, False]
-    assert "the steps are those requested" in captions[1]
+    assert "the steps are the requested ones" in captions[1]
 
 
 def check_legends(figure: Canvas) -> None:

@@ -1,1 +1,1 @@
-"""The board: entries, standings, seasons' rows and the page that shows them."""
+"""The board: entries, seasons, standings, and the page that shows them."""

@@ -1,8 +1,8 @@
-"""The board: all rows, the seasons, and what happened to rows.
+"""The board: all rows, the seasons, and the changes of rows.
 
-BOARD/entries/ID.json   one row each
+BOARD/entries/ID.json   one file for each row
 BOARD/seasons.json      commitments, and the secrets of seasons that have ended
-BOARD/data.json         data sets that maintainers drew themselves, with their digests
+BOARD/data.json         data sets that maintainers rendered themselves, with their digests
 BOARD/changes.json      removals and corrections, with reasons
 """
 
@@ -40,14 +40,14 @@ _CHANGES = TypeAdapter(tuple[Change, ...])
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that the page shows.
+    """The content of a board.
 
     Arguments:
         path: its folder.
-        rows: in order of their ids.
-        seasons: in order.
-        changes: in order.
-        pins: data sets whose digests maintainers vouch for, by id.
+        rows: rows in order of their ids.
+        seasons: seasons in the order of the file.
+        changes: changes in the order of the file.
+        pins: pinned data sets by id.
     """
 
     path: Path
@@ -57,31 +57,36 @@ class Board:
     pins: dict[str, DataRecord]
 
     def season(self, row: Entry) -> Season | None:
-        """The published season in which a row was verified, or None where none was published."""
+        """The published season in which a row was verified; None if there is none."""
         if row.verification is None:
             return None
         return find_season(self.seasons, row.verification.commitment)
 
     def require_new(self, submission: Submission, level: Level) -> None:
-        """Refuse what the board has already, or cannot compare.
+        """Check that a submission is new to the board.
 
-        Whoever copies codes first and has them recomputed does not keep their author out: only
-        re-executed rows keep others from being re-executed.
+        A recomputed row with copied codes does not prevent their author from being verified: only
+        verified rows can prevent others from being verified.
 
         Arguments:
-            submission: of the row.
-            level: of the row.
+            submission: submission of the new row.
+            level: level of the new row.
 
         Raises:
-            ValueError: the id is taken or was removed, its data set is not the one that is pinned
-                under its id, or its representations or encoders are another row's.
+            ValueError: the id is taken or was removed, the data set differs from the pinned one
+                with the same id, or representations or encoders belong to another row.
         """
         self._require_place(submission)
         owners = self._owned if level == "recomputed" else self._verified
         self._require_own_files(submission, owners)
 
     def _require_place(self, submission: Submission) -> None:
-        """Refuse an id that is taken, and a data set that is not the pinned one."""
+        """Check that the id is not taken, and that the data set does not contradict a pin.
+
+        Raises:
+            ValueError: the id is taken or was removed, or the data set differs from the pinned
+                one.
+        """
         name = submission.id
         if name in self.removed:
             raise ValueError(
@@ -107,10 +112,10 @@ class Board:
                     )
 
     def require_not_lowered(self, name: str, level: Level) -> None:
-        """Refuse a level below that which a row has.
+        """Check that a new level is not below the present level of a row.
 
         Raises:
-            ValueError: it is.
+            ValueError: the new level is lower.
         """
         there = self._by_id.get(name)
         if there is not None and LEVELS.index(there.level) > LEVELS.index(level):
@@ -120,10 +125,10 @@ class Board:
             )
 
     def require_sound(self, row: Row) -> None:
-        """Refuse a row that does not fit the others, or that its season would not have signed.
+        """Check that a row fits the other rows and its season.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the row was removed, contradicts another row, or does not fit its season.
         """
         if row.id in self.removed:
             raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
@@ -134,10 +139,13 @@ class Board:
             _require_season(self, row)
 
     def put(self, row: Entry) -> Path:
-        """Write a row, in place of an earlier one of the same submission.
+        """Write a row, which replaces an earlier row of the same submission.
+
+        Returns:
+            The path of its file.
 
         Raises:
-            ValueError: it is not new, not sound, or was checked further before.
+            ValueError: the row is not new, does not fit the board, or had a higher level before.
         """
         self.require_sound(row)
         self.require_new(row.submission, row.level)
@@ -155,17 +163,17 @@ class Board:
 
     @cached_property
     def _verified(self) -> dict[str, str]:
-        """The first verified row that has a file of a digest."""
+        """The id of the first verified row for each digest of a file."""
         return _owners(row for row in self.rows if row.level in LEVELS[2:])
 
     @cached_property
     def _owned(self) -> dict[str, str]:
-        """The row that has a file of a digest, a verified one before others."""
+        """The id of a row for each digest of a file; verified rows have priority."""
         return _owners(self.rows) | self._verified
 
     @cached_property
     def removed(self) -> dict[str, str]:
-        """The reasons of removals, by id."""
+        """The reasons for removals, by id."""
         return {c.entry: c.reason for c in self.changes if c.change == "removed"}
 
 
@@ -173,12 +181,12 @@ def read_board(path: Path, new: bool = False) -> Board:
     """The board in a folder.
 
     Arguments:
-        path: of the folder.
-        new: whether there may be none yet.
+        path: path of the folder.
+        new: True if the board need not exist yet.
 
     Raises:
-        ValueError: there is none, or an entry is damaged, forged or misnamed, or does not fit the
-            others.
+        ValueError: there is no board, or an entry is damaged, forged or misnamed, or does not fit
+            the other entries.
     """
     if not new and not _is_board(path):
         advice = advise(path, _is_board, "check the path")
@@ -211,13 +219,13 @@ def _owners(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def add_row(path: Path, row: Entry) -> Path:
-    """Write a row to the board in a folder, one process at a time.
+    """Write a row to the board in a folder. A lock lets only one process write at a time.
 
     Returns:
-        Its file.
+        The path of its file.
 
     Raises:
-        ValueError: as :meth:`Board.put` does.
+        ValueError: for the same reasons as :meth:`Board.put`.
     """
     with locked(path, wait=True):
         return read_board(path, new=True).put(row)
@@ -237,7 +245,12 @@ def season_signatures(board: Board, name: str) -> dict[str, str]:
 
 
 def _require_season(board: Board, row: Entry) -> None:
-    """Refuse a row that is not what its published season signed."""
+    """Check that a verified row fits its published season.
+
+    Raises:
+        ValueError: the season was not published, or the row contradicts it, or the season ended
+            without the row.
+    """
     season, found = board.season(row), row.verification
     if found is None:
         return
@@ -258,6 +271,6 @@ def _require_season(board: Board, row: Entry) -> None:
         )
     if season.signatures is not None and season.signatures.get(row.id) != row.signature:
         raise ValueError(
-            f"{row.id}: expected a row that was there when season {season.name} ended, found "
-            "another, which anybody could sign; verify it in a season that goes on"
+            f"{row.id}: expected a row that existed when season {season.name} ended, found "
+            "another, which anybody could sign; verify it in an open season"
         )

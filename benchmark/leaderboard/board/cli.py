@@ -1,4 +1,4 @@
-"""The commands on the board: ``leaderboard build``, ``entries`` and ``pin``."""
+"""The commands of the board: ``leaderboard build``, ``entries`` and ``pin``."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def entries(board: Path | None) -> None:
 @click.argument("data", type=click.Path(path_type=Path))
 @BOARD
 def pin(data: Path, board: Path | None) -> None:
-    """Pin a data set that you drew yourself: rows on others of its name are refused.
+    """Pin a data set that you rendered. Rows on another data set of the same name are refused.
 
-    Every image is read and compared with its digest first.
+    The command first reads every image and compares it with its digest.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def pin(data: Path, board: Path | None) -> None:
     problems = [problem for folder in folders for problem in verify_split(folder, deep=True)]
     if problems:
         raise ValueError(
-            f"{problems[0].path}: expected the file as it was drawn, found it {problems[0].what}; "
+            f"{problems[0].path}: expected the file as rendered, found it {problems[0].what}; "
             "the render command of the data set repairs it"
         )
     with locked(home, wait=True):
@@ -97,14 +97,22 @@ def pin(data: Path, board: Path | None) -> None:
 
 
 def board_folder(board: Path | None, writes: bool = False) -> Path:
-    """The folder of the board: the one given, or the project's own."""
+    """The folder of the board: the given one, or the board of the project.
+
+    Arguments:
+        board: the given folder, or None.
+        writes: True if the caller writes to the folder.
+
+    Raises:
+        ValueError: no folder is given, and the package is installed, so its board is read-only.
+    """
     from benchmark.leaderboard.board.board import OWN
 
     if board is not None:
         return board
     if writes and not (OWN.parents[2] / "pyproject.toml").is_file():
         raise ValueError(
-            "--board: expected a folder to write to, found none given, and the board of an "
-            "installed package stays as it is; give --board FOLDER"
+            "--board: expected a folder to write to, found none, and the board of an installed "
+            "package cannot be changed; give --board FOLDER"
         )
     return OWN

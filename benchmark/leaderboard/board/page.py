@@ -1,4 +1,4 @@
-"""The leaderboard as one HTML page without network; without JavaScript it shows the tables."""
+"""The leaderboard as one HTML page that needs no network. Its tables need no JavaScript."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from threedident.latents.factors import LABELS
 
 LEVEL_MEANINGS = {
     "reported": (
-        "The figures of a paper, copied.",
+        "The figures are copied from a paper.",
         "Nothing was checked here, and images and renderer may differ from ours. Such rows are "
         "not ranked.",
     ),
     "recomputed": (
-        "The official scorer finds the claimed scores in the submitted representations.",
-        "It does not prove that an encoder gives those representations: the test latents are "
-        "public, and can be handed in as codes. Such rows are not ranked.",
+        "The official scorer computes the claimed scores from the submitted representations.",
+        "This does not prove that an encoder computed the representations: the test latents are "
+        "public, and anybody can submit them as codes. Such rows are not ranked.",
     ),
     "re-executed": (
-        "We ran the submitted encoder on images that did not exist when it was trained, from a "
-        "seed that was committed to in advance. It gives the submitted representations, and these "
-        "scores on the fresh images.",
-        "It does not prove how the encoder was trained. An encoder that was trained with all "
-        "latents, and claims supervision none, passes: what the supervision column says is the "
-        "submitter's word. Only the level retrained lifts this.",
+        "We ran the submitted encoder on images that did not exist when it was trained. Their "
+        "seed was committed to in advance. The encoder computes the submitted representations, "
+        "and reaches these scores on the fresh images.",
+        "This does not prove how the encoder was trained. An encoder that was trained with all "
+        "latents, and claims supervision none, passes: the supervision column is only a claim of "
+        "the submitter. Only the level retrained checks it.",
     ),
     "retrained": (
-        "We trained the submitted code again, with the supervision that it claims, and its scores "
-        "on the fresh images are not significantly lower, nor lower by more than 0.05.",
-        "It does not prove that the code is right in everything that its paper says of it.",
+        "We trained the submitted code again, with the claimed supervision. The scores on the "
+        "fresh images are not significantly lower, and not lower by more than 0.05.",
+        "This does not prove that the code agrees with its paper in every respect.",
     ),
 }
 SUPERVISION_MEANINGS = {
-    "none": "images alone",
+    "none": "only images",
     "augmentations": "positives made from the same image",
     "pairs": "positives made from latents",
     "full": "latents as targets",
@@ -59,7 +59,7 @@ def page(board: Board) -> str:
     """The page of a board.
 
     Arguments:
-        board: as :func:`benchmark.leaderboard.board.board.read_board` gives it.
+        board: board returned by :func:`benchmark.leaderboard.board.board.read_board`.
     """
     tracks = standings(board)
     views = {track: [_view(s) for s in members] for track, members in tracks.items()}
@@ -97,7 +97,7 @@ def page(board: Board) -> str:
 
 
 def _group(track: str, members: list[dict[str, Any]]) -> dict[str, Any]:
-    """The rows of one kind of supervision, which are ranked among themselves alone."""
+    """The rows of one track, which are ranked together, and facts on them."""
     ranked = [row for row in members if row["rank"] is not None]
     return {
         "track": track,
@@ -119,12 +119,12 @@ def _read(name: str) -> str:
 
 
 def _source_hash(text: str) -> str:
-    """What a content security policy calls an inline script or style by."""
+    """The hash by which a content security policy allows an inline script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _script_json(values: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot end the script element that contains it."""
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -132,7 +132,7 @@ def _script_json(values: Any) -> str:
 
 
 def _percent(spread: dict[str, float | None] | None) -> str:
-    """A score in percent, mean and standard deviation."""
+    """A score in percent: mean and, if known, standard deviation."""
     if spread is None:
         return _MISSING
     assert spread["mean"] is not None
@@ -141,7 +141,7 @@ def _percent(spread: dict[str, float | None] | None) -> str:
 
 
 def _view(standing: Standing) -> dict[str, Any]:
-    """What page, exports and scripts know of a row."""
+    """The data of a row for the page, its exports and its script."""
     row = standing.row
     shared: dict[str, Any] = {
         "id": row.id,
@@ -212,7 +212,7 @@ def _flags(row: Entry) -> list[str]:
 
 
 def _detail(row: Entry) -> dict[str, Any]:
-    """What is shown of a row on demand."""
+    """The details of a row, which the page shows on request."""
     submission, fresh = row.submission, fresh_scores(row)
     per_factor = {
         f"{split} {title}": _mean_per_factor(scores, name)
@@ -254,11 +254,11 @@ def _facts(row: Entry) -> dict[str, str]:
     }
     if submission.trainer is not None:
         ours = submission.trainer == TRAINER
-        facts["trained by"] = "threedident benchmark" if ours else "code of its own"
+        facts["trained by"] = "threedident benchmark" if ours else "other code"
     if row.one_training:
         facts["seeds alike"] = "; ".join(alike.spelled() for alike in row.one_training)
     if seconds:
-        facts["wall time"] = f"{np.mean(seconds) / 60:.1f} min a seed"
+        facts["wall time"] = f"{np.mean(seconds) / 60:.1f} min per seed"
     if row.verification is not None:
         facts["verified"] = (
             f"{row.verification.date} on {row.verification.rows} images, season "
@@ -269,7 +269,7 @@ def _facts(row: Entry) -> dict[str, str]:
 
 
 def _changes(board: Board) -> list[dict[str, str]]:
-    """The change log, the latest first: arrivals, checks, removals and corrections."""
+    """The change log, latest first: added rows, removals and corrections."""
     found = [_logged(change) for change in board.changes]
     for row in board.rows:
         if isinstance(row, Entry):

@@ -1,8 +1,8 @@
-"""Pinned data sets: those that maintainers drew themselves, and whose digests they vouch for.
+"""Pinned data sets, which maintainers rendered themselves and whose digests are trusted.
 
-The id of a data set follows from its settings, its images' digests do not: whoever comes first
-could invent them. Rows that contradict a pin are refused. Where no pin says which of two records
-is right, rows of neither are ranked.
+The id of a data set follows from its settings, but the digests of its images do not, so the first
+submitter could invent them. Rows that contradict a pin are refused. If two records contradict
+each other and there is no pin, rows of neither are ranked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def read_pins(path: Path) -> dict[str, DataRecord]:
     """The pinned data sets of a board, by id.
 
     Arguments:
-        path: of its ``data.json``.
+        path: path of its ``data.json``.
 
     Raises:
         ValueError: the file is damaged, or pins an id twice.
@@ -40,21 +40,21 @@ def read_pins(path: Path) -> dict[str, DataRecord]:
 
 
 def write_pins(path: Path, pins: Sequence[DataRecord]) -> None:
-    """Put the pinned data sets of a board into its ``data.json``, in order of their ids."""
+    """Write the pinned data sets of a board to its ``data.json``, in order of their ids."""
     values = [pin.model_dump(mode="json") for pin in sorted(pins, key=lambda pin: pin.id)]
     write_bytes(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def require_same_data(pin: DataRecord, data: DataRecord, name: str) -> None:
-    """Refuse another data set under the id of a pinned one.
+    """Check that a data set is the pinned one with the same id.
 
     Arguments:
-        pin: what the board has pinned.
-        data: what a submission names.
-        name: of the submission.
+        pin: the data set that the board has pinned.
+        data: the data set of a submission.
+        name: name of the submission in messages.
 
     Raises:
-        ValueError: a field differs; the message says which.
+        ValueError: a field differs; the message names it.
     """
     fields = type(pin).model_fields
     field = next((name for name in fields if getattr(pin, name) != getattr(data, name)), None)

@@ -1,8 +1,8 @@
 """The plot of a data set: MCC against R^2 of every row, with 95 % intervals over seeds as bars.
 
-Everything is worked out here, in the pixels of the plot, so that the page needs no JavaScript to
-draw it. A mark shows the fresh split where a row has it, and is hollow where it has only the
-public split or the figures of a paper.
+This module computes all positions in pixels of the plot, so that the page needs no JavaScript to
+draw it. A filled mark shows scores on the fresh split. A hollow mark shows scores on the public
+split or figures of a paper, for rows without a fresh split.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SHAPES = {
     "pairs": "M-4-4h8v8h-8z",
     "full": "M0-5.8L5.8 0L0 5.8L-5.8 0z",
 }
-_REACH = 5.0  # pixels of a mark, from its middle
-_LETTER = 8.0, 11.0  # pixels, width and height
-_STRANGE = 40.0  # square pixels of cover, that a letter beside a strange mark is worth
-_EDGE = 6.0  # pixels at the border that letters keep free
-_MARGIN = 0.04  # of the range
+_REACH = 5.0  # half the size of a mark in pixels
+_LETTER = 8.0, 11.0  # width and height of a letter in pixels
+_AMBIGUITY = 40.0  # penalty for a letter near another mark, in square pixels of overlap
+_EDGE = 6.0  # width of the border without letters in pixels
+_MARGIN = 0.04  # relative to the range
 _STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _MOST_TICKS = 6
 
@@ -37,12 +37,12 @@ class Point(NamedTuple):
     """A row of the board.
 
     Arguments:
-        id: of the row.
-        method: its name.
-        supervision: what training knew beside images.
-        fresh: whether the scores are of the fresh split.
-        r2: over seeds, at most 1.
-        mcc: the same of MCC.
+        id: id of the row.
+        method: name of its method.
+        supervision: its kind of supervision.
+        fresh: True if the scores are from the fresh split.
+        r2: R^2 over seeds, at most 1.
+        mcc: MCC over seeds, at most 1.
     """
 
     id: str
@@ -58,11 +58,11 @@ class Mark(NamedTuple):
 
     Arguments:
         point: the row.
-        place: of its middle, in pixels.
-        across: ends of the bar of R^2; None for one seed.
-        along: ends of the bar of MCC.
-        letter: by which the key calls it; empty where it has none.
-        label: where the letter stands.
+        place: position of its centre in pixels.
+        across: ends of the horizontal bar of R^2 in pixels; None for one seed.
+        along: ends of the vertical bar of MCC in pixels; None for one seed.
+        letter: letter of the mark in the key; empty if it has none.
+        label: position of the letter in pixels.
     """
 
     point: Point
@@ -74,14 +74,13 @@ class Mark(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """From percent to pixels.
+    """A linear map from percent to pixels.
 
     Arguments:
         low: percent at pixel ``start``.
         high: percent at pixel ``end``.
-        start: in pixels.
-        end: in pixels.
-        ticks: percent and pixel of each tick.
+        start: first end of the axis in pixels.
+        end: other end of the axis in pixels.
     """
 
     low: float
@@ -90,26 +89,26 @@ class Scale(NamedTuple):
     end: float
 
     def __call__(self, percent: float) -> float:
-        """The pixel, within the plot."""
+        """The pixel of a percentage, limited to the plot."""
         share = (min(max(percent, self.low), self.high) - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 2)
 
     @property
     def ticks(self) -> list[tuple[str, float]]:
-        """Name and pixel of each tick."""
+        """Label and pixel of each tick."""
         step = _step(self.high - self.low)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         return [(f"{k * step:g}", self(k * step)) for k in range(first, last + 1)]
 
 
 class Plot(NamedTuple):
-    """All that the page draws.
+    """Everything that the page draws for a data set.
 
     Arguments:
         x: scale of R^2.
         y: scale of MCC.
-        marks: in order of the rows.
-        key: the marks with a letter, by supervision.
+        marks: marks in the order of the rows.
+        key: marks with a letter, by supervision.
     """
 
     x: Scale
@@ -119,10 +118,10 @@ class Plot(NamedTuple):
 
 
 def plot(points: Sequence[Point]) -> Plot | None:
-    """MCC against R^2 of rows; None where there are none.
+    """The plot of MCC against R^2; None without points.
 
     Arguments:
-        points: the first :data:`LETTERED` of them get a letter.
+        points: points of the rows. The first :data:`LETTERED` of them get a letter.
     """
     if not points:
         return None
@@ -148,7 +147,7 @@ def plot(points: Sequence[Point]) -> Plot | None:
 
 
 def point(row: Mapping[str, Any]) -> Point | None:
-    """The point of a row as the page knows it; None where a score is missing."""
+    """The point of a row, given as data of the page; None if a score is missing."""
     fresh = row["fresh"]["mcc"] is not None
     scores = row["fresh" if fresh else "public"]
     if scores["r2"] is None or scores["mcc"] is None:
@@ -162,7 +161,7 @@ def _step(span: float) -> float:
 
 
 def _scale(spreads: Sequence[Spread], start: float, end: float) -> Scale:
-    """A scale that holds all bars and reaches from tick to tick, to 100 at most."""
+    """A scale that includes all bars and begins and ends at ticks, at most at 100."""
     ends = [100 * end for s in spreads for end in s.interval or (s.mean,)]
     low, high = min(ends), max(ends)
     margin = max(_MARGIN * (high - low), 0.5)
@@ -182,7 +181,7 @@ def _ends(scale: Scale, found: Spread) -> tuple[float, float] | None:
 def _labels(
     lettered: Sequence[tuple[float, float]], places: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """Where letters stand: beside their marks, where they cover least of what is there."""
+    """Positions of the letters: near their marks, with the least overlap with other things."""
     wide, high = _LETTER
     taken = [(x, y, _REACH, _REACH) for x, y in places]
     found = []
@@ -195,7 +194,7 @@ def _labels(
         ]
         inside = [w for w in ways if LEFT < w[0] <= WIDTH - _EDGE and _EDGE <= w[1] < BOTTOM]
         best = min(
-            inside, key=lambda w: _covered(w, taken) + _STRANGE * _strange(w, (x, y), places)
+            inside, key=lambda w: _covered(w, taken) + _AMBIGUITY * _rivals(w, (x, y), places)
         )
         taken.append((*best, wide / 2, high / 2))
         found.append((round(best[0], 2), round(best[1], 2)))
@@ -205,7 +204,7 @@ def _labels(
 def _covered(
     label: tuple[float, float], taken: Sequence[tuple[float, float, float, float]]
 ) -> float:
-    """Area that a letter would share with what is there."""
+    """Area in square pixels in which a letter would overlap marks and other letters."""
     wide, high = (side / 2 for side in _LETTER)
     return sum(
         max(0.0, wide + a - abs(label[0] - x)) * max(0.0, high + b - abs(label[1] - y))
@@ -213,9 +212,12 @@ def _covered(
     )
 
 
-def _strange(
+def _rivals(
     label: tuple[float, float], own: tuple[float, float], places: Sequence[tuple[float, float]]
 ) -> int:
-    """How many other marks are as near to a letter as its own; those that lie on it are one."""
+    """Number of other marks that are about as near to a letter as its own mark.
+
+    Marks that lie on its own mark do not count.
+    """
     near = math.dist(label, own) + _REACH / 2
     return sum(math.dist(own, p) > _REACH and math.dist(label, p) < near for p in places)

@@ -21,7 +21,7 @@ SECRET = click.option(
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="File that holds the season's secret, or - for standard input.",
+    help="File with the secret of the season, or - for standard input.",
 )
 _NAME = click.argument("name")
 
@@ -43,13 +43,13 @@ def season() -> None:
     "--secret",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File of the secret, made where there is none, or - for standard input "
+    help="File of the secret, created if it does not exist, or - for standard input "
     "[default: NAME.secret].",
 )
-@click.option("--n", type=click.IntRange(256), default=512, help="Rows of its fresh splits.")
+@click.option("--n", type=click.IntRange(256), default=512, help="Rows of each fresh split.")
 @BOARD
 def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> None:
-    """Draw a secret into a file for your eyes alone, and publish its hash.
+    """Write a random secret to a file that only you can read, and publish its hash.
 
     \b
     Example:
@@ -65,14 +65,14 @@ def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> 
     place = Path(f"{name}.secret") if secret is None else secret
     if secret is None and place.exists():
         raise ValueError(
-            f"{place}: expected no file, for the secret to be drawn there, found one; give "
-            f"--secret {place} where you made it yourself"
+            f"{place}: expected no file, because a new secret is written there, found one; give "
+            f"--secret {place} if you made it yourself"
         )
     if place == STDIN or place.exists():
         key = given_secret(place)
     else:
         key = make_secret(place)
-        click.echo(f"{place}: the secret, which you alone can read; keep it, and keep it to you")
+        click.echo(f"{place}: the secret, which only you can read; keep it, and do not share it")
     path = home / "seasons.json"
     today = datetime.datetime.now(datetime.UTC).date()
     with locked(home, wait=True):
@@ -85,7 +85,7 @@ def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> 
 @SECRET
 @BOARD
 def reveal_command(name: str, secret: Path, board: Path | None) -> None:
-    """End a season: publish its secret, and the signatures of the rows that count.
+    """End a season: publish its secret, and the signatures of its rows.
 
     \b
     Example:
@@ -105,13 +105,13 @@ def reveal_command(name: str, secret: Path, board: Path | None) -> None:
 
 
 def given_secret(place: Path) -> Secret:
-    """The secret in a file or standard input; says where others can read the file."""
+    """The secret in a file or standard input, with a note if other users can read the file."""
     from benchmark.leaderboard.verification.secret import is_open_to_others, read_secret
 
     found = read_secret(place)
     if is_open_to_others(place):
         click.echo(
-            f"note: {place} is not for your eyes alone; make it yours, and chmod 600 {place}",
+            f"note: other users own or can read {place}; make it yours, and chmod 600 {place}",
             err=True,
         )
     return found

@@ -1,8 +1,9 @@
-"""Who stands where: rows by track, ranked within it, and set against the best.
+"""Standings: the rows of each track with their ranks and their difference to the best row.
 
-Rows are ranked by the mean over seeds of MCC on the fresh split, where they have all seeds, each
-from a training of its own, and were re-executed in the latest season of their track: so all were
-scored on the same images. The rest is shown, but not ranked. Tracks never mix.
+Rows are ranked by MCC on the fresh split, as mean over seeds. A ranked row has all seeds from
+independent trainings, and was re-executed in the latest season of its track. So all ranked rows
+are scored on the same images. The other rows are shown, but not ranked. Rows of different tracks
+are never ranked together.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ RANKED_BY = "mcc"
 
 @dataclass(frozen=True)
 class Standing:
-    """A row and its place.
+    """A row and its rank.
 
     Arguments:
-        row: of the board.
-        rank: from 1; None for rows that are not ranked.
-        why: they are not.
-        interval: the 95 % confidence interval of its fresh MCC minus that of the best row; None
-            for the best itself and for rows that are not ranked.
+        row: row of the board.
+        rank: rank from 1; None for rows that are not ranked.
+        why: reason why the row is not ranked; empty for ranked rows.
+        interval: 95 % confidence interval of its fresh MCC minus that of the best row; None for
+            the best row and for rows that are not ranked.
     """
 
     row: Row
@@ -39,26 +40,27 @@ class Standing:
 
     @property
     def level_with_best(self) -> bool:
-        """Whether it is not significantly different from the best row."""
+        """True if it is not significantly different from the best row."""
         return self.interval is not None and self.interval[0] <= 0.0 <= self.interval[1]
 
     def public(self, name: str) -> Spread | None:
-        """Mean and spread of a score on the public test split."""
+        """Mean and spread of a score on the public test split; None if it is not reported."""
         if isinstance(self.row, Entry):
             return _spread(self.row.scores, name)
         figure = getattr(self.row, name)
         return None if figure is None else Spread(figure.mean, figure.sd, self.row.seeds)
 
     def fresh(self, name: str) -> Spread | None:
-        """Mean and spread of a score on the fresh split, where there is one."""
+        """Mean and spread of a score on the fresh split; None if the row was not re-executed."""
         scores = fresh_scores(self.row)
         return _spread(scores, name) if scores else None
 
 
 def standings(board: Board) -> dict[str, list[Standing]]:
-    """Every track's rows: ranked ones in order, then the others by their public score.
+    """The rows of every track: ranked rows in order, then the others by their public score.
 
-    Tracks come by name, those with ranked rows first.
+    Tracks are sorted by name. Those with ranked rows come first, those with only reported rows
+    last.
     """
     tracks: dict[str, list[Row]] = {}
     for row in sorted(board.rows, key=lambda row: (row.track, row.id)):
@@ -68,14 +70,14 @@ def standings(board: Board) -> dict[str, list[Standing]]:
 
 
 def fresh_scores(row: Row) -> tuple[SeedScores, ...]:
-    """Scores on the fresh split by seed; none for rows that were not re-executed."""
+    """Scores of each seed on the fresh split; empty for rows that were not re-executed."""
     if not isinstance(row, Entry) or row.verification is None:
         return ()
     return row.verification.fresh
 
 
 def is_complete(row: Row) -> bool:
-    """Whether all seeds are there."""
+    """True if the row has all seeds."""
     return isinstance(row, Entry) and len(row.scores) == len(SEEDS)
 
 
@@ -93,13 +95,13 @@ def _ranked(board: Board, rows: Sequence[Row]) -> list[Standing]:
 
 
 def _latest(board: Board, rows: Sequence[Row]) -> Season | None:
-    """The last of the published seasons in which any of the rows was verified."""
+    """The last published season in which any of the rows was verified; None if there is none."""
     seasons = [board.season(row) for row in rows if isinstance(row, Entry)]
     return next((season for season in reversed(board.seasons) if season in seasons), None)
 
 
 def _unranked(board: Board, row: Row, latest: Season | None) -> str:
-    """Why a row is not ranked; empty where it is."""
+    """The reason why a row is not ranked; empty for ranked rows."""
     if not isinstance(row, Entry):
         return "reported, not checked"
     if row.verification is None:
@@ -110,20 +112,23 @@ def _unranked(board: Board, row: Row, latest: Season | None) -> str:
         assert latest is not None
         return f"verified in season {season.name}, not yet in {latest.name}"
     if not is_complete(row):
-        return f"seeds {', '.join(map(str, SEEDS))} are not all there"
+        return f"it does not have all seeds {', '.join(map(str, SEEDS))}"
     if row.one_training:
-        return f"no training for each seed: {row.one_training[0].spelled()}"
+        return f"seeds are not independent trainings: {row.one_training[0].spelled()}"
     other = _contradicting(board, row)
     if other is not None:
         return (
-            f"its data set and that of {other.id} have one name and different images; maintainers "
-            "draw it and pin it"
+            f"its data set and that of {other.id} have the same name and different images; "
+            "maintainers have to render and pin it"
         )
     return ""
 
 
 def _contradicting(board: Board, row: Entry) -> Entry | None:
-    """A row that would be ranked and has another data set of the same id, where none is pinned."""
+    """A row that would be ranked and has another data set with the same id.
+
+    None if there is no such row, or if the id is pinned.
+    """
     data = row.submission.data
     if data.id in board.pins:
         return None
@@ -137,7 +142,7 @@ def _contradicting(board: Board, row: Entry) -> Entry | None:
 
 
 def _track_order(track: tuple[str, list[Standing]]) -> tuple[bool, bool]:
-    """Tracks with ranked rows first, then those with rows of ours."""
+    """Key to sort tracks: those with ranked rows first, those with only reported rows last."""
     _, members = track
     ranked = any(standing.rank is not None for standing in members)
     return not ranked, not any(isinstance(standing.row, Entry) for standing in members)

@@ -1,1 +1,1 @@
-"""A process without files, network or rights, in which encoders of strangers run."""
+"""The sandbox: a process without files, network or rights that runs untrusted encoders."""

@@ -1,14 +1,15 @@
-"""The process in which encoders of strangers are parsed and run: no files, no network, limits.
+"""The process that parses and runs untrusted encoders, without files or network and with limits.
 
-``python -m benchmark.leaderboard.sandbox`` reads one request from standard input and answers on
-standard output. A request is a line of JSON, see :mod:`benchmark.leaderboard.sandbox.sandbox`,
-then the model's bytes, then the images', or another model's. The answer is a line that says why
-there is none, or an empty line and the codes of every pass in float32, or the share of weights in
-float64.
+``python -m benchmark.leaderboard.sandbox`` reads one request from standard input and writes the
+answer to standard output. A request is a line of JSON, see
+:mod:`benchmark.leaderboard.sandbox.sandbox`, followed by the bytes of the model and the bytes of
+the images or of another model. The answer to a valid request is an empty line, followed by the
+codes of every pass in float32, or by the share of weights in float64. Otherwise the answer is a
+line with the reason.
 
-The process leaves the network before it imports more than Python's own modules, so that no
-library can keep a thread there. Before a byte of the model is parsed, it gives up the rest, see
-:mod:`benchmark.leaderboard.sandbox.confinement`.
+The process leaves the network before it imports anything but standard modules of Python, so that
+no library can keep a thread in the network. It gives up files, rights and system calls before it
+parses the first byte of the model, see :mod:`benchmark.leaderboard.sandbox.confinement`.
 """
 
 from __future__ import annotations

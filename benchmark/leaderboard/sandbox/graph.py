@@ -1,8 +1,8 @@
-"""What an encoder's ONNX graph may be: one function of images, without state, chance or escape.
+"""Rules for the ONNX graph of an encoder, which must be a deterministic function of images.
 
-Allowed are the operators named below, all deterministic and without memory. So a graph can
-neither loop, nor draw random numbers, nor call libraries, nor reach for files: not because such
-things are looked for, but because nothing else is let through.
+Only the operators named below are allowed. All of them are deterministic and without state. So a
+graph cannot loop, draw random numbers, call libraries or open files. This does not depend on a
+search for such things, because everything that is not on the list is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from benchmark.leaderboard.record import shown
 
 _DOMAINS = ("", "ai.onnx")
-_SHOWN = 8  # dimensions
+_SHOWN = 8  # largest number of dimensions in a message
 _OPERATORS = frozenset(
     """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp
@@ -41,20 +41,20 @@ _NESTED = (
     AttributeProto.SPARSE_TENSOR,
     AttributeProto.SPARSE_TENSORS,
 )
-_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")  # and those ...Like
+_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")  # and variants ...Like
 _BRANCHING = ("If", "Loop", "Scan", "SequenceMap")
 
 
 def require_plain_graph(model: ModelProto) -> None:
-    """Refuse a model that is more than a function of images by allowed operators.
+    """Check that a model consists of allowed operators and dense weights inside the file.
 
     Raises:
-        ValueError: it is; the message says in what.
+        ValueError: it contains something else, which the message names.
     """
     for opset in model.opset_import:
         if opset.domain not in _DOMAINS:
             raise ValueError(
-                f"expected operators of ONNX alone, found the custom domain {shown(opset.domain)}"
+                f"expected only operators of ONNX, found the custom domain {shown(opset.domain)}"
             )
     if model.functions:
         raise ValueError(
@@ -76,15 +76,15 @@ def require_plain_graph(model: ModelProto) -> None:
 
 
 def require_encoder(graph: GraphProto, resolution: int, codes: int) -> None:
-    """Refuse a graph that does not go from images to codes.
+    """Check that input and output of a graph are images and codes.
 
     Arguments:
-        graph: of the model.
+        graph: graph of the model.
         resolution: edge of the images in pixels.
-        codes: how many there must be.
+        codes: required number of codes.
 
     Raises:
-        ValueError: it does not.
+        ValueError: input or output has another number, type or shape.
     """
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
@@ -115,7 +115,7 @@ def _require_value(
 def _check_node(node: NodeProto) -> None:
     name = node.op_type if node.op_type.isidentifier() else shown(node.op_type)
     if node.domain not in _DOMAINS:
-        raise ValueError(f"expected operators of ONNX alone, found {shown(node.domain)}")
+        raise ValueError(f"expected only operators of ONNX, found {shown(node.domain)}")
     if name.removesuffix("Like") in _RANDOM:
         raise ValueError(f"expected the same codes every time, found the random operator {name}")
     if name in _BRANCHING:
@@ -141,7 +141,7 @@ def _integer(node: NodeProto, name: str) -> int:
 
 
 def _tensors(message: Message) -> Iterator[TensorProto]:
-    """Every tensor anywhere below a message."""
+    """Every tensor in a message, at any depth."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
@@ -152,17 +152,17 @@ def _tensors(message: Message) -> Iterator[TensorProto]:
 
 
 def parse(content: bytes) -> ModelProto:
-    """The model in the content of an ONNX file, and nothing that may lie beside it there.
+    """The model in the content of an ONNX file, without other data in the file.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the content is not an ONNX model.
     """
     try:
         model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's own kinds, which differ between its versions
+    except Exception as error:  # the kinds of errors differ between versions of protobuf
         raise ValueError(
             f"expected an ONNX model, found none ({type(error).__name__}); export it again"
         ) from None
-    model.DiscardUnknownFields()  # in which other formats could hide
-    model.ClearField("producer_name")  # by which onnxruntime could take it for one of them
+    model.DiscardUnknownFields()  # other formats could be hidden in them
+    model.ClearField("producer_name")  # it could make onnxruntime read one of these formats
     return model

@@ -1,4 +1,4 @@
-"""Codes of a stranger's graph, in the process that can do nothing else."""
+"""Inference of an untrusted graph, inside the confined process."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ from benchmark.leaderboard.sandbox.graph import parse, require_encoder, require_
 
 
 def answer(request: dict[str, Any], model: bytes, images: NDArray[np.uint8]) -> list[Any]:
-    """Codes of every pass, each of shape (N, n).
+    """Codes of every pass, shape (N, n) each.
+
+    Arguments:
+        request: request of :mod:`benchmark.leaderboard.sandbox.sandbox`.
+        model: content of an ONNX file.
+        images: images, shape (N, H, H, 3).
 
     Raises:
-        ValueError: the model is not fit to be run, or gives something else.
+        ValueError: the model is not allowed, fails, or returns something else than finite codes.
     """
     graph = parse(model)
     require_plain_graph(graph)
     require_encoder(graph.graph, request["resolution"], request["codes"])
     try:
         checker.check_model(graph)
-        session = _session(graph.SerializeToString())  # what was checked, and nothing beside it
+        session = _session(graph.SerializeToString())  # runs only what was checked
         return [
             _run(session, images, p["batch"], p["order"], request["codes"])
             for p in request["passes"]
@@ -47,7 +52,15 @@ def _run(
     order: list[int] | None,
     codes: int,
 ) -> NDArray[np.float32]:
-    """Codes in the order of the images, taken in the order asked for."""
+    """Codes in the order of the images, shape (N, codes).
+
+    Arguments:
+        session: session of the model.
+        images: images, shape (N, H, H, 3).
+        batch: number of images in a batch.
+        order: order in which the model receives the rows; None for the given order.
+        codes: required number of codes.
+    """
     rows = np.arange(len(images)) if order is None else np.array(order)
     found = np.empty((len(images), codes), np.float32)
     name = session.get_inputs()[0].name
@@ -70,12 +83,12 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # never its own
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never another
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def warm_up() -> None:
-    """Run a model of our own, so that libraries open what they need while it can be opened."""
+    """Run a trusted model, so that libraries open the files that they need before confinement."""
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 2]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", value[:1], value[1:])
     opsets = [helper.make_opsetid("", 17)]

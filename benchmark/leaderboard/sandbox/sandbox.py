@@ -1,4 +1,4 @@
-"""Codes of a stranger's encoder, from a process of its own that can do nothing else."""
+"""Execution of untrusted encoders in a confined process."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from threedident.runtime.packages import module_command, require_extra
 
 _STARTUP_SECONDS = 60
 PROTECTIONS = {
-    "network": "an empty network of its own",
-    "files": "a root of all paths that holds no file",
+    "network": "a separate, empty network",
+    "files": "a root folder without files",
     "rights": "a user who is not root",
-    "calls": "a short list of allowed calls to the system",
+    "calls": "a short list of allowed system calls",
 }
-_NOWHERE = "/dev/null"  # below which nobody can make anything, not even root
+_NOWHERE = "/dev/null"  # not even root can create files below this path
 _ENVIRONMENT = {
     "HOME": _NOWHERE,
     "XDG_CACHE_HOME": _NOWHERE,
@@ -35,11 +35,11 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What an encoder may take.
+    """Limits of an encoder.
 
     Arguments:
-        seconds: wall time, over all that it is asked for at once.
-        memory: bytes, beside those that the process has before it is read.
+        seconds: wall time in seconds for all passes of one request.
+        memory: bytes, in addition to the memory of the process before it reads the encoder.
     """
 
     seconds: int = 600
@@ -48,11 +48,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way through all images.
+    """One pass through all images.
 
     Arguments:
-        batch: images at once.
-        order: of the rows; None for their own.
+        batch: number of images in a batch.
+        order: order of the rows; None for the given order.
     """
 
     batch: int
@@ -67,18 +67,18 @@ def execute(
     name: str,
     limits: Limits = Limits(),
 ) -> list[NDArray[np.float32]]:
-    """Codes of every pass, in the order of the images, each of shape (N, codes).
+    """Codes of every pass, in the order of the images, shape (N, codes) each.
 
     Arguments:
         model: content of an ONNX file.
-        images: shape (N, H, H, 3).
-        codes: how many it must give for an image.
-        passes: ways through the images.
-        name: what messages call the model.
-        limits: of time and memory.
+        images: images, shape (N, H, H, 3).
+        codes: required number of codes for an image.
+        passes: passes through the images.
+        name: name of the model in messages.
+        limits: limits of time and memory.
 
     Raises:
-        ValueError: it is not fit to be run, fails, or passes a limit.
+        ValueError: the model is not allowed, fails, or exceeds a limit.
     """
     require_extra("leaderboard", "leaderboard", "onnx", "onnxruntime")
     request = {
@@ -106,16 +106,16 @@ def execute(
 
 
 def shared_weights(one: bytes, other: bytes, name: str, limits: Limits = Limits()) -> float:
-    """The share of the first model's weights that the second has, too, in [0, 1].
+    """The share of the weights of the first model that the second model also has, in [0, 1].
 
     Arguments:
         one: content of an ONNX file.
-        other: content of another one.
-        name: what messages call them.
-        limits: of time and memory.
+        other: content of another ONNX file.
+        name: name of the models in messages.
+        limits: limits of time and memory.
 
     Raises:
-        ValueError: one of them is no model, or it takes more than the limits.
+        ValueError: one of them is not a model, or a limit is exceeded.
     """
     require_extra("leaderboard", "leaderboard", "onnx", "onnxruntime")
     request = {
@@ -134,9 +134,9 @@ def shared_weights(one: bytes, other: bytes, name: str, limits: Limits = Limits(
 
 
 def protections() -> dict[str, bool]:
-    """Which of :data:`PROTECTIONS` this system grants, beside limits, which it always does.
+    """True or False for each of :data:`PROTECTIONS` on this system. The limits always hold.
 
-    Found in a process of its own that takes them.
+    A separate process tries all of them.
     """
     command = module_command("benchmark.leaderboard.sandbox.confinement")
     found = subprocess.run(
@@ -162,7 +162,7 @@ def _answer(content: bytes, name: str, limits: Limits) -> bytes:
     except subprocess.TimeoutExpired:
         raise ValueError(
             f"{name}: expected codes within {limits.seconds} s, found none; give --time-limit "
-            "where the encoder is just slow"
+            "if the encoder is only slow"
         ) from None
     finally:
         if child.poll() is None:
@@ -171,7 +171,7 @@ def _answer(content: bytes, name: str, limits: Limits) -> bytes:
     if child.returncode == -signal.SIGXCPU:
         raise ValueError(
             f"{name}: expected less processor time than {limits.seconds} s of every core, found "
-            "it used up; give --time-limit where the encoder is just slow"
+            "it used up; give --time-limit if the encoder is only slow"
         )
     if child.returncode:
         last = said.decode(errors="replace").strip().splitlines()[-1:]

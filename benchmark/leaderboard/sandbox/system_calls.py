@@ -1,8 +1,8 @@
-"""The calls to the system that running a graph takes, and no others.
+"""The system calls that a graph needs to run, and a filter that refuses all others.
 
-The list was taken from traces of onnxruntime, glibc and Python: memory, threads of this process,
-clocks, and the pipes that are open. Calls that are not on it, new ones of later systems among
-them, answer as if the system did not know them, for which all three have a way on.
+The list comes from traces of onnxruntime, glibc and Python: memory, threads of this process,
+clocks, and open pipes. All other calls, including new calls of later systems, return the error
+for unknown calls. All three libraries can continue after this error.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _CLONE_NEW_NAMESPACES = 0x7E020000
 
 
 def load_library() -> Any:
-    """The bindings of libseccomp; None where the system lacks it.
+    """The Python bindings of libseccomp; None if the system does not have it.
 
-    They look for the library's file, so this must be called while files can be opened.
+    The bindings open the file of the library, so call this before files are given up.
     """
     if sys.platform != "linux":
         return None
@@ -41,15 +41,15 @@ def load_library() -> Any:
 
 
 def allow_alone(library: Any) -> bool:
-    """Take all other calls from every thread of this process, for good.
+    """Permanently refuse all other system calls, in every thread of this process.
 
-    Memory can be neither loaded nor made as code. A new thread can be had, a new process cannot.
+    The process can no longer make memory executable. It can start threads, but no processes.
 
     Arguments:
-        library: from :func:`load_library`.
+        library: result of :func:`load_library`.
 
     Returns:
-        Whether the system granted it.
+        True if the system allowed it.
     """
     if library is None:
         return False
@@ -68,10 +68,10 @@ def _filter(library: Any) -> Any:
     bits = partial(library.Arg, 0, library.MASKED_EQ)
     rules.add_rule(
         library.ALLOW, "clone", bits(_CLONE_THREAD | _CLONE_NEW_NAMESPACES, _CLONE_THREAD)
-    )  # for which glibc asks when it finds no clone3, whose arguments a filter cannot see
+    )  # glibc uses clone if clone3 fails; a filter cannot see the arguments of clone3
     for name in ("mmap", "mprotect"):
         no_code = library.Arg(2, library.MASKED_EQ, mmap.PROT_EXEC, 0)
         rules.add_rule(library.ALLOW, name, no_code)
     own = library.Arg(0, library.EQ, os.getpid())
-    rules.add_rule(library.ALLOW, "tgkill", own)  # with which abort() ends this process
+    rules.add_rule(library.ALLOW, "tgkill", own)  # abort() needs it to end this process
     return rules

@@ -1,6 +1,6 @@
-"""How many of their weights two encoders share, which two trainings cannot.
+"""Comparison of the weights of two encoders, to detect that they come from one training.
 
-It reads strangers' models, and so runs where they run, see :mod:`benchmark.leaderboard.sandbox`.
+It reads untrusted models, so it runs in the sandbox, see :mod:`benchmark.leaderboard.sandbox`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 
-_LEAST = 64  # numbers in a tensor that a training cannot have in common with another by chance
-_SAME = 0.99  # correlation of two tensors' numbers
+_LEAST = 64  # least size of a tensor; smaller ones can agree by chance
+_SAME = 0.99  # tensors with a larger correlation count as the same
 _NUMBERS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
 def shared_weights(one: ModelProto, other: ModelProto) -> float:
-    """The share of the first model's weight tensors that the second has, too, in [0, 1].
+    """The share of the weight tensors of the first model that the second also has, in [0, 1].
 
-    Tensors count as the same where their numbers correlate by more than 0.99, so that neither
-    noise nor another scale hides them. Small tensors and constant ones do not count.
+    Two tensors count as the same if the correlation of their numbers is above 0.99. So noise or
+    another scale cannot hide a copy. Small tensors and constant tensors do not count.
 
     Arguments:
         one: a model.
-        other: another one.
+        other: another model.
     """
     there = defaultdict(list)
     for tensor in _tensors(other):
@@ -38,7 +38,7 @@ def shared_weights(one: ModelProto, other: ModelProto) -> float:
 
 
 def _tensors(model: ModelProto) -> Iterator[NDArray[np.float32]]:
-    """The numbers of each weight tensor, at zero mean and unit length."""
+    """The numbers of each weight tensor as a vector with mean 0 and length 1."""
     constants = (
         attribute.t
         for node in model.graph.node

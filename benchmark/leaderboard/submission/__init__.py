@@ -1,1 +1,1 @@
-"""Submissions: what they hold, and how they are made from runs."""
+"""Submissions: their content, and how they are made from runs."""

@@ -1,4 +1,4 @@
-"""The data set of a submission: enough to draw its latents anew, and images like its own."""
+"""The record of the data set of a submission, from which latents and images can be made again."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from benchmark.leaderboard.record import Digest, Fingerprint, Record, Seed, expl
 from threedident.storage.folder import MOST_ROWS
 from threedident.storage.manifest import Manifest
 
-LEAST_TEST_ROWS = 1000  # fewer say too little of an encoder, and are soon invented
-MOST_EDGE = 512  # of images that are drawn again for every season
+LEAST_TEST_ROWS = 1000  # with fewer rows, scores are imprecise and codes are easy to invent
+MOST_EDGE = 512  # pixels; images are rendered again for every season
 
 
 class SplitDigests(Record):
-    """What identifies the images of both splits: the ``sums`` of their manifests."""
+    """Digests of the images of both splits: the ``sums`` of their manifests."""
 
     train: Digest
     test: Digest
 
 
 class DataRecord(Record):
-    """The data set that was trained on and is scored on, from its manifests.
+    """The data set of training and scoring, described by its manifests.
 
     Arguments:
-        id: its name here, which follows from the rest.
-        hue_mode: how hue angles become colours.
-        space: of the latents.
-        material: of the object and the ground.
-        seed: of all latents.
-        n_train: rows of the train split.
-        n_test: rows of the test split.
-        resolution: edge of the images as rendered, in pixels.
-        quality: of rendering.
-        device: what Cycles computed on.
-        blender: its version.
-        fingerprint: of the renderer.
-        digests: of both splits' images.
+        id: name of the data set on the leaderboard, which follows from the other fields.
+        hue_mode: conversion of hue angles into colours.
+        space: space of the latents.
+        material: material of the object and the ground.
+        seed: seed of all latents.
+        n_train: number of rows of the train split.
+        n_test: number of rows of the test split.
+        resolution: edge of the rendered images in pixels.
+        quality: quality of rendering.
+        device: device of the renderer Cycles.
+        blender: version of Blender.
+        fingerprint: fingerprint of the renderer.
+        digests: digests of the images of both splits.
     """
 
     id: str
@@ -64,7 +64,7 @@ class DataRecord(Record):
         return self
 
     def name(self) -> str:
-        """The id that follows from the settings: what is as usual is left out."""
+        """The id that follows from the settings. Default settings are left out."""
         parts = [
             "3dident",
             "" if self.hue_mode == "wrapped" else f"{self.hue_mode}-hue",
@@ -81,7 +81,7 @@ def describe_data(train: Manifest, test: Manifest) -> DataRecord:
     """The record of a data set from the manifests of its splits.
 
     Raises:
-        ValueError: it is not one whose latents can be drawn anew, or too small to score on.
+        ValueError: its latents cannot be drawn again from a seed, or it is too small to score on.
     """
     for manifest in (train, test):
         origin = manifest.origin
@@ -112,5 +112,5 @@ def describe_data(train: Manifest, test: Manifest) -> DataRecord:
 
 
 def track_name(data: str, supervision: str) -> str:
-    """The track of a data set and a kind of supervision."""
+    """The name of the track of a data set and a kind of supervision."""
     return f"{data} / {supervision}"

@@ -1,4 +1,4 @@
-"""An encoder of ours as ONNX: images in, codes out, with normalisation inside."""
+"""Export of a trained encoder as ONNX, from images to codes, including the normalisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class _ImagesToCodes(nn.Module):
-    """From uint8 images (B, H, W, 3) to float32 codes (B, n)."""
+    """A module that maps uint8 images (B, H, W, 3) to float32 codes (B, n)."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -24,14 +24,15 @@ class _ImagesToCodes(nn.Module):
 
 
 def onnx_bytes(model: nn.Module, resolution: int) -> bytes:
-    """The content of an ONNX file, in eval mode, for batches of any size.
+    """The content of an ONNX file of a model in eval mode, for batches of any size.
 
     Arguments:
-        model: from images (B, 3, H, W) in uint8 to codes (B, n); its mode is left as it was.
+        model: model that maps uint8 images (B, 3, H, W) to codes (B, n). Its mode stays
+            unchanged.
         resolution: edge of the images in pixels.
 
     Raises:
-        ValueError: the model has something that ONNX cannot express.
+        ValueError: torch cannot export the model as ONNX.
     """
     training = model.training
     whole = _ImagesToCodes(model).eval()
@@ -48,7 +49,7 @@ def onnx_bytes(model: nn.Module, resolution: int) -> bytes:
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # of a dozen kinds, by what in the model is in the way
+    except Exception as error:  # the exporter raises many kinds of errors
         words = " ".join(str(error).split())
         raise ValueError(
             f"encoder: expected one that torch can export as ONNX, found {type(error).__name__}: "
@@ -63,7 +64,7 @@ def onnx_bytes(model: nn.Module, resolution: int) -> bytes:
 
 @contextlib.contextmanager
 def _quiet():  # type: ignore[no-untyped-def]
-    """Without the exporter's remarks on its own workings."""
+    """A context without messages of the exporter."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,7 +1,7 @@
-"""The folder of a submission, read with suspicion: known names, plain files, bounded sizes.
+"""The folder of a submission, which is untrusted: only known names, plain files, limited sizes.
 
-FOLDER/submission.json              what it is, see :class:`.submission.Submission`
-FOLDER/SHA256SUMS                   digests of the test split's images, as the data set has them
+FOLDER/submission.json              its description, see :class:`.submission.Submission`
+FOLDER/SHA256SUMS                   digests of the images of the test split, from the data set
 FOLDER/representations_seedK.npy    codes of the test split in order, N x 10, float32
 FOLDER/config_seedK.json            the resolved configuration of the training
 FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, 10) in float32
@@ -31,37 +31,37 @@ CODES = len(FACTORS)
 _MOST_JSON = 10**6
 _MOST_ENCODER = 2**29
 _MOST_HEADER = 4096
-_MOST_CODES = 16  # bytes a code, so that other shapes and types are named as such
-_MOST_SUMS_A_ROW = 3 * 100  # an image, and where annotated its mask and depth
+_MOST_CODES = 16  # bytes per code; allows larger types, whose message is then more specific
+_MOST_SUMS_A_ROW = 3 * 100  # bytes for an image and, if annotated, its mask and depth
 
 
 def representations_name(seed: int) -> str:
-    """The file of a seed's codes."""
+    """The name of the file with the codes of a seed."""
     return f"representations_seed{seed}.npy"
 
 
 def config_name(seed: int) -> str:
-    """The file of a seed's configuration."""
+    """The name of the file with the configuration of a seed."""
     return f"config_seed{seed}.json"
 
 
 def encoder_name(seed: int) -> str:
-    """The file of a seed's encoder."""
+    """The name of the file with the encoder of a seed."""
     return f"encoder_seed{seed}.onnx"
 
 
 class SubmissionFolder:
-    """A submission whose files are the ones that it names; arrays and encoders are read on demand.
+    """The folder of a submission, after a check of its files. Other content is read on demand.
 
     Arguments:
-        path: the folder.
+        path: path of the folder.
 
     Attributes:
-        path: the folder.
-        submission: what it says of itself.
+        path: path of the folder.
+        submission: content of its ``submission.json``.
 
     Raises:
-        ValueError: it is no folder, or holds anything that a submission does not.
+        ValueError: the path is not a folder, or the folder contains other files than a submission.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ class SubmissionFolder:
         """Codes of the test split of one seed, shape (N, 10).
 
         Raises:
-            ValueError: the file holds something else, or is not the one that was submitted.
+            ValueError: the file contains something else, or does not have the submitted digest.
         """
         name = representations_name(record.seed)
         shape = (self.submission.data.n_test, CODES)
@@ -97,10 +97,10 @@ class SubmissionFolder:
         return _float32(content, shape, str(self.path / name))
 
     def encoder(self, record: SeedRecord) -> bytes:
-        """The ONNX file of one seed, not looked into.
+        """The content of the ONNX file of one seed, which is not parsed.
 
         Raises:
-            ValueError: it is not the one that was submitted.
+            ValueError: the file does not have the submitted digest.
         """
         return self._digested(encoder_name(record.seed), _MOST_ENCODER, record.digests.encoder)
 
@@ -108,7 +108,7 @@ class SubmissionFolder:
         """SHA-256 of every image of the test split, in order of rows.
 
         Raises:
-            ValueError: the file is not that of the data set, or lacks a row.
+            ValueError: the file is not the one of the data set, or lacks a row.
         """
         data = self.submission.data
         content = self._digested(SUMS, _MOST_SUMS_A_ROW * data.n_test, data.digests.test)
@@ -123,10 +123,10 @@ class SubmissionFolder:
         return [found[name] for name in names]
 
     def read_config(self, record: SeedRecord) -> Any:
-        """The configuration of one seed, as JSON gives it.
+        """The configuration of one seed, as the value of its JSON.
 
         Raises:
-            ValueError: it is no JSON, or not the one that was submitted.
+            ValueError: the file is not JSON, or does not have the submitted digest.
         """
         name = config_name(record.seed)
         content = self._digested(name, _MOST_JSON, record.digests.config)
@@ -170,10 +170,10 @@ def _is_or_holds_submission(path: Path) -> bool:
 
 
 def _read_plain(path: Path, most: int) -> bytes:
-    """The content of a plain file that is no link and no larger than ``most`` bytes.
+    """The content of a plain file of at most ``most`` bytes. Links are refused.
 
     Raises:
-        ValueError: it is something else, or larger.
+        ValueError: the path is something else, or the file is larger.
     """
     try:
         return read_plain(path, most, links=False)
@@ -184,7 +184,11 @@ def _read_plain(path: Path, most: int) -> bytes:
 
 
 def _require_plain(folder: Path) -> None:
-    """Refuse links, folders and devices before anything is read."""
+    """Check that a folder contains only plain files, before anything is read.
+
+    Raises:
+        ValueError: it contains a link, a folder or a device.
+    """
     for path in sorted(folder.iterdir()):
         mode = path.lstat().st_mode
         if not stat.S_ISREG(mode):
@@ -193,7 +197,7 @@ def _require_plain(folder: Path) -> None:
 
 
 def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether by columns, and type of an npy file."""
+    """Shape, order (True for columns) and type of the array in an npy file."""
     layout: Any = np.lib.format  # untyped
     readers = {(1, 0): layout.read_array_header_1_0, (2, 0): layout.read_array_header_2_0}
     with warnings.catch_warnings(action="error"):
@@ -201,11 +205,15 @@ def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]
 
 
 def _float32(content: bytes, shape: tuple[int, int], place: str) -> NDArray[np.float32]:
-    """The array of an npy file, whose header is checked before anything is allocated."""
+    """The array of an npy file. Its header is checked before memory is allocated.
+
+    Raises:
+        ValueError: the content is damaged, or is not a float32 array of this shape.
+    """
     stream = io.BytesIO(content)
     try:
         found, by_columns, kind = _read_header(stream)
-    except Exception as error:  # numpy's reader raises a dozen kinds on damaged files
+    except Exception as error:  # numpy raises many kinds of errors for damaged files
         raise ValueError(
             f"{place}: expected a plain npy array as numpy.save writes it, found none "
             f"({type(error).__name__}); save the array again"

@@ -1,4 +1,4 @@
-"""The commands that draw a data set and train on it again, from records alone."""
+"""Commands that render a data set and train on it again, made only from records."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _HOME = Path("data")
 
 
 def reproduce_command(config: Config, data: DataRecord) -> str:
-    """What renders a data set, trains the seeds 0, 1 and 2 on it, and scores them.
+    """The command that renders a data set, and trains and scores the seeds 0, 1 and 2 on it.
 
     Arguments:
-        config: of the runs.
-        data: what they were trained on.
+        config: configuration of the runs.
+        data: data set of the runs.
     """
     train = shlex.join(["threedident", "benchmark", *_options(config, data).arguments()])
     return f"{render_command(data, _positives(config))} && {train}"
@@ -30,13 +30,13 @@ def reproduce_command(config: Config, data: DataRecord) -> str:
 def training_command(
     config: Config, data: DataRecord, place: Path, seeds: Sequence[int], out: Path
 ) -> str:
-    """What trains other seeds of a configuration.
+    """The command that trains other seeds of a configuration.
 
     Arguments:
-        config: of the runs that there are.
-        data: what they were trained on.
-        place: where that lies.
-        seeds: to train.
+        config: configuration of the existing runs.
+        data: data set of the runs.
+        place: path of the data set.
+        seeds: seeds to train.
         out: folder of the new run.
     """
     options = _options(config, data).replace(data=place, seeds=tuple(seeds), out=out)
@@ -44,11 +44,12 @@ def training_command(
 
 
 def render_command(data: DataRecord, positives: str | None = None) -> str:
-    """What renders a data set.
+    """The command that renders a data set.
 
     Arguments:
-        data: its record.
-        positives: the conditional of positives to be rendered beside it, such as ``normal:0.1``.
+        data: record of the data set.
+        positives: conditional of the positives to render, such as ``normal:0.1``; None for no
+            positives.
     """
     usual = {"--quality": "standard", "--hue": "wrapped", "--material": "rubber", "--seed": "0"}
     given = {
@@ -78,7 +79,7 @@ def _positives(config: Config) -> str | None:
 
 
 def _options(config: Config, data: DataRecord) -> Options:
-    """The options that resolve to a configuration, on the data set that is rendered."""
+    """The options that resolve to a configuration, with the path of the rendered data set."""
     found = options_of(config)
     resolution = None if found.resolution == data.resolution else found.resolution
     return found.replace(data=_HOME / data.id, resolution=resolution, seeds=SEEDS)

@@ -1,4 +1,4 @@
-"""Finished runs of ours, gathered by seed."""
+"""Finished runs of ``threedident benchmark``, collected by seed for a submission."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Trained:
     """One seed of a finished run.
 
     Arguments:
-        folder: of the run.
-        config: of the run.
-        seed: of the training.
+        folder: folder of the run.
+        config: configuration of the run.
+        seed: seed of the training.
     """
 
     folder: RunFolder
@@ -31,7 +31,7 @@ class Trained:
 
 
 def trained_on(trained: Sequence[Trained]) -> Path:
-    """Where the data set of some runs lay when they were trained, or else its usual place."""
+    """The recorded path of the data set of some runs, or else the default path."""
     for each in trained:
         work = read_work(each.folder.work, each.seed)
         if work is not None and work.data is not None:
@@ -40,11 +40,12 @@ def trained_on(trained: Sequence[Trained]) -> Path:
 
 
 def gather(paths: Sequence[Path]) -> list[Trained]:
-    """The seeds 0, 1 and 2 of some runs, in order.
+    """The seeds 0, 1 and 2 of some runs, in order. Later seeds may be missing.
 
     Raises:
-        ValueError: a run is not finished, not one on images by the held-out protocol, or not of
-            the same configuration as the first, or a seed is there twice, or seed 0 nowhere.
+        ValueError: a run is not finished, is not on rendered images, was not scored with the
+            held-out protocol, or has another configuration than the first run; or a seed occurs
+            twice, or an earlier seed is missing.
     """
     found: dict[int, Trained] = {}
     first: Config | None = None
@@ -56,7 +57,7 @@ def gather(paths: Sequence[Path]) -> list[Trained]:
         if changed:
             raise ValueError(
                 f"{path}: expected a run like {paths[0]}, found one with {', '.join(changed)}; "
-                "give runs that differ in their seeds alone"
+                "give runs that differ only in their seeds"
             )
         for seed in config.seeds:
             if seed in found:
@@ -76,12 +77,12 @@ def gather(paths: Sequence[Path]) -> list[Trained]:
 
 
 def is_of_old_numbering(config: Config) -> bool:
-    """Whether a seed trained today would have other pairs, and could not join the run."""
+    """True if the numbering of pairs has changed since the run, so new seeds cannot join it."""
     return numbering(config) != NUMBERING
 
 
 def supervision_of(config: Config) -> Supervision:
-    """What training knew beside images."""
+    """The kind of supervision of a run."""
     assert isinstance(config.source, ImageSettings)
     if config.steps == 0:
         return "none"
@@ -91,7 +92,7 @@ def supervision_of(config: Config) -> Supervision:
 
 
 def uses_train_latents(config: Config) -> bool:
-    """Whether training read latents, as targets or to find pairs."""
+    """True if training read latents, as targets or to find pairs."""
     assert isinstance(config.source, ImageSettings)
     return config.steps > 0 and (config.loss == SUPERVISED or config.source.pairs == "nearest")
 
@@ -105,8 +106,8 @@ def _finished(path: Path) -> Config:
     config = folder.read_config()
     if not isinstance(config.source, ImageSettings):
         raise ValueError(
-            f"{path}: expected a run on rendered images, found one on {config.source.kind}, of "
-            "which no fresh images can be drawn"
+            f"{path}: expected a run on rendered images, found one on {config.source.kind}, for "
+            "which no fresh images can be rendered"
         )
     if config.protocol != "held-out":
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a submission says of itself: ``submission.json``."""
+"""The record ``submission.json``, in which a submission describes itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from threedident.storage.manifest import MOST_PIXELS
 SCHEMA_VERSION: Literal[1] = 1
 PROTOCOL_VERSION: Literal[1] = 1
 TRAINER: Literal["threedident"] = "threedident"
-SEEDS = (0, 1, 2)  # fixed in advance, so that none can be picked afterwards
+SEEDS = (0, 1, 2)  # fixed in advance, so that nobody can choose the best seeds later
 
 Supervision = Literal["none", "pairs", "augmentations", "full"]
 
@@ -49,7 +49,7 @@ class Claim(Record):
     Arguments:
         r2: mean R^2 over the factors.
         mcc: mean correlation coefficient, Pearson.
-        mcc_spearman: the same of ranks.
+        mcc_spearman: mean correlation coefficient, Spearman.
     """
 
     r2: Annotated[float, Field(le=1)]
@@ -66,15 +66,15 @@ class FileDigests(Record):
 
 
 class SeedRecord(Record):
-    """One training.
+    """The record of one training.
 
     Arguments:
-        seed: of :data:`SEEDS`.
-        steps: optimiser steps.
-        digests: of its files.
-        claim: its scores.
-        hardware: what it was trained on, in words.
-        wall_time_s: how long, in seconds.
+        seed: one of :data:`SEEDS`.
+        steps: number of optimiser steps.
+        digests: digests of its files.
+        claim: claimed scores.
+        hardware: description of the hardware of the training.
+        wall_time_s: wall time of the training in seconds.
     """
 
     seed: Seed
@@ -86,17 +86,17 @@ class SeedRecord(Record):
 
 
 class Facts(Record):
-    """What only the submitter knows.
+    """Facts that only the submitter knows.
 
     Arguments:
-        date: of the submission.
-        method: its name.
-        paper: where it is described.
-        code: where it can be had.
-        licence: of the encoder and the representations, as an SPDX identifier.
-        submitter: who answers for it.
-        external_data: whether training saw images beside the train split.
-        pretrained: whether it began with weights from elsewhere.
+        date: date of the submission.
+        method: name of the method.
+        paper: link to a page or paper that describes the method.
+        code: link to the code.
+        licence: licence of the encoder and the representations, as an SPDX identifier.
+        submitter: person or group who submits it.
+        external_data: true if training used images other than the train split.
+        pretrained: true if training began with pretrained weights.
     """
 
     date: Date
@@ -109,28 +109,29 @@ class Facts(Record):
     pretrained: bool
 
     def new_id(self) -> str:
-        """The id that is made of them."""
+        """The id of a new submission with these facts: ``<date>_<slug of the method>``."""
         return f"{self.date}_{slug(self.method)}"
 
 
 class Submission(Facts):
-    """``submission.json``: :class:`Facts` and all the rest.
+    """The content of ``submission.json``: :class:`Facts` and these fields.
 
     Arguments:
-        schema_version: of this file.
-        protocol_version: of scoring; 1 is the held-out protocol in eval mode.
-        id: the folder's name, ``<date>_<slug>``.
-        trainer: ``threedident`` where its benchmark trained the encoders, whose configurations
-            must then be its own and fit; ``own`` for other code, whose may be anything. Rows of
-            before there was such a field have none.
-        supervision: what training knew beside images: ``none``, positive ``pairs`` that the
-            latents made, ``augmentations``, or the latents themselves, ``full``.
-        uses_train_latents: whether training read latents, as targets or to find pairs.
-        command: how to train it again.
+        schema_version: version of the format of this file.
+        protocol_version: version of the protocol of scoring; 1 is the held-out protocol in eval
+            mode.
+        id: name of the folder, ``<date>_<slug>``.
+        trainer: ``threedident`` if its benchmark trained the encoders; then the configurations
+            must be configurations of the benchmark and agree with this file. ``own`` for other
+            code; then the configurations may be any JSON. Old rows do not have this field.
+        supervision: information in training beside images: ``none``, positive ``pairs`` that
+            were made from latents, ``augmentations``, or ``full`` for the latents themselves.
+        uses_train_latents: true if training read latents, as targets or to find pairs.
+        command: command that trains it again.
         data: the data set.
-        input_resolution: edge of the images that the encoder takes, in pixels; larger ones are
-            made smaller as ``ThreeDIdent(resolution=...)`` does.
-        seeds: in order, all that there are.
+        input_resolution: edge of the input images of the encoder, in pixels. Larger images are
+            reduced as by ``ThreeDIdent(resolution=...)``.
+        seeds: records of all seeds, in order.
     """
 
     schema_version: Literal[1]
@@ -172,24 +173,24 @@ class Submission(Facts):
         return self
 
     def content(self) -> bytes:
-        """The content of its file."""
+        """The content of the file ``submission.json``."""
         return (self.model_dump_json(indent=2, exclude_none=True) + "\n").encode()
 
     @property
     def track(self) -> str:
-        """What rows must share to be compared."""
+        """The track of the submission; only rows of one track are compared."""
         return track_name(self.data.id, self.supervision)
 
 
 def read_submission(content: bytes, place: str) -> Submission:
-    """The submission in a file's content.
+    """The submission in the content of a file.
 
     Arguments:
-        content: JSON.
-        place: what messages call it.
+        content: JSON text.
+        place: name of the file in messages.
 
     Raises:
-        ValueError: it is none, or one of another version.
+        ValueError: the content is not a valid submission, or has another version.
     """
     check_version(content, place)
     try:
@@ -202,24 +203,22 @@ def read_submission(content: bytes, place: str) -> Submission:
 
 
 def read_facts(**values: Any) -> Facts:
-    """The facts that a submitter gave.
+    """The facts given by a submitter, after checks.
 
     Raises:
-        ValueError: one is not to be shown; the message names it.
+        ValueError: a fact is not valid; the message names it.
     """
     try:
         return Facts(**values)
     except ValidationError as error:
-        raise ValueError(
-            f"submission: expected its facts as asked for, but {explained(error)}"
-        ) from None
+        raise ValueError(f"submission: expected valid facts, but {explained(error)}") from None
 
 
 def check_version(content: bytes, place: str) -> None:
-    """Refuse JSON that is damaged or of another schema version.
+    """Check that a JSON text is valid and does not have a newer schema version.
 
     Raises:
-        ValueError: it is.
+        ValueError: the text is damaged, or its schema version is newer.
     """
     values = parse_json(content, place)
     version = values.get("schema_version") if isinstance(values, dict) else None

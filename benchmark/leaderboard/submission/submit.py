@@ -1,4 +1,4 @@
-"""From finished runs of ours to the folder of a submission."""
+"""Creation of the folder of a submission from finished runs."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def submit(
     facts: Facts,
     limits: Limits,
 ) -> Path:
-    """Write the folder of a submission, whole or not at all.
+    """Write the folder of a submission atomically.
 
     Arguments:
-        trained: as :func:`gather` gives them.
+        trained: seeds returned by :func:`benchmark.leaderboard.submission.runs.gather`.
         data: folder of the data set that they were trained on.
-        out: where the folder is made.
-        facts: what only the submitter knows.
-        limits: of time and memory, when exported encoders are tried.
+        out: parent folder of the new folder.
+        facts: facts that only the submitter knows.
+        limits: limits of time and memory for tests of the exported encoders.
 
     Returns:
-        The folder.
+        The path of the folder.
 
     Raises:
-        ValueError: the runs are of another data set, or an encoder cannot be exported.
+        ValueError: the runs were trained on another data set, or an encoder cannot be exported.
     """
     config = trained[0].config
     settings = config.source
@@ -106,13 +106,17 @@ def submit(
 
 
 def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]:
-    """The data set, checked to be the one that the runs were trained on."""
+    """The data set and its record, after a check that the runs were trained on it.
+
+    Raises:
+        ValueError: it is another data set, or it has no manifest.
+    """
     splits = open_splits(data, settings.resolution)
     train, test = (split.manifest for split in splits)
     if train is None or test is None:
         raise ValueError(
             f"{data}: expected a data set that threedident rendered, found one without a "
-            "manifest, of which no fresh images can be drawn; train on a rendered one"
+            "manifest, for which no fresh images can be rendered; train on a rendered one"
         )
     for manifest in (train, test):
         expected, found = settings.data[manifest.split], manifest.digests.sums
@@ -125,7 +129,11 @@ def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]
 
 
 def _sums(data: Path, record: DataRecord) -> bytes:
-    """The digests of the test split's images, as the manifest vouches for them."""
+    """The content of ``SHA256SUMS`` of the test split, compared with its manifest.
+
+    Raises:
+        ValueError: the digests are not those of the manifest.
+    """
     path = SplitFolder(data, "test").sums
     content = path.read_bytes() if path.is_file() else b""
     if sha256(content) != record.digests.test:
@@ -137,7 +145,7 @@ def _sums(data: Path, record: DataRecord) -> bytes:
 
 
 def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) -> SeedRecord:
-    """Write the files of one seed; returns its record."""
+    """Write the files of one seed, and return its record."""
     seed, config = trained.seed, trained.config
     if not trained.folder.has_scored_codes(seed):
         raise ValueError(
@@ -171,7 +179,7 @@ def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) 
 
 
 def _model(trained: Trained) -> Any:
-    """The trained encoder, with what comes before it."""
+    """The trained encoder with its preprocessing."""
     place = trained.folder.checkpoint(trained.seed)
     state = own_checkpoint(trained.folder, trained.config, trained.seed)
     if state is None or state.get("step") != trained.config.steps:
@@ -185,7 +193,11 @@ def _model(trained: Trained) -> Any:
 def _require_same(
     encoder: bytes, codes: NDArray[np.float32], source: ImageSource, name: str, limits: Limits
 ) -> None:
-    """Refuse an export that does not give the representations of the run."""
+    """Check that an exported encoder computes the representations of the run.
+
+    Raises:
+        ValueError: its codes differ.
+    """
     rows = range(min(_TRIED_IMAGES, len(codes)))
     images = source.test.images(rows).permute(0, 2, 3, 1).numpy()
     given = agreeing_codes(encoder, np.ascontiguousarray(images), codes, name, limits)
@@ -193,6 +205,7 @@ def _require_same(
     apart = float((np.abs(given - codes[: len(rows)]) / scale).max())
     if apart > _SAME:
         raise ValueError(
-            f"{name}: expected the exported encoder to give the representations of the run, found "
-            f"codes apart by {apart:.2g} standard deviations; run it again, or export by hand"
+            f"{name}: expected the exported encoder to compute the representations of the run, "
+            f"found codes that differ by {apart:.2g} standard deviations; run it again, or export "
+            "by hand"
         )

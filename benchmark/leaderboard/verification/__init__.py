@@ -1,1 +1,1 @@
-"""Checks of submissions, and scores on images drawn anew."""
+"""Checks of submissions, and scores of their encoders on newly rendered images."""

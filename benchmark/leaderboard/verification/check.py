@@ -1,7 +1,7 @@
-"""Check a submission without any image: its form, its claims, and that its encoders are functions.
+"""Checks of a submission that need no images: form, claimed scores, and behaviour of encoders.
 
-The latents of the test split are drawn anew from the seed that the submission names, so nothing
-of the data set need be at hand.
+The latents of the test split are drawn again from the seed that the submission names, so the data
+set is not needed.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _NOISE_IMAGES = 6
 
 @dataclass(frozen=True)
 class Checked:
-    """A submission that holds what it claims.
+    """A submission that passed the checks.
 
     Arguments:
-        folder: of the submission.
-        latents: of the public test split, shape (N, 10).
-        codes: of every seed, each of shape (N, 10).
-        scores: of every seed.
-        alike: pairs of seeds that are no two trainings.
+        folder: folder of the submission.
+        latents: latents of the public test split, shape (N, 10).
+        codes: codes of every seed, shape (N, 10) each.
+        scores: scores of every seed.
+        alike: pairs of seeds that are not independent trainings.
     """
 
     folder: SubmissionFolder
@@ -77,15 +77,15 @@ def check(
     limits: Limits,
     between: Callable[[], None] = lambda: None,
 ) -> Checked:
-    """Recompute every score, compare it with the claim, and try every encoder on noise.
+    """Recompute every score, compare it with the claim, and run every encoder on noise images.
 
     Arguments:
-        folder: of the submission.
-        limits: of time and memory for each encoder.
-        between: called after every seed.
+        folder: folder of the submission.
+        limits: limits of time and memory for each encoder.
+        between: function that is called after every seed.
 
     Raises:
-        ValueError: something does not hold; the message says what.
+        ValueError: a check fails; the message says which.
     """
     submission = folder.submission
     _require_past(submission)
@@ -112,7 +112,11 @@ def check(
 
 
 def _require_past(submission: Submission) -> None:
-    """Refuse a date that has come nowhere on earth."""
+    """Check that the date has been reached in some time zone.
+
+    Raises:
+        ValueError: the date is in the future.
+    """
     latest = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     if submission.date > latest:
         raise ValueError(
@@ -140,13 +144,13 @@ def alike_codes(
     codes: Sequence[NDArray[np.float32]],
     of: Likeness,
 ) -> tuple[Alike, ...]:
-    """Pairs of seeds whose codes of some images are one training's.
+    """Pairs of seeds whose codes show that they come from one training.
 
     Arguments:
-        records: of the seeds.
-        latents: of the images, shape (N, n).
-        codes: of every seed, each of shape (N, n).
-        of: what the images are called, ``codes`` or ``fresh codes``.
+        records: records of the seeds.
+        latents: latents of the images, shape (N, n).
+        codes: codes of every seed for these images, shape (N, n) each.
+        of: name of the codes, ``codes`` or ``fresh codes``.
     """
     found = []
     for (one, a), (other, b) in combinations(zip(records, codes, strict=True), 2):
@@ -173,20 +177,24 @@ def _scored(
         if abs(claimed - true) > TOLERANCE:
             raise ValueError(
                 f"{name}: expected the {field} {claimed:.6g} that is claimed, found {true:.6g}; "
-                "give codes in the order of the test split, and claim what the scorer finds"
+                "give codes in the order of the test split, and claim the scores of the scorer"
             )
     return found
 
 
 def _check_configs(folder: SubmissionFolder) -> None:
-    """Configurations of ours must be valid, say what the record says, and differ in seeds alone.
+    """Check the configurations of all seeds.
 
-    Those of others may be any JSON.
+    If ``threedident`` is the trainer, they must be valid, agree with the records, and differ only
+    in their seeds. For other trainers they may be any JSON.
+
+    Raises:
+        ValueError: a configuration is not allowed, or no trainer is named.
     """
     records, trainer, first = folder.submission.seeds, folder.submission.trainer, None
     if trainer is None:
         raise ValueError(
-            f'{folder.path / SUBMISSION}: expected a trainer, "{TRAINER}" where its benchmark '
+            f'{folder.path / SUBMISSION}: expected a trainer, "{TRAINER}" if its benchmark '
             'trained the encoders or "own" for other code, found none; add it'
         )
     for record in records:
@@ -222,7 +230,11 @@ def _own_config(given: Any, place: str) -> Config:
 def _require_as_recorded(
     submission: Submission, record: SeedRecord, config: Config, place: Path
 ) -> None:
-    """Refuse a configuration of ours that says something else than the record."""
+    """Check that a configuration of ``threedident benchmark`` agrees with the submission.
+
+    Raises:
+        ValueError: they differ.
+    """
     if not isinstance(config.source, ImageSettings):
         raise ValueError(f"{place}: expected a training on images, found {config.source.kind}")
     data = config.source.data
@@ -243,6 +255,6 @@ def _require_as_recorded(
 
 
 def _noise(edge: int) -> NDArray[np.uint8]:
-    """A few images of noise, on which an encoder must agree with itself."""
+    """A few noise images, for which an encoder must compute the same codes in all batches."""
     rng = np.random.default_rng(edge)
     return rng.integers(0, 256, (_NOISE_IMAGES, edge, edge, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Entries: the rows of the leaderboard, one JSON file each."""
+"""Entries: the rows of the leaderboard, one JSON file for each row."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _Matrix = Annotated[tuple[_Row, ...], Field(min_length=N_FACTORS, max_length=N_F
 
 
 class Entry(Record):
-    """A row that we recomputed at least.
+    """A row that was at least recomputed.
 
     Arguments:
-        submission: what was submitted.
-        scores: on the public test split, from the submitted representations.
-        correlation: of factors and codes of the first seed, (10, 10), signed.
-        alike: pairs of seeds that are no two trainings, if there are any.
-        verification: what was found on a fresh split.
-        signature: of all the rest, by the key of the season.
+        submission: the submission.
+        scores: scores on the public test split, from the submitted representations.
+        correlation: correlation of factors and codes of the first seed, signed, shape (10, 10).
+        alike: pairs of seeds that are not independent trainings; None if there are none.
+        verification: findings on a fresh split; None if not verified.
+        signature: signature of all other fields with the key of the season.
     """
 
     schema_version: Literal[1] = 1
@@ -81,37 +81,37 @@ class Entry(Record):
 
     @property
     def id(self) -> str:
-        """The name of its file."""
+        """The id of the row, which is the name of its file."""
         return self.submission.id
 
     @property
     def level(self) -> Level:
-        """How far it was checked."""
+        """The level of the checks that it passed."""
         return "recomputed" if self.verification is None else self.verification.level
 
     @property
     def one_training(self) -> tuple[Alike, ...]:
-        """Pairs of seeds that are no two trainings, by public and by fresh codes and weights."""
+        """Pairs of seeds that are not independent trainings, by codes, fresh codes or weights."""
         fresh = None if self.verification is None else self.verification.alike
         return (*(self.alike or ()), *(fresh or ()))
 
     @property
     def track(self) -> str:
-        """What rows must share to be compared."""
+        """The track of the row; only rows of one track are compared."""
         return self.submission.track
 
     @property
     def supervision(self) -> Supervision:
-        """What training knew beside images."""
+        """The kind of supervision in training."""
         return self.submission.supervision
 
     def content(self) -> bytes:
-        """What is signed."""
+        """The bytes that are signed."""
         values = self.model_dump(mode="json", exclude={"signature"}, exclude_none=True)
         return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
     def verified(self, verification: Verification, secret: Secret) -> Entry:
-        """The row with a verification, signed."""
+        """The row with a verification and its signature."""
         row = self.model_construct(
             **{name: getattr(self, name) for name in type(self).model_fields}
             | {"verification": verification, "signature": None}
@@ -127,17 +127,17 @@ class Figure(Record):
 
 
 class Reported(Record):
-    """A row of a paper, of which nothing could be checked here.
+    """A row of a paper. Nothing in it was checked here.
 
     Arguments:
-        id: the name of its file.
-        method: its name.
-        paper: its link.
-        data: the data set's name.
-        supervision: what training knew beside images.
-        seeds: how many there were.
-        r2: on the test split.
-        mcc: on the test split.
+        id: id of the row, which is the name of its file.
+        method: name of the method.
+        paper: link to the paper.
+        data: name of the data set.
+        supervision: kind of supervision in training.
+        seeds: number of seeds.
+        r2: R^2 on the test split.
+        mcc: MCC on the test split.
     """
 
     schema_version: Literal[1] = 1
@@ -153,12 +153,12 @@ class Reported(Record):
 
     @property
     def level(self) -> Level:
-        """Nothing of it was checked."""
+        """The level ``reported``, because nothing was checked."""
         return "reported"
 
     @property
     def track(self) -> str:
-        """What rows must share to be compared."""
+        """The track of the row; only rows of one track are compared."""
         return track_name(self.data, self.supervision)
 
 
@@ -166,13 +166,13 @@ Row = Entry | Reported
 
 
 class Change(Record):
-    """Something that happened to a row beside its arrival.
+    """A removal or correction of a row.
 
     Arguments:
-        date: when.
-        entry: its id.
-        change: what.
-        reason: why, for everybody to read.
+        date: date of the change.
+        entry: id of the row.
+        change: kind of the change.
+        reason: reason, which the page shows.
     """
 
     date: Date
@@ -185,10 +185,10 @@ _ROWS: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="kind")
 
 
 def read_row(content: bytes, place: str) -> Row:
-    """The row in a file's content.
+    """The row in the content of a file.
 
     Raises:
-        ValueError: it is none, or its signature is another row's.
+        ValueError: the content is not a valid row, or the signature does not fit.
     """
     check_version(content, place)
     try:
@@ -201,5 +201,5 @@ def read_row(content: bytes, place: str) -> Row:
 
 
 def row_bytes(row: Row) -> bytes:
-    """The content of a row's file."""
+    """The content of the file of a row."""
     return (row.model_dump_json(indent=2, exclude_none=True) + "\n").encode()

@@ -1,4 +1,4 @@
-"""What was found of a submission: scores of every seed, and what a fresh split says of them."""
+"""Findings on a submission: scores of every seed, and its verification on a fresh split."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ class SeedScores(Record):
 
     @classmethod
     def of(cls, seed: int, scores: Scores) -> Self:
-        """The part of ``scores`` that an entry keeps, to six digits."""
+        """The part of ``scores`` that an entry stores, rounded to six decimals."""
         values = scores.to_json()
         kept = {name: rounded(values[name]) for name in cls.model_fields if name != "seed"}
         return cls(seed=seed, **kept)
 
 
 class Alike(Record):
-    """Two seeds that are no two trainings.
+    """Two seeds that are not independent trainings.
 
     Arguments:
-        seeds: which.
-        of: what they share: what latents leave unexplained of ``codes``, or of ``fresh codes``,
-            those of the fresh split; or ``weights``.
-        share: how far, in [0, 1].
+        seeds: the two seeds.
+        of: what they share: ``weights``, or the part of the ``codes`` or the ``fresh codes`` that
+            the latents do not explain. Fresh codes are those of the fresh split.
+        share: the shared part, in [0, 1].
     """
 
     seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=2)]
@@ -62,25 +62,25 @@ class Alike(Record):
     share: Annotated[float, Field(ge=0, le=1)]
 
     def spelled(self) -> str:
-        """In words, such as ``seeds 0 and 1 share 99.9 % of their codes' own part``."""
+        """The finding in words: ``seeds 0 and 1 share 99.9% of their codes beyond the ...``."""
         what = "their weights" if self.of == "weights" else f"their {self.of} beyond the factors"
         return f"seeds {self.seeds[0]} and {self.seeds[1]} share {self.share:.1%} of {what}"
 
 
 class GapRecord(Record):
-    """How far a score fell from the public split to the fresh one, mean over seeds."""
+    """The score on the public split minus that on the fresh split, as mean over seeds."""
 
     difference: Annotated[float, Field(ge=-_MOST_GAP, le=_MOST_GAP)]
     standard_error: Annotated[float, Field(ge=0, le=_MOST_GAP)]
 
     @classmethod
     def of(cls, gap: Gap) -> Self:
-        """A gap as entries keep it."""
+        """The record of a gap, rounded."""
         return cls(difference=rounded(gap.difference), standard_error=rounded(gap.standard_error))
 
     @property
     def suspicious(self) -> bool:
-        """Whether fall or rise is more than chance explains: past three standard errors."""
+        """True if the difference exceeds three standard errors, in either direction."""
         return abs(self.difference) > SUSPICIOUS * self.standard_error
 
 
@@ -88,8 +88,8 @@ class Retrained(Record):
     """Encoders that we trained with the code of a submission.
 
     Arguments:
-        encoders: SHA-256 of each.
-        fresh: their scores on the fresh split.
+        encoders: SHA-256 of each encoder.
+        fresh: scores of each encoder on the fresh split.
     """
 
     encoders: tuple[Digest, ...]
@@ -97,21 +97,22 @@ class Retrained(Record):
 
 
 class Verification(Record):
-    """What was found on images that did not exist when the encoder was trained.
+    """Findings on images that did not exist when the encoder was trained.
 
     Arguments:
-        level: ``re-executed``, or ``retrained`` where the code was trained again as well.
-        date: of the verification.
-        season: its name.
-        commitment: of the season's secret.
-        public_key: of the season.
-        rows: of the fresh split.
-        fingerprint: of the renderer that drew it.
-        tolerance: between batches, and of recomputed scores.
+        level: ``re-executed``, or ``retrained`` if the code was trained again, too.
+        date: date of the verification.
+        season: name of the season.
+        commitment: commitment of the secret of the season.
+        public_key: public key of the season.
+        rows: number of rows of the fresh split.
+        fingerprint: fingerprint of the renderer of the fresh split.
+        tolerance: tolerance of codes between batches, and of recomputed scores.
         fresh: scores of every seed on the fresh split.
-        gap: public minus fresh.
-        alike: pairs of seeds that are no two trainings on the fresh split, if there are any.
-        retrained: what its code gave when we trained it again, where we did.
+        gap: public minus fresh scores.
+        alike: pairs of seeds that are not independent trainings, by their fresh codes; None if
+            there are none.
+        retrained: findings on the code that we trained again; None if we did not.
     """
 
     level: Literal["re-executed", "retrained"]
@@ -130,14 +131,14 @@ class Verification(Record):
     @model_validator(mode="after")
     def _check_level(self) -> Verification:
         if (self.level == "retrained") != (self.retrained is not None):
-            raise ValueError("expected scores of a second training with level retrained alone")
+            raise ValueError("expected scores of a second training only with level retrained")
         if set(self.gap) != {"r2", "mcc"}:
             raise ValueError("expected the gaps of r2 and mcc")
         return self
 
 
 def rounded(values: ArrayLike) -> Any:
-    """Scores as entries keep them, six digits after the point, as numbers and tuples."""
+    """Scores rounded to six decimals, as numbers and tuples, for entries."""
     return _frozen(np.round(np.asarray(values, np.float64), _DIGITS).tolist())
 
 

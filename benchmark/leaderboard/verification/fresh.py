@@ -1,11 +1,12 @@
-"""Images that did not exist when an encoder was trained, drawn as its data set was.
+"""Fresh images, which did not exist when an encoder was trained.
 
-The renderer makes both: a test split of a season's own seed, on which encoders are
-scored, and some rows of the public test split, which the season's secret picks, and for which an
-encoder must give the codes that were submitted.
+They are rendered with the settings of the data set of the encoder. There are two parts. The fresh
+test split has a seed of the season, and encoders are scored on it. The other part renders some
+rows of the public test split again. The secret of the season selects them. For these rows an
+encoder must compute the submitted codes.
 
-Images that are kept for other submissions are read against their digests each time, and those
-digests are signed with the season's secret: what was altered meanwhile is drawn again.
+Images can be kept for other submissions. They are compared with their digests each time, and the
+digests are signed with the secret of the season. Altered images are rendered again.
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ _MOST_SEAL = 4096  # bytes
 
 @dataclass(frozen=True)
 class FreshImages:
-    """What a season draws for one data set.
+    """The fresh images of a season for one data set.
 
     Arguments:
-        root: the rendered data set: ``test`` is the fresh split, ``train`` the public rows.
-        rows: numbers of the public rows in their own split, shape (K,).
+        root: folder of the rendered data set: ``test`` is the fresh split, ``train`` contains the
+            public rows.
+        rows: numbers of the public rows in the public test split, shape (K,).
     """
 
     root: Path
@@ -54,29 +56,29 @@ class FreshImages:
 
     @property
     def latents(self) -> NDArray[np.float32]:
-        """Of the fresh split, shape (N, 10)."""
+        """Latents of the fresh split, shape (N, 10)."""
         return ThreeDIdent(self.root, "test").latents
 
     @property
     def fingerprint(self) -> str:
-        """Of the renderer that drew them."""
+        """Fingerprint of the renderer of the images."""
         manifest = ThreeDIdent(self.root, "test").manifest
         assert manifest is not None
         return manifest.rendering.fingerprint
 
     def images(self, resolution: int) -> NDArray[np.uint8]:
-        """The fresh split, shape (N, H, H, 3)."""
+        """Images of the fresh split, shape (N, H, H, 3)."""
         return self._images("test", resolution)
 
     @property
     def public_digests(self) -> list[str]:
-        """SHA-256 of the files of the public rows, drawn anew, in order of ``rows``."""
+        """SHA-256 of the newly rendered files of the public rows, in order of ``rows``."""
         drawn = SplitFolder(self.root, "train")
         images = (drawn.image(i) for i in range(len(self.rows)))
         return [sha256(read_plain(image, MOST_PICTURE)) for image in images]
 
     def public_images(self, resolution: int) -> NDArray[np.uint8]:
-        """The public rows, drawn anew, shape (K, H, H, 3)."""
+        """Newly rendered images of the public rows, shape (K, H, H, 3)."""
         return self._images("train", resolution)
 
     def _images(self, split: str, resolution: int) -> NDArray[np.uint8]:
@@ -89,19 +91,19 @@ class FreshImages:
 def fresh_images(
     data: DataRecord, secret: Secret, n: int, keep: Path | None = None
 ) -> Iterator[FreshImages]:
-    """Render a season's images for a data set.
+    """A context with the fresh images of a season for a data set, rendered if necessary.
 
     Arguments:
-        data: whose settings they are drawn with.
-        secret: of the season.
-        n: rows of the fresh split.
-        keep: where images of earlier calls are found and those of this one are left; by default
-            in a folder that goes with the context.
+        data: data set with the settings to render with.
+        secret: secret of the season.
+        n: number of rows of the fresh split.
+        keep: folder that keeps the images for later calls. None for a temporary folder, which is
+            removed at the end of the context.
 
     Raises:
-        ValueError: the renderer fails, or is another one than that of the data set.
+        ValueError: the renderer fails, or differs from the renderer of the data set.
     """
-    drawn_with = data.model_dump_json(exclude={"id", "n_train", "digests"})  # alone
+    drawn_with = data.model_dump_json(exclude={"id", "n_train", "digests"})  # all other settings
     name = f"{data.id}-{sha256(drawn_with.encode())[:12]}-{secret.commitment[:12]}"
     if keep is not None:
         yield _drawn(data, secret, n, keep / name, kept=True)
@@ -114,12 +116,12 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> 
     root, rows = root.resolve(), _public_rows(data, secret)
     public, seed = sample_raw(data.seed, "test", data.n_test)[rows], secret.number("fresh split")
     found = FreshImages(root, rows)
-    with locked(root.parent, wait=True):  # for another verification that draws there
+    with locked(root.parent, wait=True):  # another verification may render there
         if _is_sealed(root, secret) and _holds(root, public, n, seed) and _is_intact(root):
             _require_same_renderer(root, data)
             return found
         if root.exists():
-            say(f"{root}: not as this season drew and sealed it; it is drawn again")
+            say(f"{root}: not as this season rendered and sealed it; it is rendered again")
             shutil.rmtree(root)
         root.mkdir(mode=0o700)
         latents = root / "public_rows.npy"
@@ -131,14 +133,14 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> 
         )
         shown = str(root) if kept else "fresh split"
         _render(root, shown, *settings)
-        _require_same_renderer(root, data)  # before the larger part is drawn
+        _require_same_renderer(root, data)  # before the larger part is rendered
         _render(root, shown, *settings, "--n-test", n, "--seed", "-", said=f"{seed}\n")
         write_bytes(root / _SEAL, secret.sign(_sealed_content(root)).encode())
     return found
 
 
 def _is_intact(root: Path) -> bool:
-    """Whether every file is as it was drawn, and none is there that would be read in its place."""
+    """True if every file is as rendered, and there is no pack that would be read instead."""
     folders = [SplitFolder(root, split) for split in SPLITS]
     if any(folder.packed.exists() for folder in folders):
         return False
@@ -146,7 +148,7 @@ def _is_intact(root: Path) -> bool:
 
 
 def _is_sealed(root: Path, secret: Secret) -> bool:
-    """Whether the season has signed the digests of what lies there."""
+    """True if the season has signed the digests of the images in the folder."""
     try:
         seal = read_plain(root / _SEAL, _MOST_SEAL).decode("ascii")
     except (OSError, ValueError):
@@ -160,7 +162,7 @@ def _sealed_content(root: Path) -> bytes:
 
 
 def _holds(root: Path, public: NDArray[np.float32], n: int, seed: int) -> bool:
-    """Whether the splits that lie there are those of this season and data set."""
+    """True if the splits in the folder belong to this season and data set."""
     train, test = (read_manifest(SplitFolder(root, split)) for split in SPLITS)
     return (
         train is not None
@@ -187,19 +189,19 @@ def _public_rows(data: DataRecord, secret: Secret) -> NDArray[np.int64]:
 
 
 def _render(root: Path, shown: str, *arguments: object, said: str = "") -> None:
-    """Run the renderer, whose progress goes on to standard error.
+    """Run the renderer, and pass its progress on to standard error.
 
     Arguments:
         root: folder that it renders to.
-        shown: what its lines call this folder.
-        arguments: of ``threedident render``.
-        said: to its standard input: a seed, which does not go on a command line.
+        shown: name of this folder in its messages.
+        arguments: arguments of ``threedident render``.
+        said: text for its standard input: a seed, which must not appear on a command line.
 
     Raises:
-        ValueError: it fails; with its own reason.
+        ValueError: the renderer fails; the message gives its reason.
     """
     command = [*module_command("threedident"), "render", *map(str, arguments)]
-    reason = "it says above why"
+    reason = "see its messages above"
     with child(
         command,
         stdin=subprocess.PIPE,
@@ -210,7 +212,7 @@ def _render(root: Path, shown: str, *arguments: object, said: str = "") -> None:
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        with suppress(BrokenPipeError):  # it ended, and says why
+        with suppress(BrokenPipeError):  # it ended, and its messages give the reason
             process.stdin.write(said)
             process.stdin.close()
         for line_said in process.stderr:
@@ -221,5 +223,5 @@ def _render(root: Path, shown: str, *arguments: object, said: str = "") -> None:
                 sys.stderr.write(line)
     if process.returncode:
         raise ValueError(
-            f"fresh split: expected it rendered, found that the renderer ended: {reason}"
+            f"fresh split: expected the renderer to finish, found that it failed: {reason}"
         )

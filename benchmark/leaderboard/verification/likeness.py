@@ -1,16 +1,16 @@
-"""Whether the seeds of a submission are trainings of their own, or one under several names.
+"""Likeness of codes, to detect seeds of a submission that come from one training.
 
-Two trainings may agree in all that images say of their factors, and yet not in their mistakes:
-these depend on the first weights and on the order of batches. So codes are compared by what is
-left of them when the latents are taken out, as far as polynomials explain them: of the third
-degree from 954 rows on, of the second below. They are compared by canonical correlations, which
-no invertible linear map of codes changes. Squares and cubes of the codes join in, so that bending
-each code does not hide it.
+Two independent trainings may recover the same factors, but they do not make the same errors,
+because errors depend on the initial weights and on the order of batches. So the part of the codes
+that the latents explain is removed first. It is a polynomial of the latents, of degree three from
+954 rows on, of degree two for fewer rows. The remaining parts are compared by canonical
+correlations, which do not change under invertible linear maps of the codes. Squares and cubes of
+the codes are included, so that a nonlinear function of each code does not hide a copy.
 
-Measured: one training and a linear map of its codes, 1.00, with noise of 1 % on top 0.99, of 3 %
-0.97. Two trainings: 0.64 to 0.68 (small nets on images, R^2 0.6, supervised and InfoNCE), 0.48 to
-0.94 (nets that undo a mixing of latents without noise, R^2 0.995 to 0.78). On 256 rows, by the
-second degree: 0.98 and more, and 0.75 to 0.87.
+Measured values: for one training and a linear map of its codes 1.00, with 1 % of noise 0.99, with
+3 % of noise 0.97. For two trainings 0.64 to 0.68 (small networks on images, R^2 0.6, supervised
+and InfoNCE), and 0.48 to 0.94 (networks that invert a mixing of latents without noise, R^2 0.995
+to 0.78). On 256 rows, with degree two: 0.98 and more for one training, 0.75 to 0.87 for two.
 
 References:
     SVCCA: Singular Vector Canonical Correlation Analysis for Deep Learning Dynamics and
@@ -26,25 +26,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ALIKE = {"codes": 0.97, "weights": 0.5}  # beyond which two seeds are no two trainings
-_ROUNDING = 1e-6  # of a code's spread: what float32 leaves
+ALIKE = {"codes": 0.97, "weights": 0.5}  # above these, two seeds are not independent trainings
+_ROUNDING = 1e-6  # rounding error of float32, relative to the spread of a code
 _DEGREES = (3, 2, 1)
-_MOST_SHARE = 0.3  # polynomials a row: more would leave too little of any codes
+_MOST_SHARE = 0.3  # largest number of polynomials per row; more would explain almost any codes
 _POWERS = (1, 2, 3)
-_MOST_ROWS = 5000  # which say enough
+_MOST_ROWS = 5000  # more rows are not needed
 
 Codes = NDArray[np.float32]
 
 
 def likeness(latents: NDArray[np.float32], one: Codes, other: Codes) -> float:
-    """How far two seeds share what the latents do not explain, in [0, 1].
+    """The likeness of the codes of two seeds, apart from what the latents explain, in [0, 1].
 
-    The mean of the largest canonical correlations, one for each code that has a remainder.
+    It is the mean of the largest canonical correlations, one for each code that the latents do
+    not explain completely.
 
     Arguments:
-        latents: of the rows, shape (N, n).
+        latents: latents of the rows, shape (N, n).
         one: codes of one seed, shape (N, k).
-        other: codes of the other, shape (N, k).
+        other: codes of the other seed, shape (N, k).
     """
     latents, one, other = (rows[:_MOST_ROWS] for rows in (latents, one, other))
     known, codes = _known(latents), [_standard(each) for each in (one, other)]
@@ -67,7 +68,7 @@ def _known(latents: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _standard(codes: NDArray[Any]) -> NDArray[np.float64]:
-    """Those codes that vary, at zero mean and unit spread."""
+    """The codes that vary, standardised to mean 0 and standard deviation 1."""
     exact = codes.astype(np.float64)
     exact = exact - exact.mean(axis=0)
     spread = exact.std(axis=0)
@@ -76,13 +77,13 @@ def _standard(codes: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _remainder(known: NDArray[np.float64], codes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What of standard codes the latents do not explain."""
+    """The part of standardised codes that the latents do not explain."""
     left: NDArray[np.float64] = codes - known @ (known.T @ codes)
     return left
 
 
 def _basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An orthonormal basis of the columns' span, but for what is rounding, shape (N, m)."""
+    """An orthonormal basis of the span of the columns, without rounding errors, shape (N, m)."""
     vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
     level = _ROUNDING * np.sqrt(len(columns))
     found: NDArray[np.float64] = vectors[:, sizes > level]

@@ -1,10 +1,11 @@
-"""Seasons: one secret each, committed to before it begins and revealed when it ends.
+"""Seasons. Each has a secret that is committed to before it begins and published when it ends.
 
-From the secret follow the latents of the fresh split, and the key that signs rows. Its SHA-256
-and the public key are published in ``seasons.json`` when the season opens: so the split was not
-chosen to suit anybody, and every row can be checked at once. When the season ends the secret is
-published, too, and everybody can draw the split and score all encoders again. Since everybody
-could then sign as well, the signatures of all its rows are published with it, and no other counts.
+The secret determines the latents of the fresh split and the key that signs rows. Its SHA-256 and
+the public key are published in ``seasons.json`` when the season opens. So nobody can choose a
+favourable split later, and every signature can be checked at once. When the season ends, the
+secret is published. Then everybody can render the split and score all encoders again. Because
+everybody could then also sign rows, the signatures of all rows of the season are published with
+the secret, and only these are valid.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ class Season(Record):
     """One entry of ``seasons.json``.
 
     Arguments:
-        name: such as ``2027-spring``.
-        opened: when its commitment was published.
+        name: name of the season, such as ``2027-spring``.
+        opened: date on which its commitment was published.
         commitment: SHA-256 of the secret, in hexadecimal.
-        public_key: of Ed25519, which checks the season's signatures.
-        rows: of its fresh splits, the same for all.
-        secret: published when the season has ended.
-        signatures: of its rows, by id, published with the secret.
+        public_key: public key of Ed25519 that verifies its signatures.
+        rows: number of rows of each of its fresh splits.
+        secret: the secret; None before the end of the season.
+        signatures: signatures of its rows, by id; None before the end of the season.
     """
 
     name: Annotated[str, Field(pattern=_NAME)]
@@ -68,7 +69,7 @@ class Season(Record):
 
     @property
     def ended(self) -> bool:
-        """Whether the secret is out."""
+        """True if the secret is published."""
         return self.secret is not None
 
 
@@ -79,8 +80,8 @@ def read_seasons(path: Path) -> tuple[Season, ...]:
     """All seasons of a file, in order.
 
     Raises:
-        ValueError: the file is damaged, a secret in it is not the one committed to, or two
-            seasons have the same name, commitment or key.
+        ValueError: the file is damaged, a secret does not fit its commitment, or two seasons have
+            the same name, commitment or key.
     """
     seasons = read_records(path, _SEASONS, "a list of seasons")
     for i, season in enumerate(seasons):
@@ -94,15 +95,15 @@ def read_seasons(path: Path) -> tuple[Season, ...]:
 
 
 def find_season(seasons: Sequence[Season], commitment: str) -> Season | None:
-    """The season of a commitment, or None where none was published."""
+    """The season with a commitment; None if it was not published."""
     return next((season for season in seasons if season.commitment == commitment), None)
 
 
 def require_new_season(seasons: Iterable[Season], name: str, commitment: str = "") -> None:
-    """Refuse a name that is none, and a name or commitment that a season has already.
+    """Check that the name of a season is valid, and that name and commitment are new.
 
     Raises:
-        ValueError: it is, or one has.
+        ValueError: the name is not valid, or a season already has the name or commitment.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -121,14 +122,14 @@ def open_season(path: Path, name: str, secret: Secret, rows: int, date: datetime
     """Publish the commitment of a new season.
 
     Arguments:
-        path: of ``seasons.json``.
-        name: of the season.
-        secret: of the season.
-        rows: of its fresh splits.
-        date: of the opening.
+        path: path of ``seasons.json``.
+        name: name of the season.
+        secret: secret of the season.
+        rows: number of rows of its fresh splits.
+        date: date of the opening.
 
     Raises:
-        ValueError: there is one of that name or secret.
+        ValueError: a season already has the name or the secret.
     """
     seasons = read_seasons(path)
     require_new_season(seasons, name, secret.commitment)
@@ -144,21 +145,21 @@ def open_season(path: Path, name: str, secret: Secret, rows: int, date: datetime
 
 
 def reveal_season(path: Path, name: str, secret: Secret, signatures: Mapping[str, str]) -> Season:
-    """Publish the secret of a season that has ended, and which rows are its own.
+    """End a season: publish its secret and the signatures of its rows.
 
     Arguments:
-        path: of ``seasons.json``.
-        name: of the season.
-        secret: of the season.
-        signatures: of all its rows, by id.
+        path: path of ``seasons.json``.
+        name: name of the season.
+        secret: secret of the season.
+        signatures: signatures of all its rows, by id.
 
     Raises:
-        ValueError: there is none of that name, its secret is another, or it is out already.
+        ValueError: there is no season of this name, it has another secret, or it has ended.
     """
     seasons = read_seasons(path)
     season = _named(seasons, name, path)
     if season.ended:
-        raise ValueError(f"season: expected one that goes on, found {name} ended")
+        raise ValueError(f"season: expected an open season, found {name} ended")
     if secret.commitment != season.commitment:
         raise ValueError(
             f"--secret: expected the secret of season {name}, found another; give its file"
@@ -170,10 +171,10 @@ def reveal_season(path: Path, name: str, secret: Secret, signatures: Mapping[str
 
 
 def _named(seasons: Sequence[Season], name: str, path: Path) -> Season:
-    """The season of a name.
+    """The season with a name.
 
     Raises:
-        ValueError: there is none; the message names the nearest.
+        ValueError: there is no such season; the message names the most similar one.
     """
     for season in seasons:
         if season.name == name:
@@ -184,7 +185,7 @@ def _named(seasons: Sequence[Season], name: str, path: Path) -> Season:
 
 
 def _clash(seasons: Iterable[Season], name: str, commitment: str, key: str) -> Season | None:
-    """The season that has one of these already."""
+    """The season that already has this name, commitment or key; None if there is none."""
     for season in seasons:
         if season.name == name or commitment == season.commitment or key == season.public_key:
             return season

@@ -1,4 +1,4 @@
-"""A season's secret: made here, kept in a file of its owner, never a word on a command line.
+"""The secret of a season. It is kept in a file and never appears on a command line.
 
 References:
     Edwards-Curve Digital Signature Algorithm, RFC 8032, https://www.rfc-editor.org/rfc/rfc8032
@@ -18,20 +18,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from threedident.runtime.files import read_plain, sha256
 
 STDIN = Path("-")
-_FORM = re.compile(r"[0-9a-f]{32,128}")  # 128 bits at least
-_LEAST_DISTINCT = 7  # digits; two random secrets in 10^10 have fewer
+_FORM = re.compile(r"[0-9a-f]{32,128}")  # at least 128 bits
+_LEAST_DISTINCT = 7  # different digits; two of 10^10 random secrets have fewer
 _BYTES = 32
 _MOST_BYTES = 4096
 
 
 class Secret:
-    """What a season's fresh split and signatures follow from.
+    """The secret that determines the fresh split and the signatures of a season.
 
     Arguments:
-        text: 32 to 128 hexadecimal digits, as ``season open`` draws them.
+        text: 32 to 128 random hexadecimal digits, as made by ``season open``.
 
     Raises:
-        ValueError: it has another form, or repeats itself, and so could be guessed.
+        ValueError: the text has another form, or repeats itself, so it could be guessed.
     """
 
     def __init__(self, text: str) -> None:
@@ -46,21 +46,21 @@ class Secret:
 
     @property
     def text(self) -> str:
-        """The secret itself, to be published when its season ends."""
+        """The secret as text, which is published when its season ends."""
         return self._text.decode()
 
     @property
     def commitment(self) -> str:
-        """Its SHA-256."""
+        """SHA-256 of the secret."""
         return sha256(self._text)
 
     @property
     def public_key(self) -> str:
-        """What its signatures are checked with."""
+        """The public key that verifies its signatures, in hexadecimal."""
         return self._key().public_key().public_bytes_raw().hex()
 
     def number(self, purpose: str) -> int:
-        """A seed of 63 bits for one purpose, from which no other can be told."""
+        """A seed of 63 bits for one purpose. It does not reveal the seeds of other purposes."""
         return int(sha256(purpose.encode() + b"\n" + self._text)[:16], 16) >> 1
 
     def sign(self, content: bytes) -> str:
@@ -74,7 +74,7 @@ class Secret:
 
 
 def is_signed(content: bytes, signature: str, public_key: str) -> bool:
-    """Whether the holder of a key signed ``content``."""
+    """True if ``signature`` is a signature of ``content`` that fits the public key."""
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
         key.verify(bytes.fromhex(signature), content)
@@ -84,10 +84,10 @@ def is_signed(content: bytes, signature: str, public_key: str) -> bool:
 
 
 def make_secret(path: Path) -> Secret:
-    """Draw a secret into a new file that its owner alone can read.
+    """Make a random secret, and write it to a new file that only its owner can read.
 
     Raises:
-        FileExistsError: there is a file.
+        FileExistsError: the file exists.
     """
     text = secrets.token_hex(_BYTES)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -108,7 +108,8 @@ def read_secret(path: Path) -> Secret:
     """The secret in a file, or in standard input for the path ``-``.
 
     Raises:
-        ValueError: there is none. The message does not repeat what was given: it may be a secret.
+        ValueError: there is no valid secret. The message does not repeat the input, because it may
+            be a secret.
     """
     if path == STDIN:
         return _secret(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
@@ -121,7 +122,7 @@ def read_secret(path: Path) -> Secret:
         ) from None
     except OSError as error:
         raise ValueError(
-            "--secret: expected a file that holds the secret, or - for standard input, found "
+            "--secret: expected a file with the secret, or - for standard input, found "
             f"{(error.strerror or 'none').lower()}; the secret itself does not go on a command "
             "line, where other users see it"
         ) from None
@@ -129,7 +130,7 @@ def read_secret(path: Path) -> Secret:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether others than this user may read a secret's file, or have written it."""
+    """True if other users can access the file of a secret, or own it."""
     if path == STDIN:
         return False
     status = path.stat()
@@ -141,12 +142,12 @@ def _secret(content: bytes, place: str) -> Secret:
         return Secret(content.decode("ascii").strip())
     except UnicodeDecodeError:
         raise ValueError(
-            f"secret: expected digits of 0 to 9 and a to f in {place}, found bytes that are no "
+            f"secret: expected digits of 0 to 9 and a to f in {place}, found bytes that are not "
             "text; give the file that threedident leaderboard season open made"
         ) from None
 
 
 def _repeats(text: str) -> bool:
-    """Whether it is a shorter text again and again, or made of few digits."""
+    """True if the text repeats a shorter text, or has few different digits."""
     again = any(text.startswith(text[period:]) for period in range(1, len(text) // 2 + 1))
     return again or len(set(text)) < _LEAST_DISTINCT

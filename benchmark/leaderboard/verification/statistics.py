@@ -1,11 +1,12 @@
-"""What may be said of a few seeds and a few hundred images, and how surely.
+"""Statistics of scores for a few seeds and a few hundred images.
 
-- Spread over seeds: mean and sample standard deviation, and Student's t interval of the mean.
-- Difference of two rows: Welch's t interval over seeds, which takes their variances as unequal.
-- Public minus fresh: the public score is that of random subsets of the public rows as large as
-  the fresh split, since R^2 fitted on fewer rows is lower. Its standard error follows from the
-  spread of such subsets, which says how a score varies with the images that happen to be drawn.
-  Where the fresh split is more than half as large as the public one, it is cut up likewise.
+- Spread over seeds: mean, sample standard deviation, and Student's t interval of the mean.
+- Difference of two rows: Welch's t interval over seeds, which allows unequal variances.
+- Public minus fresh: R^2 is lower if it is fitted on fewer rows. So the public score is the mean
+  score of random subsets of the public rows that are as large as the fresh split. The standard
+  error follows from the spread over such subsets, which shows how a score varies with the choice
+  of images. If the fresh split is larger than half of the public one, it is divided into random
+  subsets, too.
 
 References:
     The generalization of "Student's" problem when several different population variances are
@@ -34,12 +35,12 @@ Codes = Sequence[NDArray[np.float32]]
 
 
 class Spread(NamedTuple):
-    """How a score lies over seeds.
+    """Mean and spread of a score over seeds.
 
     Arguments:
-        mean: over them.
+        mean: mean over the seeds.
         sd: sample standard deviation; None for one seed.
-        seeds: how many there are.
+        seeds: number of seeds.
     """
 
     mean: float
@@ -57,7 +58,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of the values of all seeds."""
+    """Mean and spread of the values of all seeds."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return Spread(float(np.mean(values)), sd, len(values))
 
@@ -66,11 +67,11 @@ def difference_interval(row: Sequence[float], best: Sequence[float]) -> tuple[fl
     """The 95 % confidence interval of the mean of ``row`` minus that of ``best``.
 
     Arguments:
-        row: values of one row, by seed.
-        best: values of the other.
+        row: values of one row, one for each seed.
+        best: values of the other row, one for each seed.
 
     Returns:
-        Lower and upper end; None where a row has but one seed.
+        Lower and upper end; None if a row has only one seed.
     """
     if min(len(row), len(best)) < 2:
         return None
@@ -81,11 +82,11 @@ def difference_interval(row: Sequence[float], best: Sequence[float]) -> tuple[fl
 
 
 class Gap(NamedTuple):
-    """How far a score fell from the public split to the fresh one.
+    """The difference of a score on the public and on the fresh split.
 
     Arguments:
         difference: public minus fresh, mean over seeds.
-        standard_error: of the difference, from the rows drawn.
+        standard_error: standard error of the difference, due to the choice of rows.
     """
 
     difference: float
@@ -95,11 +96,12 @@ class Gap(NamedTuple):
 def public_minus_fresh(
     public: tuple[NDArray[np.float32], Codes], fresh: tuple[NDArray[np.float32], Codes]
 ) -> dict[str, Gap]:
-    """The gap of every score of :data:`SCORES`.
+    """The difference between public and fresh split, for every score of :data:`SCORES`.
 
     Arguments:
-        public: latents (N, n) and the codes (N, n) of every seed.
-        fresh: the same of the fresh split.
+        public: latents, shape (N, n), and codes of every seed, shape (N, n) each, of the public
+            split.
+        fresh: latents and codes of the fresh split, likewise.
     """
     (z, codes), (fresh_z, fresh_codes) = public, fresh
     size = max(LEAST_ROWS, min(len(fresh_z), len(z) // 2))
@@ -108,8 +110,8 @@ def public_minus_fresh(
     if len(fresh_z) > size:
         there = np.array([_means(fresh_z, fresh_codes, rng, size) for _ in range(_SUBSETS)])
     else:
-        there = np.array([_mean_scores(fresh_z, fresh_codes)])  # as they are reported
-    within = 1.0 - size / len(z)  # subsets share rows, and vary less for it
+        there = np.array([_mean_scores(fresh_z, fresh_codes)])  # the reported scores
+    within = 1.0 - size / len(z)  # subsets share rows, which reduces their variance
     one = here.std(axis=0, ddof=1) / math.sqrt(within)
     error = one * math.sqrt(size / len(z) + size / len(fresh_z))
     apart = here.mean(axis=0) - there.mean(axis=0)
@@ -119,7 +121,7 @@ def public_minus_fresh(
 def _means(
     z: NDArray[np.float32], codes: Codes, rng: np.random.Generator, size: int
 ) -> list[float]:
-    """Scores of a random subset of rows, mean over seeds."""
+    """Scores of a random subset of rows, as means over seeds."""
     rows = rng.permutation(len(z))[:size]
     return _mean_scores(z[rows], [each[rows] for each in codes])
 

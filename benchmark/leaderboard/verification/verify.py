@@ -1,13 +1,14 @@
-"""Verify a submission: its encoders, run by us on images that did not exist when they learned.
+"""Verification of a submission: we run its encoders on images that did not exist in training.
 
-What is asked of every encoder:
+These conditions are checked:
 
-- the data set's images are those that its seed and settings give, by their digests;
-- codes do not depend on what else is in a batch;
-- for rows of the public test split that the secret picks, and that are drawn anew, it gives the
-  representations that were submitted: those are its own, and in order;
-- on the fresh split it is scored, and the fall from the public score is set against what chance
-  explains.
+- the images of the data set have the digests that follow from its seed and settings;
+- the codes of an encoder do not depend on other images in the batch;
+- some rows of the public test split, which the secret selects, are rendered again. For them an
+  encoder must compute the submitted representations, in order.
+
+The encoders are then scored on the fresh split. The difference to the public score is compared
+with its standard error.
 """
 
 from __future__ import annotations
@@ -69,20 +70,20 @@ def verify(
     retrained: Checked | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> Verification:
-    """What a fresh split says of a submission.
+    """The verification of a submission on a fresh split.
 
     Arguments:
-        checked: the submission.
-        fresh: images of the season.
-        secret: of the season.
-        season: its name.
-        limits: of time and memory for each encoder.
-        retrained: what we got when we trained its code again, as a submission of its own.
-        between: called after every encoder.
+        checked: the submission, after all checks.
+        fresh: fresh images of the season.
+        secret: secret of the season.
+        season: name of the season.
+        limits: limits of time and memory for each encoder.
+        retrained: result of training its code again, as a separate submission, or None.
+        between: function that is called after every encoder.
 
     Raises:
-        ValueError: an encoder is not what was submitted, or training its code again gives
-            something else.
+        ValueError: an encoder does not compute the submitted codes, or training its code again
+            gives lower scores.
     """
     _require_its_images(checked, fresh)
     codes = _fresh_codes(checked, fresh, limits, between)
@@ -113,7 +114,11 @@ def verify(
 
 
 def _require_its_images(checked: Checked, fresh: FreshImages) -> None:
-    """Refuse a data set whose images are not those that its seed and settings give."""
+    """Check that the images of the data set follow from its seed and settings.
+
+    Raises:
+        ValueError: rows that were rendered again have other digests.
+    """
     named, folder = checked.folder.image_digests(), checked.folder
     drawn = fresh.public_digests
     others = [row for row, digest in zip(fresh.rows, drawn, strict=True) if named[row] != digest]
@@ -129,7 +134,7 @@ def _require_its_images(checked: Checked, fresh: FreshImages) -> None:
 def _fresh_codes(
     checked: Checked, fresh: FreshImages, limits: Limits, between: Callable[[], None]
 ) -> Codes:
-    """Codes of the fresh split by every seed's encoder, each of shape (N, 10)."""
+    """Codes of the fresh split from the encoders of all seeds, shape (N, 10) each."""
     folder, found = checked.folder, []
     edge = folder.submission.input_resolution
     images, public = fresh.images(edge), fresh.public_images(edge)
@@ -152,19 +157,23 @@ def _require_own(
     name: str,
     submitted: str,
 ) -> None:
-    """Refuse representations that the encoder does not give."""
+    """Check that an encoder computes the submitted representations.
+
+    Raises:
+        ValueError: its codes of the rows that were rendered again differ.
+    """
     exact, drawn = codes.astype(np.float64), given.astype(np.float64)
     apart = ((drawn - exact[rows]) ** 2).mean(axis=0)
-    # the least of three, so that codes of rows that are not drawn cannot make it large
+    # the smallest of three, so that codes of rows that are not checked cannot make it large
     variance = np.min([exact.var(axis=0), exact[rows].var(axis=0), drawn.var(axis=0)], axis=0)
-    rounding = (ROUNDING * np.abs(exact[rows]).max(axis=0)) ** 2  # of codes that hardly vary
+    rounding = (ROUNDING * np.abs(exact[rows]).max(axis=0)) ** 2  # for codes that hardly vary
     scale = np.maximum(np.maximum(variance, rounding), np.finfo(float).tiny)
     unexplained = float((apart / scale).max())
     if not unexplained <= _UNEXPLAINED:
         raise ValueError(
             f"{name}: expected the codes of {submitted} for {len(rows)} rows of the public test "
             f"split, drawn anew, found others (they miss {min(unexplained, 1.0):.2%} or more of "
-            "a code's variance); submit the representations that this encoder gives, in order"
+            "a code's variance); submit the representations that this encoder computes, in order"
         )
 
 
@@ -180,7 +189,11 @@ def _scores(
 
 
 def _require_same_recipe(checked: Checked, retrained: Checked) -> None:
-    """Refuse what is no training of its own of the same code, with all seeds."""
+    """Check that the second submission is a separate training of the same code with all seeds.
+
+    Raises:
+        ValueError: settings, seeds or steps differ, or an encoder is the submitted one.
+    """
     asked, given = checked.folder.submission, retrained.folder.submission
     for field in _RECIPE:
         if getattr(asked, field) != getattr(given, field):
@@ -204,10 +217,13 @@ def _require_same_recipe(checked: Checked, retrained: Checked) -> None:
 
 
 def _require_same_scores(submitted: Sequence[SeedScores], again: Sequence[SeedScores]) -> None:
-    """Refuse a submission that its own code, trained by us, does not reach.
+    """Check that training the code again reaches the submitted scores.
 
-    It must be neither significantly lower nor lower by more than a margin, since a wide interval
-    would excuse anything.
+    Our scores must not be significantly lower. They must also not be lower by more than a margin,
+    because with a wide interval no difference is significant.
+
+    Raises:
+        ValueError: our scores are lower.
     """
     for name in SCORES:
         ours, theirs = ([getattr(s, name) for s in scores] for scores in (again, submitted))

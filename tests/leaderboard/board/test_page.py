@@ -152,7 +152,8 @@ def test_seeds_that_are_one_training_are_marked_and_not_ranked(
     for opened in visit(browser, [row], tmp_path):
         expect(opened.locator(".flag").first).to_have_text("seeds alike")
         expect(opened.locator("td.rank")).to_contain_text(
-            "not ranked: no training for each seed: seeds 0 and 2 share 99.1% of their codes"
+            "not ranked: seeds are not independent trainings: seeds 0 and 2 share 99.1% of their "
+            "codes"
         )
 
 

@@ -25,7 +25,7 @@ def test_the_first_row_does_not_say_which_images_a_name_has(board: Path, checked
     read_board(board).put(signed(renamed(checked, "other", data=other_images(checked))))
     placed = standings(read_board(board))[checked.track]
     assert [standing.rank for standing in placed] == [None, None]
-    assert all("have one name and different images" in standing.why for standing in placed)
+    assert all("have the same name and different images" in standing.why for standing in placed)
 
 
 def test_a_pin_says_which_images_a_name_has(board: Path, checked: Entry) -> None:

@@ -117,12 +117,12 @@ def test_nobody_signs_for_a_season_that_has_ended(
     assert len(read_board(board).rows) == 1
     better = signed(checked, rows=512, date=datetime.date(2026, 12, 24))
     (board / "entries" / f"{NAME}.json").write_text(better.model_dump_json())
-    with pytest.raises(ValueError, match="expected a row that was there when season 2026-autumn"):
+    with pytest.raises(ValueError, match="expected a row that existed when season 2026-autumn"):
         read_board(board)
     (board / "entries" / f"{NAME}.json").write_text(signed(checked).model_dump_json())
     folder = make_submission(tmp_path / "in", name="2026-12-24_late")
     line = refused_at_once("leaderboard", "verify", folder, *given)
-    assert "expected that of a season that goes on, found season 2026-autumn" in line
+    assert "expected that of an open season, found season 2026-autumn" in line
 
 
 def test_only_rows_of_the_latest_season_are_ranked(board: Path, checked: Entry) -> None:

@@ -256,7 +256,7 @@ ENCODERS: dict[str, tuple[Callable[[], Any], str]] = {
     "a custom operator": (custom, "found the custom domain 'my.domain'"),
     "an operator of a vendor": (
         microsoft,
-        "expected operators of ONNX alone, found 'com.microsoft'",
+        "expected only operators of ONNX, found 'com.microsoft'",
     ),
     "a loop that never ends": (endless, "expected a graph without loops and branches, found Loop"),
     "a branch": (branching, "found If"),
@@ -272,19 +272,19 @@ ENCODERS: dict[str, tuple[Callable[[], Any], str]] = {
         "expected operators of the list",
     ),
     "a memory hog": (lambda: hog(60_000), "expected less memory, found the limit reached"),
-    "work without end": (lambda: hog(8_000), "--time-limit where the encoder is just slow"),
-    "batch statistics": (batch_dependent, "expected codes that depend on their own image alone"),
+    "work without end": (lambda: hog(8_000), "--time-limit if the encoder is only slow"),
+    "batch statistics": (batch_dependent, "expected codes that depend only on their own image"),
     "batch statistics of tiny codes": (
         lambda: batch_dependent_of_scale(1e-7),
-        "expected codes that depend on their own image alone",
+        "expected codes that depend only on their own image",
     ),
     "batch statistics of huge codes": (
         lambda: batch_dependent_of_scale(1e35),
-        "expected codes that depend on their own image alone",
+        "expected codes that depend only on their own image",
     ),
     "an offset that hides batches": (
         lambda: offset_alone(2.0**22),
-        "expected codes that depend on their own image alone",
+        "expected codes that depend only on their own image",
     ),
     "an operator with an endless name": (
         lambda: after(node("D" * 10**6, ["plain"], ["codes"])),
@@ -294,7 +294,7 @@ ENCODERS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: after(node("\x1b]0;title\x07", ["plain"], ["codes"])),
         "expected operators of the list",
     ),
-    "sums over the batch": (order_dependent, "expected codes that depend on their own image"),
+    "sums over the batch": (order_dependent, "expected codes that depend only on their own image"),
     "NaN": (not_a_number, "expected finite codes"),
     "floats in place of bytes": (
         floats_by_channels,

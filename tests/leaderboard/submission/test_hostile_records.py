@@ -209,7 +209,7 @@ def test_a_trainer_must_be_named(folder: Path, board: Path) -> None:
     record = read_record(folder)
     del record["trainer"]
     write_record(folder, record)
-    assert 'expected a trainer, "threedident" where its benchmark' in refusal(folder, board)
+    assert 'expected a trainer, "threedident" if its benchmark' in refusal(folder, board)
     change_record(folder, trainer="somebody")
     assert "at trainer:" in refusal(folder, board)
 

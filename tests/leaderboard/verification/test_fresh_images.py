@@ -65,7 +65,7 @@ def test_secrets_of_no_season(single: Path, board: Path, tmp_path: Path) -> None
         *("leaderboard", "verify", single, "--secret", tmp_path / "s", "--board", board)
     )
     assert "expected the secret of a season of" in line
-    assert "threedident leaderboard season open begins one" in line
+    assert "threedident leaderboard season open begins a season" in line
 
 
 def test_a_clock_before_the_opening_is_found_before_any_work(

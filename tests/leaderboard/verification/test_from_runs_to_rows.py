@@ -82,7 +82,7 @@ def test_a_supervised_encoder_that_claims_none_passes_and_the_page_says_so(
     assert (row.level, row.supervision) == ("re-executed", "none")
     proves, leaves = LEVEL_MEANINGS["re-executed"]
     assert "trained with all latents, and claims supervision none, passes" in leaves
-    assert "Only the level retrained lifts this" in leaves
+    assert "Only the level retrained checks it" in leaves
     text = html.unescape(page(read_board(board)))
     assert proves in text
     assert leaves in text
@@ -166,6 +166,6 @@ def test_a_signed_row_is_written_before_it_is_shown(
             result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment)
     assert b"Traceback" not in result.stderr
     if place == "/dev/full":
-        assert b"the signed row is there; it could not be shown" in result.stderr
+        assert b"the signed row is written, but could not be shown" in result.stderr
     [row] = read_board(board).rows
     assert row.level == "re-executed"

@@ -106,7 +106,7 @@ def test_a_secret_that_lies_there_is_not_taken_unasked(
     line = refused_at_once(
         *("leaderboard", "season", "open", "2027-spring", "--board", tmp_path / "board")
     )
-    assert "2027-spring.secret: expected no file, for the secret to be drawn there" in line
+    assert "2027-spring.secret: expected no file, because a new secret is written there" in line
     assert not (tmp_path / "board").exists()
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_others_can_read_is_remarked_on(tmp_path: Path) -> None:
         text=True,
     )
     assert result.returncode == 0
-    assert f"note: {tmp_path / 's'} is not for your eyes alone; make it yours" in result.stderr
+    assert f"note: other users own or can read {tmp_path / 's'}; make it yours" in result.stderr
 
 
 def test_seasons_commit_before_they_are_revealed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@
     return element;
   };
 
-  // What a column sorts by; undefined, as a missing score, comes last whatever the direction.
+  // Sort key of each column. Undefined keys, such as missing scores, come last in both directions.
   const keys = {
     rank: (row) => row.rank ?? undefined,
     method: (row) => row.method.toLowerCase(),
@@ -42,7 +42,7 @@
       const apart = x < y ? -1 : x > y ? 1 : 0;
       return apart * direction || places.get(a.dataset.id) - places.get(b.dataset.id);
     };
-    // Rows stay below the heading of their supervision: figures of two kinds are not compared.
+    // Rows stay below the heading of their supervision, since figures of two kinds are not compared.
     for (const heading of table.querySelectorAll("tbody.group")) {
       const own = bodies.filter((body) => body.dataset.track === heading.dataset.track);
       table.append(heading, ...own.sort(compare));
@@ -69,7 +69,7 @@
     }
   }
 
-  // Rows that fit the filters, as they stand on the page.
+  // Rows that match the filters, in the order of the page.
   const shown = () => [...document.querySelectorAll("tbody[data-id]")]
     .filter((body) => !body.hidden).map((body) => rows.get(body.dataset.id));
 
@@ -100,7 +100,7 @@
     for (const section of sections) sort(section.querySelector("table"), key, rising.has(key) ? 1 : -1);
   });
 
-  // Cells are tinted by magnitude, blue for positive and red for negative, and say their number.
+  // The colour of a cell shows its value: blue is positive, red is negative. Its text is the number.
   const tint = (cell, value) => {
     const strength = Math.min(1, Math.abs(value));
     cell.style.backgroundColor = `hsl(${value < 0 ? 14 : 214} 65% ${97 - 40 * strength}%)`;
@@ -174,7 +174,7 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   };
 
-  // A cell that a spreadsheet would take for a formula is given as text.
+  // Cells that a spreadsheet would read as a formula are written as text.
   const cell = (value) => {
     const text = value === null || value === undefined ? "" : String(value);
     const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
