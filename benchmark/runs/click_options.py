@@ -12,10 +12,10 @@ import annotated_types
 import click
 from pydantic.fields import FieldInfo
 
-from benchmark.config import Option
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
 from benchmark.losses.match import LOSSES
+from benchmark.option import Option
 from benchmark.runs.options import OPTIONS, flag
 from benchmark.sources.mixing import MARGINALS
 from threedident.conditionals.law import CONDITIONALS

@@ -9,19 +9,12 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
-from benchmark.config import (
-    Config,
-    ImageSettings,
-    MaskSettings,
-    MixingSettings,
-    Option,
-    Positive,
-    of_images,
-)
+from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, Positive
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
 from benchmark.losses.similarities import LpSimilarity
+from benchmark.option import Option, of_images
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law

@@ -1,0 +1,48 @@
+"""Options: how ``threedident benchmark`` asks for the settings of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+IMAGE_PAIRS = ("nearest", "rendered", "augmented")
+
+SOURCES = (*IMAGE_PAIRS, "mixing", "kitti")
+
+
+@dataclass(frozen=True)
+class Option:
+    """Declaration of the option of ``threedident benchmark`` for a setting.
+
+    It annotates the field of the setting.
+
+    Arguments:
+        heading: heading of the help that lists the option.
+        help: help text; ``{names}`` is replaced by the known names.
+        paper: value of the paper, or ours where that differs, used if the option is not given. One value for all sources, or
+            a mapping with a value for each source that has the setting. None if the value
+            follows from other settings or from the data.
+        default: value used if the option is not given, for settings that do not depend on the
+            source.
+        contrastive: True if only contrastive training has the setting.
+    """
+
+    heading: str
+    help: str
+    paper: Any = None
+    default: Any = None
+    contrastive: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that have the setting."""
+        return tuple(self.paper) if isinstance(self.paper, dict) else SOURCES
+
+    def paper_value(self, source: str) -> Any:
+        """The paper's value for a source."""
+        return self.paper.get(source) if isinstance(self.paper, dict) else self.paper
+
+
+def of_images(value: Any) -> dict[str, Any]:
+    """A mapping with the same value of the paper for every source of images."""
+    return dict.fromkeys(IMAGE_PAIRS, value)
