@@ -19,9 +19,9 @@ class Option:
     Arguments:
         heading: heading of the help that lists the option.
         help: help text; ``{names}`` is replaced by the known names.
-        paper: value of the paper, or ours where that differs, used if the option is not given. One value for all sources, or
-            a mapping with a value for each source that has the setting. None if the value
-            follows from other settings or from the data.
+        paper: value used if the option is not given: the paper's, or ours where it differs. One
+            value for all sources, or a mapping with a value for each source that has the
+            setting. None if the value follows from other settings or from the data.
         default: value used if the option is not given, for settings that do not depend on the
             source.
         contrastive: True if only contrastive training has the setting.
