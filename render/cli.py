@@ -84,7 +84,7 @@ from threedident.storage.origin import Origin, rows_digest
 @DEVICE
 @executor_options
 def render(**given: Any) -> None:
-    """Render a data set, or what is missing or damaged in one.
+    """Render a data set, or the missing and damaged files of one.
 
     \b
     Examples:
@@ -123,7 +123,7 @@ def _settings(
 
 
 def _annotations(text: str | None) -> tuple[Annotation, ...]:
-    """Annotations in an order of their own, whatever order they were asked for in."""
+    """The requested annotations, in a fixed order."""
     asked = [] if text is None else text.split(",")
     for name in asked:
         if name not in ANNOTATIONS:
@@ -133,7 +133,7 @@ def _annotations(text: str | None) -> tuple[Annotation, ...]:
 
 
 def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
-    """The splits asked for, and beside each its positives where there are pairs."""
+    """The requested splits, each followed by its positives if pairs are requested."""
     space, pairs = given["space"], given["pairs"]
     fixed = parse_fixed(given["fix"], space) if given["fix"] else {}
     if pairs is not None:

@@ -1,8 +1,8 @@
-"""Products of conditionals: p(z~ | z) of a whole latent space from its parts.
+"""Products of conditionals: p(z~ | z) of a whole latent space from independent parts.
 
-The parts are independent and each draws columns of its own; columns of no part are copied from
-the anchor. So a fixed factor stays fixed, and the periodic space takes one law for its positions
-and a von Mises-Fisher for its sphere.
+Each part draws its own columns. Columns without a part are copied from the anchor. So a fixed
+factor stays fixed, and the periodic space has one conditional for its positions and a von
+Mises-Fisher for its sphere.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Product(Conditional):
 
     Arguments:
         dimension: columns d of a row.
-        parts: drawn from successive uniform numbers, each from its own.
+        parts: parts in order; each takes the next uniform numbers of a row.
 
     Raises:
-        ValueError: a column is drawn twice, or is none of the d, or a part takes no rows of so
-            many columns.
+        ValueError: two parts draw the same column, a column is not below d, or a part does not
+            accept its number of columns.
     """
 
     dimension: int
@@ -53,10 +53,10 @@ class Product(Conditional):
         self.count(self.dimension)
 
     def count(self, dimension: int) -> int:
-        """The sum over the parts.
+        """Number of uniform numbers for a row: the sum over the parts.
 
         Raises:
-            ValueError: the rows have another dimension.
+            ValueError: ``dimension`` is not that of the product.
         """
         if dimension != self.dimension:
             raise ValueError(
@@ -101,8 +101,8 @@ def _span(columns: Sequence[int]) -> str:
 def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Product:
     """The conditional over a latent space from the value of ``--pairs``.
 
-    Coordinates in [-1, 1] take the named law; a sphere takes a von Mises-Fisher with
-    kappa = 1 / S, as published.
+    Coordinates in [-1, 1] have the named conditional. A sphere has a von Mises-Fisher with
+    kappa = 1 / S, as in the paper.
 
     Arguments:
         text: ``normal:S``, ``laplace:S``, ``gennormB:S`` or ``uniform:S`` with exponent B >= 1
@@ -120,7 +120,7 @@ def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Prod
     if mixed:
         raise ValueError(
             f"--pairs: expected no fixed angle in the {space} space, found {', '.join(mixed)} "
-            "fixed, given which no positive follows a von Mises-Fisher; fix positions alone, or "
+            "fixed, but then positives cannot follow a von Mises-Fisher; fix positions only, or "
             "take the box"
         )
     free = tuple(i for i, name in enumerate(where.columns[: where.flat]) if name not in held)

@@ -1,4 +1,4 @@
-"""Splits that are whole, to be handed on in other layouts."""
+"""Whole splits, to be exported in other layouts."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _MANY = 10_000  # pictures whose check takes long enough to show
 
 @dataclass(frozen=True)
 class WholeSplit:
-    """A split of which every file is there and whole.
+    """A split whose files are all present and undamaged.
 
     Arguments:
         name: the split's path from the data set's root, such as ``train`` or ``train/positives``.
-        folder: where it lies.
-        manifest: how it was rendered; None for the published layout.
+        folder: its files.
+        manifest: its manifest; None for the published layout.
         raw: raw latents, shape (N, columns of the space), float32.
         physical: physical latents, shape (N, 10), float32.
-        digits: the width to which image names are padded.
+        digits: number of digits in image names.
     """
 
     name: str
@@ -44,7 +44,7 @@ class WholeSplit:
 
     @property
     def annotations(self) -> tuple[str, ...]:
-        """What was rendered beside every image."""
+        """Names of the annotations beside every image."""
         return () if self.manifest is None else self.manifest.rendering.annotations
 
     def image(self, row: int) -> Path:
@@ -80,10 +80,10 @@ def open_source(root: Path, name: str) -> WholeSplit:
 
 
 def _require_whole(name: str, folder: SplitFolder, manifest: Manifest | None, n: int) -> None:
-    """Read every picture: by its digest, or else by its own checksums, it is what it was.
+    """Read every picture and compare it with its digest, or with the checksums of its PNG chunks.
 
     Raises:
-        ValueError: one is not.
+        ValueError: a picture is missing or damaged.
     """
     annotations = () if manifest is None else manifest.rendering.annotations
     pictures = n * (1 + len(annotations))
@@ -111,10 +111,10 @@ def _physical(folder: SplitFolder, n: int) -> NDArray[np.float32]:
 
 
 def require_apart(root: Path, out: Path) -> None:
-    """Check that an export does not land in the data set it is made from.
+    """Check that an export is written outside the data set that it is made from.
 
     Raises:
-        ValueError: it would.
+        ValueError: it is inside.
     """
     source, target = root.resolve(), out.resolve()
     if source == target or source in target.parents:
@@ -125,7 +125,7 @@ def require_apart(root: Path, out: Path) -> None:
 
 
 def other_content(path: Path) -> ValueError:
-    """What to raise where an export finds another file than its own."""
+    """The error for a file that is not of this export."""
     return ValueError(
         f"{path}: expected nothing there or the file of this export, found another; move it away "
         "or give another OUT"

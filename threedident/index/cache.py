@@ -2,8 +2,8 @@
 
     $XDG_CACHE_HOME/threedident/KIND-DIGEST.index    ~/.cache/threedident without that variable
 
-A file is one line of JSON, the header, and then the bytes of the index. Its name is a digest of
-all that the index depends on, so that a file under it is either that index or damaged.
+A file is one line of JSON, the header, followed by the bytes of the index. Its name is a digest
+of everything that the index depends on. So a file of that name is either that index or damaged.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _LONGEST = 1 << 16  # bytes of a header
 
 
 class Key(Frozen):
-    """All that an index depends on.
+    """Everything that an index depends on.
 
     Arguments:
-        kind: how it is built, in words that change when that changes.
+        kind: name of the way it is built; another way has another name.
         points: SHA-256 of the points' bytes.
         rows: how many points there are.
-        columns: of each.
-        faiss: version of the library that builds it.
+        columns: coordinates of a point.
+        faiss: version of the library that builds the index.
     """
 
     format: Literal[1] = 1
@@ -48,13 +48,13 @@ class Key(Frozen):
 
     @classmethod
     def of(cls, points: NDArray[np.float32], kind: str, faiss: str) -> Key:
-        """The source of an index over ``points``, shape (N, d)."""
+        """The key of an index over ``points``, shape (N, d)."""
         digest = hashlib.sha256(points.data).hexdigest()
         rows, columns = points.shape
         return cls(kind=kind, points=digest, rows=rows, columns=columns, faiss=faiss)
 
     def path(self) -> Path:
-        """Where the index is kept.
+        """Path of the index on disk.
 
         Raises:
             RuntimeError: there is no home folder.
@@ -83,7 +83,7 @@ class Header(Frozen):
     """The first line of a file.
 
     Arguments:
-        source: what the index was built from.
+        source: key of the index.
         setting: see :class:`Built`.
         recall: see :class:`Built`.
         size: of the index, in bytes.
@@ -97,14 +97,14 @@ class Header(Frozen):
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
     def seal(self, content: bytes | memoryview) -> str:
-        """The digest for an index with this content."""
+        """Digest of the header, without its digest, and of the index."""
         digest = hashlib.sha256(self.model_dump_json(exclude={"sha256"}).encode())
         digest.update(content)
         return digest.hexdigest()
 
 
 def load(source: Key) -> Built | None:
-    """A kept index, or None where there is none.
+    """The index on disk, or None if there is none.
 
     Raises:
         ValueError: the file is damaged, or holds another index.
@@ -137,7 +137,7 @@ def _header(path: Path, line: bytes, source: Key) -> Header:
 
 
 def store(source: Key, built: Built) -> None:
-    """Keep an index; where that cannot be, say so and go on."""
+    """Write an index to disk; if that fails, print a note and continue."""
     header = Header(
         source=source, setting=built.setting, recall=built.recall, size=len(built.content)
     )
