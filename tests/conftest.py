@@ -68,9 +68,15 @@ def start_anew(*arguments: object, env: dict[str, str] | None = None) -> subproc
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(env or {})},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=hear_signals,
         )
     )
+
+
+def hear_signals() -> None:
+    """In a process of a test's own: undo that a shell or ``nohup`` has signals ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 _followed: list[subprocess.Popen[Any]] = []
