@@ -75,7 +75,8 @@ quick: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 -m "not slow"
 
 test: lint entries
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder --durations 15
 
 fuzz: setup
 	@echo "== fuzz: about $(MINUTES) minutes; the same again with make fuzz MINUTES=$(MINUTES) SEED=$(SEED)"

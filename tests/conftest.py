@@ -26,6 +26,31 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+LONGEST = (  # modules, which take from a minute down to some ten seconds
+    "test_ranks",
+    "test_resume",
+    "test_kills",
+    "test_suites",
+    "test_engine",
+    "test_leases",
+    "test_packages",
+    "test_fresh_images",
+    "test_from_runs_to_rows",
+    "test_re_execution",
+    "test_retrained",
+    "test_variants",
+    "test_reference",
+    "test_run_refusals",
+    "test_experiments",
+    "test_layers",
+    "test_job",
+    "test_submit",
+    "test_run",
+    "test_loss_speed",
+    "test_step_speed",
+    "test_qualities",
+    "test_executors",
+)
 LONG_TO_MAKE = {"rendered", "paired", "finished", "shots", "browser"}  # names of fixtures
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
 
@@ -94,6 +119,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LONG_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def pytest_collection_modifyitems_long_ones_first(items: list[pytest.Item]) -> None:
+    """Let no worker begin the longest modules when the others are nearly done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(autouse=True)

@@ -108,6 +108,7 @@ def test_two_ranks_train_a_resnet_as_one_where_rounding_is_small(
     """In float32 the noise of sums in another order grows from step to step."""
     (tmp_path / "precise.py").write_text(RESNET)
     line = ("benchmark", "--data", data, "--encoder", "precise:Net", "--batch-size", 32, *SHARED)
+    line = (*line, "--steps", 8)
     for ranks, name in ((1, "one"), (2, "two")):
         ranked(ranks, *line, "--out", tmp_path / name, cwd=tmp_path)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
