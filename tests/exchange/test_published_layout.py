@@ -253,6 +253,7 @@ def test_what_the_published_layout_leaves_out_is_said(paired: Path, tmp_path: Pa
     assert_same_items(paired, tmp_path, "train")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
 def test_on_another_disk_files_are_copied(tmp_path: Path) -> None:
     data, disk = make_images(tmp_path / "data", n=12), tmp_path / "disk"
@@ -265,6 +266,7 @@ def test_on_another_disk_files_are_copied(tmp_path: Path) -> None:
     assert "copies" in again[0]
 
 
+@pytest.mark.slow
 def test_copies_that_the_disk_cannot_hold_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
