@@ -74,6 +74,8 @@ def start(
     drawn: bool = False,
 ) -> subprocess.Popen[str]:
     """The command line, running in a process of its own."""
+    if sys.platform != "linux":  # where no other process can fork a child for this one
+        return start_anew(*arguments, env=env, cwd=cwd)
     both = {**os.environ, **(env or {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return followed(Prepared(arguments, drawn=drawn, env=both, cwd=cwd, text=True, **pipes))
@@ -84,7 +86,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "threedident", *map(str, arguments)]
 
 
-def start_anew(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start_anew(
+    *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[str]:
     """The command line, running in a new Python, with Ctrl-C as a terminal would deliver it."""
     return followed(
         subprocess.Popen(
@@ -93,6 +97,7 @@ def start_anew(*arguments: object, env: dict[str, str] | None = None) -> subproc
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(env or {})},
+            cwd=cwd,
             preexec_fn=hear_signals,
         )
     )
