@@ -318,8 +318,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.01)
 
 
-def start_render(out: Path, *arguments: object) -> subprocess.Popen[str]:
-    return start_anew("render", "--out", out, *arguments, *DRAFT)
+def start_render(
+    out: Path, *arguments: object, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    return start_anew("render", "--out", out, *arguments, *DRAFT, env=env)
 
 
 def images_in(out: Path) -> int:

@@ -220,7 +220,11 @@ def test_physical_latents_of_another_shape(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_nothing_is_exported_into_itself(rendered: Path, tmp_path: Path) -> None:
     before = contents(rendered)
-    for out in (rendered, rendered / "out", tmp_path / ".." / rendered.parent.name / "data"):
+    for out in (
+        rendered,
+        rendered / "out",
+        rendered.parent / ".." / rendered.parent.name / rendered.name,
+    ):
         with pytest.raises(ValueError, match="expected a folder outside the data set"):
             export_published(rendered, tmp_path / out)
     assert contents(rendered) == before
