@@ -19,7 +19,7 @@ from tests.exchange.servers import (
     stall,
 )
 from threedident import ThreeDIdent
-from threedident.exchange.download import download
+from threedident.exchange.download import download, unpack
 from threedident.exchange.published import ADDRESS, ARCHIVES, Archive
 
 pytestmark = pytest.mark.slow
@@ -173,6 +173,25 @@ def test_what_is_no_archive_leaves_nothing(server: Server, tmp_path: Path, conte
             )
         )
     assert contents(tmp_path) == {".download/train.tar": content}
+
+
+@pytest.mark.parametrize("harm", ["header", "end"])
+def test_an_archive_that_ends_too_soon_is_refused(
+    published: Path, tmp_path: Path, harm: str
+) -> None:
+    """Python's tarfile takes a damaged header, or the end of the file, for the archive's end."""
+    content = bytearray(pack(published / "train", "train"))
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        place = tar.getmembers()[9].offset
+    if harm == "header":
+        content[place + 150] ^= 1  # of its checksum
+    else:
+        del content[place:]
+    path, room = tmp_path / "a.tar", tmp_path / "room"
+    path.write_bytes(content)
+    room.mkdir()
+    with pytest.raises(ValueError, match=r"a\.tar: expected a whole tar archive, found a damaged"):
+        unpack(path, room)
 
 
 def test_an_archive_of_a_split_that_does_not_open(

@@ -173,11 +173,20 @@ def unpack(archive: Path, target: Path) -> None:
                 left -= member.size
                 tar.extract(member, target, filter="data")
                 count(tarfile.BLOCKSIZE * (1 + -(-member.size // tarfile.BLOCKSIZE)))
+            _require_end(tar, archive)
             count(size)  # the padding at the end counts as done
     except (tarfile.TarError, EOFError, MemoryError, OverflowError) as error:
         raise _not_ours(
             archive, "a whole tar archive", printable(str(error) or "sizes beyond all memory")
         ) from None
+
+
+def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Check that a block of zeros ends the archive; tarfile takes any damaged header for its end."""
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise _not_ours(archive, "a whole tar archive", "a damaged header in it, or no end")
 
 
 def _require_plain(member: tarfile.TarInfo, archive: Path, left: int) -> None:
