@@ -1,7 +1,7 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
+# make quick: the tests that start no processes: at most 2 minutes, for every edit.
 # make docs: set up, then build the documentation into site/; it needs no network.
-# make quick: lint, types and the tests that need no processes: about a minute, for every edit.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
 # Blender's module is built for Python 3.11 alone.
@@ -72,11 +72,12 @@ lint: setup
 entries: setup
 	$(BIN)/threedident leaderboard entries
 
-quick: lint
+quick: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 -m "not slow"
 
 test: lint entries
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder --durations 15
 
 docs: $(VENV)/.ready
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

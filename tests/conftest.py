@@ -26,6 +26,31 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+LONGEST = (  # modules, which take from a minute down to some ten seconds
+    "test_ranks",
+    "test_resume",
+    "test_kills",
+    "test_suites",
+    "test_engine",
+    "test_leases",
+    "test_packages",
+    "test_fresh_images",
+    "test_from_runs_to_rows",
+    "test_re_execution",
+    "test_retrained",
+    "test_variants",
+    "test_reference",
+    "test_run_refusals",
+    "test_experiments",
+    "test_layers",
+    "test_job",
+    "test_submit",
+    "test_run",
+    "test_loss_speed",
+    "test_step_speed",
+    "test_qualities",
+    "test_executors",
+)
 LONG_TO_MAKE = {"rendered", "paired", "finished", "shots", "browser"}  # names of fixtures
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
 
@@ -49,6 +74,8 @@ def start(
     drawn: bool = False,
 ) -> subprocess.Popen[str]:
     """The command line, running in a process of its own."""
+    if sys.platform != "linux":  # where no other process can fork a child for this one
+        return start_anew(*arguments, env=env, cwd=cwd)
     both = {**os.environ, **(env or {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return followed(Prepared(arguments, drawn=drawn, env=both, cwd=cwd, text=True, **pipes))
@@ -59,7 +86,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "threedident", *map(str, arguments)]
 
 
-def start_anew(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start_anew(
+    *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[str]:
     """The command line, running in a new Python, with Ctrl-C as a terminal would deliver it."""
     return followed(
         subprocess.Popen(
@@ -68,9 +97,16 @@ def start_anew(*arguments: object, env: dict[str, str] | None = None) -> subproc
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(env or {})},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            cwd=cwd,
+            preexec_fn=hear_signals,
         )
     )
+
+
+def hear_signals() -> None:
+    """In a process of a test's own: undo that a shell or ``nohup`` has signals ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 _followed: list[subprocess.Popen[Any]] = []
@@ -88,6 +124,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LONG_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def pytest_collection_modifyitems_long_ones_first(items: list[pytest.Item]) -> None:
+    """Let no worker begin the longest modules when the others are nearly done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(autouse=True)
@@ -275,8 +318,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.01)
 
 
-def start_render(out: Path, *arguments: object) -> subprocess.Popen[str]:
-    return start_anew("render", "--out", out, *arguments, *DRAFT)
+def start_render(
+    out: Path, *arguments: object, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    return start_anew("render", "--out", out, *arguments, *DRAFT, env=env)
 
 
 def images_in(out: Path) -> int:

@@ -15,6 +15,7 @@ import gc
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -154,6 +155,8 @@ def become(request: dict[str, Any], streams: list[int], *others: int) -> None:
     sys.argv = ["threedident", *request["arguments"]]
     sys.path.append(request["cwd"])
     random.seed()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal would deliver them
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not request["drawn"]:
         without_figures().__enter__()
 

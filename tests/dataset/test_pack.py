@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import shutil
 import subprocess
@@ -169,3 +170,12 @@ def test_too_little_disk_is_said_before_anything_is_written(plain: Path, tmp_pat
     assert "status 2" in result.stdout, result
     assert "room for about 84 kB on the disk for the packs, found 8.19 kB" in result.stderr
     assert "packed" not in result.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
+def test_packs_that_nobody_reads_any_more_are_closed(packed: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        ThreeDIdent(packed)[0]
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

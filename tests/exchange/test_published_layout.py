@@ -220,7 +220,11 @@ def test_physical_latents_of_another_shape(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_nothing_is_exported_into_itself(rendered: Path, tmp_path: Path) -> None:
     before = contents(rendered)
-    for out in (rendered, rendered / "out", tmp_path / ".." / rendered.parent.name / "data"):
+    for out in (
+        rendered,
+        rendered / "out",
+        rendered.parent / ".." / rendered.parent.name / rendered.name,
+    ):
         with pytest.raises(ValueError, match="expected a folder outside the data set"):
             export_published(rendered, tmp_path / out)
     assert contents(rendered) == before
@@ -253,6 +257,7 @@ def test_what_the_published_layout_leaves_out_is_said(paired: Path, tmp_path: Pa
     assert_same_items(paired, tmp_path, "train")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="this machine lets no test mount a small disk")
 def test_on_another_disk_files_are_copied(tmp_path: Path) -> None:
     data, disk = make_images(tmp_path / "data", n=12), tmp_path / "disk"
@@ -265,6 +270,7 @@ def test_on_another_disk_files_are_copied(tmp_path: Path) -> None:
     assert "copies" in again[0]
 
 
+@pytest.mark.slow
 def test_copies_that_the_disk_cannot_hold_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

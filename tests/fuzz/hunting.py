@@ -79,7 +79,7 @@ def hunt(
     judge: Judge = same,
     *,
     place: Path | None = None,
-    examples: int = 100,
+    examples: int = 60,
     allowed: frozenset[str] = frozenset(),
     seconds: float = SECONDS,
 ) -> None:

@@ -123,3 +123,13 @@ def test_a_kept_index_that_is_larger_than_it_says_takes_no_memory(folder: Path) 
         file.truncate(2**40)
     with pytest.raises(ValueError, match=r"expected \d+ bytes of index, found \d{13}; delete it"):
         NearestLatents(points(), "hnsw")
+
+
+@pytest.mark.parametrize("row", [0, 700, 1499])
+def test_other_points_have_another_index_whichever_row_differs(folder: Path, row: int) -> None:
+    latents = points()
+    NearestLatents(latents, "ivf")
+    latents[row] = 0.9999
+    found = NearestLatents(latents, "ivf").search(latents[[row]], 1)
+    assert len(list(folder.glob("*.index"))) == 2
+    assert found.indices.tolist() == [[row]]

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from tests.pairs.numbered import N
-from threedident.pairs.epochs import Epochs
+from threedident.pairs.epochs import NUMBERING, Epochs
 
 
 def test_an_epoch_is_a_permutation_and_each_another() -> None:
@@ -43,3 +43,10 @@ def test_a_longer_epoch_goes_round_again() -> None:
         assert (epoch[:10] != epoch[10:20]).any()
     short = Epochs(2, 10, length=4).rows(np.arange(4))
     assert (short == rows[0, :4]).all()  # item k does not depend on the length
+
+
+def test_numbering_2_stays_what_it_was() -> None:
+    """Runs record the number of this law, and go on with the pairs that they began with."""
+    assert NUMBERING == 2
+    assert Epochs(0, 5).rows(np.arange(10)).tolist() == [1, 4, 0, 2, 3, 1, 3, 2, 0, 4]
+    assert Epochs(7, 6).rows(np.arange(600, 606)).tolist() == [2, 1, 4, 0, 3, 5]

@@ -168,7 +168,9 @@ def test_tensors_draw_what_arrays_draw(pairs: Pairs) -> None:
     assert (tensors.positives.numpy() == arrays.positives).all()
 
 
-@pytest.mark.parametrize("kind", ["row", "marginal", "rendered"])
+@pytest.mark.parametrize(
+    "kind", ["row", "marginal", pytest.param("rendered", marks=pytest.mark.slow)]
+)
 def test_resident_pairs_are_those_of_the_loader(kind: str, roots: dict[str, Path]) -> None:
     pairs = build(kind, roots)
     resident = ResidentPairs(pairs, "cpu")

@@ -221,3 +221,19 @@ def test_what_is_appended_comes_after_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text(encoding="utf-8") == "first\nzweite Zeile, für alle\n"
     with pytest.raises(IsADirectoryError):
         open_appending(tmp_path)
+
+
+def test_a_file_takes_its_name_when_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some disks say only then that they could not write."""
+    write_bytes(tmp_path / "file", b"old")
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error") as error:
+        write_bytes(tmp_path / "file", b"new")
+    assert error.value.filename == str(tmp_path / "file")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]

@@ -69,6 +69,17 @@ def test_the_papers_scale_is_the_papers() -> None:
     assert row.paper["mcc"] == Figure(98.62, 0.05)
 
 
+@pytest.mark.parametrize(("table", "row"), ROWS, ids=lambda x: x.name)
+def test_the_small_scale_replaces_options_of_the_papers(table: Any, row: Row) -> None:
+    options = table.options(row, "small")
+    for name, value in {**table.small, **row.small}.items():
+        own = row.small.get(name, row.options.get(name, value))
+        assert options[name] == own
+    assert any(table.paper.get(name) != value for name, value in table.small.items())
+    for name, value in table.paper.items():
+        assert table.options(row, "paper")[name] == row.options.get(name, value)
+
+
 def outcome(ours: tuple[float, float | None], paper: Figure | None) -> Outcome:
     row = Row("some-row", {}, {} if paper is None else {"mcc": paper})
     scores = {"mcc": ours[0], "mcc_sd": ours[1], "seeds": [{}, {}, {}]}

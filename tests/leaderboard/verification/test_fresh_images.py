@@ -136,7 +136,8 @@ def test_kept_images_with_digests_of_ones_own_are_drawn_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where a pack lies beside them, which would be read in their place."""
-    verified(verify, board, single)
+    if not any(season.glob("*/seal")):
+        verified(verify, board, single)
     kept = tmp_path / "kept"
     place = shutil.copytree(drawn(season), kept / drawn(season).name)
     if change == "seal":

@@ -6,13 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from render.executors.dispatch import cut
-from render.executors.executor import Crew, Local, crew
-from render.workers.chunk import Chunk, parse_indices, spell_indices
+from render.executors.dispatch import Watcher, WorkerError, cut, dispatch
+from render.executors.executor import Crew, Executor, Local, crew
+from render.workers.chunk import Chunk, Report, parse_indices, spell_indices
+from render.workers.journal import append, open_journal, read_journals, record_of
 from tests.conftest import DRAFT, cli, contents, start_render
 from threedident.runtime.machine import processors
 from threedident.storage.folder import SplitFolder
@@ -93,3 +96,42 @@ def test_two_workers_that_disagree_leave_a_clean_data_set(rendered: Path, tmp_pa
         )
     assert cli("render", *grown, *DRAFT).returncode == 0
     assert cli("verify", "--deep", data).returncode == 0
+
+
+class Dying(Executor):
+    """Workers that each finish some rows of their chunk, and die."""
+
+    workers, threads, poll_s = 1, 1, 0.0
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+
+    def submit(self, chunks: Sequence[Chunk]) -> list[Dying]:
+        image, [chunk] = np.zeros((4, 4, 3), np.uint8), chunks
+        left = sorted(set(chunk.indices) - set(read_journals(chunk.folder, [])))
+        with open_journal(chunk.folder, chunk.name) as file:
+            for row in left[: self._rows]:
+                append(file, record_of(row, image, [b"png"]))
+        self._killed = len(left) > self._rows
+        return [self]
+
+    def done(self) -> bool:
+        return True
+
+    def report(self) -> Report:
+        return Report(death="killed" if self._killed else None)
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_chunk_is_given_out_as_often_as_it_comes_further(tmp_path: Path) -> None:
+    folder = SplitFolder(tmp_path, "train")
+    folder.scratch.mkdir(parents=True)
+    rows, deaths = list[int](), list[str]()
+    watcher = Watcher(lambda found: rows.append(found.index), deaths.append, int, int)
+    assert len(dispatch(folder, list(range(12)), Dying(1), watcher)) == 1
+    assert sorted(rows) == list(range(12))
+    assert len(deaths) == 11
+    with pytest.raises(WorkerError, match="killed; at image 12"):
+        dispatch(folder, list(range(12, 24)), Dying(0), watcher)

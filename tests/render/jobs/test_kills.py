@@ -27,6 +27,7 @@ from tests.conftest import (
     contents,
     descendants,
     followed,
+    hear_signals,
     images_in,
     refused,
     start_render,
@@ -110,7 +111,7 @@ def test_a_terminal_that_closes_ends_the_whole_tree_at_once(tmp_path: Path) -> N
             stdout=terminal,
             stderr=terminal,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: (hear_signals(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
         )
     )
     os.close(terminal)
@@ -159,6 +160,15 @@ def test_a_child_does_not_outlive_its_parent_by_a_moment(how: str) -> None:
 
 
 def test_a_signal_is_heard_once_and_handlers_come_back() -> None:
+    former = {number: signal.signal(number, signal.SIG_DFL) for number in REQUESTS[1:]}
+    try:
+        heard_once()
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def heard_once() -> None:
     before = [signal.getsignal(number) for number in REQUESTS]
     for number in REQUESTS[1:]:
         with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012

@@ -13,7 +13,7 @@ import pytest
 from render.libraries import missing_packages
 from render.settings import GPUS
 from render.workers.process import devices
-from tests.conftest import DRAFT, contents, refused
+from tests.conftest import DRAFT, contents, only_line, refused, start_render
 
 pytestmark = pytest.mark.slow
 
@@ -126,8 +126,10 @@ def test_an_absent_gpu_is_named_with_what_there_is(tmp_path: Path) -> None:
 def test_a_missing_library_is_named_with_its_package(tmp_path: Path) -> None:
     (tmp_path / "libXi.so.6").write_bytes(b"")
     broken = {"LD_LIBRARY_PATH": str(tmp_path)}
-    line = refused("render", "--n", 3, "--out", tmp_path / "data", *DRAFT, env=broken)
-    assert "apt-get install libxi6" in line
+    process = start_render(tmp_path / "data", "--n", 3, env=broken)
+    _, stderr = process.communicate()
+    assert process.returncode == 2
+    assert "apt-get install libxi6" in only_line(stderr)
     assert not (tmp_path / "data").exists()
     listed = subprocess.run(
         [sys.executable, "-m", "render.libraries"],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from render.workers.chunk import Chunk
-from render.workers.journal import Tail, read_journals
+from render.workers.journal import Tail, append, open_journal, read_journals, record_of
 from render.workers.plan import Plan, planned_latents, write_plan
 from render.workers.process import _report, run
 from tests.conftest import DRAFT, cli, contents
@@ -122,3 +122,19 @@ def test_a_worker_refuses_latents_that_are_not_those_of_its_plan(
     assert report.error is not None
     assert "expected" in report.error
     assert "Traceback" not in report.error
+
+
+def test_a_row_is_finished_when_the_disk_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SplitFolder(tmp_path, "train")
+    folder.scratch.mkdir(parents=True)
+    reached = []
+    monkeypatch.setattr("os.fsync", lambda handle: reached.append(os.fstat(handle).st_size))
+    image = np.zeros((4, 4, 3), np.uint8)
+    with open_journal(folder, "chunk-000000") as file:
+        for row in range(3):
+            append(file, record_of(row, image, [b"png"]))
+            assert sorted(read_journals(folder, [])) == list(range(row + 1))
+            assert reached[-1] == sum(path.stat().st_size for path in folder.scratch.iterdir())
+            assert len(reached) == row + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -72,6 +73,18 @@ print(entries, violations)
 def process(script: str, *arguments: object) -> subprocess.Popen[str]:
     line = [sys.executable, "-c", script, *map(str, arguments)]
     return followed(subprocess.Popen(line, stdout=subprocess.PIPE, text=True))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_ever() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise TimeoutError("a lease is waited for that should have expired")
+
+    former = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
 
 
 @pytest.fixture
