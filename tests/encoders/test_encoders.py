@@ -10,7 +10,6 @@ from torch import nn
 
 from benchmark.encoders.networks import RESNETS, build_encoder, require_trainable
 from benchmark.encoders.output_spaces import OUTPUT_SPACES, BoxLayer, SphereLayer, Unbounded
-from threedident.latents.spaces import Box
 
 IMAGES, MASKS, ROWS = (3, 64, 64), (1, 64, 64), (10,)
 
@@ -265,7 +264,7 @@ def test_unknown_names_list_what_there_is(name: str, space: str, words: str) -> 
         build_encoder(name, IMAGES, 10, space, seed=0)
 
 
-@pytest.mark.parametrize("layer", [Unbounded(), Sphere(2.0), Box(3, 5.0)], ids=repr)
+@pytest.mark.parametrize("layer", [Unbounded(), SphereLayer(2.0), BoxLayer(3, 5.0)], ids=repr)
 @pytest.mark.parametrize("given", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 def test_codes_are_at_least_float32(layer: nn.Module, given: torch.dtype) -> None:
     """Half precision would leave a few hundred different codes."""
