@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import contents
+from tests.conftest import contents, wait_for
 from tests.exchange.fetching import BYTES, HASTE, begun, get
 from tests.exchange.servers import (
     Server,
@@ -19,6 +19,7 @@ from tests.exchange.servers import (
     redirect,
     serving,
 )
+from threedident.exchange.connections import Response
 
 pytestmark = pytest.mark.slow
 
@@ -150,6 +151,21 @@ def test_chunks_and_their_end_that_drip_in_count_as_silence(
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.plan = [drip(head, b"0" * 99), drip(head + b"0\r\n", b"A: b\r\n" * 99)]
+    with pytest.raises(ValueError, match="found no answer in time, 2 times in a row"):
+        get(server, tmp_path / "file", replace(HASTE, tries=2))
+
+
+def test_a_connection_that_is_reset_after_its_time_counts_as_silence(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shut socket reads as ended, or as reset where bytes are still on the way."""
+
+    def reset(response: Response, _: int) -> bytes:
+        deadline = response._deadline
+        wait_for(lambda: deadline is not None and deadline.passed)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(Response, "read1", reset)
     with pytest.raises(ValueError, match="found no answer in time, 2 times in a row"):
         get(server, tmp_path / "file", replace(HASTE, tries=2))
 

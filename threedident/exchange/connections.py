@@ -76,7 +76,11 @@ class Response(http.client.HTTPResponse):
         """
         assert self._deadline is not None
         self._deadline.renew()
-        found = self.read1(most)
+        try:
+            found = self.read1(most)
+        except (OSError, http.client.HTTPException):
+            self._require_in_time()  # the shutdown of the socket may show as any of these
+            raise
         if not found:
             self._require_in_time()
         return found
