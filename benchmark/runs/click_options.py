@@ -8,9 +8,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-import annotated_types
 import click
-from pydantic.fields import FieldInfo
+from pydantic import TypeAdapter
 
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
@@ -59,7 +58,7 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         option: its declaration.
     """
     asked: dict[str, Any] = {"help": option.help, "default": option.default}
-    kind, bounds = _kind(hint)
+    kind = _kind(hint)
     if kind is bool:
         return asked | {"is_flag": True}
     if kind is Path:
@@ -71,9 +70,9 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
     if name in _CLOSED:
         return asked | {"type": Choice(_CLOSED[name])}
     if kind is int:
-        return asked | {"type": click.IntRange(**bounds)}
+        return asked | {"type": click.IntRange(**_bounds(hint))}
     if kind is float:
-        return asked | {"type": click.FloatRange(**bounds), "callback": _finite}
+        return asked | {"type": click.FloatRange(**_bounds(hint)), "callback": _finite}
     if name not in _SUGGESTED:
         return asked
     names = _SUGGESTED[name]
@@ -81,23 +80,26 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
     return asked | {"metavar": "NAME", "shell_complete": completed(names), "help": text}
 
 
-def _kind(hint: Any) -> tuple[Any, dict[str, Any]]:
-    """The type of a setting without None, and its bounds as arguments of click's ranges."""
-    bounds: dict[str, Any] = {}
+def _kind(hint: Any) -> Any:
+    """The type of a setting, without None and without what annotates it."""
     while get_origin(hint) in (Annotated, Union, UnionType):
-        for note in getattr(hint, "__metadata__", ()):
-            for bound in note.metadata if isinstance(note, FieldInfo) else ():
-                match bound:
-                    case annotated_types.Ge(ge):
-                        bounds |= {"min": ge}
-                    case annotated_types.Gt(gt):
-                        bounds |= {"min": gt, "min_open": True}
-                    case annotated_types.Le(le):
-                        bounds |= {"max": le}
         hint = get_args(hint)[0]
-    if hint is int and bounds.pop("min_open", False):
-        bounds["min"] += 1
-    return hint, bounds
+    return hint
+
+
+def _bounds(hint: Any) -> dict[str, Any]:
+    """The bounds of a number, as click's ranges take them."""
+    schema = TypeAdapter(hint).json_schema()
+    schema = schema.get("anyOf", [schema])[0]  # the other one is None
+    found: dict[str, Any] = {}
+    if "maximum" in schema:
+        found["max"] = schema["maximum"]
+    if "minimum" in schema:
+        found["min"] = schema["minimum"]
+    elif "exclusiveMinimum" in schema:
+        least, whole = schema["exclusiveMinimum"], schema["type"] == "integer"
+        found |= {"min": least + 1} if whole else {"min": least, "min_open": True}
+    return found
 
 
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
