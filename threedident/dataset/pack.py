@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from threedident.runtime.errors import explain
-from threedident.runtime.files import MOST_JSON, open_plain, read_plain, sha256
-from threedident.runtime.records import Frozen, parse_model
+from threedident.runtime.files import open_plain, sha256
+from threedident.runtime.records import Frozen, read_model
 from threedident.storage.folder import MOST_ROWS, SplitFolder
 from threedident.storage.manifest import MOST_PIXELS, Manifest
 from threedident.storage.statistics import Channels
@@ -199,17 +198,10 @@ def read_record(files: PackFiles) -> PackRecord | None:
     Raises:
         ValueError: the file exists but is not a valid record of this resolution.
     """
-    try:
-        record = parse_model(PackRecord, read_plain(files.record, MOST_JSON))
-    except (FileNotFoundError, NotADirectoryError):
+    advice = "give threedident pack again"
+    record = read_model(PackRecord, files.record, "the record of a pack", advice)
+    if record is None:
         return None
-    except OSError as error:
-        raise ValueError(explain(error)) from None
-    except ValueError as error:
-        raise ValueError(
-            f"{files.record}: expected the record of a pack, but {error}; give threedident pack "
-            "again"
-        ) from None
     if record.seal not in (None, record.digest()):
         raise ValueError(
             f"{files.record}: expected the record that was written, found it altered; give "

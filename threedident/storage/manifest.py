@@ -16,9 +16,9 @@ from threedident.latents.factors import FACTORS
 from threedident.latents.sampling import SPLITS, check_raw
 from threedident.latents.spaces import SPACES
 from threedident.runtime.cards import Card
-from threedident.runtime.errors import DATA, advise, explain, printable
-from threedident.runtime.files import MOST_JSON, load_npy, read_plain
-from threedident.runtime.records import Frozen, parse_model
+from threedident.runtime.errors import DATA, advise, printable
+from threedident.runtime.files import load_npy
+from threedident.runtime.records import Frozen, read_model
 from threedident.storage.folder import MOST_ROWS, SplitFolder
 from threedident.storage.origin import Origin
 from threedident.storage.statistics import Channels, Moments
@@ -144,18 +144,10 @@ def read_manifest(folder: SplitFolder) -> Manifest | None:
     Raises:
         ValueError: the file exists but is not a valid manifest of this split.
     """
-    try:
-        manifest = parse_model(Manifest, read_plain(folder.manifest, MOST_JSON))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ValueError(explain(error)) from None
-    except ValueError as error:
-        raise ValueError(
-            f"{folder.manifest}: expected a manifest of schema version 2, but {error}; restore "
-            "the file from a copy, or render into another folder"
-        ) from None
-    if manifest.split != folder.split:
+    advice = "restore the file from a copy, or render into another folder"
+    expected = "a manifest of schema version 2"
+    manifest = read_model(Manifest, folder.manifest, expected, advice)
+    if manifest is not None and manifest.split != folder.split:
         raise ValueError(
             f"{folder.manifest}: expected the manifest of the {folder.split} split, found that of "
             f"{printable(manifest.split)}; restore the file from a copy"
