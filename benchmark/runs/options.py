@@ -151,17 +151,17 @@ def complete(options: Options) -> Options:
     similarity = parse_loss(values["loss"])
     if similarity is None:
         _refuse_contrastive(options)
+        values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
         if source == "mixing" and options.steps is None:
             values["steps"] = _SUPERVISED_MIXING_STEPS
-    elif values["temperature"] is None:
-        values["temperature"] = 1.0
-    if similarity is None:
-        values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
-    elif options.learned_scales and not isinstance(similarity, LpSimilarity):
-        raise ValueError(
-            f"--learned-scales: expected with a --loss such as l1 or l2, found it with "
-            f"{values['loss']}; leave it out"
-        )
+    else:
+        if options.learned_scales and not isinstance(similarity, LpSimilarity):
+            raise ValueError(
+                f"--learned-scales: expected with a --loss such as l1 or l2, found it with "
+                f"{values['loss']}; leave it out"
+            )
+        if values["temperature"] is None:
+            values["temperature"] = 1.0
     if source == "mixing" and values["marginal"] is None:
         values["marginal"] = MARGINALS[values["space"]][0]
     space = values["space"] or "real"  # latents of images and masks may be negative
