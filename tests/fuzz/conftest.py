@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from tests.fuzz.damage.specimens import make_packed, make_published
 from tests.fuzz.hunting import TALLIES, hunts_to_come
-from tests.fuzz.specimens import make_packed, make_published
 
 
 @pytest.fixture(scope="session", autouse=True)

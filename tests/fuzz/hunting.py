@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.damage import Damage
+from tests.fuzz.damage.edits import Damage
 from tests.fuzz.watching import SECONDS, watched
 from threedident.runtime.errors import explain
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from tests.conftest import contents
-from tests.fuzz.damage import Edit, damages
+from tests.fuzz.damage.edits import Edit, damages
+from tests.fuzz.damage.specimens import make_published
 from tests.fuzz.hunting import hunt
-from tests.fuzz.specimens import make_published
 from threedident.exchange.download import split_root, unpack
 
 

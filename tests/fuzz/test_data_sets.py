@@ -13,12 +13,12 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.conftest import contents
-from tests.fuzz.array_damage import array_damage
-from tests.fuzz.damage import Damage, text_damage
+from tests.fuzz.damage.arrays import array_damage
+from tests.fuzz.damage.edits import Damage, text_damage
+from tests.fuzz.damage.json_texts import json_damage
+from tests.fuzz.damage.pictures import picture_damage
+from tests.fuzz.damage.specimens import EDGE
 from tests.fuzz.hunting import Refused, anything, hunt, same
-from tests.fuzz.json_damage import json_damage
-from tests.fuzz.picture_damage import picture_damage
-from tests.fuzz.specimens import EDGE
 from threedident import ThreeDIdent
 from threedident.dataset.pack import pack_states
 from threedident.dataset.packing import Packing

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.conftest import contents
-from tests.fuzz.array_damage import array_damage
-from tests.fuzz.damage import Damage, Edit, any_damage, byte_edits, text_damage
+from tests.fuzz.damage.arrays import array_damage
+from tests.fuzz.damage.edits import Damage, Edit, any_damage, byte_edits, text_damage
+from tests.fuzz.damage.json_texts import json_damage
+from tests.fuzz.damage.specimens import make_rendered
 from tests.fuzz.hunting import check_refusal, hunt, repeat
-from tests.fuzz.json_damage import json_damage
-from tests.fuzz.specimens import make_rendered
 from tests.fuzz.watching import watched
 from threedident.exchange import fetch as fetching
 from threedident.exchange.fetch import Patience, fetch

@@ -26,12 +26,12 @@ from benchmark.leaderboard.verification.seasons import Season, open_season, reve
 from benchmark.leaderboard.verification.secret import Secret, read_secret
 from benchmark.metrics.scores import score
 from render.workers.plan import Plan
-from tests.fuzz.array_damage import array_damage, array_edits
-from tests.fuzz.damage import Damage, any_damage, edited, text_damage
+from tests.fuzz.damage.arrays import array_damage, array_edits
+from tests.fuzz.damage.edits import Damage, any_damage, edited, text_damage
+from tests.fuzz.damage.json_texts import json_damage, json_edits
+from tests.fuzz.damage.pictures import picture_damage
+from tests.fuzz.damage.specimens import RENDERING, make_split
 from tests.fuzz.hunting import Refused, anything, hunt, same
-from tests.fuzz.json_damage import json_damage, json_edits
-from tests.fuzz.picture_damage import picture_damage
-from tests.fuzz.specimens import RENDERING, make_split
 from tests.leaderboard.board.rows import SECRET, TODAY, signed
 from tests.leaderboard.submissions import DATA, make_submission, read_record, write_record
 from threedident.latents.factors import LABELS

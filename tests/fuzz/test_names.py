@@ -16,8 +16,8 @@ from render.workers import leases
 from render.workers.journal import read_journals
 from render.workers.leases import holders
 from render.workers.plan import Plan
+from tests.fuzz.damage.specimens import RENDERING, draw
 from tests.fuzz.hunting import repeat
-from tests.fuzz.specimens import RENDERING, draw
 from tests.fuzz.watching import watched
 from tests.leaderboard.submissions import make_submission
 from threedident import ThreeDIdent

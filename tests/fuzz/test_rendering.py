@@ -13,11 +13,11 @@ from render.workers import leases
 from render.workers.journal import RowRecord, Tail, read_journals
 from render.workers.leases import acquire, holders
 from render.workers.plan import Plan, open_plan, plan_path, planned_latents
-from tests.fuzz.array_damage import array_damage
-from tests.fuzz.damage import edited, line_edits, text_damage
+from tests.fuzz.damage.arrays import array_damage
+from tests.fuzz.damage.edits import edited, line_edits, text_damage
+from tests.fuzz.damage.json_texts import json_damage, log_damage, log_edits
+from tests.fuzz.damage.specimens import RENDERING, draw
 from tests.fuzz.hunting import hunt
-from tests.fuzz.json_damage import json_damage, log_damage, log_edits
-from tests.fuzz.specimens import RENDERING, draw
 from threedident.latents.sampling import check_raw
 from threedident.runtime.files import load_npy
 from threedident.storage.folder import SplitFolder

@@ -22,18 +22,18 @@ from benchmark.training.checkpoint import logged_scores, own_checkpoint, require
 from benchmark.training.folder import RunFolder
 from benchmark.training.log import last_data, read_work
 from tests.conftest import done_at_once, make_images
-from tests.fuzz.array_damage import array_damage
-from tests.fuzz.damage import Damage, any_damage, edited
+from tests.fuzz.damage.arrays import array_damage
+from tests.fuzz.damage.edits import Damage, any_damage, edited
+from tests.fuzz.damage.json_texts import json_damage, log_damage
+from tests.fuzz.damage.pickled import pickle_damage, state_edits
 from tests.fuzz.hunting import Refused, hunt, same
-from tests.fuzz.json_damage import json_damage, log_damage
-from tests.fuzz.pickle_damage import pickle_damage, state_edits
 from tests.pedestrians import make_pickle
 from threedident.runtime.files import load_npy
 
 Damages = st.SearchStrategy[Damage]
 OPTIONS = (
     *("--batch-size", 8, "--learning-rate", "1e-3", "--device", "cpu", "--workers", 0),
-    *("--encoder", "tests.fuzz.specimens:Tiny", "--steps", 4),
+    *("--encoder", "tests.fuzz.damage.specimens:Tiny", "--steps", 4),
 )
 
 

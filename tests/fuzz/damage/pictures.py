@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from tests.fuzz.damage import Edit, damages
+from tests.fuzz.damage.edits import Edit, damages
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _BOMB = zlib.compress(bytes(2**27), 9)  # 130 kB, and 128 MiB unpacked

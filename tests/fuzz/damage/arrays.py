@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.fuzz.damage import Edit, damages
+from tests.fuzz.damage.edits import Edit, damages
 
 Make = Callable[[NDArray[Any]], bytes]
 

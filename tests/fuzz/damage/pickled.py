@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from tests.fuzz.damage import Edit, damages
+from tests.fuzz.damage.edits import Edit, damages
 
 
 class _Call:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.fuzz.damage import Edit, damages, encodings, line_edits
+from tests.fuzz.damage.edits import Edit, damages, encodings, line_edits
 
 _DEEP = 100_000
 

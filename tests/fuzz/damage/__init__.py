@@ -1,0 +1,1 @@
+"""Damage to files, and the specimens that suffer it."""
