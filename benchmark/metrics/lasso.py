@@ -2,8 +2,8 @@
 
 If the signs of the weights are known, the minimiser solves a linear system. Each round moves the
 weights towards that solution, and stops where a weight would change its sign. When the solution
-is reached, weights that are 0 and would lower the objective are freed. The search ends when there
-are none. It needs few rounds, even if codes are almost copies of each other.
+is reached, weights that are 0 and would lower the objective are freed. The search ends when no
+such weight is left. It needs few rounds, even if codes are almost copies of each other.
 
 Up to 32 codes, the systems of all targets and penalties are solved at once, and one weight is
 freed at a time. With more codes, each target goes from its largest penalty to its smallest and

@@ -77,7 +77,7 @@ class Source(ABC):
         codes: number of codes of an encoder, by default the number of factors.
         spare_codes: True if there are more codes than factors.
         counted: the things that :attr:`size` counts, in words.
-        root: path of the data set; None if there is none.
+        root: path of the data set; None for a source without files.
     """
 
     spare_codes: ClassVar[bool] = False

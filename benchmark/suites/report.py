@@ -54,7 +54,7 @@ class Outcome:
         return len(self.scores["seeds"])
 
     def paper(self, score: str) -> Figure | None:
-        """The figure reported in the paper; None if there is none."""
+        """The figure reported in the paper, or None."""
         return self.row.paper.get(score)
 
     def distance(self, score: str) -> float | None:

@@ -76,7 +76,7 @@ class Work(NamedTuple):
     Arguments:
         hardware: description of the hardware.
         seconds: wall time in seconds.
-        data: path of the data set; None if there is none.
+        data: path of the data set; None for a source without files.
     """
 
     hardware: str

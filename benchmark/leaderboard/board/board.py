@@ -57,7 +57,7 @@ class Board:
     pins: dict[str, DataRecord]
 
     def season(self, row: Entry) -> Season | None:
-        """The published season in which a row was verified; None if there is none."""
+        """The published season in which a row was verified, or None."""
         if row.verification is None:
             return None
         return find_season(self.seasons, row.verification.commitment)

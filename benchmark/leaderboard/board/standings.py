@@ -95,7 +95,7 @@ def _ranked(board: Board, rows: Sequence[Row]) -> list[Standing]:
 
 
 def _latest(board: Board, rows: Sequence[Row]) -> Season | None:
-    """The last published season in which any of the rows was verified; None if there is none."""
+    """The last published season in which any of the rows was verified, or None."""
     seasons = [board.season(row) for row in rows if isinstance(row, Entry)]
     return next((season for season in reversed(board.seasons) if season in seasons), None)
 

@@ -43,7 +43,7 @@ class Entry(Record):
         submission: the submission.
         scores: scores on the public test split, from the submitted representations.
         correlation: correlation of factors and codes of the first seed, signed, shape (10, 10).
-        alike: pairs of seeds that are not independent trainings; None if there are none.
+        alike: pairs of seeds that are not independent trainings, or None.
         verification: findings on a fresh split; None if not verified.
         signature: signature of all other fields with the key of the season.
     """

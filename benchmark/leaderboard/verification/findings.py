@@ -110,8 +110,8 @@ class Verification(Record):
         tolerance: tolerance of codes between batches, and of recomputed scores.
         fresh: scores of every seed on the fresh split.
         gap: public minus fresh scores.
-        alike: pairs of seeds that are not independent trainings, by their fresh codes; None if
-            there are none.
+        alike: pairs of seeds that are not independent trainings, by their fresh codes,
+            or None.
         retrained: findings on the code that we trained again; None if we did not.
     """
 

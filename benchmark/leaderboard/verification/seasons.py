@@ -185,7 +185,7 @@ def _named(seasons: Sequence[Season], name: str, path: Path) -> Season:
 
 
 def _clash(seasons: Iterable[Season], name: str, commitment: str, key: str) -> Season | None:
-    """The season that already has this name, commitment or key; None if there is none."""
+    """The season that already has this name, commitment or key, or None."""
     for season in seasons:
         if season.name == name or commitment == season.commitment or key == season.public_key:
             return season
