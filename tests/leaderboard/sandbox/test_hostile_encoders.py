@@ -17,7 +17,6 @@ from tests.leaderboard.submissions import (
     change_encoder,
     change_file,
     encoder,
-    make_submission,
     model,
     refusal,
 )
@@ -25,16 +24,6 @@ from tests.leaderboard.submissions import (
 pytestmark = pytest.mark.slow
 
 ENCODER_FILE = "encoder_seed0.onnx"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return make_submission(tmp_path / "in")
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Path:
-    return tmp_path / "board"
 
 
 def node(name: str, inputs: list[str], outputs: list[str], **attributes: Any) -> Any:
