@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.linear import ROUNDING, Array, held_out_r2, least_spread
+from benchmark.metrics.readouts.linear import ROUNDING, Array, held_out_r2, least_spread
 
 SOUND_ROWS_PER_CODE = 20
 _TELLING_ROWS = 100

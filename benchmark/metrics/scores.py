@@ -2,7 +2,8 @@
 
 - R^2 of a factor is the score of a linear readout with intercept from all codes. The readout is
   fitted on the first half of the rows and scored on the second half. It is ordinary least squares
-  with at least ten rows per code, else ridge regression (see :mod:`benchmark.metrics.linear`).
+  with at least ten rows per code, else ridge regression (see
+  :mod:`benchmark.metrics.readouts.linear`).
 - MCC is computed from the absolute correlations of every factor with every code over all rows.
   An optimal one-to-one assignment gives each factor one code. MCC is the mean of the assigned
   values. It is computed with Pearson and with Spearman correlation. Spearman correlation is
@@ -27,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-from benchmark.metrics.linear import (
+from benchmark.metrics.readouts.linear import (
     ROUNDING,
     Fit,
     fit_linear,

@@ -11,8 +11,8 @@ from warnings import catch_warnings
 import numpy as np
 
 from benchmark.config import Config
-from benchmark.metrics.dci import least_informativeness
-from benchmark.metrics.readout import Probe, probe
+from benchmark.metrics.disentanglement.dci import least_informativeness
+from benchmark.metrics.probes import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template

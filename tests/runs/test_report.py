@@ -14,7 +14,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 
-from benchmark.metrics.dci import least_informativeness
+from benchmark.metrics.disentanglement.dci import least_informativeness
 from benchmark.metrics.scores import Scores
 from benchmark.runs import report
 from benchmark.runs.headline import levels, sentence

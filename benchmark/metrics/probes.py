@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 
-from benchmark.metrics.dci import Dci, dci_of_rows
-from benchmark.metrics.linear import (
+from benchmark.metrics.disentanglement.dci import Dci, dci_of_rows
+from benchmark.metrics.readouts.linear import (
     FITTED_ROWS_PER_CODE,
     Array,
     Fit,

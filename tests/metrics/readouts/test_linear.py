@@ -7,8 +7,8 @@ import pytest
 from scipy.linalg import lstsq
 from sklearn.linear_model import LinearRegression, RidgeCV
 
-from benchmark.metrics.linear import fit_linear, suitable_fit
-from benchmark.metrics.readout import nonlinear_r2, probe
+from benchmark.metrics.probes import nonlinear_r2, probe
+from benchmark.metrics.readouts.linear import fit_linear, suitable_fit
 from benchmark.metrics.scores import linear_r2, score
 
 pytestmark = pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")

@@ -40,8 +40,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.metrics.lasso import lasso_path
-from benchmark.metrics.linear import ROUNDING, Array, r_squared
+from benchmark.metrics.disentanglement.lasso import lasso_path
+from benchmark.metrics.readouts.linear import ROUNDING, Array, r_squared
 from benchmark.metrics.remarks import few_rows, warn
 from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, factor_names, spell, spell_all
 from benchmark.metrics.scores import paired_rows
@@ -140,7 +140,7 @@ def dci(
     that quarter. The weights are then fitted on the whole first half. Disentanglement and
     completeness are withheld below :func:`least_informativeness`. Codes are never merged into
     principal components, because disentanglement is a property of single codes.
-    :mod:`benchmark.metrics.lasso` describes the solution for hundreds of codes.
+    :mod:`benchmark.metrics.disentanglement.lasso` describes the solution for hundreds of codes.
 
     Arguments:
         latents: true factors z, shape (N, n).
