@@ -11,7 +11,7 @@ from benchmark.config import Config, short_digest
 from benchmark.encoders.model import build_model, can_compile
 from benchmark.losses.match import mismatch
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
-from benchmark.metrics.scores import paired_rows
+from benchmark.metrics.rows import paired_rows
 from benchmark.runs.options import Options, open_source, resolve
 from benchmark.runs.report import write_results
 from benchmark.sources.source import Machine, Source

@@ -96,7 +96,7 @@ def write_results(
         command: command that runs it again.
     """
     first, labels = results[0], source.labels
-    probes = [_probe(folder, config, source, result.seed) for result in results]
+    probes = [_probe(folder, config, source, result) for result in results]
     latents = scored_latents(config, source, first.seed).astype(np.float64)
     codes = load_npy(folder.representations(first.seed)).astype(np.float32)
     delivered = source.delivered(first.seed)
@@ -121,11 +121,16 @@ def write_results(
     return folder.write_scores(scores, config)
 
 
-def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:
-    codes = load_npy(folder.representations(seed))
-    latents = scored_latents(config, source, seed)
+def _probe(folder: RunFolder, config: Config, source: Source, result: Result) -> Probe:
+    codes = load_npy(folder.representations(result.seed))
+    latents = scored_latents(config, source, result.seed)
     with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
-        return probe(latents=latents, representations=codes, labels=source.labels)
+        return probe(
+            latents=latents,
+            representations=codes,
+            labels=source.labels,
+            circular=result.trained.circular,
+        )
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

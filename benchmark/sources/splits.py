@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.metrics.scores import LEAST_ROWS
+from benchmark.metrics.rows import LEAST_ROWS
 from threedident.dataset.split import ThreeDIdent
 from threedident.runtime.files import MOST_ARRAY, read_plain, sha256
 from threedident.storage.manifest import require_alike
