@@ -193,9 +193,14 @@ def complete(options: Options) -> Options:
 
 def _factors(asked: int | str, source: str) -> int | str:
     """The number of mixed latents, or the names of factors of images, separated by commas."""
-    if source != "mixing":
-        return ",".join(parse_factors(str(asked)))
     digits = str(asked)
+    if source != "mixing" and digits.isdecimal():
+        raise ValueError(
+            f"--factors: expected names of factors such as x,y,hue, found {printable(digits)}; a "
+            "number of latents fits --source mixing"
+        )
+    if source != "mixing":
+        return ",".join(parse_factors(digits))
     if not digits.isdecimal() or not 1 < int(digits) <= MOST_LATENTS:
         raise ValueError(
             f"--factors: expected a number of latents from 2 to {MOST_LATENTS} for mixing, found "

@@ -56,7 +56,7 @@ class ImageSource(Source):
             are left out.
 
     Raises:
-        ValueError: these images do not allow pairs of this kind, or a chosen factor is constant.
+        ValueError: these images do not allow pairs of this kind, or no chosen factor varies.
     """
 
     settings: ImageSettings

@@ -39,32 +39,33 @@ def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeD
 def scored_factors(
     splits: tuple[ThreeDIdent, ThreeDIdent], chosen: Sequence[str] | None
 ) -> FactorSet:
-    """The factors that vary in both splits, or the chosen ones among them.
+    """The factors that vary, or those of the chosen ones that vary.
 
     Arguments:
         splits: train and test split.
-        chosen: names of factors; None for all that vary.
+        chosen: names of factors; None for all.
 
     Raises:
-        ValueError: a chosen factor is constant, or a factor varies in one split only.
+        ValueError: a factor varies in one split only, or no chosen factor varies.
     """
     manifest = splits[0].manifest
     whole = FactorSet("box" if manifest is None else manifest.origin.space)
     train, test = (whole.varying(split.latents).names for split in splits)
+    asked = set(NAMES if chosen is None else chosen)
     for name in NAMES:
-        if chosen is not None and name in chosen and name not in train:
-            raise ValueError(
-                f"--factors: expected factors that vary, found {name}, which is constant in "
-                f"{splits[0].folder.path}; leave it out"
-            )
-        if (name in train) != (name in test) and (chosen is None or name in chosen):
+        if name in asked and (name in train) != (name in test):
             here, there = splits if name in train else splits[::-1]
             raise ValueError(
                 f"--data: expected the same factors to vary in both splits, found that {name} "
                 f"varies in {here.folder.path} and is constant in {there.folder.path}; choose "
                 "others with --factors"
             )
-    return FactorSet(whole.space, ordered(train if chosen is None else chosen))
+    if not asked.intersection(train):
+        raise ValueError(
+            f"--factors: expected a factor that varies in {splits[0].folder.path} "
+            f"({', '.join(train)}), found {', '.join(ordered(asked))}; choose others"
+        )
+    return FactorSet(whole.space, ordered(asked.intersection(train)))
 
 
 def _check_spaces(train: ThreeDIdent, test: ThreeDIdent) -> None:
