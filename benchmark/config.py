@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from benchmark.option import Option, of_images
 from threedident.conditionals.law import Law
+from threedident.latents.factor_set import FactorSet
+from threedident.latents.factors import NAMES
 from threedident.latents.philox import SEEDS
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256
@@ -39,6 +41,8 @@ class ImageSettings(Frozen):
         resolution: edge of the images in pixels.
         numbering: version of the numbering of pairs, see
             :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
+        space: latent space of the data set.
+        factors: names of the factors that are encoded and scored.
     """
 
     kind: Literal["images"] = "images"
@@ -64,6 +68,18 @@ class ImageSettings(Frozen):
         ),
     ]
     numbering: int = 1
+    space: str = "box"
+    factors: tuple[str, ...] = NAMES
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> ImageSettings:
+        _ = self.factor_set  # raises for names that do not exist
+        return self
+
+    @property
+    def factor_set(self) -> FactorSet:
+        """The factors that are encoded and scored."""
+        return FactorSet(self.space, self.factors)
 
 
 class MixingSettings(Frozen):
@@ -77,11 +93,7 @@ class MixingSettings(Frozen):
     """
 
     kind: Literal["mixing"] = "mixing"
-    factors: Annotated[
-        int,
-        Field(gt=1, le=MOST_LATENTS),
-        Option("Data", "Mixing: number of latents n [default: 10].", {"mixing": 10}),
-    ]
+    factors: Annotated[int, Field(gt=1, le=MOST_LATENTS)]
     space: Annotated[
         Literal["box", "sphere", "real"],
         Option("Data", "Mixing: space of the latents [default: box].", {"mixing": "box"}),

@@ -19,7 +19,7 @@ from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle
 
 NUMBERS = ("--sigma", "--extent", "--temperature", "--learning-rate")
-COUNTS = ("--steps", "--batch-size", "--warmup", "--factors", "--max-distance", "--workers")
+COUNTS = ("--steps", "--batch-size", "--warmup", "--max-distance", "--workers")
 
 
 def config(**asked: Any) -> Any:
