@@ -97,7 +97,7 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
     for seed in config.seeds:
         latents = scored_latents(config, source, seed)
         try:
-            paired_rows(latents, latents, source.labels)
+            paired_rows(latents, latents, source.labels, source.circular)
         except ValueError as error:
             raise ValueError(f"{options.data or 'latents drawn'}: {error}") from None
     return source, config

@@ -99,9 +99,9 @@ class ImageSource(Source):
         return self.factors.labels
 
     @property
-    def circular(self) -> tuple[bool, ...]:
+    def circular(self) -> tuple[bool, ...] | None:
         """See :class:`Source`."""
-        return self.factors.circular
+        return self.factors.circular if any(self.factors.circular) else None
 
     @property
     def codes(self) -> int:

@@ -128,9 +128,9 @@ class Source(ABC):
         return self.codes > len(self.labels)
 
     @property
-    def circular(self) -> tuple[bool, ...]:
-        """True for each factor that is an angle without ends; see :meth:`latents`."""
-        return (False,) * len(self.labels)
+    def circular(self) -> tuple[bool, ...] | None:
+        """True for each factor that is an angle without ends; None if no factor is."""
+        return None
 
     def preprocess(self) -> nn.Module:
         """A module that maps raw observations to inputs of the encoder."""

@@ -233,6 +233,7 @@ class Loop:
                 latents=scored_latents(config, source, self.task.seed),
                 representations=codes,
                 labels=source.labels,
+                circular=source.circular,
                 spare_codes=source.spare_codes,
             ).to_json()
         scores["codes"] = sha256(content)
