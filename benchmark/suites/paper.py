@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from benchmark.losses.match import SUPERVISED
+from benchmark.suites.needs import Needs
 from benchmark.suites.table import Figure, Row, Table
 
 # The small scale has fewer latents, and wider positives because it has fewer negatives: five
@@ -230,6 +231,7 @@ TABLES = {
             _THREE,
             _SMALL_IMAGES,
             takes_data=True,
+            needs=Needs(),
         ),
         Table(
             "pairs",
@@ -239,6 +241,7 @@ TABLES = {
             _THREE,
             _SMALL_IMAGES,
             takes_data=True,
+            needs=Needs(),
         ),
         Table(
             "kitti",

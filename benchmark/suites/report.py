@@ -234,6 +234,7 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
         command=command,
         departures=DEPARTURES[table.name],
         scale=scale,
+        needs=None if table.needs is None else table.needs.spell(),
         settings=_spell_settings(table.shared(scale)),
         rows=rows,
         notes=notes_on_runs((outcome.row.name, outcome.scores) for outcome in outcomes),

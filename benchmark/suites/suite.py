@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from benchmark.runs.options import Options
+from benchmark.runs.options import Options, complete
+from benchmark.suites.needs import Needs
 from benchmark.suites.paper import TABLES
 from benchmark.suites.report import read_outcome, write_suite
 from benchmark.suites.runner import Planned, Runner
@@ -59,6 +61,10 @@ def run_suite(
             f"{root}: expected no suite there, found files; add --resume to go on with it, or "
             "give another --out"
         )
+    if table.needs is not None:
+        needs = _needs(table.needs, scale, asked.protocol)
+        needs.check(name, complete(planned[0].options).data)
+        say(f"{name}: the rows need {needs.spell()}")
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
         say("note: the published scale takes days on a CPU; use --scale small there")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
@@ -83,6 +89,12 @@ def _find_table(name: str) -> Table:
     if name not in TABLES:
         raise ValueError(unknown("--suite", name, TABLES, "name one of these"))
     return TABLES[name]
+
+
+def _needs(needs: Needs, scale: str, protocol: str) -> Needs:
+    """The requirements at a scale. The published figures are those of published hues."""
+    as_published = scale == "paper" and protocol == "published"
+    return replace(needs, hues=("published",)) if as_published else needs
 
 
 def _find_rows(table: Table, names: str | None) -> Sequence[Row]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from benchmark.suites.needs import Needs
+
 
 class Figure(NamedTuple):
     """A percentage, and its standard deviation or None."""
@@ -45,6 +47,7 @@ class Table:
         paper: options of every row, in addition to the paper's values for its source.
         small: options that replace those of ``paper`` at the small scale.
         takes_data: True if the rows read a data set.
+        needs: requirements on a data set of images; None if the rows need no images.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Table:
     paper: Mapping[str, Any]
     small: Mapping[str, Any]
     takes_data: bool = False
+    needs: Needs | None = None
 
     def options(self, row: Row, scale: str) -> dict[str, Any]:
         """All options of a row. Its own options override those that all rows share."""
