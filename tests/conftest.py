@@ -51,7 +51,14 @@ LONGEST = (  # modules, which take from a minute down to some ten seconds
     "test_qualities",
     "test_executors",
 )
-LONG_TO_MAKE = {"rendered", "paired", "finished", "shots", "browser"}  # names of fixtures
+LONG_TO_MAKE = {
+    "rendered",
+    "paired",
+    "periodic",
+    "finished",
+    "shots",
+    "browser",
+}  # names of fixtures
 DRAFT = ("--resolution", "32", "--quality", "draft", "--device", "cpu")
 
 
@@ -273,6 +280,13 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set with positives, drawn by Blender; tests must not change it."""
     line = ("render", "--n", 10, "--n-test", 4, "--pairs", "normal:0.1", *DRAFT)
     return shared(tmp_path_factory, "paired", lambda out: succeeded(cli(*line, "--out", out)))
+
+
+@pytest.fixture(scope="session")
+def periodic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set of the periodic space, drawn by Blender; tests must not change it."""
+    line = ("render", "--n", 40, "--n-test", 24, "--space", "periodic", *DRAFT)
+    return shared(tmp_path_factory, "periodic", lambda out: succeeded(cli(*line, "--out", out)))
 
 
 @pytest.fixture(scope="session")
