@@ -12,8 +12,12 @@ from torch import nn
 
 from benchmark.config import Config
 from benchmark.losses.custom import CheckedLoss
+from benchmark.losses.pairwise.aninfonce import AnInfoNCE
 from benchmark.losses.pairwise.decoupled import Decoupled
 from benchmark.losses.pairwise.info_nce import InfoNCE
+from benchmark.losses.pairwise.nce import NCE
+from benchmark.losses.pairwise.nwj import NWJ
+from benchmark.losses.pairwise.spectral import Spectral
 from benchmark.losses.similarities import parse_similarity
 from benchmark.losses.targets.supervised import Supervised
 from benchmark.plugins import declared, imported, is_plugin
@@ -23,9 +27,13 @@ SUPERVISED = "supervised"
 ESTIMATORS: dict[str, Callable[..., nn.Module]] = {
     "info-nce": InfoNCE,
     "decoupled": Decoupled,
+    "nce": NCE,
+    "spectral": Spectral,
+    "nwj": NWJ,
 }
 _OTHERS: dict[str, Callable[..., nn.Module]] = {
     SUPERVISED: Supervised,
+    "aninfonce": AnInfoNCE,
 }
 SIMILARITIES = ("l1", "l2", "l3", "dot", "cosine")
 LOSSES = (*SIMILARITIES, *_OTHERS)
@@ -143,7 +151,8 @@ def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The arguments of a loss that a user may give: all but n and those that a run gives."""
     others = list(inspect.signature(make).parameters.values())[1:]
     taken = (*_OF_OPTIONS, *_FACTS)
-    return {each.name: each for each in others if each.name not in taken}
+    named = [each for each in others if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    return {each.name: each for each in named if each.name not in taken}
 
 
 def _value(name: str, text: str, parameter: inspect.Parameter) -> bool | int | float | str:

@@ -10,6 +10,7 @@ from benchmark.losses.catalogue import SUPERVISED, find_loss
 from benchmark.losses.similarities import exponent, parse_similarity
 from threedident.conditionals.law import Law
 
+_WITH_OFFSET = ("nce", "spectral", "nwj")
 _SPHERES = ("sphere", "learned-sphere")
 _FLAT = ("box", "fixed-box", "unbounded")
 _HOLDING = {
@@ -19,7 +20,9 @@ _HOLDING = {
 }
 
 
-def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
+def fitting_space(
+    loss: str, output_space: str | None, latents: str, estimator: str | None = None
+) -> str:
     """The output space to use: the given one, or the one that fits the loss best.
 
     Arguments:
@@ -27,12 +30,13 @@ def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
         output_space: the requested output space, or None.
         latents: space of the latents: ``unit-box`` [0, 1]^n, ``sphere`` or ``real``. The output
             space of the supervised loss must contain it.
+        estimator: see :func:`benchmark.losses.catalogue.find_loss`.
 
     Raises:
         ValueError: the loss is not defined on the given space, or cannot recover the latents
             in it.
     """
-    spaces = _fitting(loss, latents)
+    spaces = _fitting(loss, latents, estimator)
     if output_space is None:
         return spaces[0]
     if output_space not in spaces:
@@ -43,12 +47,12 @@ def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
     return output_space
 
 
-def _fitting(loss: str, latents: str) -> tuple[str, ...]:
+def _fitting(loss: str, latents: str, estimator: str | None) -> tuple[str, ...]:
     """The output spaces that fit a loss, the default first."""
     if loss == SUPERVISED:
         return _HOLDING[latents]
     if loss == "dot":
-        return _SPHERES
+        return ("unbounded", *_SPHERES) if estimator == "spectral" else _SPHERES
     if loss == "cosine":
         return (*_SPHERES, "unbounded")
     if parse_similarity(loss) is not None:
@@ -91,15 +95,36 @@ def mismatch(config: Config) -> str | None:
     if isinstance(source, MixingSettings) and source.marginal != "uniform":
         return f"latents are not uniform, but {source.marginal}"
     sphere = isinstance(source, MixingSettings) and source.space == "sphere"
-    if sphere and law.name != "vmf":
+    if sphere and law.name != "vmf" and not law.name.startswith("anisotropic"):
         return f"the conditional {law.name} is not defined on the sphere"
     if not _same_form(config.loss, law):
         return f"the loss {config.loss} models another law than the conditional {law.name}"
     if law.name == "vmf":
+        if config.estimator == "spectral":
+            return _no_eigenfunctions(config)
         return _unlike_concentration(config, 1.0 / law.sigma)
+    if config.estimator in _WITH_OFFSET:
+        return (
+            f"near the borders of the box the normaliser of p(z~ | z) depends on z, but "
+            f"{config.estimator} learns one number for all anchors"
+        )
     if config.output_space == "unbounded":
         return "codes are unbounded where latents lie in a box"
     return None if config.output_space == "box" else _unlike_scale(config, law)
+
+
+def _no_eigenfunctions(config: Config) -> str | None:
+    """The reason why codes of the spectral loss on the sphere are not the latents, in words."""
+    assert isinstance(config.source, MixingSettings)
+    factors = config.source.factors
+    if config.loss == "cosine" or config.output_space != "unbounded":
+        return "codes of the spectral loss have one norm, but eigenfunctions have many"
+    if (config.codes or factors) <= factors:
+        return (
+            f"the spectral loss needs one code for the constant, so more than {factors} for "
+            f"{factors} factors"
+        )
+    return None
 
 
 def _unlike_scale(config: Config, law: Law) -> str | None:

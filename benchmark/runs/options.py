@@ -188,7 +188,9 @@ def complete(options: Options) -> Options:
         values["marginal"] = MARGINALS[values["space"]][0]
     space = values["space"] or "real"  # latents of images and masks may be negative
     reach = "unit-box" if space == "box" else space
-    values["output_space"] = fitting_space(values["loss"], values["output_space"], reach)
+    values["output_space"] = fitting_space(
+        loss, values["output_space"], reach, values["estimator"]
+    )
     values["extent"] = find_extent(values["output_space"], options.extent)
     return Options(**values)
 

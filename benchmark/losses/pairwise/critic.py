@@ -48,7 +48,7 @@ class Critic(nn.Module):
             )
         if learned_scales:
             self.log_scales = nn.Parameter(torch.zeros(n))
-        self._name, self._temperature = similarity, temperature
+        self._name, self.temperature = similarity, temperature
         self._anchors, self._learned = 2 if symmetric else 1, learned_scales
 
     def similarity(self) -> Similarity:
@@ -64,7 +64,7 @@ class Critic(nn.Module):
         if views.ranks.count > 1:
             negatives = tuple(views.gather(codes) for codes in pair[: self._anchors])
             first = views.ranks.rank * len(pair[0])
-        return compare(pair, self._anchors, self.similarity(), self._temperature, negatives, first)
+        return compare(pair, self._anchors, self.similarity(), self.temperature, negatives, first)
 
 
 class Offset(nn.Module):
