@@ -25,6 +25,8 @@ MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # per step
 MOST_FRAMES = 10**6  # between the two images of a pair
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+MOST_WIDTH = 2**16  # of a layer
+Width = Annotated[int, Field(gt=0, le=MOST_WIDTH)]
 MOST_LATENTS = 100  # with more, the mixing function would take minutes to draw
 
 
@@ -141,10 +143,10 @@ class Config(Frozen):
     Arguments:
         source: settings of the data and of the pairs.
         encoder: name of the encoder, or its import path.
-        loss: name of the loss, see :func:`benchmark.losses.match.parse_loss`.
+        loss: name of the loss, see :mod:`benchmark.losses.catalogue`.
         output_space: name of the space that contains the codes.
         extent: side of the box or radius of the sphere; the initial value if it is learned.
-        temperature: temperature of InfoNCE; None for the supervised loss.
+        temperature: temperature of the similarities; None for losses without a similarity.
         symmetric: True if positives are also anchors, as in SimCLR.
         learned_scales: True if the similarity weights coordinates by learned numbers.
         steps: number of optimiser steps.
@@ -157,6 +159,12 @@ class Config(Frozen):
         eval_every: steps between two scores on the test split.
         protocol: protocol of scoring, see :mod:`benchmark.training.evaluation`.
         seeds: seeds; each one is one training.
+        estimator: name of the loss of the similarities, see
+            :data:`benchmark.losses.catalogue.ESTIMATORS`; None for InfoNCE.
+        loss_option: further arguments of the loss, as ``name=value``; None if there are none.
+        codes: number of codes; None for that of the source.
+        features: number of features, which the head maps to codes; None for that of the encoder.
+        projector: hidden widths of the head; None for one linear layer.
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
@@ -191,7 +199,7 @@ class Config(Frozen):
     temperature: Annotated[
         Positive | None,
         Option(
-            "Training", "Temperature, which divides similarities [default: 1].", contrastive=True
+            "Training", "Temperature, which divides similarities [default: 1].", similarity=True
         ),
     ]
     symmetric: Annotated[
@@ -200,7 +208,7 @@ class Config(Frozen):
             "Training",
             "Use positives as anchors, too, as in SimCLR.",
             default=False,
-            contrastive=True,
+            similarity=True,
         ),
     ]
     learned_scales: Annotated[
@@ -209,7 +217,7 @@ class Config(Frozen):
             "Training",
             "Learn a weight for each coordinate in the loss.",
             default=False,
-            contrastive=True,
+            similarity=True,
         ),
     ]
     steps: Annotated[
@@ -264,6 +272,32 @@ class Config(Frozen):
         Field(min_length=1),
         Option("Run", "Seeds by commas, such as 0,1,2; one training each [default: 0].", (0,)),
     ]
+    estimator: Annotated[
+        Literal["info-nce", "decoupled", "nce", "spectral", "nwj"] | None,
+        Option(
+            "Training", "Loss that compares the similarities [default: info-nce].", similarity=True
+        ),
+    ] = None
+    loss_option: Annotated[
+        tuple[str, ...] | None,
+        Option("Training", "An argument of the loss, as name=value; may be repeated."),
+    ] = None
+    codes: Annotated[
+        Width | None,
+        Option("Model", "Number of codes [default: that of the factors; kitti 10]."),
+    ] = None
+    features: Annotated[
+        Width | None,
+        Option("Model", "Outputs of the layer before the last [default: that of the encoder]."),
+    ] = None
+    projector: Annotated[
+        tuple[Width, ...] | None,
+        Field(min_length=1),
+        Option(
+            "Model",
+            "Hidden widths of an MLP in place of the last layer, such as 512,512 [default: none].",
+        ),
+    ] = None
 
 
 def numbering(config: Config) -> int | None:

@@ -24,7 +24,8 @@ class Option:
             setting. None if the value follows from other settings or from the data.
         default: value used if the option is not given, for settings that do not depend on the
             source.
-        contrastive: True if only contrastive training has the setting.
+        contrastive: True if only training on pairs has the setting.
+        similarity: True if only losses with a similarity have the setting.
     """
 
     heading: str
@@ -32,6 +33,7 @@ class Option:
     paper: Any = None
     default: Any = None
     contrastive: bool = False
+    similarity: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:

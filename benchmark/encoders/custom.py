@@ -1,4 +1,4 @@
-"""Custom encoders, given as ``package.module:Name``, and one-line messages about their errors.
+"""Custom encoders, which users give as plugins, and one-line messages about their errors.
 
 A custom network may fail or return wrong codes only in training, or only for some batches. So
 every call of it is checked.
@@ -6,10 +6,7 @@ every call of it is checked.
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,41 +14,6 @@ from torch.func import functional_call
 
 from benchmark.ranks import lost_another
 from threedident.pairs.loader import is_death
-from threedident.runtime.packages import PACKAGES
-
-
-def is_custom(name: str) -> bool:
-    """True if the name of an encoder is an import path."""
-    return ":" in name
-
-
-def imported(path: str) -> Callable[[int], object]:
-    """The class or function at an import path. Modules in the working directory are found, too.
-
-    Raises:
-        ValueError: the path cannot be imported, or names something that cannot be called.
-    """
-    module, _, attribute = path.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:
-        package = module.partition(".")[0]
-        taken = f"rename the file, since {package} is a package of threedident"
-        advice = taken if package in PACKAGES else "give package.module:Name"
-        raise ValueError(
-            f"encoder: expected {path} to be importable from {here}, found "
-            f"{type(error).__name__}: {error}; {advice}"
-        ) from None
-    finally:
-        sys.path.remove(here)
-    if not callable(found):
-        raise ValueError(
-            f"encoder: expected {path} to make a module, found {type(found).__name__}; give a "
-            "class or a function of the number of codes"
-        )
-    return found  # type: ignore[no-any-return]
 
 
 def made(path: str, make: Callable[[int], object], codes: int) -> nn.Module:

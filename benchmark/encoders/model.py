@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.config import Config
-from benchmark.encoders.networks import build_encoder, require_trainable
+from benchmark.encoders.networks import Headed, Widths, build_encoder, require_trainable
 
 
 class Observed(Protocol):
@@ -28,7 +28,45 @@ class Observed(Protocol):
         """A module that maps raw observations to inputs of the encoder."""
 
 
-def build_model(config: Config, source: Observed, seed: int) -> nn.Sequential:
+class Model(nn.Sequential):
+    """The preprocessing of observations, and an encoder."""
+
+    def forward(self, observations: Tensor, features: bool = False) -> Any:
+        """The codes of raw observations, shape (B, n).
+
+        Arguments:
+            observations: shape (B, ...).
+            features: True for the result of :meth:`features_and_codes`.
+        """
+        preprocess, encoder = self
+        return encoder(preprocess(observations), features)
+
+    def features_and_codes(self, observations: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Outputs of the layer before the head, and codes, in one forward pass.
+
+        Arguments:
+            observations: shape (B, ...).
+
+        Returns:
+            Features (B, F), or None if the network has no such layer, and codes (B, n).
+        """
+        features, codes = self(observations, True)
+        return features, codes
+
+    @property
+    def features(self) -> int | None:
+        """The number of outputs of the layer before the head; None if there is none."""
+        _, encoder = self
+        network = next(iter(encoder.children()))
+        return network.features if isinstance(network, Headed) else None
+
+
+def count_codes(config: Config, source: Observed) -> int:
+    """The number of codes of a run: the chosen one, or the source's."""
+    return source.codes if config.codes is None else config.codes
+
+
+def build_model(config: Config, source: Observed, seed: int) -> Model:
     """The model that maps raw observations (B, ...) to codes (B, n), with preprocessing.
 
     Arguments:
@@ -39,14 +77,15 @@ def build_model(config: Config, source: Observed, seed: int) -> nn.Sequential:
     Raises:
         ValueError: the encoder does not fit the observations, or has no trainable parameters.
     """
+    widths = Widths(count_codes(config, source), config.features, config.projector)
     encoder = build_encoder(
-        config.encoder, source.shape, source.codes, config.output_space, seed, config.extent
+        config.encoder, source.shape, widths, config.output_space, seed, config.extent
     )
     if config.steps:
         require_trainable(config.encoder, source.shape, encoder)
     if len(source.shape) == 3:
         encoder = encoder.to(memory_format=torch.channels_last)
-    return nn.Sequential(source.preprocess(), encoder)
+    return Model(source.preprocess(), encoder)
 
 
 def can_compile(device: torch.device) -> bool:

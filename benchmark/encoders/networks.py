@@ -1,26 +1,34 @@
-"""Encoders f: networks given by name or by an import path, followed by an output space.
+"""Encoders f: a body, a head from features to codes, and an output space.
+
+The features are the outputs of the body, which the head maps to n codes. The bodies are:
 
 - ``resnet18`` to ``resnet152``: networks of torchvision, not pretrained, with 10 n outputs,
-  followed by a LeakyReLU and a linear layer to n codes, as in the paper.
-- ``conv``: a small convolutional network, for small images and CPUs.
+  followed by a LeakyReLU, as in the paper.
+- ``conv``: a small convolutional network, for small images and CPUs, with 20 n features.
 - ``mlp``: the network of the mixing experiments, with hidden widths 10 n, 50 n (four times) and
   10 n.
-- ``identity``: the observations are the codes.
-- ``package.module:Name``: a custom class or function. It is called with the number of codes n and
-  returns a module that maps observations (B, ...) to codes (B, n).
+- ``identity``: the observations are the codes; there are no features.
+- ``package.module:Name``: a custom class or function. It is called with a number m and returns a
+  module that maps observations (B, ...) to m numbers (B, m). These are the codes. With a
+  projector they are the features.
+
+The head is one linear layer, or a projector: an MLP with BatchNorm and ReLU.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.encoders.custom import Checked, imported, is_custom, made, require_gradient
+from benchmark.encoders.custom import Checked, made, require_gradient
 from benchmark.encoders.output_spaces import OUTPUT_SPACES, find_extent
+from benchmark.plugins import declared, imported, is_plugin
 from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -31,47 +39,118 @@ _HIDDEN = (10, 50, 50, 50, 50, 10)
 _TRIED = 2
 
 
+class Headed(nn.Sequential):
+    """The layers of a body, and as the last module the head, which maps features to codes."""
+
+    @property
+    def features(self) -> int:
+        """The number of features F."""
+        first = next(layer for layer in self[-1].modules() if isinstance(layer, nn.Linear))
+        return first.in_features
+
+    def features_and_codes(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """The features (B, F) and the codes (B, n) of observations (B, ...)."""
+        *body, head = self
+        features = observations
+        for layer in body:
+            features = layer(features)
+        return features, head(features)
+
+
+class Encoder(nn.Sequential):
+    """A network and an output space."""
+
+    def forward(self, observations: Tensor, features: bool = False) -> Any:
+        """The codes of preprocessed observations, shape (B, n).
+
+        Arguments:
+            observations: shape (B, ...).
+            features: True to return the features (B, F), or None if the network has none, and
+                the codes.
+        """
+        network, space = self
+        if isinstance(network, Headed):
+            found, codes = network.features_and_codes(observations)
+        else:
+            found, codes = None, network(observations)
+        return (found, space(codes)) if features else space(codes)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Numbers of outputs of the layers at the end of an encoder.
+
+    Arguments:
+        codes: number of codes n.
+        features: number of features F; None for the default of the body.
+        projector: hidden widths of the head; None for one linear layer.
+    """
+
+    codes: int
+    features: int | None = None
+    projector: tuple[int, ...] | None = None
+
+    def head(self, features: int) -> nn.Module:
+        """A head from ``features`` numbers to codes."""
+        layers: list[nn.Module] = []
+        width = features
+        for hidden in self.projector or ():
+            linear = nn.Linear(width, hidden, bias=False)
+            layers += [linear, nn.BatchNorm1d(hidden), nn.ReLU()]
+            width = hidden
+        last = _Codes(width, self.codes)
+        return nn.Sequential(*layers, last) if layers else last
+
+
 def build_encoder(
     name: str,
     shape: tuple[int, ...],
-    codes: int,
+    codes: int | Widths,
     output_space: str,
     seed: int,
     extent: float | None = None,
-) -> nn.Sequential:
-    """An encoder that maps preprocessed observations (B, ...) to codes (B, codes).
+) -> Encoder:
+    """An encoder that maps preprocessed observations (B, ...) to codes (B, n).
 
     Arguments:
-        name: one of :data:`ENCODERS`, or an import path.
+        name: one of :data:`ENCODERS`, or a plugin.
         shape: shape of one observation.
-        codes: number of codes n.
+        codes: number of codes n, or all widths.
         output_space: one of :data:`benchmark.encoders.output_spaces.OUTPUT_SPACES`.
         seed: seed of the initial weights. The global generator of torch stays unchanged.
         extent: extent of the output space; None for the default of that space.
 
     Raises:
-        ValueError: the name is unknown, or the network does not fit the observations.
+        ValueError: the name is unknown, or the network does not fit the observations or the
+            widths.
     """
+    widths = codes if isinstance(codes, Widths) else Widths(codes)
     size = find_extent(output_space, extent) or 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _find(name)(shape, codes)
-        checked = Checked(name, network, codes)
+        network = _find(name)(shape, widths)
+        checked = Checked(name, network, widths.codes)
         with torch.no_grad():
             checked.eval()(torch.zeros(_TRIED, *shape))
-    kept = checked.train() if is_custom(name) else network.train()
-    return nn.Sequential(kept, OUTPUT_SPACES[output_space].build(codes, size))
+    plain = is_custom(name) and not isinstance(network, Headed)
+    kept = checked.train() if plain else network.train()
+    return Encoder(kept, OUTPUT_SPACES[output_space].build(widths.codes, size))
+
+
+def is_custom(name: str) -> bool:
+    """True if the name of an encoder is a plugin."""
+    return name not in ENCODERS and is_plugin(name, "encoder")
 
 
 def require_known(name: str) -> None:
-    """Check that a name is the name of an encoder or an import path.
+    """Check that a name is the name of an encoder or of a plugin.
 
     Raises:
         ValueError: it is neither.
     """
-    if not is_custom(name) and name not in ENCODERS:
+    if name not in ENCODERS and not is_custom(name):
         advice = "take one of these, or an import path such as my_package.nets:MyNet"
-        raise ValueError(unknown("encoder", name, ENCODERS, advice))
+        raise ValueError(unknown("encoder", name, [*ENCODERS, *declared("encoder")], advice))
 
 
 def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential) -> None:
@@ -91,8 +170,9 @@ def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential)
             f"encoder: expected one with parameters to train, found none in {name}; give "
             "--steps 0 to score it as it is"
         )
-    if isinstance(network, Checked):
-        require_gradient(network, torch.zeros(_TRIED, *shape))
+    checked = network[0] if isinstance(network, Headed) else network
+    if isinstance(checked, Checked):
+        require_gradient(checked, torch.zeros(_TRIED, *shape))
 
 
 class _Codes(nn.Linear):
@@ -103,31 +183,47 @@ class _Codes(nn.Linear):
             return super().forward(features.float())
 
 
-def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
-    """The function that makes a network from an observation's shape and the number of codes."""
-    if is_custom(name):
-        make = imported(name)
-        return lambda _, codes: made(name, make, codes)
-    if name in RESNETS:
-        return lambda shape, codes: _resnet(name, shape, codes)
+def _find(name: str) -> Callable[[tuple[int, ...], Widths], nn.Module]:
+    """The function that makes a network from an observation's shape and the widths."""
     require_known(name)
+    if is_custom(name):
+        return lambda _, widths: _custom(name, widths)
+    if name in RESNETS:
+        return lambda shape, widths: _resnet(name, shape, widths)
     return {"conv": _conv, "mlp": _mlp, "identity": _identity}[name]
 
 
-def _resnet(name: str, shape: tuple[int, ...], codes: int) -> nn.Module:
+def _custom(name: str, widths: Widths) -> nn.Module:
+    make, features = imported(name, "encoder"), widths.features
+    if (features is None) != (widths.projector is None):
+        needs, has = "projector", "features"
+        if features is None:
+            needs, has = has, needs
+        raise ValueError(
+            f"--{has}: expected beside --{needs} for {name}, whose layers are not known, found it "
+            "alone; give both, or none"
+        )
+    if features is None:
+        return made(name, make, widths.codes)
+    network = Checked(name, made(name, make, features), features)
+    return Headed(network, widths.head(features))
+
+
+def _resnet(name: str, shape: tuple[int, ...], widths: Widths) -> nn.Module:
     from torchvision import models  # slow to import, and needed only here
 
-    backbone = getattr(models, name)(weights=None, num_classes=_WIDTH * codes)
+    width = widths.features or _WIDTH * widths.codes
+    backbone = getattr(models, name)(weights=None, num_classes=width)
     channels = _image_channels(name, shape)
     if channels != backbone.conv1.in_channels:
         stem = backbone.conv1
         backbone.conv1 = nn.Conv2d(
             channels, stem.out_channels, stem.kernel_size, stem.stride, stem.padding, bias=False
         )
-    return nn.Sequential(backbone, nn.LeakyReLU(), _Codes(_WIDTH * codes, codes))
+    return Headed(backbone, nn.LeakyReLU(), widths.head(width))
 
 
-def _conv(shape: tuple[int, ...], codes: int) -> nn.Module:
+def _conv(shape: tuple[int, ...], widths: Widths) -> nn.Module:
     """Convolutions of stride 2 with BatchNorm, and one hidden layer."""
     channels = (_image_channels("conv", shape), *_CHANNELS)
     layers: list[nn.Module] = []
@@ -135,22 +231,23 @@ def _conv(shape: tuple[int, ...], codes: int) -> nn.Module:
         conv = nn.Conv2d(wide, narrow, 3, stride=2, padding=1, bias=False)
         layers += [conv, nn.BatchNorm2d(narrow), nn.LeakyReLU()]
     sides = [-(-side // 2 ** len(_CHANNELS)) for side in shape[1:]]
-    hidden = 2 * _WIDTH * codes
-    return nn.Sequential(
+    hidden = widths.features or 2 * _WIDTH * widths.codes
+    return Headed(
         *layers,
         nn.Flatten(),
         nn.Linear(_CHANNELS[-1] * math.prod(sides), hidden),
         nn.LeakyReLU(),
-        _Codes(hidden, codes),
+        widths.head(hidden),
     )
 
 
-def _mlp(shape: tuple[int, ...], codes: int) -> nn.Module:
-    widths = [math.prod(shape), *(factor * codes for factor in _HIDDEN)]
+def _mlp(shape: tuple[int, ...], widths: Widths) -> nn.Module:
+    hidden = [factor * widths.codes for factor in _HIDDEN]
+    hidden[-1] = widths.features or hidden[-1]
     layers: list[nn.Module] = [nn.Flatten()]
-    for wide, narrow in pairwise(widths):
+    for wide, narrow in pairwise([math.prod(shape), *hidden]):
         layers += [_he(nn.Linear(wide, narrow)), nn.LeakyReLU()]
-    return nn.Sequential(*layers, _Codes(widths[-1], codes))
+    return Headed(*layers, widths.head(hidden[-1]))
 
 
 def _he(layer: nn.Linear) -> nn.Linear:
@@ -164,7 +261,14 @@ def _he(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
-def _identity(shape: tuple[int, ...], codes: int) -> nn.Module:
+def _identity(shape: tuple[int, ...], widths: Widths) -> nn.Module:
+    codes = widths.codes
+    for option, given in (("--features", widths.features), ("--projector", widths.projector)):
+        if given is not None:
+            raise ValueError(
+                f"{option}: expected with an encoder that has layers, found it with identity; "
+                "leave it out"
+            )
     if math.prod(shape) != codes:
         raise ValueError(
             f"encoder: expected observations of {codes} numbers, one for each code, for "

@@ -1,11 +1,17 @@
-r"""Log-sum-exp of all similarities between two sets of codes, computed in blocks.
+r"""Sums over all similarities between two sets of codes, computed in blocks.
+
+The sums are log-sum-exp,
 
     r_i = log sum_j exp(s(u_i, w_j) / t)
+
+and sums of a curve c, such as softplus,
+
+    r_i = sum_j c(s(u_i, w_j) / t + b)
 
 for the B rows u_i of u, summed over the M rows w_j of w. Chosen pairs (i, j) are left out. Memory
 holds only some rows of the B x M similarities at a time, in the forward and the backward pass.
 The forward pass computes a block, reduces it and discards it. The backward pass computes the block
-again for the gradient, which is that of a softmax,
+again for the gradient. That of log-sum-exp is a softmax,
 
     dr_i = sum_j exp(s(u_i, w_j) / t - r_i) ds(u_i, w_j) / t.
 
@@ -21,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -59,6 +65,108 @@ def log_sum_exp(
         u, w, similarity, temperature, skipped, *similarity.parameters()
     )
     return sums
+
+
+class Curve(NamedTuple):
+    """A function of one number, which is 0 at -inf, and its derivative.
+
+    Arguments:
+        value: the function, for a tensor of any shape; it may overwrite the tensor.
+        slope: the derivative, likewise.
+    """
+
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+
+
+def row_sums(
+    u: Tensor,
+    w: Tensor,
+    similarity: Similarity,
+    temperature: float,
+    skipped: tuple[int, ...],
+    curve: Curve,
+    offset: Tensor,
+) -> Tensor:
+    """For each row u_i of u, the sum over rows w_j of curve(s(u_i, w_j) / temperature + offset).
+
+    The gradient is exact. Second derivatives raise RuntimeError.
+
+    Arguments:
+        u: codes, shape (B, n), float32 or float64.
+        w: codes, shape (M, n), with the type and device of u.
+        similarity: the similarity s.
+        temperature: positive number.
+        skipped: see :func:`log_sum_exp`.
+        curve: the function that is summed.
+        offset: a number b, shape (). Gradients flow to it.
+
+    Returns:
+        The sums, shape (B,).
+    """
+    settings = similarity, temperature, skipped, curve
+    sums: Tensor = _RowSums.apply(u, w, offset, settings, *similarity.parameters())
+    return sums
+
+
+class _RowSums(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, u: Tensor, w: Tensor, offset: Tensor, settings: Any, *parameters: Tensor
+    ) -> Tensor:
+        *block_settings, curve = settings
+        sums, columns = u.new_empty(len(u)), _by_coordinate(w)
+
+        def reduce(rows: slice) -> None:
+            block = _block(u, columns, rows, *block_settings).add_(offset)
+            sums[rows] = curve.value(block).sum(dim=1)
+
+        for _ in _each(reduce, _slices(u, w), u.device):
+            pass
+        ctx.save_for_backward(u, w, offset, *parameters)
+        ctx.settings = settings
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, weights: Tensor) -> Any:
+        u, w, offset, *parameters = ctx.saved_tensors
+        found = _RowGradient.apply(weights, u, w, offset, ctx.settings, *parameters)
+        return *found[:3], None, *found[3:]
+
+
+class _RowGradient(Function):
+    """The gradient of :class:`_RowSums`; see :class:`_Gradient`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ARG004
+        weights: Tensor,
+        u: Tensor,
+        w: Tensor,
+        offset: Tensor,
+        settings: Any,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        similarity, temperature, skipped, curve = settings
+        columns, from_u = _by_coordinate(w), torch.empty_like(u)
+        others = [torch.zeros_like(each) for each in (columns, *parameters, offset)]
+
+        def pull(rows: slice) -> list[Tensor]:
+            block = _block(u, columns, rows, similarity, temperature, skipped).add_(offset)
+            block = curve.slope(block).mul_(weights[rows, None])
+            total = block.sum()
+            from_u[rows], *found = similarity.pull(u[rows], columns, block.div_(temperature))
+            return [*found, total]
+
+        for found in _each(pull, _slices(u, w), u.device):
+            for total, part in zip(others, found, strict=True):
+                total.add_(part)
+        from_w, *from_parameters, from_offset = others
+        return from_u, from_w, from_offset, *from_parameters
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        return _Gradient.backward(ctx, *_)
 
 
 class _LogSumExp(Function):
@@ -126,7 +234,7 @@ class _Gradient(Function):
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:  # noqa: ARG004
         raise RuntimeError(
-            "InfoNCE: expected to be differentiated once, found a second derivative; "
+            "loss: expected to be differentiated once, found a second derivative; "
             "differentiate a sum over all pairs that autograd records instead"
         )
 

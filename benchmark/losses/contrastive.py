@@ -28,7 +28,7 @@ References:
 from __future__ import annotations
 
 import math
-import re
+from dataclasses import dataclass
 from functools import reduce
 from typing import NamedTuple
 
@@ -36,21 +36,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from benchmark.losses.blocks import log_sum_exp
+from benchmark.losses.blocks import Curve, log_sum_exp, row_sums
+from benchmark.losses.checks import check_codes, check_first, check_similarity, check_temperature
 from benchmark.losses.similarities import Similarity
-from threedident.runtime.errors import nearest
 
 # above this x, softplus(x) = x, also in float64; exp(x) still fits into float32
 _SURELY_LINEAR = 60.0
-_METHODS = ("parameters", "prepare", "paired", "crossed", "pull")
-_NAMED = {
-    "dot": "DotSimilarity()",
-    "cosine": "CosineSimilarity()",
-    "DotSimilarity": "DotSimilarity()",
-    "CosineSimilarity": "CosineSimilarity()",
-    "LpSimilarity": "LpSimilarity(2)",
-}
-_POWER = re.compile(r"l(\d+(?:\.\d+)?)")
 
 
 class Terms(NamedTuple):
@@ -190,7 +181,67 @@ def _terms(
     negatives: tuple[Tensor, ...] | None,
     first: int | None,
 ) -> Terms:
-    """InfoNCE with the first view or both views as anchors.
+    return terms_of(compare(views, anchors, similarity, temperature, negatives, first))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Prepared codes of pairs and of negatives, for losses of their similarities.
+
+    Arguments:
+        views: codes of first and second views, shape (B, n) each.
+        anchors: number of views that are anchors, 1 or 2. A below is that number times B.
+        others: codes of all negatives, shape (M, n).
+        skipped: numbers m. For each m, row m + i of ``others`` is no negative of row i.
+        similarity: the similarity s.
+        temperature: the temperature t.
+    """
+
+    views: tuple[Tensor, Tensor]
+    anchors: int
+    others: Tensor
+    skipped: tuple[int, ...]
+    similarity: Similarity
+    temperature: float
+
+    @property
+    def count(self) -> int:
+        """Number of negatives of each anchor."""
+        return len(self.others) - len(self.skipped)
+
+    def alike(self) -> Tensor:
+        """Similarity s / t of each anchor and its positive, shape (A,)."""
+        found = self.similarity.paired(*self.views).div(self.temperature)
+        return found.repeat(self.anchors)
+
+    def crowd(self) -> Tensor:
+        """Log-sum-exp of the similarities of each anchor to its negatives, shape (A,)."""
+        found = [
+            log_sum_exp(codes, self.others, self.similarity, self.temperature, self.skipped)
+            for codes in self.views[: self.anchors]
+        ]
+        return torch.cat(found)
+
+    def sums(self, curve: Curve, offset: Tensor) -> Tensor:
+        """Sums of a curve of s / t + ``offset`` over the negatives of each anchor, shape (A,)."""
+        found = [
+            row_sums(
+                codes, self.others, self.similarity, self.temperature, self.skipped, curve, offset
+            )
+            for codes in self.views[: self.anchors]
+        ]
+        return torch.cat(found)
+
+
+def compare(
+    views: tuple[Tensor, Tensor],
+    anchors: int,
+    similarity: Similarity,
+    temperature: float,
+    negatives: tuple[Tensor, ...] | None,
+    first: int | None,
+) -> Comparison:
+    """The comparison of the first view or of both views with their positives and negatives.
 
     Without given negatives, the anchors are negatives of each other.
 
@@ -201,6 +252,9 @@ def _terms(
         temperature: positive number that divides the similarities.
         negatives: one tensor for each view that is an anchor, shape (M, n) each, or None.
         first: row of the first anchor or pair in the negatives, or None.
+
+    Raises:
+        ValueError: for the same reasons as :func:`info_nce_terms`.
     """
     check_similarity(similarity)
     check_temperature(temperature)
@@ -215,110 +269,12 @@ def _terms(
             pool = tuple(similarity.prepare(codes.to(dtype)) for codes in negatives)
         skipped = () if first is None else tuple(first + k * len(pool[0]) for k in range(anchors))
         others = torch.cat(pool)
-        crowd = torch.cat(
-            [
-                log_sum_exp(codes, others, similarity, temperature, skipped)
-                for codes in (u, v)[:anchors]
-            ]
-        )
-        alike = similarity.paired(u, v).div(temperature).repeat(anchors)
+    return Comparison((u, v), anchors, others, skipped, similarity, temperature)
+
+
+def terms_of(compared: Comparison) -> Terms:
+    """InfoNCE and its terms for compared codes."""
+    with torch.autocast(compared.others.device.type, enabled=False):
+        crowd, alike = compared.crowd(), compared.alike()
         loss = softplus(crowd - alike, threshold=_SURELY_LINEAR).mean()
-        return Terms(loss, -alike.mean(), crowd.mean() - math.log(len(others) - len(skipped)))
-
-
-def check_similarity(similarity: object) -> None:
-    """Check that an object is a similarity, and not, for example, the name of one.
-
-    Raises:
-        ValueError: the object is not a similarity; the message names the fix.
-    """
-    is_class = isinstance(similarity, type)
-    if not is_class and all(callable(getattr(similarity, name, None)) for name in _METHODS):
-        return
-    name = similarity if isinstance(similarity, str) else ""
-    power, near = _POWER.fullmatch(name.lower()), nearest(name, _NAMED)
-    found = f"the class {similarity.__name__}" if is_class else repr(similarity)  # type: ignore[attr-defined]
-    if is_class:
-        fix = "an instance"
-    elif power is not None:
-        fix = f"LpSimilarity({power[1]})"
-    else:
-        fix = "one such as LpSimilarity(2) or DotSimilarity()" if near is None else _NAMED[near]
-    raise ValueError(f"similarity: expected a Similarity, found {found}; give {fix}")
-
-
-def check_temperature(temperature: float) -> None:
-    """Check that the temperature is a positive number.
-
-    Raises:
-        ValueError: it is not positive and finite, or it is a tensor that requires a gradient.
-    """
-    if isinstance(temperature, Tensor) and temperature.requires_grad:
-        raise ValueError(
-            "temperature: expected a number, found a tensor that requires a gradient; learn the "
-            "radius of a sphere or the scales of LpSimilarity instead"
-        )
-    if not 0 < temperature < math.inf:
-        raise ValueError(
-            f"temperature: expected a positive number, found {temperature}; use 1 to leave "
-            "similarities as they are"
-        )
-
-
-def check_codes(anchors: Tensor, positives: Tensor, negatives: tuple[Tensor, ...]) -> None:
-    """Check that codes are floating-point tensors of shapes (B, n), (B, n) and (M, n).
-
-    Raises:
-        ValueError: they are not, or they are on different devices.
-    """
-    for codes in (anchors, positives, *negatives):
-        if not isinstance(codes, Tensor):
-            raise ValueError(
-                f"codes: expected tensors of shape (B, n), found {type(codes).__name__}; convert "
-                "them with torch.as_tensor"
-            )
-    if anchors.ndim != 2 or anchors.shape != positives.shape or 0 in anchors.shape:
-        raise ValueError(
-            f"anchors and positives: expected one shape (B, n), found {tuple(anchors.shape)} and "
-            f"{tuple(positives.shape)}; give one row of codes for each member of each pair"
-        )
-    n, shapes = anchors.shape[1], {tuple(codes.shape) for codes in negatives}
-    if (
-        any(len(shape) != 2 or shape[1] != n or shape[0] == 0 for shape in shapes)
-        or len(shapes) > 1
-    ):
-        raise ValueError(
-            f"negatives: expected shape (M, {n}), found {' and '.join(map(str, sorted(shapes)))}; "
-            "give codes of the same encoder"
-        )
-    for codes in (anchors, positives, *negatives):
-        if not codes.is_floating_point() or codes.device != anchors.device:
-            raise ValueError(
-                f"codes: expected floating-point numbers on {anchors.device}, found {codes.dtype} "
-                f"on {codes.device}; convert or move them"
-            )
-
-
-def check_first(first: int | None, anchors: int, negatives: tuple[Tensor, ...] | None) -> None:
-    """Check that rows ``first`` to ``first + anchors - 1`` exist in the negatives.
-
-    Raises:
-        ValueError: they do not exist, or there are no negatives and fewer than two anchors.
-    """
-    if negatives is None and first is not None:
-        raise ValueError(
-            f"first: expected None without negatives, found {first}; give the negatives, too"
-        )
-    if negatives is None and anchors < 2:
-        raise ValueError(
-            f"anchors: expected at least 2 where no negatives are given, found {anchors}; take a "
-            "larger batch, or give negatives"
-        )
-    if negatives is None or first is None:
-        return
-    rows = len(negatives[0])
-    if rows < 2 or not 0 <= first <= rows - anchors:
-        raise ValueError(
-            f"first: expected {anchors} anchors from this row on in at least 2 rows of negatives, "
-            f"found {first} and {rows} rows; give the row of the first anchor in the negatives"
-        )
+        return Terms(loss, -alike.mean(), crowd.mean() - math.log(compared.count))

@@ -1,20 +1,16 @@
-"""Names of losses, and the output spaces and conditionals that fit each loss."""
+"""The output spaces and conditionals that fit a loss, and the assumptions that a run violates."""
 
 from __future__ import annotations
 
 import math
-import re
 
-from torch import Tensor
-
-from benchmark.config import Config, MaskSettings, MixingSettings
-from benchmark.losses.similarities import CosineSimilarity, DotSimilarity, LpSimilarity, Similarity
+from benchmark.config import Config, MixingSettings
+from benchmark.encoders.output_spaces import OUTPUT_SPACES
+from benchmark.losses.catalogue import SUPERVISED, find_loss
+from benchmark.losses.similarities import exponent, parse_similarity
 from threedident.conditionals.law import Law
-from threedident.runtime.errors import unknown
 
-SUPERVISED = "supervised"
-LOSSES = ("l1", "l2", "l3", "dot", "cosine", SUPERVISED)
-_LP = re.compile(r"l(\d+(\.\d+)?)")
+_WITH_OFFSET = ("nce", "spectral", "nwj")
 _SPHERES = ("sphere", "learned-sphere")
 _FLAT = ("box", "fixed-box", "unbounded")
 _HOLDING = {
@@ -24,48 +20,23 @@ _HOLDING = {
 }
 
 
-def parse_loss(name: str, scales: Tensor | None = None) -> Similarity | None:
-    """The similarity of a loss; None for the supervised loss.
-
-    Arguments:
-        name: ``dot``, ``cosine``, ``supervised``, or ``l`` and an exponent p >= 1, for example
-            ``l1.5``.
-        scales: weights of the coordinates for ``lP``, shape (n,).
-
-    Raises:
-        ValueError: there is no loss of this name.
-    """
-    power = _LP.fullmatch(name)
-    if power is not None and float(power[1]) >= 1:
-        return LpSimilarity(float(power[1]), scales)
-    if name == "dot":
-        return DotSimilarity()
-    if name == "cosine":
-        return CosineSimilarity()
-    if name != SUPERVISED:
-        advice = "take one of these, or l with an exponent of at least 1, such as l1.5"
-        raise ValueError(unknown("--loss", name, LOSSES, advice))
-    return None
-
-
-def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
+def fitting_space(
+    loss: str, output_space: str | None, latents: str, estimator: str | None = None
+) -> str:
     """The output space to use: the given one, or the one that fits the loss best.
 
     Arguments:
-        loss: name of the loss, see :func:`parse_loss`.
+        loss: name of the loss, see :func:`benchmark.losses.catalogue.find_loss`.
         output_space: the requested output space, or None.
         latents: space of the latents: ``unit-box`` [0, 1]^n, ``sphere`` or ``real``. The output
             space of the supervised loss must contain it.
+        estimator: see :func:`benchmark.losses.catalogue.find_loss`.
 
     Raises:
         ValueError: the loss is not defined on the given space, or cannot recover the latents
             in it.
     """
-    spaces = {
-        "dot": _SPHERES,
-        "cosine": (*_SPHERES, "unbounded"),
-        SUPERVISED: _HOLDING[latents],
-    }.get(loss, _FLAT)
+    spaces = _fitting(loss, latents, estimator)
     if output_space is None:
         return spaces[0]
     if output_space not in spaces:
@@ -76,14 +47,31 @@ def fitting_space(loss: str, output_space: str | None, latents: str) -> str:
     return output_space
 
 
+def _fitting(loss: str, latents: str, estimator: str | None) -> tuple[str, ...]:
+    """The output spaces that fit a loss, the default first."""
+    if loss == SUPERVISED:
+        return _HOLDING[latents]
+    if loss == "dot":
+        return ("unbounded", *_SPHERES) if estimator == "spectral" else _SPHERES
+    if loss == "cosine":
+        return (*_SPHERES, "unbounded")
+    if parse_similarity(loss) is not None:
+        return _FLAT
+    own = getattr(find_loss(loss), "output_space", None)
+    if own is None:
+        return tuple(OUTPUT_SPACES)
+    return (own,) if isinstance(own, str) else tuple(own)
+
+
 def check_fit(loss: str, conditional: Law | None) -> None:
     """Check that the loss can model the conditional.
 
     Raises:
-        ValueError: the conditional is von Mises-Fisher, and the loss does not depend on angles.
+        ValueError: the conditional is von Mises-Fisher, and the loss compares codes by something
+            else than angles.
     """
-    on_sphere = loss in ("dot", "cosine")
-    if conditional is not None and conditional.name == "vmf" and not on_sphere:
+    flat = exponent(loss) is not None
+    if conditional is not None and conditional.name == "vmf" and flat:
         raise ValueError(
             f"--loss: expected one that fits the conditional vmf (dot, cosine), found {loss}; "
             "take one of these, or another --conditional"
@@ -93,24 +81,50 @@ def check_fit(loss: str, conditional: Law | None) -> None:
 def mismatch(config: Config) -> str | None:
     """The first assumption of the theory that a run violates, in words; None if it violates none.
 
-    None also if the run has no conditional law.
+    None also if the loss states no assumptions, or compares similarities and the run has no
+    conditional law.
     """
+    if parse_similarity(config.loss) is None:
+        matches = getattr(find_loss(config.loss), "matches", None)
+        found: str | None = None if matches is None else matches(config)
+        return found
     source = config.source
-    law = None if isinstance(source, MaskSettings) else source.conditional
+    law = getattr(source, "conditional", None)
     if law is None:
         return None
     if isinstance(source, MixingSettings) and source.marginal != "uniform":
         return f"latents are not uniform, but {source.marginal}"
     sphere = isinstance(source, MixingSettings) and source.space == "sphere"
-    if sphere and law.name != "vmf":
+    if sphere and law.name != "vmf" and not law.name.startswith("anisotropic"):
         return f"the conditional {law.name} is not defined on the sphere"
     if not _same_form(config.loss, law):
         return f"the loss {config.loss} models another law than the conditional {law.name}"
     if law.name == "vmf":
+        if config.estimator == "spectral":
+            return _no_eigenfunctions(config)
         return _unlike_concentration(config, 1.0 / law.sigma)
+    if config.estimator in _WITH_OFFSET:
+        return (
+            f"near the borders of the box the normaliser of p(z~ | z) depends on z, but "
+            f"{config.estimator} learns one number for all anchors"
+        )
     if config.output_space == "unbounded":
         return "codes are unbounded where latents lie in a box"
     return None if config.output_space == "box" else _unlike_scale(config, law)
+
+
+def _no_eigenfunctions(config: Config) -> str | None:
+    """The reason why codes of the spectral loss on the sphere are not the latents, in words."""
+    assert isinstance(config.source, MixingSettings)
+    factors = config.source.factors
+    if config.loss == "cosine" or config.output_space != "unbounded":
+        return "codes of the spectral loss have one norm, but eigenfunctions have many"
+    if (config.codes or factors) <= factors:
+        return (
+            f"the spectral loss needs one code for the constant, so more than {factors} for "
+            f"{factors} factors"
+        )
+    return None
 
 
 def _unlike_scale(config: Config, law: Law) -> str | None:
@@ -120,9 +134,10 @@ def _unlike_scale(config: Config, law: Law) -> str | None:
     """
     assert config.temperature is not None
     assert config.extent is not None
-    exponent = float(config.loss.removeprefix("l"))
+    power = exponent(config.loss)
+    assert power is not None
     side = 1.0 if isinstance(config.source, MixingSettings) else 2.0  # side of the latents' box
-    modelled = config.temperature ** (1.0 / exponent) * side / config.extent
+    modelled = config.temperature ** (1.0 / power) * side / config.extent
     scale = law.sigma * math.sqrt(2.0) if law.name == "normal" else law.sigma
     if math.isclose(modelled, scale, rel_tol=1e-6):
         return None
@@ -145,5 +160,5 @@ def _same_form(loss: str, law: Law) -> bool:
     """True if the loss models conditionals of the same form as the law."""
     if law.name == "vmf":
         return loss in ("dot", "cosine")
-    power = _LP.fullmatch(loss)
-    return power is not None and float(power[1]) == law.exponent
+    power = exponent(loss)
+    return power is not None and power == law.exponent

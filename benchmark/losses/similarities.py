@@ -8,6 +8,7 @@ References:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,27 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+_LP = re.compile(r"l(\d+(\.\d+)?)")
+
+
+def parse_similarity(name: str, scales: Tensor | None = None) -> Similarity | None:
+    """The similarity of a name; None if no similarity has this name.
+
+    Arguments:
+        name: ``dot``, ``cosine``, or ``l`` and an exponent p >= 1, for example ``l1.5``.
+        scales: weights of the coordinates for ``lP``, shape (n,).
+    """
+    p = exponent(name)
+    if p is not None:
+        return LpSimilarity(p, scales)
+    return {"dot": DotSimilarity(), "cosine": CosineSimilarity()}.get(name)
+
+
+def exponent(name: str) -> float | None:
+    """The exponent p of a name ``lP``; None for other names."""
+    power = _LP.fullmatch(name)
+    return float(power[1]) if power is not None and float(power[1]) >= 1 else None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import click
 from pydantic import TypeAdapter
 
+from benchmark.config import MOST_WIDTH
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
-from benchmark.losses.match import LOSSES
+from benchmark.losses.catalogue import LOSSES
 from benchmark.option import Option
 from benchmark.runs.options import OPTIONS, flag
 from benchmark.sources.mixing import MARGINALS
@@ -64,8 +65,10 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         return asked | {"is_flag": True}
     if kind is Path:
         return asked | {"type": click.Path(path_type=Path)}
+    if name == "loss_option":
+        return asked | {"multiple": True, "callback": _texts, "metavar": "NAME=VALUE"}
     if get_origin(kind) is tuple:
-        return asked | {"callback": _seeds, "metavar": "LIST"}
+        return asked | {"callback": _seeds if name == "seeds" else _widths, "metavar": "LIST"}
     if get_origin(kind) is Literal:
         return asked | {"type": Choice(get_args(kind))}
     if name in _CLOSED:
@@ -133,3 +136,21 @@ def _seeds(
             param=param,
         )
     return numbers
+
+
+def _texts(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> tuple[str, ...] | None:
+    """The parts of all given texts, which commas separate."""
+    return tuple(part for text in value for part in text.split(",")) or None
+
+
+def _widths(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    kind: click.ParamType[int] = click.IntRange(1, MOST_WIDTH)
+    return tuple(kind.convert(part, param, ctx) for part in value.split(","))

@@ -8,15 +8,17 @@ from typing import Any
 import click
 
 from benchmark.config import Config, short_digest
-from benchmark.encoders.model import build_model, can_compile
+from benchmark.encoders.model import can_compile, count_codes
 from benchmark.losses.match import mismatch
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
 from benchmark.metrics.rows import paired_rows
+from benchmark.ranks import Ranks
 from benchmark.runs.options import Options, open_source, resolve
 from benchmark.runs.report import write_results
 from benchmark.sources.source import Machine, Source
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
+from benchmark.training.objective import Objective
 from benchmark.training.task import Task
 from benchmark.training.trainer import train
 from threedident.runtime.errors import Interrupted
@@ -93,7 +95,7 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
             f"--batch-size: expected a multiple of the {machine.ranks.count} ranks, found "
             f"{config.batch_size}; change it"
         )
-    build_model(config, source, config.seeds[0])
+    Objective(config, source, config.seeds[0], Ranks())
     for seed in config.seeds:
         latents = scored_latents(config, source, seed)
         try:
@@ -109,7 +111,7 @@ def _announce(source: Source, config: Config, folder: RunFolder) -> None:
     if reason is not None:
         click.echo(f"note: {reason}, so the theory guarantees less than for a match", err=True)
     rows = len(scored_latents(config, source, config.seeds[0]))
-    remark = few_rows(rows, source.codes)
+    remark = few_rows(rows, count_codes(config, source))
     if remark is not None:
         click.echo(f"note: {remark}", err=True)
 
@@ -136,5 +138,6 @@ def _run_name(config: Config) -> str:
     pairs = getattr(config.source, "pairs", None)
     kind = pairs or config.source.kind
     encoder = config.encoder.replace(":", ".")
-    parts = [kind, encoder, config.loss, config.output_space, law.name if law else None]
+    loss = "-".join(filter(None, (config.loss.replace(":", "."), config.estimator)))
+    parts = [kind, encoder, loss, config.output_space, law.name if law else None]
     return "-".join(part for part in parts if part)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.config import Config, MixingSettings
+from benchmark.encoders.model import count_codes
 from benchmark.metrics.scores import Scores
 from benchmark.training.checkpoint import (
     Labelled,
@@ -55,7 +56,8 @@ class LoadedEncoder(Card, nn.Module):
         super().__init__()
         self.folder, self.config = folder, config
         self.seed, self.step = seed, step
-        self.labels, self.codes, self.shape = tuple(source.labels), source.codes, source.shape
+        self.labels, self.shape = tuple(source.labels), source.shape
+        self.codes = count_codes(config, source)
         self.resolution = self.shape[-1] if len(self.shape) == 3 else None
         self.scores = _scores(folder, seed, step)
         mixed = isinstance(config.source, MixingSettings)

@@ -19,8 +19,16 @@ from benchmark.config import (
 )
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
-from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
-from benchmark.losses.similarities import LpSimilarity
+from benchmark.losses.catalogue import (
+    SIMILARITIES,
+    SUPERVISED,
+    checked_options,
+    find_loss,
+    is_paired,
+    is_supervised,
+)
+from benchmark.losses.match import check_fit, fitting_space
+from benchmark.losses.similarities import LpSimilarity, parse_similarity
 from benchmark.option import Option, of_images
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
@@ -168,25 +176,41 @@ def complete(options: Options) -> Options:
     if values["factors"] is not None:
         values["factors"] = _factors(values["factors"], source)
     require_known(values["encoder"])
-    similarity = parse_loss(values["loss"])
-    if similarity is None:
-        _refuse_contrastive(options)
+    loss = values["loss"]
+    find_loss(loss)
+    similarity = parse_similarity(loss)
+    if not is_paired(loss):
+        _refuse_pairs(options, loss)
         values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
-        if source == "mixing" and options.steps is None:
-            values["steps"] = _SUPERVISED_MIXING_STEPS
-    else:
-        if options.learned_scales and not isinstance(similarity, LpSimilarity):
-            raise ValueError(
-                f"--learned-scales: expected with a --loss such as l1 or l2, found it with "
-                f"{values['loss']}; leave it out"
-            )
-        if values["temperature"] is None:
-            values["temperature"] = 1.0
+    if similarity is None:
+        _refuse_similarity(options, loss)
+        values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.similarity}
+    elif options.learned_scales and not isinstance(similarity, LpSimilarity):
+        raise ValueError(
+            f"--learned-scales: expected with a --loss such as l1 or l2, found it with {loss}; "
+            "leave it out"
+        )
+    elif values["temperature"] is None:
+        values["temperature"] = 1.0
+    if is_supervised(loss) and source == "mixing" and options.steps is None:
+        values["steps"] = _SUPERVISED_MIXING_STEPS
+    if values["estimator"] == "info-nce":
+        values["estimator"] = None
+    if loss == SUPERVISED and options.codes is not None:
+        raise ValueError(
+            "--codes: expected with a loss that predicts no latents, found it with supervised, "
+            "which has one code for each factor; leave it out"
+        )
+    values["loss_option"] = (
+        checked_options(loss, values["estimator"], options.loss_option or ()) or None
+    )
     if source == "mixing" and values["marginal"] is None:
         values["marginal"] = MARGINALS[values["space"]][0]
     space = values["space"] or "real"  # latents of images and masks may be negative
     reach = "unit-box" if space == "box" else space
-    values["output_space"] = fitting_space(values["loss"], values["output_space"], reach)
+    values["output_space"] = fitting_space(
+        loss, values["output_space"], reach, values["estimator"]
+    )
     values["extent"] = find_extent(values["output_space"], options.extent)
     return Options(**values)
 
@@ -209,17 +233,26 @@ def _factors(asked: int | str, source: str) -> int | str:
     return int(digits)
 
 
-def _refuse_contrastive(options: Options) -> None:
+def _refuse_pairs(options: Options, loss: str) -> None:
     if options.source in ("rendered", "augmented"):
         raise ValueError(
-            f"--source: expected nearest, mixing or kitti for supervised training, found "
+            f"--source: expected nearest, mixing or kitti for {loss} training, found "
             f"{options.source}, which is about pairs; leave it out"
         )
     for name, (_, option) in OPTIONS.items():
         if option.contrastive and getattr(options, name):
             raise ValueError(
                 f"{flag(name)}: expected with a contrastive --loss, found it with "
-                "supervised, which has no pairs; leave it out"
+                f"{loss}, which has no pairs; leave it out"
+            )
+
+
+def _refuse_similarity(options: Options, loss: str) -> None:
+    for name, (_, option) in OPTIONS.items():
+        if option.similarity and getattr(options, name):
+            raise ValueError(
+                f"{flag(name)}: expected with a contrastive --loss ({', '.join(SIMILARITIES)}), "
+                f"found it with {loss}, which has no similarity; leave it out"
             )
 
 
@@ -231,12 +264,12 @@ def open_source(options: Options) -> Source:
             not fit the loss.
     """
     law = None
+    assert options.loss is not None
     if options.conditional is not None and options.sigma is not None:
         law = Law(name=options.conditional, sigma=options.sigma)
         law.conditional(options.space or "box")
-        assert options.loss is not None
         check_fit(options.loss, law)
-    supervised = options.loss == SUPERVISED
+    paired = is_paired(options.loss)
     if options.source == "mixing":
         from benchmark.sources.mixing import MixingSource
 
@@ -251,12 +284,12 @@ def open_source(options: Options) -> Source:
     if options.source == "kitti":
         from benchmark.sources.masks import MaskSource
 
-        return MaskSource(options.data, options.max_distance or 1, paired=not supervised)
+        return MaskSource(options.data, options.max_distance or 1, paired=paired)
     from benchmark.sources.images import ImageSource
     from benchmark.sources.splits import open_splits
 
     splits = open_splits(options.data, options.resolution)
-    pairs = None if supervised else options.source
+    pairs = options.source if paired else None
     chosen = None if options.factors is None else options.factors.split(",")
     return ImageSource(splits, pairs, law, options.anchor or "row", chosen)
 
@@ -279,6 +312,11 @@ def resolve(options: Options, source: Source) -> Config:
         raise ValueError(
             f"--warmup: expected fewer than the {steps} steps of the run, found "
             f"{options.warmup}; lower it"
+        )
+    if options.codes is not None and options.codes < len(source.labels):
+        raise ValueError(
+            f"--codes: expected at least {len(source.labels)}, one for each factor, found "
+            f"{options.codes}; raise it, or leave it out"
         )
     asked = vars(options) | {
         "source": source.settings,

@@ -17,6 +17,7 @@ from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
 from benchmark.runs import figures
+from benchmark.runs.features import feature_scores
 from benchmark.runs.headline import levels, sentence
 from benchmark.sources.source import Source
 from benchmark.training.evaluation import scored_latents
@@ -26,9 +27,22 @@ from threedident.runtime.files import load_npy, write_bytes
 
 
 def summary(
-    config: Config, results: Sequence[Result], probes: Sequence[Probe], source: Source
+    config: Config,
+    results: Sequence[Result],
+    probes: Sequence[Probe],
+    source: Source,
+    features: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Content of ``scores.json``: mean and sample SD over seeds, and the scores of each seed."""
+    """Content of ``scores.json``: mean and sample SD over seeds, and the scores of each seed.
+
+    Arguments:
+        config: configuration of the run.
+        results: results of all seeds.
+        probes: probes of all seeds.
+        source: source of the observations.
+        features: scores of the layer before the last, see
+            :func:`benchmark.runs.features.feature_scores`.
+    """
     found: dict[str, Any] = {}
     for name in ("r2", "mcc", "mcc_spearman"):
         values = [getattr(result.trained, name) for result in results]
@@ -36,6 +50,8 @@ def summary(
     values = [probe.nonlinear_r2 for probe in probes]
     found |= {"nonlinear_r2": _mean(values), "nonlinear_r2_sd": _sample_sd(values)}
     ceiling = source.ceiling()
+    if features is not None:
+        found["features"] = features
     return found | {
         "dci": {
             **{
@@ -114,7 +130,8 @@ def write_results(
     for name, picture in {**examples, **others}.items():
         for suffix, content in picture.files.items():
             write_bytes(folder.figures / f"{name}{suffix}", content)
-    scores = summary(config, results, probes, source)
+    features = feature_scores(folder, config, source)
+    scores = summary(config, results, probes, source, features)
     shown = examples, others
     page = _page(config, scores, results, probes, source, shown, command)
     write_bytes(folder.report, page.encode())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, changes
-from benchmark.losses.match import SUPERVISED
+from benchmark.losses.similarities import parse_similarity
 from benchmark.runs.options import OPTIONS, Options
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
@@ -70,6 +70,8 @@ def options_of(config: Config) -> Options:
     """The options that resolve to a configuration, except the path of the data."""
     names = OPTIONS.keys() & Config.model_fields.keys() - {"source"}
     values: dict[str, Any] = {name: getattr(config, name) for name in names}
+    if parse_similarity(config.loss) is not None:
+        values["estimator"] = config.estimator or "info-nce"
     source = config.source
     match source:
         case ImageSettings():
@@ -81,8 +83,8 @@ def options_of(config: Config) -> Options:
             values |= {name: getattr(source, name) for name in ("factors", "space", "marginal")}
             values |= {"source": "mixing", **_law(source.conditional)}
         case MaskSettings():
-            paired = config.loss != SUPERVISED
-            values |= {"source": "kitti", "max_distance": source.max_distance if paired else None}
+            distance = source.max_distance if source.paired else None
+            values |= {"source": "kitti", "max_distance": distance}
     return Options(**values)
 
 

@@ -113,6 +113,11 @@ class ImageSource(Source):
         """See :class:`Source`."""
         return len(self.train)
 
+    @property
+    def rows(self) -> int | None:
+        """See :class:`Source`."""
+        return None if self.settings.anchor == "marginal" else len(self.train)
+
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""
         return Normalise(*self.train.channel_statistics())
@@ -189,16 +194,20 @@ class ImageSource(Source):
         self, seed: int, steps: range, batch_size: int, machine: Machine
     ) -> Iterator[Batch]:
         """See :class:`Source`."""
-        pairs, device, ranks = self.pairs(seed), machine.device, machine.ranks
+        numbers, device = self._numbers(steps, batch_size, machine), machine.device
+        epochs = Epochs(seed, len(self.train))
+        for items, batch in zip(numbers, self._batches(seed, numbers, machine), strict=True):
+            rows = None if self.rows is None else torch.from_numpy(epochs.rows(items)).to(device)
+            yield batch._replace(rows=rows)
+
+    def _numbers(self, steps: range, batch_size: int, machine: Machine) -> list[range]:
+        """The numbers of this rank's pairs or images in each step."""
+        ranks, epoch = machine.ranks, len(self.train)
+        return slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count, epoch=epoch)
+
+    def _batches(self, seed: int, numbers: list[range], machine: Machine) -> Iterator[Batch]:
+        pairs, device = self.pairs(seed), machine.device
         rows = Epochs(seed, len(self.train))
-        numbers = slices(
-            batch_size,
-            steps.start,
-            steps.stop,
-            ranks.rank,
-            ranks.count,
-            epoch=len(self.train),
-        )
         if fits(self.train if pairs is None else pairs, device):
             fetch = self._resident(rows, pairs, device)
             yield from (fetch(items) for items in numbers)

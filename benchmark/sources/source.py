@@ -52,11 +52,13 @@ class Batch(NamedTuple):
         positives: positives of the anchors, shape (B, ...); None for supervised training.
         latents: latents of the anchors, shape (B, d). For supervised training, the targets of
             regression, shape (B, number of codes).
+        rows: numbers of the anchors' rows, shape (B,); None if anchors are not rows of a table.
     """
 
     anchors: Tensor
     positives: Tensor | None
     latents: Tensor
+    rows: Tensor | None = None
 
     @property
     def observations(self) -> list[Tensor]:
@@ -65,8 +67,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        positives = None if self.positives is None else self.positives.to(device)
-        return Batch(self.anchors.to(device), positives, self.latents.to(device))
+        return Batch(*(None if each is None else each.to(device) for each in self))  # type: ignore[arg-type]
 
 
 class Source(ABC):
@@ -93,6 +94,11 @@ class Source(ABC):
     @abstractmethod
     def size(self) -> int | None:
         """Number of pairs or images in an epoch; None if there are no epochs."""
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows that anchors are taken from; None if anchors are not rows of a table."""
+        return None
 
     @abstractmethod
     def batches(
@@ -121,11 +127,6 @@ class Source(ABC):
     def codes(self) -> int:
         """Number of codes of an encoder; by default the number of factors."""
         return len(self.labels)
-
-    @property
-    def spare_codes(self) -> bool:
-        """True if there are more codes than factors."""
-        return self.codes > len(self.labels)
 
     @property
     def circular(self) -> tuple[bool, ...] | None:

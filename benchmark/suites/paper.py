@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from benchmark.losses.match import SUPERVISED
+from benchmark.losses.catalogue import SUPERVISED
 from benchmark.suites.needs import Needs
 from benchmark.suites.table import Figure, Row, Table
 

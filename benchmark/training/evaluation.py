@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.config import Config
+from benchmark.encoders.model import Model
 from benchmark.sources.source import Machine, Source
+from benchmark.training.folder import RunFolder
+from threedident.runtime.files import load_npy, npy_bytes, write_bytes
 
 PUBLISHED_ROWS = 4096
 
@@ -43,16 +47,28 @@ def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.floa
     return latents[:PUBLISHED_ROWS]
 
 
-@torch.no_grad()
 def represent(
-    model: nn.Module,
+    model: Model,
     config: Config,
     source: Source,
     seed: int,
     machine: Machine,
     between: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Codes of the rows whose latents :func:`scored_latents` returns.
+    """The codes of :func:`features_and_codes`, with the same arguments."""
+    return features_and_codes(model, config, source, seed, machine, between)[1]
+
+
+@torch.no_grad()
+def features_and_codes(
+    model: Model,
+    config: Config,
+    source: Source,
+    seed: int,
+    machine: Machine,
+    between: Callable[[], None] = lambda: None,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """Features and codes of the rows whose latents :func:`scored_latents` returns.
 
     Arguments:
         model: model that maps observations (B, ...) to codes (B, n). It stays unchanged.
@@ -63,14 +79,34 @@ def represent(
         between: function that is called before every batch.
 
     Returns:
-        Codes, shape (N, n).
+        Outputs of the layer before the head, shape (N, F), or None if the encoder has no such
+        layer, and codes, shape (N, n).
     """
-    rows, codes = len(scored_latents(config, source, seed)), []
+    rows = len(scored_latents(config, source, seed))
+    features, codes = [], []
     with _mode(model, config.protocol):
         for observations in source.held_out(seed, rows, machine):
             between()
-            codes.append(model(observations).float().cpu())
-    return torch.cat(codes).numpy()
+            layer, found = model.features_and_codes(observations)
+            codes.append(found.float().cpu())
+            if layer is not None:
+                features.append(layer.float().cpu())
+    return torch.cat(features).numpy() if features else None, torch.cat(codes).numpy()
+
+
+def write_features(folder: RunFolder, seed: int, features: NDArray[np.float32]) -> None:
+    """Store the features of a seed after its last step, shape (N, F)."""
+    write_bytes(_features(folder, seed), npy_bytes(features))
+
+
+def read_features(folder: RunFolder, seed: int) -> NDArray[np.float32] | None:
+    """The stored features of a seed, shape (N, F); None if there are none."""
+    path = _features(folder, seed)
+    return load_npy(path).astype(np.float32) if path.is_file() else None
+
+
+def _features(folder: RunFolder, seed: int) -> Path:
+    return folder.representations(seed).with_name(f"seed-{seed}-features.npy")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 OUT/config.json              the resolved configuration
 OUT/metrics.jsonl            one line for each step (loss) and each score (r2, mcc), by seed
 OUT/checkpoints/seed-K.pt    the last checkpoint
-OUT/representations/seed-K.npy  codes of the test split, N x n
+OUT/representations/seed-K.npy  codes of the test split, N x n; beside them seed-K-features.npy
 OUT/delivered.json           requested and delivered steps of the pairs, and snap distances
 OUT/work.jsonl               training time, hardware and path of the data, for each seed
 OUT/scores.json              scores of each seed, untrained and trained, with mean and SD
@@ -189,7 +189,7 @@ class RunFolder:
             ValueError: for the same reasons as :meth:`check`.
         """
         self.check(config, resume)
-        if not (self.config.is_file() and self.read_config() == config):
+        if not self.config.is_file():
             write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
         parts = (self.figures, self.checkpoint(0).parent, self.representations(0).parent)
         for folder in parts:

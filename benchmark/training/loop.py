@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.encoders.custom import is_custom
+from benchmark.encoders.networks import is_custom
+from benchmark.losses import catalogue
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from benchmark.ranks import lost_another
 from benchmark.sources.source import Batch
-from benchmark.training.evaluation import represent, scored_latents
+from benchmark.training.evaluation import features_and_codes, scored_latents, write_features
 from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
 from benchmark.training.seals import digest_of
@@ -70,7 +71,7 @@ class Loop:
             self._scored_step = -1  # the codes are lost or altered, so they are computed again
         self._scores = scored[-1] if scored else {}
         self.task.machine.ranks.wait()  # every rank must read the log before one writes to it
-        custom = is_custom(self.task.config.encoder)
+        custom = bool(self._custom())
         self._forward = self.task.machine.ranks.share(
             self.objective, self.task.machine.device, custom
         )
@@ -153,6 +154,7 @@ class Loop:
                 f"loss: expected a finite number, found {values['loss']} {self._advice()}"
             )
         self.optimizer.step()
+        self.objective.after_step()
         self.step += 1
         self.tracker.record(self.step, {k: v for k, v in values.items() if k != "stop"})
         self._settled = True
@@ -162,21 +164,30 @@ class Loop:
     def _named_failures(self) -> Iterator[None]:
         """Add the number of the saved step to the messages of errors in a step.
 
-        RuntimeErrors of custom encoders become one-line messages. Those of built-in encoders keep
-        their traceback.
+        RuntimeErrors of custom encoders and losses become one-line messages. Those of built-in
+        ones keep their traceback.
         """
         try:
             yield
         except ValueError as error:
             raise ValueError(f"{error}; {self._way_on()}") from None
         except RuntimeError as error:
-            own = is_custom(self.task.config.encoder)
+            own = self._custom()
             if not own or is_death(error) or lost_another(error):
                 raise
             raise ValueError(
-                f"encoder: expected {self.task.config.encoder} to be trained, found "
-                f"{type(error).__name__}: {error}; {self._way_on()}"
+                f"{own} to be trained, found {type(error).__name__}: {error}; {self._way_on()}"
             ) from None
+
+    def _custom(self) -> str:
+        """The custom encoder and loss, as the beginning of a message; empty if there are none."""
+        config = self.task.config
+        custom = {
+            "encoder": is_custom(config.encoder) and config.encoder,
+            "loss": catalogue.is_custom(config.loss) and config.loss,
+        }
+        own = {kind: name for kind, name in custom.items() if name}
+        return f"{' or '.join(own)}: expected {' or '.join(own.values())}" if own else ""
 
     def _read(self, terms: dict[str, torch.Tensor]) -> dict[str, float]:
         """The terms, and ``stop``, as means over the ranks.
@@ -209,7 +220,7 @@ class Loop:
         leads = self.task.machine.ranks.leads
         # with the published protocol, all ranks share the statistics of the batch
         if leads or self.task.config.protocol == "published":
-            codes = represent(
+            features, codes = features_and_codes(
                 self.objective.model,
                 self.task.config,
                 self.task.source,
@@ -218,6 +229,8 @@ class Loop:
                 self._heed_stop,
             )
             if leads:
+                if features is not None and self.step == self.task.config.steps:
+                    write_features(self.task.folder, self.task.seed, features)
                 self._score(codes)
         self._scored_step = self.step
         self.task.machine.ranks.wait()
@@ -234,7 +247,7 @@ class Loop:
                 representations=codes,
                 labels=source.labels,
                 circular=source.circular,
-                spare_codes=source.spare_codes,
+                spare_codes=codes.shape[1] > len(source.labels),
             ).to_json()
         scores["codes"] = sha256(content)
         self.tracker.record(self.step, scores)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from benchmark.config import Config
-from benchmark.encoders.model import build_model
-from benchmark.losses.contrastive import info_nce_terms, symmetric_terms
-from benchmark.losses.match import parse_loss
+from benchmark.encoders.model import build_model, count_codes
+from benchmark.losses.catalogue import Facts, build_loss, is_supervised
+from benchmark.losses.views import Views
 from benchmark.ranks import Ranks
 from benchmark.sources.source import Batch, Source
 
@@ -19,55 +21,61 @@ class Objective(nn.Module):
     Arguments:
         config: configuration of the run.
         source: source of the observations.
-        seed: seed of the initial weights.
+        seed: seed of the initial weights and of the parameters of the loss.
         ranks: ranks that share each batch.
+
+    Raises:
+        ValueError: the encoder or the loss does not fit the source.
     """
 
     def __init__(self, config: Config, source: Source, seed: int, ranks: Ranks) -> None:
         super().__init__()
-        self.model = build_model(config, source, seed)
-        if config.learned_scales:
-            self.log_scales = nn.Parameter(torch.zeros(source.codes))
+        model = build_model(config, source, seed)
+        facts = Facts(count_codes(config, source), source.shape, source.rows, model.features)
+        self.loss = build_loss(config, facts, seed)  # checkpoints hold its parameters first
+        self.model = model
+        self._supervised = is_supervised(config.loss)
         self._config, self._ranks = config, ranks
+        self.register_load_state_dict_pre_hook(_early_names)  # type: ignore[no-untyped-call]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss by name, including ``loss``. Both views share one forward pass."""
-        codes = self._encode(torch.cat(batch.observations))
-        if batch.positives is None:
-            return {"loss": nn.functional.mse_loss(codes, batch.latents)}
-        return self._contrast(*codes.chunk(2))
+        features, codes = self._encode(torch.cat(batch.observations))
+        views = len(batch.observations)
+        anchors, *positives = codes.chunk(views)
+        layers = (None,) * views if features is None else features.chunk(views)
+        terms: dict[str, Tensor] = self.loss(
+            Views(
+                codes=anchors,
+                positives=positives[0] if positives else None,
+                features=layers[0],
+                positive_features=layers[1] if positives else None,
+                rows=batch.rows,
+                latents=batch.latents if self._supervised else None,
+                inputs=batch.anchors,
+                positive_inputs=batch.positives,
+                ranks=self._ranks,
+            )
+        )
+        return terms
 
-    def _encode(self, observations: Tensor) -> Tensor:
+    def after_step(self) -> None:
+        """Call the loss after a step of the optimiser, if it wants to be called."""
+        after = getattr(self.loss, "after_step", None)
+        if after is not None:
+            after(self.model)
+
+    def _encode(self, observations: Tensor) -> tuple[Tensor | None, Tensor]:
         low = self._config.precision == "bf16"
         with torch.autocast(observations.device.type, torch.bfloat16, enabled=low):
-            codes: Tensor = self.model(observations)
-        return codes
+            features, codes = self.model(observations, True)
+        if features is not None:
+            features = features.to(torch.promote_types(features.dtype, torch.float32))
+        return features, codes
 
-    def _contrast(self, anchors: Tensor, positives: Tensor) -> dict[str, Tensor]:
-        config, ranks = self._config, self._ranks
-        scales = self.log_scales.exp() if config.learned_scales else None
-        similarity = parse_loss(config.loss, scales)
-        assert similarity is not None
-        assert config.temperature is not None
-        temperature, first = config.temperature, ranks.rank * len(anchors)
-        if config.symmetric:
-            both = None if ranks.count == 1 else (ranks.gather(anchors), ranks.gather(positives))
-            terms = symmetric_terms(
-                anchors,
-                positives,
-                similarity,
-                temperature,
-                both,
-                first=None if both is None else first,
-            )
-        else:
-            every = None if ranks.count == 1 else ranks.gather(anchors)
-            terms = info_nce_terms(
-                anchors,
-                positives,
-                similarity,
-                temperature,
-                every,
-                first=None if every is None else first,
-            )
-        return terms._asdict()
+
+def _early_names(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Rename the learned scales in a state of an early version, where they had no module."""
+    scales = state.pop(f"{prefix}log_scales", None)
+    if scales is not None:
+        state[f"{prefix}loss.log_scales"] = scales

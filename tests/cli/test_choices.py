@@ -22,7 +22,7 @@ from benchmark.encoders.output_spaces import find_extent
 from benchmark.leaderboard.verification.seasons import open_season, reveal_season
 from benchmark.leaderboard.verification.secret import Secret
 from benchmark.losses import info_nce
-from benchmark.losses.match import LOSSES, parse_loss
+from benchmark.losses.catalogue import LOSSES, find_loss
 from benchmark.measure.__main__ import measure as measure_benchmark
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.sources.mixing import Marginal
@@ -110,7 +110,7 @@ def test_the_command_line_asks_whether_the_nearest_was_meant(
         (lambda: kinds_to_try("hsnw", "cpu", 0, (9, 2)), "hnsw"),
         (lambda: kinds_to_try("auto", "cdua", 0, (9, 2)), "cuda"),
         (lambda: build_encoder("resnet81", (3, 8, 8), 2, "sphere", seed=0), "resnet18"),
-        (lambda: parse_loss("cosin"), "cosine"),
+        (lambda: find_loss("cosin"), "cosine"),
         (lambda: Law("gennorm", 0.1).conditional("box"), "gennorm3"),
         (lambda: Marginal("shpere", "uniform", 3), "sphere"),
         (lambda: Marginal("box", "unifrom", 3), "uniform"),

@@ -8,6 +8,8 @@ import torch
 from scipy.stats import kstest, laplace, norm, uniform
 
 from benchmark.sources.mixing import MARGINALS, Marginal
+from threedident.conditionals.anisotropic import Anisotropic
+from threedident.conditionals.autoregressive import Autoregressive
 from threedident.conditionals.law import CONDITIONALS, Law
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal
@@ -73,12 +75,18 @@ def test_names_mean_the_conditionals_of_the_library() -> None:
     assert Law("normal", 0.1).conditional("sphere") == Normal(0.1, space="projected")
     assert Law("gennorm1.5", 0.2).conditional("box") == GeneralizedNormal(0.2, beta=1.5)
     assert Law("vmf", 0.1).conditional("sphere") == VonMisesFisher(10)
+    assert Law("anisotropic", 0.1).conditional("sphere") == Anisotropic(10, 5)
+    assert Law("anisotropic2.5", 0.1).conditional("sphere") == Anisotropic(10, 2.5)
+    assert Law("autoregressive", 0.1).conditional("real") == Autoregressive(0.1)
 
 
 @pytest.mark.parametrize("name", CONDITIONALS)
 @pytest.mark.parametrize("space", MARGINALS)
 def test_every_conditional_fits_every_marginal_of_its_space(space: str, name: str) -> None:
-    if name == "vmf" and space != "sphere":
+    homes = {"vmf": "sphere", "anisotropic": "sphere", "autoregressive": "real"}
+    if homes.get(name, space) != space:
+        with pytest.raises(ValueError, match=f"fits latents of the {space} space"):
+            Law(name, 0.1).conditional(space)
         return
     law = Law(name, 0.1).conditional(space)
     for marginal in MARGINALS[space]:
@@ -94,6 +102,9 @@ def test_every_conditional_fits_every_marginal_of_its_space(space: str, name: st
         ("other", "box", "write the exponent after gennorm"),
         ("vmf", "box", r"fits latents of the box space \(normal, laplace, gennorm3, uniform\)"),
         ("gennorm0.5", "real", "beta"),
+        ("anisotropic0.5", "sphere", "ratio: expected a finite number of at least 1"),
+        ("anisotropic", "real", "which is a law on the sphere"),
+        ("autoregressive", "sphere", r"which is a law on R\^n"),
     ],
 )
 def test_conditionals_that_do_not_fit_are_named(name: str, space: str, words: str) -> None:

@@ -139,12 +139,12 @@ def test_places_that_the_page_names_are_there() -> None:
     """Where it says what to change."""
     for path in re.findall(r"`((?:benchmark|render|assets)/[\w/]+\.\w+)`", PAGE):
         assert (ROOT / path).is_file(), path
-    from benchmark.losses import match
+    from benchmark.losses import catalogue, similarities
     from render import settings
     from render.scene import teapot
 
-    assert "l2" in match.LOSSES
-    assert callable(match.parse_loss)
+    assert "l2" in catalogue.SIMILARITIES
+    assert callable(similarities.parse_similarity)
     assert settings.REVISION > 0
     assert callable(teapot.scene_teapot)
     z = np.random.default_rng(0).uniform(size=(100, 2))

@@ -184,7 +184,7 @@ def test_to_look_whether_a_network_can_be_trained_leaves_it_as_it_was() -> None:
         ("Whole", "of a floating type from .*:Whole, found torch.int64"),
         ("TakesMore", "its only argument is the number of codes"),
         ("text", "torch.nn.Module, found str"),
-        ("NUMBER", "to make a module, found int"),
+        ("NUMBER", "to be a class or a function, found int"),
         ("Missing", "to be importable"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.encoders.custom import imported
+from benchmark.plugins import imported
 from render.executors.slurm import Call
 from render.workers.chunk import Chunk
 from tests.conftest import DRAFT, make_images
@@ -212,7 +212,7 @@ def test_an_encoder_in_a_file_of_our_packages_name_is_refused(
     (tmp_path / "benchmark.py").write_text(NET)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="rename the file, since benchmark is a package of three"):
-        imported("benchmark:Net")
+        imported("benchmark:Net", "encoder")
 
 
 def test_pickles_for_other_machines_find_our_packages(beside: Path) -> None:

@@ -32,7 +32,6 @@ def test_every_factor_is_scored_and_the_sphere_is_encoded_as_a_whole(periodic: P
     assert found.labels == LABELS
     assert found.circular == (False,) * 3 + (True,) * 7
     assert found.codes == 11
-    assert found.spare_codes
     physical = np.load(periodic / "test" / "latents.npy")
     assert np.allclose(found.latents(0)[:, 3:], physical[:, 3:])
     assert found.ceiling() is None
@@ -67,5 +66,5 @@ def test_the_traversal_shows_every_chosen_factor(periodic: Path) -> None:
 
 def test_positions_alone_need_no_sphere(periodic: Path) -> None:
     found = source(periodic, chosen=("x", "y"))
-    assert (found.codes, found.circular, found.spare_codes) == (2, None, False)
+    assert (found.codes, found.circular) == (2, None)
     assert not math.isnan(float(found.latents(0).sum()))

@@ -14,7 +14,9 @@ from benchmark.losses import (
     info_nce,
     symmetric_info_nce,
 )
-from benchmark.losses.match import check_fit, fitting_space, mismatch, parse_loss
+from benchmark.losses.catalogue import find_loss
+from benchmark.losses.match import check_fit, fitting_space, mismatch
+from benchmark.losses.similarities import parse_similarity
 from benchmark.ranks import Ranks
 from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.sources.source import Batch, Machine
@@ -68,7 +70,17 @@ def test_learned_scales_begin_as_ones_and_are_trained() -> None:
     loss = scaled(batch)["loss"]
     assert loss.item() == pytest.approx(plain(batch)["loss"].item(), rel=1e-6)
     loss.backward()
-    assert (scaled.log_scales.grad != 0).all()  # type: ignore[union-attr]
+    assert (scaled.loss.log_scales.grad != 0).all()  # type: ignore[union-attr]
+
+
+def test_scales_of_early_checkpoints_are_found() -> None:
+    """They had no module of their own, and were the first parameter of the optimiser."""
+    objective, _ = build(loss="l1", learned_scales=True)
+    state = objective.state_dict()
+    scales = state.pop("loss.log_scales") + 1
+    objective.load_state_dict({**state, "log_scales": scales})
+    assert torch.equal(objective.loss.log_scales, scales)  # type: ignore[arg-type]
+    assert next(iter(objective.parameters())) is objective.loss.log_scales
 
 
 def test_low_precision_is_near_and_its_codes_are_float32() -> None:
@@ -85,16 +97,16 @@ def test_low_precision_is_near_and_its_codes_are_float32() -> None:
 
 def test_scales_reach_the_similarity() -> None:
     scales = torch.tensor([1.0, 2.0])
-    similarity = parse_loss("l3", scales)
+    similarity = parse_similarity("l3", scales)
     assert isinstance(similarity, LpSimilarity)
     assert similarity.scales is scales
-    assert parse_loss("supervised") is None
+    assert parse_similarity("supervised") is None
 
 
 @pytest.mark.parametrize("name", ["l", "l0.9", "l0", "l-1", "hinge", "L1", "l1e5", ""])
 def test_unknown_losses_list_what_there_is(name: str) -> None:
     with pytest.raises(ValueError, match="l1, l2, l3, dot, cosine, supervised"):
-        parse_loss(name)
+        find_loss(name)
 
 
 @pytest.mark.parametrize(

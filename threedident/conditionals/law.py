@@ -1,11 +1,14 @@
 """Laws: conditionals by name and scale, as options, manifests and configurations spell them.
 
 The names are ``normal``, ``laplace``, ``uniform``, ``gennormB`` with an exponent B >= 1, such as
-``gennorm3``, and on the sphere ``vmf``, whose concentration kappa is one over the scale.
+``gennorm3``; on the sphere ``vmf``, whose concentration kappa is one over the scale, and
+``anisotropicR``, whose concentrations rise from kappa to R kappa over the axes; and in R^n
+``autoregressive``, whose steps keep the standard normal law.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +17,26 @@ from typing import Annotated, ClassVar, TypeAlias
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from threedident.conditionals.anisotropic import Anisotropic
+from threedident.conditionals.autoregressive import Autoregressive
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Space, Uniform
 from threedident.runtime.errors import nearest, unknown
 
-CONDITIONALS = ("normal", "laplace", "gennorm3", "uniform", "vmf")
+CONDITIONALS = (
+    "normal",
+    "laplace",
+    "gennorm3",
+    "uniform",
+    "vmf",
+    "anisotropic",
+    "autoregressive",
+)
+_HOMES = {"vmf": "sphere", "anisotropic": "sphere", "autoregressive": "real"}
+_PLACES = {"sphere": "the sphere", "real": "R^n"}
+_ANISOTROPIC = re.compile(r"anisotropic(\d+(?:\.\d+)?)?")
+_RATIO = 5.0
 _GENERAL = "gennorm"
 _STEPS: dict[str, Space] = {"box": "box", "sphere": "projected", "real": "real"}
 _Kind: TypeAlias = Callable[..., Conditional]
@@ -33,8 +50,10 @@ class Law:
     """A conditional p(z~ | z) by name and scale.
 
     Arguments:
-        name: ``normal``, ``laplace``, ``uniform``, ``gennormB`` or ``vmf``.
-        sigma: scale, positive, in units of the latents; of ``vmf``, 1 / kappa.
+        name: ``normal``, ``laplace``, ``uniform``, ``gennormB``, ``vmf``, ``anisotropicR`` or
+            ``autoregressive``. ``anisotropic`` has R = 5.
+        sigma: scale, positive, in units of the latents; of ``vmf`` and ``anisotropicR``,
+            1 / kappa.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -57,17 +76,25 @@ class Law:
             ValueError: there is no conditional of that name, none on that space, or none of that
                 scale.
         """
-        if self.name not in CONDITIONALS and self.exponent is None:
+        ratio = _ANISOTROPIC.fullmatch(self.name)
+        family = self.name if ratio is None else "anisotropic"
+        if family not in CONDITIONALS and self.exponent is None:
             advice = "write the exponent after gennorm"
             raise ValueError(unknown("conditional", self.name, CONDITIONALS, advice))
-        if self.name == "vmf":
-            if space != "sphere":
-                fitting = ", ".join(name for name in CONDITIONALS if name != "vmf")
-                raise ValueError(
-                    f"conditional: expected one that fits latents of the {space} space "
-                    f"({fitting}), found vmf, which is a law on the sphere; take one of these"
-                )
+        home = _HOMES.get(family, space)
+        if home != space:
+            fitting = [name for name in CONDITIONALS if _HOMES.get(name, space) == space]
+            raise ValueError(
+                f"conditional: expected one that fits latents of the {space} space "
+                f"({', '.join(fitting)}), found {self.name}, which is a law on {_PLACES[home]}; "
+                "take one of these"
+            )
+        if ratio is not None:
+            return Anisotropic(1.0 / self.sigma, float(ratio[1] or _RATIO))
+        if family == "vmf":
             return VonMisesFisher(1.0 / self.sigma)
+        if family == "autoregressive":
+            return Autoregressive(self.sigma)
         return _kind(self.name)(self.sigma, space=_STEPS[space])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.config import Config, ImageSettings, differences, numbering
 from benchmark.leaderboard.submission.submission import SEEDS, Supervision
-from benchmark.losses.match import SUPERVISED
+from benchmark.losses.catalogue import is_supervised
 from benchmark.training.folder import RunFolder, is_run
 from benchmark.training.log import read_work
 from threedident.pairs.epochs import NUMBERING
@@ -86,15 +86,17 @@ def supervision_of(config: Config) -> Supervision:
     assert isinstance(config.source, ImageSettings)
     if config.steps == 0:
         return "none"
-    if config.loss == SUPERVISED:
+    if is_supervised(config.loss):
         return "full"
+    if config.source.pairs is None:
+        return "none"
     return "augmentations" if config.source.pairs == "augmented" else "pairs"
 
 
 def uses_train_latents(config: Config) -> bool:
     """True if training read latents, as targets or to find pairs."""
     assert isinstance(config.source, ImageSettings)
-    return config.steps > 0 and (config.loss == SUPERVISED or config.source.pairs == "nearest")
+    return config.steps > 0 and (is_supervised(config.loss) or config.source.pairs == "nearest")
 
 
 def _finished(path: Path) -> Config:

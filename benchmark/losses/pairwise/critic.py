@@ -1,0 +1,86 @@
+"""The critic: the similarity of two codes that all losses of this folder compare."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.losses.contrastive import Comparison, compare
+from benchmark.losses.similarities import LpSimilarity, Similarity, parse_similarity
+from benchmark.losses.views import Views
+from threedident.runtime.errors import unknown
+
+# Adam moves a parameter by about the learning rate in a step. An offset has to move by nats.
+_OFFSET_RATE = 10.0
+
+
+class Critic(nn.Module):
+    """Base class of the losses that compare similarities s(u, v) / t.
+
+    Arguments:
+        n: number of codes.
+        similarity: ``dot``, ``cosine`` or ``lP``.
+        temperature: positive number t that divides the similarities.
+        symmetric: True to use positives as anchors, too.
+        learned_scales: True to learn a weight for each coordinate; only for ``lP``.
+
+    Raises:
+        ValueError: the similarity is unknown, or has no weights to learn.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        similarity: str = "l2",
+        temperature: float = 1.0,
+        symmetric: bool = False,
+        learned_scales: bool = False,
+    ) -> None:
+        super().__init__()
+        found = parse_similarity(similarity)
+        if found is None:
+            names = ("l1", "l2", "l3", "dot", "cosine")
+            raise ValueError(unknown("similarity", similarity, names))
+        if learned_scales and not isinstance(found, LpSimilarity):
+            raise ValueError(
+                f"learned_scales: expected with a similarity such as l2, found {similarity}; "
+                "leave it out"
+            )
+        if learned_scales:
+            self.log_scales = nn.Parameter(torch.zeros(n))
+        self._name, self.temperature = similarity, temperature
+        self._anchors, self._learned = 2 if symmetric else 1, learned_scales
+
+    def similarity(self) -> Similarity:
+        """The similarity with its current weights."""
+        found = parse_similarity(self._name, self.log_scales.exp() if self._learned else None)
+        assert found is not None
+        return found
+
+    def compare(self, views: Views) -> Comparison:
+        """The codes of a batch, prepared to be compared. Negatives come from all ranks."""
+        pair = views.pair()
+        negatives, first = None, None
+        if views.ranks.count > 1:
+            negatives = tuple(views.gather(codes) for codes in pair[: self._anchors])
+            first = views.ranks.rank * len(pair[0])
+        return compare(pair, self._anchors, self.similarity(), self.temperature, negatives, first)
+
+
+class Offset(nn.Module):
+    """A learned number b that is added to similarities.
+
+    It stands for the log of the normaliser of the model's conditional, which only InfoNCE and the
+    decoupled loss do not need.
+
+    Arguments:
+        start: initial value.
+    """
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(start / _OFFSET_RATE))
+
+    def forward(self) -> Tensor:
+        """The number b, shape ()."""
+        return _OFFSET_RATE * self.value
