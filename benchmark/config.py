@@ -72,7 +72,7 @@ class MixingSettings(Frozen):
     Arguments:
         factors: number n of latents.
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
-        marginal: name of p(z), see :class:`benchmark.sources.mixing.Marginal`.
+        marginal: name of p(z), see :class:`threedident.conditionals.marginal.Marginal`.
         conditional: law of the positives; None for supervised training.
     """
 

@@ -25,7 +25,7 @@ from render.options import (
 )
 from render.settings import rendering, require_blender
 from threedident.conditionals.law import parse_laws, spell_laws
-from threedident.conditionals.product import parse_conditional
+from threedident.conditionals.spelling import parse_conditional
 from threedident.latents.sampling import check_raw
 from threedident.latents.spaces import SPACES, parse_fixed
 from threedident.options import Choice, NewFile

@@ -15,9 +15,9 @@ from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
 from benchmark.losses.similarities import LpSimilarity
 from benchmark.option import Option, of_images
-from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
+from threedident.conditionals.marginal import MARGINALS
 
 _SCORES_PER_RUN = 10
 _SUPERVISED_MIXING_STEPS = 100_001

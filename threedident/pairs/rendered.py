@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import Subset
 
-from threedident.conditionals.product import parse_conditional
+from threedident.conditionals.spelling import parse_conditional
 from threedident.dataset.split import ThreeDIdent
 from threedident.pairs.core import Draw, Pairs
 

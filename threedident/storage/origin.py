@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.product import parse_conditional
+from threedident.conditionals.spelling import parse_conditional
 from threedident.latents.philox import SEEDS, uniforms
 from threedident.latents.sampling import sample_raw, stream
 from threedident.latents.spaces import find_space
