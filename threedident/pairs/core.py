@@ -22,7 +22,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Subset, default_collate
 
+from threedident.conditionals.rule import Rule
 from threedident.dataset.split import ThreeDIdent, as_images
+from threedident.latents.layout import Layout, layout_of
 from threedident.latents.philox import check_seed, uniforms
 from threedident.latents.spaces import Space, find_space
 from threedident.pairs.delivered import Delivered, measure
@@ -76,6 +78,7 @@ class Pairs(Card, Dataset[Pair]):
         changes_images: True if the images of a pair differ from those in the data set.
         positives: images and latents of the positives; equal to ``dataset`` unless positives were
             rendered.
+        rule: rule from anchors to positives, or None if they follow none.
 
     Raises:
         ValueError: the data set is not a ThreeDIdent, the seed is not from 0 to 2^63 - 1, or the
@@ -83,6 +86,7 @@ class Pairs(Card, Dataset[Pair]):
     """
 
     changes_images: ClassVar[bool] = False
+    rule: Rule | None = None
 
     def __init__(self, dataset: ThreeDIdent | Subset[Any], seed: int, length: int | None) -> None:
         if length is not None and length < 1:
@@ -105,6 +109,33 @@ class Pairs(Card, Dataset[Pair]):
         Returns:
             Arrays, or tensors on the device of ``items``. The values are the same in both cases.
         """
+
+    def changed(self, items: Any) -> Any:
+        """The factors that the rule changes in pairs, by number.
+
+        A positive by nearest latent may also differ in factors that the rule keeps, see
+        :meth:`delivered`.
+
+        Arguments:
+            items: numbers of pairs over all epochs, shape (B,), as an array, or as a tensor on any
+                device.
+
+        Returns:
+            Shape (B, factors), bool; a tensor on the device of ``items`` if that is a tensor.
+
+        Raises:
+            ValueError: the pairs follow no rule.
+        """
+        if self.rule is None:
+            raise ValueError(
+                f"changed: expected pairs that follow a rule, found {type(self).__name__} without "
+                "one; make them from a rule such as 'position=keep;rest=normal:0.1'"
+            )
+        return self.rule.changed(self._numbers(items))
+
+    def _numbers(self, items: Any) -> Any:
+        """The uniform numbers from which the positives of pairs are drawn, shape (B, count)."""
+        raise NotImplementedError
 
     def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
         """Images of the anchors and of the positives, each of shape (B, 3, H, W)."""
@@ -234,10 +265,13 @@ class Pairs(Card, Dataset[Pair]):
 
     def delivered(self, count: int = _MEASURED) -> Delivered:
         """Requested and delivered steps, measured on the first ``count`` pairs."""
-        draw = self.draw(np.arange(count))
+        items = np.arange(count)
+        draw = self.draw(items)
         shown = self.dataset.latents[draw.anchors], self.positives.latents[draw.positives]
-        exact = self.positives is not self.dataset
-        return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns)
+        exact, kept = self.positives is not self.dataset, None
+        if self.rule is not None and (self.rule.kept or self.rule.sometimes):
+            kept = ~self.rule.layout.over_columns(self.rule.acting(self._numbers(items)))
+        return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns, kept)
 
     def card(self) -> dict[str, str]:
         """See :class:`threedident.runtime.cards.Card`."""
@@ -262,6 +296,12 @@ class Pairs(Card, Dataset[Pair]):
         """The space of the latents."""
         manifest = self.dataset.manifest
         return find_space("box" if manifest is None else manifest.origin.space)
+
+    @property
+    def layout(self) -> Layout:
+        """The units of the latents, on which rules act."""
+        manifest = self.dataset.manifest
+        return layout_of(self.space.name, None if manifest is None else manifest.origin.fixed)
 
     def _uniforms(self, numbers: Any, count: int) -> Any:
         epochs, items = self._epochs.address(numbers)
