@@ -39,6 +39,8 @@ class ImageSettings(Frozen):
         resolution: edge of the images in pixels.
         numbering: version of the numbering of pairs, see
             :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
+        rule: rule of nearest or rendered pairs, see :mod:`threedident.conditionals.spelling`; None
+            if one law describes them.
     """
 
     kind: Literal["images"] = "images"
@@ -64,6 +66,7 @@ class ImageSettings(Frozen):
         ),
     ]
     numbering: int = 1
+    rule: str | None = None
 
 
 class MixingSettings(Frozen):
@@ -73,7 +76,9 @@ class MixingSettings(Frozen):
         factors: number n of latents.
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
         marginal: name of p(z), see :class:`threedident.conditionals.marginal.Marginal`.
-        conditional: law of the positives; None for supervised training.
+        conditional: law of the positives; None for supervised training, or if a rule gives them.
+        rule: rule of the positives, see :mod:`threedident.conditionals.spelling`; None if one law
+            describes them.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -95,6 +100,7 @@ class MixingSettings(Frozen):
         ),
     ]
     conditional: Law | None
+    rule: str | None = None
 
 
 class MaskSettings(Frozen):

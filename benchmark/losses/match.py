@@ -93,10 +93,14 @@ def check_fit(loss: str, conditional: Law | None) -> None:
 def mismatch(config: Config) -> str | None:
     """The first assumption of the theory that a run violates, in words; None if it violates none.
 
-    None also if the run has no conditional law.
+    None also if the run has neither a conditional law nor a rule.
     """
     source = config.source
-    law = None if isinstance(source, MaskSettings) else source.conditional
+    if isinstance(source, MaskSettings):
+        return None
+    if source.rule is not None:
+        return _beyond(source.rule)
+    law = source.conditional
     if law is None:
         return None
     if isinstance(source, MixingSettings) and source.marginal != "uniform":
@@ -111,6 +115,16 @@ def mismatch(config: Config) -> str | None:
     if config.output_space == "unbounded":
         return "codes are unbounded where latents lie in a box"
     return None if config.output_space == "box" else _unlike_scale(config, law)
+
+
+def _beyond(rule: str) -> str:
+    """The difference between the theory of one conditional and a rule of pairs, in words."""
+    if "keep" in rule or "marginal" in rule:
+        return (
+            "the rule keeps or redraws factors, so only the block of kept ones (content) is "
+            "identified (von Kügelgen et al., 2021)"
+        )
+    return "the rule gives factors different laws, the loss models one"
 
 
 def _unlike_scale(config: Config, law: Law) -> str | None:

@@ -48,6 +48,7 @@ class ImageSource(Source):
         splits: train and test split.
         pairs: kind of positive pairs; None for supervised training.
         conditional: conditional law of nearest pairs.
+        rule: rule of nearest pairs, in place of a law.
         anchor: kind of anchors of nearest pairs.
 
     Raises:
@@ -62,6 +63,7 @@ class ImageSource(Source):
         pairs: PairKind | None = "nearest",
         conditional: Law | None = None,
         anchor: Anchor = "row",
+        rule: str | None = None,
     ) -> None:
         self.train, self.test = splits
         self.root = self.train.folder.root
@@ -69,7 +71,7 @@ class ImageSource(Source):
         identities = {split.folder.split: identity(split) for split in splits}
         if pairs == "rendered":
             rendered = RenderedPairs(self.train).positives
-            law = _rendered_law(rendered)
+            law, rule = _rendered_law(rendered)
             identities["positives"] = identity(rendered)
         self.settings = ImageSettings(
             pairs=pairs,
@@ -78,11 +80,13 @@ class ImageSource(Source):
             data=identities,
             resolution=self.train.resolution,
             numbering=NUMBERING,
+            rule=rule,
         )
         self.shape = (3, self.train.resolution, self.train.resolution)
         self._index: NearestLatents | None = None
+        self._law: Conditional | str
         if pairs == "nearest":
-            self._law = _box_law(self.settings)
+            self._law = _box_law(self.settings) if rule is None else rule
 
     @property
     def labels(self) -> Sequence[str]:
@@ -215,12 +219,18 @@ class ImageSource(Source):
             yield images.to(machine.device)
 
 
-def _rendered_law(positives: ThreeDIdent) -> Law | None:
-    """The law that rendered positives were drawn from; None if factors have different scales."""
+def _rendered_law(positives: ThreeDIdent) -> tuple[Law | None, str | None]:
+    """The law that rendered positives were drawn from, or their rule.
+
+    Neither if factors have one law with different scales.
+    """
     manifest = positives.manifest
     assert manifest is not None
-    laws = parse_laws(manifest.origin.conditional or "")
-    return laws[0] if len(laws) == 1 else None
+    text = manifest.origin.conditional or ""
+    if "=" in text:
+        return None, text
+    laws = parse_laws(text)
+    return (laws[0] if len(laws) == 1 else None), None
 
 
 def _box_law(settings: ImageSettings) -> Conditional:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from benchmark.config import MixingSettings
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.conditionals.marginal import Marginal
+from threedident.conditionals.spelling import parse_rule
+from threedident.latents.layout import numbered_layout
 from threedident.latents.philox import uniforms
 from threedident.pairs.loader import slices
 
@@ -34,10 +36,10 @@ class MixingSource(Source):
     """Latents and their positives, mixed by the same function g, which depends on the seed.
 
     Arguments:
-        settings: space, marginal and conditional.
+        settings: space, marginal, and conditional or rule.
 
     Raises:
-        ValueError: the space does not have this marginal or conditional.
+        ValueError: the space does not have this marginal, conditional or rule.
     """
 
     settings: MixingSettings
@@ -54,6 +56,10 @@ class MixingSource(Source):
         if law is not None:
             stretched = replace(law, sigma=self._stretch * law.sigma)
             self._conditional = stretched.conditional(settings.space)
+        elif settings.rule is not None:
+            rule = parse_rule(settings.rule, numbered_layout(settings.space, n))
+            self._conditional = rule.conditional(settings.marginal, self._stretch)
+        if self._conditional is not None:
             self._count += self._conditional.count(n)
 
     @property
@@ -69,6 +75,7 @@ class MixingSource(Source):
         """See :class:`Source`."""
         settings, law = self.settings, self.settings.conditional
         pairs = f", positives {law.name}({law.sigma:g})" if law is not None else ""
+        pairs += f", positives by {settings.rule}" if settings.rule is not None else ""
         return (
             f"mixing: {settings.factors} latents, {settings.space}, {settings.marginal}{pairs}; "
             f"{TEST_ROWS} test rows"

@@ -152,6 +152,13 @@ class Rule:
             found |= dict.fromkeys(clause.units, clause.action)
         return tuple(found[name] for name in self.layout.names)
 
+    @property
+    def law(self) -> Law | None:
+        """The law of all units, if they have one with one scale; None otherwise."""
+        laws, names = self.laws, self.layout.names
+        alike = (law == _on(self.layout, n, laws[0]) for n, law in zip(names, laws, strict=False))
+        return laws[0] if laws and all(alike) else None
+
     def conditional(self, marginal: str | None = None, stretch: float = 1.0) -> Conditional:
         """The conditional p(z~ | z) of the rule.
 

@@ -72,13 +72,10 @@ def parse_rule(text: str, layout: Layout | None = None) -> Rule:
 def spell_rule(rule: Rule) -> str:
     """The inverse of :func:`parse_rule`; equal rules have one spelling."""
     laws, layout = rule.laws, rule.layout
-    flat = [law for law, name in zip(laws, layout.names, strict=False) if name != SPHERE]
-    scales = {law.sigma for law in laws}
-    if flat and len({law.name for law in flat}) == 1:
-        if len(scales) == 1:
-            return spell_laws(flat[:1])
-        if len(flat) == len(layout.units):
-            return spell_laws(flat)
+    if rule.law is not None and layout.names[0] != SPHERE:
+        return spell_laws([rule.law])
+    if len({law.name for law in laws}) == 1 and SPHERE not in layout.names:
+        return spell_laws(laws)
     if len(rule.clauses) == 1:
         return f"{_REST}={_spell_action(rule.clauses[0])}"
     clauses = (f"{layout.spell(c.units)}={_spell_action(c)}" for c in rule.clauses)

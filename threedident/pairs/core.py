@@ -24,7 +24,6 @@ from torch.utils.data import Dataset, Subset, default_collate
 
 from threedident.conditionals.rule import Rule
 from threedident.dataset.split import ThreeDIdent, as_images
-from threedident.latents.layout import Layout, layout_of
 from threedident.latents.philox import check_seed, uniforms
 from threedident.latents.spaces import Space, find_space
 from threedident.pairs.delivered import Delivered, measure
@@ -296,12 +295,6 @@ class Pairs(Card, Dataset[Pair]):
         """The space of the latents."""
         manifest = self.dataset.manifest
         return find_space("box" if manifest is None else manifest.origin.space)
-
-    @property
-    def layout(self) -> Layout:
-        """The units of the latents, on which rules act."""
-        manifest = self.dataset.manifest
-        return layout_of(self.space.name, None if manifest is None else manifest.origin.fixed)
 
     def _uniforms(self, numbers: Any, count: int) -> Any:
         epochs, items = self._epochs.address(numbers)

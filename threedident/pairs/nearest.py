@@ -74,7 +74,7 @@ class PositivePairs(Pairs):
         super().__init__(dataset, seed, length)
         dataset = self.dataset
         if isinstance(conditional, Rule | str):
-            self.rule = _rule_of(conditional, self.layout)
+            self.rule = _rule_of(conditional, dataset.layout)
             conditional = self.rule.conditional()
         if not isinstance(conditional, Conditional):
             raise ValueError(
