@@ -121,7 +121,7 @@ def _beyond(rule: str) -> str:
     """The difference between the theory of one conditional and a rule of pairs, in words."""
     if "keep" in rule or "marginal" in rule:
         return (
-            "the rule keeps or redraws factors, so only the block of kept ones (content) is "
+            "the rule keeps or redraws factors, and then only the block of kept ones (content) is "
             "identified (von Kügelgen et al., 2021)"
         )
     return "the rule gives factors different laws, the loss models one"

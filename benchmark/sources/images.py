@@ -27,11 +27,12 @@ from threedident.conditionals.law import Law, parse_laws
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import LABELS
-from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.core import Pairs
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.epochs import NUMBERING, Epochs
 from threedident.pairs.loader import load, slices
 from threedident.pairs.nearest import Anchor, PositivePairs
+from threedident.pairs.pair import Pair
 from threedident.pairs.rendered import RenderedPairs
 from threedident.pairs.resident import ResidentImages, ResidentPairs, fits
 

@@ -166,6 +166,23 @@ def test_a_law_of_all_factors_draws_what_it_always_did(hues: ThreeDIdent) -> Non
     assert "agreeing" not in found.to_json()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_carry_what_changed_beside_their_four_fields(
+    hues: ThreeDIdent, workers: int
+) -> None:
+    pairs = PositivePairs(hues, "x=keep;rest=normal:0.2/3")
+    changed = torch.from_numpy(pairs.changed(np.arange(60)))
+    loaded = list(pairs.loader(20, steps=3, workers=workers))
+    here = list(ResidentPairs(pairs, "cpu").batches(20, steps=3))
+    for batches in (loaded, here):
+        assert torch.equal(torch.cat([batch.changed for batch in batches]), changed)
+        _, _, latents, _ = batches[0]
+        assert latents.shape == (20, 10)
+    one = pairs.batch([7])
+    assert torch.equal(one.changed, changed[[7]])  # type: ignore[attr-defined]
+    assert not hasattr(PositivePairs(hues, Normal(0.1)).batch([7]), "changed")
+
+
 @pytest.mark.parametrize("text", ["hue=keep;x=marginal;rest=normal:0.3", "rest=laplace:0.2/3"])
 def test_rendered_positives_follow_their_rule(tmp_path: Path, text: str) -> None:
     sparse_pairs(tmp_path, 4000, 8, text)

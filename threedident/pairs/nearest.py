@@ -29,7 +29,8 @@ from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.layout import Layout
 from threedident.pairs.agreement import Agreement
-from threedident.pairs.core import Draw, Pairs
+from threedident.pairs.core import Pairs
+from threedident.pairs.pair import Draw
 from threedident.runtime.arrays import as_host, is_tensor
 from threedident.runtime.cards import in_line
 from threedident.runtime.errors import unknown

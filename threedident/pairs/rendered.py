@@ -8,7 +8,8 @@ import torch
 from torch.utils.data import Subset
 
 from threedident.dataset.split import ThreeDIdent
-from threedident.pairs.core import Draw, Pairs
+from threedident.pairs.core import Pairs
+from threedident.pairs.pair import Draw
 from threedident.runtime.arrays import is_tensor
 
 
