@@ -14,10 +14,10 @@ from benchmark.runs.click_options import headings, run_options
 from benchmark.runs.experiment import carry_out
 from benchmark.runs.options import Options, complete
 from benchmark.runs.resume import require_suite, take_up
-from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Machine
 from benchmark.suites.paper import TABLES
 from benchmark.suites.suite import SCALES, SUITES, run_suite
+from threedident.conditionals.marginal import MARGINALS
 from threedident.options import Choice, HeadedCommand, completed
 from threedident.runtime.machine import processors
 

@@ -45,6 +45,8 @@ class ImageSettings(Frozen):
             :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
         space: latent space of the data set.
         factors: names of the factors that are encoded and scored.
+        rule: rule of nearest or rendered pairs, see :mod:`threedident.conditionals.spelling`; None
+            if one law describes them.
     """
 
     kind: Literal["images"] = "images"
@@ -72,6 +74,7 @@ class ImageSettings(Frozen):
     numbering: int = 1
     space: str = "box"
     factors: tuple[str, ...] = NAMES
+    rule: str | None = None
 
     @model_validator(mode="after")
     def _check_factors(self) -> ImageSettings:
@@ -90,8 +93,10 @@ class MixingSettings(Frozen):
     Arguments:
         factors: number n of latents.
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
-        marginal: name of p(z), see :class:`benchmark.sources.mixing.Marginal`.
-        conditional: law of the positives; None for supervised training.
+        marginal: name of p(z), see :class:`threedident.conditionals.marginal.Marginal`.
+        conditional: law of the positives; None for supervised training, or if a rule gives them.
+        rule: rule of the positives, see :mod:`threedident.conditionals.spelling`; None if one law
+            describes them.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -109,6 +114,7 @@ class MixingSettings(Frozen):
         ),
     ]
     conditional: Law | None
+    rule: str | None = None
 
 
 class MaskSettings(Frozen):

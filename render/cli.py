@@ -24,8 +24,8 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
-from threedident.conditionals.law import parse_laws, spell_laws
-from threedident.conditionals.product import parse_conditional
+from threedident.conditionals.spelling import canonical
+from threedident.latents.layout import layout_of
 from threedident.latents.sampling import check_raw
 from threedident.latents.spaces import SPACES, parse_fixed
 from threedident.options import Choice, NewFile
@@ -72,9 +72,9 @@ from threedident.storage.origin import Origin, rows_digest
 )
 @click.option(
     "--pairs",
-    metavar="KIND:SCALE",
-    help="Beside every image its positive, from normal, laplace, gennorm3 or uniform; one scale, "
-    "or by commas one for each factor.",
+    metavar="RULE",
+    help="Beside every image its positive: a law of all factors such as normal:0.1, or a rule "
+    "such as 'position=keep;hue=marginal;rest=normal:0.3'.",
 )
 @click.option("--annotate", metavar="mask,depth", help="Beside every image its mask, depth.")
 @RESOLUTION
@@ -91,6 +91,7 @@ def render(**given: Any) -> None:
         threedident render --n 250000
         threedident render --n 1000 --resolution 64 --quality draft --out data/small
         threedident render --n 1000 --pairs laplace:0.1 --annotate mask,depth --out data/pairs
+        threedident render --n 1000 --pairs 'hue=keep;rest=marginal' --out data/subset
         threedident render --n 1000 --fix alpha=0,beta=0,gamma=0 --out data/upright
         threedident render --latents raw.npy --out data/mine
         threedident render --n 250000 --executor slurm --slurm-partition cpu
@@ -137,8 +138,7 @@ def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
     space, pairs = given["space"], given["pairs"]
     fixed = parse_fixed(given["fix"], space) if given["fix"] else {}
     if pairs is not None:
-        parse_conditional(pairs, space, fixed)
-        pairs = spell_laws(parse_laws(pairs))
+        pairs = canonical(pairs, layout_of(space, fixed))
     found = []
     for request in _anchors(out, given, fixed):
         found.append(request)

@@ -81,14 +81,17 @@ def check_fit(loss: str, conditional: Law | None) -> None:
 def mismatch(config: Config) -> str | None:
     """The first assumption of the theory that a run violates, in words; None if it violates none.
 
-    None also if the loss states no assumptions, or compares similarities and the run has no
-    conditional law.
+    None also if the loss states no assumptions, or compares similarities and the run has neither
+    a conditional law nor a rule.
     """
     if parse_similarity(config.loss) is None:
         matches = getattr(find_loss(config.loss), "matches", None)
         found: str | None = None if matches is None else matches(config)
         return found
     source = config.source
+    rule = getattr(source, "rule", None)
+    if rule is not None:
+        return _beyond(rule)
     law = getattr(source, "conditional", None)
     if law is None:
         return None
@@ -125,6 +128,16 @@ def _no_eigenfunctions(config: Config) -> str | None:
             f"{factors} factors"
         )
     return None
+
+
+def _beyond(rule: str) -> str:
+    """The difference between the theory of one conditional and a rule of pairs, in words."""
+    if "keep" in rule or "marginal" in rule:
+        return (
+            "the rule keeps or redraws factors, and then only the block of kept ones (content) is "
+            "identified (von Kügelgen et al., 2021)"
+        )
+    return "the rule gives factors different laws, the loss models one"
 
 
 def _unlike_scale(config: Config, law: Law) -> str | None:

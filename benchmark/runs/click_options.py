@@ -17,8 +17,8 @@ from benchmark.encoders.output_spaces import OUTPUT_SPACES
 from benchmark.losses.catalogue import LOSSES
 from benchmark.option import Option
 from benchmark.runs.options import OPTIONS, flag
-from benchmark.sources.mixing import MARGINALS
 from threedident.conditionals.law import CONDITIONALS
+from threedident.conditionals.marginal import MARGINALS
 from threedident.options import Choice, Seed, completed
 from threedident.runtime.errors import printable
 

@@ -8,7 +8,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from benchmark.config import Config
-from benchmark.metrics.readout import nonlinear_r2
+from benchmark.metrics.probes import nonlinear_r2
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import linear_r2
 from benchmark.sources.source import Source

@@ -30,10 +30,12 @@ from benchmark.losses.catalogue import (
 from benchmark.losses.match import check_fit, fitting_space
 from benchmark.losses.similarities import LpSimilarity, parse_similarity
 from benchmark.option import Option, of_images
-from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
+from threedident.conditionals.marginal import MARGINALS
+from threedident.conditionals.spelling import parse_rule, spell_rule
 from threedident.latents.factor_set import parse_factors
+from threedident.latents.layout import Layout, numbered_layout
 from threedident.runtime.errors import printable
 
 _SCORES_PER_RUN = 10
@@ -84,6 +86,16 @@ class Data(BaseModel):
             "Pairs",
             "Scale of the conditional; for vmf 1 / kappa [default: 0.1; mixing 0.05].",
             {"nearest": 0.1, "mixing": 0.05},
+            contrastive=True,
+        ),
+    ]
+    pairs: Annotated[
+        str | None,
+        Option(
+            "Pairs",
+            "Rule of positives in place of a conditional, such as 'position=keep;hue=marginal;"
+            "rest=normal:0.3'.",
+            {"nearest": None, "mixing": None},
             contrastive=True,
         ),
     ]
@@ -175,6 +187,8 @@ def complete(options: Options) -> Options:
         values[name] = option.paper_value(source) if given is None else given
     if values["factors"] is not None:
         values["factors"] = _factors(values["factors"], source)
+    if options.pairs is not None:
+        values |= _without_conditional(options)
     require_known(values["encoder"])
     loss = values["loss"]
     find_loss(loss)
@@ -233,6 +247,16 @@ def _factors(asked: int | str, source: str) -> int | str:
     return int(digits)
 
 
+def _without_conditional(options: Options) -> dict[str, None]:
+    names = ("conditional", "sigma")
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"--pairs: expected a rule or {flag(name)}, found both; leave one of them out"
+            )
+    return dict.fromkeys(names)
+
+
 def _refuse_pairs(options: Options, loss: str) -> None:
     if options.source in ("rendered", "augmented"):
         raise ValueError(
@@ -263,7 +287,7 @@ def open_source(options: Options) -> Source:
         ValueError: the data cannot be read, or do not fit the options, or the conditional does
             not fit the loss.
     """
-    law = None
+    law, rule = None, None
     assert options.loss is not None
     if options.conditional is not None and options.sigma is not None:
         law = Law(name=options.conditional, sigma=options.sigma)
@@ -273,11 +297,16 @@ def open_source(options: Options) -> Source:
     if options.source == "mixing":
         from benchmark.sources.mixing import MixingSource
 
+        if options.pairs is not None:
+            assert options.space is not None
+            assert options.factors is not None
+            law, rule = _law_or_rule(options, numbered_layout(options.space, options.factors))
         settings = MixingSettings(
             factors=options.factors,
             space=options.space,
             marginal=options.marginal,
             conditional=law,
+            rule=rule,
         )
         return MixingSource(settings)
     assert options.data is not None
@@ -289,9 +318,24 @@ def open_source(options: Options) -> Source:
     from benchmark.sources.splits import open_splits
 
     splits = open_splits(options.data, options.resolution)
+    if options.pairs is not None:
+        law, rule = _law_or_rule(options, splits[0].layout)
     pairs = options.source if paired else None
     chosen = None if options.factors is None else options.factors.split(",")
-    return ImageSource(splits, pairs, law, options.anchor or "row", chosen)
+    return ImageSource(splits, pairs, law, options.anchor or "row", rule, chosen)
+
+
+def _law_or_rule(options: Options, layout: Layout) -> tuple[Law | None, str | None]:
+    """The law that ``--pairs`` gives all factors, or else its rule in the one spelling.
+
+    Raises:
+        ValueError: it spells no rule of these latents, or the loss does not fit its laws.
+    """
+    assert options.loss is not None
+    rule = parse_rule(options.pairs or "", layout)
+    for clause in rule.clauses:
+        check_fit(options.loss, clause.action if isinstance(clause.action, Law) else None)
+    return (rule.law, None) if rule.law is not None else (None, spell_rule(rule))
 
 
 def resolve(options: Options, source: Source) -> Config:

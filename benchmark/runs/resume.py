@@ -79,9 +79,10 @@ def options_of(config: Config) -> Options:
             law = source.conditional if source.pairs == "nearest" else None
             values |= {"source": source.pairs or "nearest", "anchor": source.anchor}
             values |= {"resolution": source.resolution, **_law(law)}
+            values |= {"pairs": source.rule if source.pairs == "nearest" else None}
         case MixingSettings():
             values |= {name: getattr(source, name) for name in ("factors", "space", "marginal")}
-            values |= {"source": "mixing", **_law(source.conditional)}
+            values |= {"source": "mixing", "pairs": source.rule, **_law(source.conditional)}
         case MaskSettings():
             distance = source.max_distance if source.paired else None
             values |= {"source": "kitti", "max_distance": distance}

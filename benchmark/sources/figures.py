@@ -37,7 +37,10 @@ def delivered(found: Delivered) -> Picture:
     if snapped or found.anchor_snaps.any():
         words = "Histograms of the snap distances of anchors and positives"
         plots.append(Plot(found.draw_snaps, words))
-    return plotted(plots, "What the pairs delivered", _WIDENED if snapped else _EXACT)
+    caption = _WIDENED if snapped else _EXACT
+    if found.agreeing is not None:
+        caption += f" {found.agreement}."
+    return plotted(plots, "What the pairs delivered", caption)
 
 
 def traversal(dataset: ThreeDIdent, factors: FactorSet) -> Picture:

@@ -30,11 +30,12 @@ from threedident.index.nearest import NearestLatents
 from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
 from threedident.latents.spaces import find_space
-from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.core import Pairs
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.epochs import NUMBERING, Epochs
 from threedident.pairs.loader import load, slices
 from threedident.pairs.nearest import Anchor, PositivePairs
+from threedident.pairs.pair import Pair
 from threedident.pairs.rendered import RenderedPairs
 from threedident.pairs.resident import ResidentImages, ResidentPairs, fits
 
@@ -51,6 +52,7 @@ class ImageSource(Source):
         splits: train and test split.
         pairs: kind of positive pairs; None for supervised training.
         conditional: conditional law of nearest pairs.
+        rule: rule of nearest pairs, in place of a law.
         anchor: kind of anchors of nearest pairs.
         chosen: names of the factors to encode and score; None for all. Factors that are constant
             are left out.
@@ -67,6 +69,7 @@ class ImageSource(Source):
         pairs: PairKind | None = "nearest",
         conditional: Law | None = None,
         anchor: Anchor = "row",
+        rule: str | None = None,
         chosen: Sequence[str] | None = None,
     ) -> None:
         self.train, self.test = splits
@@ -76,7 +79,7 @@ class ImageSource(Source):
         identities = {split.folder.split: identity(split) for split in splits}
         if pairs == "rendered":
             rendered = RenderedPairs(self.train).positives
-            law = _rendered_law(rendered)
+            law, rule = _rendered_law(rendered)
             identities["positives"] = identity(rendered)
         self.settings = ImageSettings(
             pairs=pairs,
@@ -87,11 +90,13 @@ class ImageSource(Source):
             numbering=NUMBERING,
             space=self.factors.space,
             factors=self.factors.names,
+            rule=rule,
         )
         self.shape = (3, self.train.resolution, self.train.resolution)
         self._index: NearestLatents | None = None
+        self._law: Conditional | str
         if pairs == "nearest":
-            self._law = _nearest_law(self.settings)
+            self._law = _nearest_law(self.settings) if rule is None else rule
 
     @property
     def labels(self) -> Sequence[str]:
@@ -135,7 +140,8 @@ class ImageSource(Source):
             return AugmentedPairs(self.train, seed=seed)
         assert settings.anchor is not None
         if self._index is None:
-            self._index = NearestLatents(self.train.latents, factors=self._counted())
+            counted = None if settings.rule is not None else self._counted()
+            self._index = NearestLatents(self.train.latents, factors=counted)
         return PositivePairs(
             self.train, self._law, anchor=settings.anchor, index=self._index, seed=seed
         )
@@ -254,12 +260,18 @@ class ImageSource(Source):
             yield images.to(machine.device)
 
 
-def _rendered_law(positives: ThreeDIdent) -> Law | None:
-    """The law that rendered positives were drawn from; None if factors have different scales."""
+def _rendered_law(positives: ThreeDIdent) -> tuple[Law | None, str | None]:
+    """The law that rendered positives were drawn from, or their rule.
+
+    Neither if factors have one law with different scales.
+    """
     manifest = positives.manifest
     assert manifest is not None
-    laws = parse_laws(manifest.origin.conditional or "")
-    return laws[0] if len(laws) == 1 else None
+    text = manifest.origin.conditional or ""
+    if "=" in text:
+        return None, text
+    laws = parse_laws(text)
+    return (laws[0] if len(laws) == 1 else None), None
 
 
 def _nearest_law(settings: ImageSettings) -> Conditional:

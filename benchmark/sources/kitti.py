@@ -35,8 +35,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.sources.pickles import load_pickle
 from threedident.latents.philox import check_seed, uniforms
-from threedident.pairs.core import Pair
 from threedident.pairs.epochs import Epochs
+from threedident.pairs.pair import Pair
 from threedident.runtime.cards import Card
 from threedident.runtime.files import open_plain
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from benchmark.config import MixingSettings
 from benchmark.sources.source import Batch, Machine, Source
-from threedident.conditionals.law import Law
-from threedident.conditionals.steps import Normal
+from threedident.conditionals.marginal import Marginal
+from threedident.conditionals.spelling import parse_rule
+from threedident.latents.layout import numbered_layout
 from threedident.latents.philox import uniforms
 from threedident.pairs.loader import slices
-from threedident.runtime.arrays import is_tensor, namespace
-from threedident.runtime.errors import nearest, unknown
 
 TEST_ROWS = 8192
 _TRAIN_STREAM, _TEST_STREAM = 6, 7
@@ -31,21 +30,16 @@ _SLOPE = 0.2
 _CANDIDATES = 25_000
 _ENTRIES = 2**22  # matrix entries of the candidates that are compared at once
 _MIXING_STREAM = 5
-MARGINALS = {
-    "box": ("uniform",),
-    "sphere": ("uniform", "normal", "laplace"),
-    "real": ("normal", "laplace"),
-}
 
 
 class MixingSource(Source):
     """Latents and their positives, mixed by the same function g, which depends on the seed.
 
     Arguments:
-        settings: space, marginal and conditional.
+        settings: space, marginal, and conditional or rule.
 
     Raises:
-        ValueError: the space does not have this marginal or conditional.
+        ValueError: the space does not have this marginal, conditional or rule.
     """
 
     settings: MixingSettings
@@ -62,6 +56,10 @@ class MixingSource(Source):
         if law is not None:
             stretched = replace(law, sigma=self._stretch * law.sigma)
             self._conditional = stretched.conditional(settings.space)
+        elif settings.rule is not None:
+            rule = parse_rule(settings.rule, numbered_layout(settings.space, n))
+            self._conditional = rule.conditional(settings.marginal, self._stretch)
+        if self._conditional is not None:
             self._count += self._conditional.count(n)
 
     @property
@@ -77,6 +75,7 @@ class MixingSource(Source):
         """See :class:`Source`."""
         settings, law = self.settings, self.settings.conditional
         pairs = f", positives {law.name}({law.sigma:g})" if law is not None else ""
+        pairs += f", positives by {settings.rule}" if settings.rule is not None else ""
         return (
             f"mixing: {settings.factors} latents, {settings.space}, {settings.marginal}{pairs}; "
             f"{TEST_ROWS} test rows"
@@ -177,55 +176,3 @@ def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         if conditions.min() < least:
             best, least = matrices[conditions.argmin()], conditions.min()
     return best
-
-
-@dataclass(frozen=True)
-class Marginal:
-    """The marginal p(z) over n coordinates, as a function of n uniform numbers for each row.
-
-    In the box it is the uniform law on [-1, 1]^n. On the sphere it is the uniform law, or steps of
-    scale 1 from the first axis that are projected to the sphere. In R^n it is steps of scale 1
-    from 0.
-
-    Arguments:
-        space: ``box``, ``sphere`` or ``real``.
-        name: name of a marginal of this space, see :data:`MARGINALS`.
-        dimension: number n of coordinates.
-
-    Raises:
-        ValueError: the space does not have this marginal.
-    """
-
-    space: str
-    name: str
-    dimension: int
-
-    def __post_init__(self) -> None:
-        if self.space not in MARGINALS:
-            raise ValueError(unknown("space", self.space, MARGINALS))
-        known = MARGINALS[self.space]
-        if self.name not in known:
-            near = nearest(self.name, known)
-            advice = "take one of these" if near is None else f"did you mean {near!r}?"
-            raise ValueError(
-                f"marginal: expected one that fits the {self.space} space ({', '.join(known)}), "
-                f"found {self.name!r}; {advice}"
-            )
-
-    def transform(self, uniforms: Any) -> Any:
-        """Latents, shape (B, n), float64, from uniform numbers in (0, 1) of the same shape."""
-        if self.space == "box":
-            return 2.0 * uniforms - 1.0
-        if self.name == "uniform":
-            steps = Normal(1.0, space="real").transform(0.0 * uniforms, uniforms)
-            return steps / namespace(steps).sqrt((steps * steps).sum(1))[:, None]
-        steps = Law(self.name, 1.0).conditional(self.space)
-        return steps.transform(self._centre(uniforms), uniforms)
-
-    def _centre(self, like: Any) -> Any:
-        """The centre of the steps for each row: 0, or on the sphere the first unit vector."""
-        centre = like.clone() if is_tensor(like) else np.array(like)
-        centre[:] = 0.0
-        if self.space == "sphere":
-            centre[:, 0] = 1.0
-        return centre

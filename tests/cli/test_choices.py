@@ -25,13 +25,13 @@ from benchmark.losses import info_nce
 from benchmark.losses.catalogue import LOSSES, find_loss
 from benchmark.measure.__main__ import measure as measure_benchmark
 from benchmark.metrics.hue_ceiling import ceiling
-from benchmark.sources.mixing import Marginal
 from benchmark.suites.paper import TABLES
 from render.measure.__main__ import main as measure_qualities
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent
 from threedident.cli import threedident
 from threedident.conditionals.law import CONDITIONALS, Law
+from threedident.conditionals.marginal import Marginal
 from threedident.index.projection import Projection
 from threedident.index.tuning import kinds_to_try
 from threedident.latents.sampling import sample_raw

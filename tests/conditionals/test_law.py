@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import kstest, laplace, norm, uniform
 
-from benchmark.sources.mixing import MARGINALS, Marginal
 from threedident.conditionals.anisotropic import Anisotropic
 from threedident.conditionals.autoregressive import Autoregressive
 from threedident.conditionals.law import CONDITIONALS, Law
+from threedident.conditionals.marginal import MARGINALS, Marginal
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from threedident.pairs.core import Pair
+from threedident.pairs.pair import Pair
 
 N = 120
 

@@ -22,9 +22,10 @@ from threedident import (
     ThreeDIdent,
 )
 from threedident.conditionals.law import Law
-from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.core import Pairs
 from threedident.pairs.epochs import Epochs
 from threedident.pairs.loader import slices
+from threedident.pairs.pair import Pair
 
 
 def test_two_epochs_of_one_loader_hold_every_anchor_twice(pairs: Pairs) -> None:

@@ -22,7 +22,8 @@ from threedident import (
     ResidentPairs,
     ThreeDIdent,
 )
-from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.core import Pairs
+from threedident.pairs.pair import Pair
 
 KINDS = ("row", "marginal", pytest.param("rendered", marks=pytest.mark.slow), "augmented")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest, laplace, uniform
 
 from benchmark.config import MixingSettings
 from benchmark.sources import mixing
@@ -110,3 +111,55 @@ def test_test_rows_are_no_training_rows() -> None:
 def test_a_law_of_another_space_is_refused() -> None:
     with pytest.raises(ValueError, match="fits latents of the box space"):
         source(conditional=Law(name="vmf", sigma=1))
+
+
+def by_rule(rule: str, **changes: object) -> MixingSource:
+    return source(conditional=None, rule=rule, **changes)
+
+
+def test_positives_by_a_rule_keep_move_and_redraw() -> None:
+    mixed = by_rule("z1=keep;z2=marginal;rest=laplace:0.05")
+    z, positives = mixed.draw(0, range(20_000), torch.device("cpu"))
+    assert positives is not None
+    assert torch.equal(z[:, 0], positives[:, 0])
+    assert kstest(positives[:, 1], uniform.cdf).pvalue > 1e-4
+    assert abs(np.corrcoef(z[:, 1], positives[:, 1])[0, 1]) < 0.04
+    inside = (z[:, 2:] > 0.4) & (z[:, 2:] < 0.6)
+    steps = (positives - z)[:, 2:][inside]
+    assert kstest(steps, laplace(0, 0.05).cdf).pvalue > 1e-4
+    _, late_positives = mixed.draw(0, range(500, 520), torch.device("cpu"))
+    assert late_positives is not None
+    assert torch.equal(late_positives, positives[500:520])
+    batch = next(mixed.batches(0, range(1), 8, CPU))
+    assert batch.positives is not None
+    assert "by z1=keep" in mixed.summary()
+
+
+@pytest.mark.parametrize(
+    ("space", "marginal", "rule", "changed"),
+    [
+        ("box", "uniform", "rest=marginal/1", [1]),
+        ("real", "laplace", "z1..z3=marginal/2;z4=keep", [2]),
+        ("sphere", "normal", "sphere=vmf:0.1@0.5", [0, 4]),
+    ],
+)
+def test_rules_hold_in_every_space(
+    space: str, marginal: str, rule: str, changed: list[int]
+) -> None:
+    mixed = by_rule(rule, space=space, marginal=marginal)
+    z, positives = mixed.draw(3, range(400), torch.device("cpu"))
+    assert positives is not None
+    counts = (z != positives).sum(dim=1).unique().tolist()
+    assert counts == changed
+
+
+def test_redrawn_latents_follow_the_marginal_of_the_source() -> None:
+    mixed = by_rule("z1=keep;rest=marginal", space="real", marginal="laplace")
+    _, positives = mixed.draw(1, range(20_000), torch.device("cpu"))
+    assert positives is not None
+    assert kstest(positives[:, 1], laplace.cdf).pvalue > 1e-4
+
+
+def test_a_rule_of_other_latents_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected factors among z1, z2, z3, z4, rest, found 'x'"):
+        by_rule("x=keep;rest=marginal")

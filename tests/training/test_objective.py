@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -205,6 +206,20 @@ def test_on_the_sphere_the_concentration_must_match(
 ) -> None:
     found = reason(space="sphere", conditional="vmf", **options)
     assert (found is None) == matches, found
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("z1=keep;rest=normal:0.1", r"only the block of kept ones \(content\) is identified"),
+        ("z1=marginal;rest=normal:0.1", r"only the block of kept ones \(content\) is identified"),
+        ("rest=normal:0.1@0.5", "the rule gives factors different laws"),
+        ("normal:0.1,0.2,0.3", "the rule gives factors different laws"),
+    ],
+)
+def test_rules_go_beyond_one_conditional(rule: str, words: str) -> None:
+    assert re.search(words, reason(pairs=rule, output_space="box") or "")
+    assert reason(pairs="rest=normal:0.1", output_space="box") is None
 
 
 def test_the_papers_tables_mark_what_matches() -> None:

@@ -98,26 +98,34 @@ class Law:
         return _kind(self.name)(self.sigma, space=_STEPS[space])
 
 
-def conditional_of(laws: Sequence[Law]) -> Conditional:
-    """The conditional in the box of laws of one name.
+def conditional_of(laws: Sequence[Law], space: str = "box") -> Conditional:
+    """The conditional of independent columns whose laws have one name.
 
     Arguments:
-        laws: one for all columns, or one for each column.
+        laws: one for each column.
+        space: ``box`` or ``real``.
 
     Raises:
         ValueError: a scale is not positive.
     """
     scales = [law.sigma for law in laws]
-    return _kind(laws[0].name)(scales if len(scales) > 1 else scales[0])
+    alike = len(set(scales)) == 1
+    return _kind(laws[0].name)(scales[0] if alike else scales, space=_STEPS[space])
 
 
-def parse_laws(text: str) -> tuple[Law, ...]:
+def parse_laws(text: str, sphere: bool = False) -> tuple[Law, ...]:
     """The laws in a text such as ``normal:0.1`` or ``gennorm3:0.1,0.2``, one for each scale.
 
+    Arguments:
+        text: name of a law and its scales.
+        sphere: True to accept ``vmf``.
+
     Raises:
-        ValueError: the text names no law, ``vmf`` included, or a number in it is none.
+        ValueError: the text names no law, or a number in it is none.
     """
     name, _, scales = text.partition(":")
+    if sphere and name == "vmf":
+        return tuple(Law(name, _number(number, "scale S")) for number in scales.split(","))
     if name not in _KINDS and not name.startswith(_GENERAL):
         near = nearest(name, (*_KINDS, f"{_GENERAL}3"))
         advice = "name one of these, such as normal:0.1"

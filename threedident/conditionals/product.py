@@ -3,21 +3,20 @@
 Each part draws its own columns. Columns without a part are copied from the anchor. So a fixed
 factor stays fixed, and the periodic space has one conditional for its positions and a von
 Mises-Fisher for its sphere.
+
+In a masked product some blocks of columns change for some pairs only: each with one probability
+and independently, or a fixed number of them, chosen uniformly. The others are copied as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.law import Law, conditional_of, parse_laws
-from threedident.latents.spaces import find_space
-from threedident.runtime.arrays import is_tensor
+from threedident.runtime.arrays import is_tensor, namespace
 from threedident.runtime.cards import Card, in_line
-
-_FORMS = "normal:S, laplace:S, gennormB:S or uniform:S"
 
 
 class Part(NamedTuple):
@@ -93,53 +92,95 @@ class Product(Conditional):
         return {f"columns {_span(part.columns)}": in_line(part.conditional) for part in self.parts}
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Blocks of columns of which a pair changes some.
+
+    Arguments:
+        blocks: columns of each block.
+        chance: probability that a block changes, each independently of the others.
+        count: number of blocks that change, chosen uniformly; None if ``chance`` decides.
+    """
+
+    blocks: tuple[tuple[int, ...], ...]
+    chance: float = 1.0
+    count: int | None = None
+
+    def acting(self, uniforms: Any) -> Any:
+        """The blocks that change, shape (B, blocks), bool, from uniform numbers of that shape."""
+        if self.count is None:
+            return uniforms < self.chance
+        return _order(_order(uniforms)) < self.count  # ranks among the numbers of the row
+
+
+@dataclass(frozen=True, repr=False)
+class Masked(Conditional):
+    """A product of which some blocks change for some pairs only.
+
+    Arguments:
+        product: conditional of all columns that may change. It takes the first uniform numbers of
+            a row.
+        choices: choices over columns of the product; each takes one number for each block.
+    """
+
+    product: Product
+    choices: tuple[Choice, ...]
+
+    def count(self, dimension: int) -> int:
+        """See :class:`Conditional`: the numbers of the product, and one for each block."""
+        return self.product.count(dimension) + sum(len(choice.blocks) for choice in self.choices)
+
+    def place(self, rows: Any) -> Any:
+        """See :class:`Conditional`; the rows are returned unchanged, so that copies are exact."""
+        self.product.place(rows)
+        return rows
+
+    def draw(self, anchors: Any, uniforms: Any) -> Any:
+        """See :class:`Conditional`."""
+        first = self.product.count(anchors.shape[1])
+        positives = self.product.draw(self.product.place(anchors), uniforms[:, :first])
+        masks = self.masks(uniforms)
+        xp = namespace(anchors)
+        for choice, mask in zip(self.choices, masks, strict=True):
+            for number, block in enumerate(choice.blocks):
+                columns = list(block)
+                acts = mask[:, [number]]
+                positives[:, columns] = xp.where(acts, positives[:, columns], anchors[:, columns])
+        return positives
+
+    def masks(self, uniforms: Any) -> Sequence[Any]:
+        """The blocks of each choice that change, shape (B, blocks) each, bool.
+
+        Arguments:
+            uniforms: shape (B, count).
+        """
+        first, found = self.product.count(self.product.dimension), []
+        for choice in self.choices:
+            end = first + len(choice.blocks)
+            found.append(choice.acting(uniforms[:, first:end]))
+            first = end
+        return found
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.runtime.cards.Card`."""
+        return self.product.card() | {
+            f"columns {choice.blocks}": (
+                f"change with probability {choice.chance:g}"
+                if choice.count is None
+                else f"{choice.count} change in a pair"
+            )
+            for choice in self.choices
+        }
+
+
+def _order(rows: Any) -> Any:
+    """Places of the numbers of each row in ascending order, the same for arrays and tensors."""
+    return rows.argsort(stable=True, dim=1) if is_tensor(rows) else rows.argsort(1, kind="stable")
+
+
 def _span(columns: Sequence[int]) -> str:
     whole = len(columns) > 2 and list(columns) == list(range(columns[0], columns[-1] + 1))
     return f"{columns[0]} to {columns[-1]}" if whole else ", ".join(map(str, columns))
-
-
-def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Product:
-    """The conditional over a latent space from the value of ``--pairs``.
-
-    Coordinates in [-1, 1] have the named conditional. A sphere has a von Mises-Fisher with
-    kappa = 1 / S, as in the paper.
-
-    Arguments:
-        text: ``normal:S``, ``laplace:S``, ``gennormB:S`` or ``uniform:S`` with exponent B >= 1
-            and scale S > 0, such as ``gennorm3:0.1``; in the box also with one scale for each
-            free column, such as ``normal:0.1,0.2,0.1``.
-        space: name of the latent space.
-        fixed: raw value of each fixed factor; positives copy it from their anchors.
-
-    Raises:
-        ValueError: the text names no conditional, or an angle of the periodic space is fixed.
-    """
-    where = find_space(space)
-    held = where.check_fixed(fixed, "fixed")
-    mixed = [name for name in held if name not in where.columns]
-    if mixed:
-        raise ValueError(
-            f"--pairs: expected no fixed angle in the {space} space, found {', '.join(mixed)} "
-            "fixed, but then positives cannot follow a von Mises-Fisher; fix positions only, or "
-            "take the box"
-        )
-    free = tuple(i for i, name in enumerate(where.columns[: where.flat]) if name not in held)
-    sphere = tuple(range(where.flat, len(where.columns)))
-    try:
-        laws = parse_laws(text)
-        _check_scales(len(laws), 1 if sphere else len(free))
-        parts = [Part(free, conditional_of(laws))]
-        if sphere:
-            parts.append(Part(sphere, Law("vmf", laws[0].sigma).conditional("sphere")))
-    except ValueError as error:
-        raise ValueError(f"--pairs: expected {_FORMS}, found {text!r}; {error}") from None
-    return Product(len(where.columns), tuple(parts))
-
-
-def _check_scales(count: int, most: int) -> None:
-    if count not in (1, most):
-        several = f" or {most}, one for each free column" if most > 1 else ", as a sphere takes"
-        raise ValueError(f"scale S: expected one number{several}, found {count}; give so many")
 
 
 def _copy(rows: Any) -> Any:

@@ -18,6 +18,7 @@ from threedident.dataset.annotations import read_depth, read_mask
 from threedident.dataset.images import ImageFiles, require_shrinking, shrink
 from threedident.dataset.pack import find_pack
 from threedident.latents.factors import NAMES
+from threedident.latents.layout import Layout, layout_of
 from threedident.latents.sampling import SPLITS
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import unknown
@@ -91,6 +92,12 @@ found no folder no/such/folder; render one with threedident render --out
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    @property
+    def layout(self) -> Layout:
+        """The units of the latents, on which rules of pairs act."""
+        origin = None if self.manifest is None else self.manifest.origin
+        return layout_of("box") if origin is None else layout_of(origin.space, origin.fixed)
 
     def __getitem__(self, index: int) -> tuple[Any, torch.Tensor]:
         row = range(len(self))[operator.index(index)]

@@ -17,7 +17,8 @@ from torch.utils.data import Subset
 from torchvision.transforms import v2
 
 from threedident.dataset.split import ThreeDIdent
-from threedident.pairs.core import Draw, Pairs
+from threedident.pairs.core import Pairs
+from threedident.pairs.pair import Draw
 
 Augmentation = Callable[[torch.Tensor], torch.Tensor]
 

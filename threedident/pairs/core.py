@@ -15,52 +15,25 @@ import operator
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset, Subset, default_collate
 
+from threedident.conditionals.rule import Rule
 from threedident.dataset.split import ThreeDIdent, as_images
 from threedident.latents.philox import check_seed, uniforms
 from threedident.latents.spaces import Space, find_space
 from threedident.pairs.delivered import Delivered, measure
 from threedident.pairs.epochs import Clock, Epochs
 from threedident.pairs.loader import Loader, load, slices, steps_of
+from threedident.pairs.pair import Draw, MarkedPair, Pair
 from threedident.runtime.cards import Card
 
 _PAIR_STREAM = 1
 _MEASURED = 10_000
-
-
-class Pair(NamedTuple):
-    """Two images and their raw latents, for one pair or for a batch.
-
-    The latents are None if the loader leaves them out.
-    """
-
-    image: Any
-    positive_image: Any
-    latents: torch.Tensor | None
-    positive_latents: torch.Tensor | None
-
-
-class Draw(NamedTuple):
-    """Pairs without images, as arrays, or as tensors on one device.
-
-    Arguments:
-        anchors: rows of the anchors, shape (B,).
-        positives: rows of the positives in their own split, shape (B,).
-        z: anchors before the lookup of their images, shape (B, d).
-        z_positive: positives drawn from the conditional around ``z``, before the lookup of their
-            images, shape (B, d).
-    """
-
-    anchors: Any
-    positives: Any
-    z: Any
-    z_positive: Any
 
 
 class Pairs(Card, Dataset[Pair]):
@@ -76,6 +49,7 @@ class Pairs(Card, Dataset[Pair]):
         changes_images: True if the images of a pair differ from those in the data set.
         positives: images and latents of the positives; equal to ``dataset`` unless positives were
             rendered.
+        rule: rule from anchors to positives, or None if they follow none.
 
     Raises:
         ValueError: the data set is not a ThreeDIdent, the seed is not from 0 to 2^63 - 1, or the
@@ -83,6 +57,7 @@ class Pairs(Card, Dataset[Pair]):
     """
 
     changes_images: ClassVar[bool] = False
+    rule: Rule | None = None
 
     def __init__(self, dataset: ThreeDIdent | Subset[Any], seed: int, length: int | None) -> None:
         if length is not None and length < 1:
@@ -105,6 +80,47 @@ class Pairs(Card, Dataset[Pair]):
         Returns:
             Arrays, or tensors on the device of ``items``. The values are the same in both cases.
         """
+
+    def changed(self, items: Any) -> Any:
+        """The factors that the rule changes in pairs, by number.
+
+        A positive by nearest latent may also differ in factors that the rule keeps, see
+        :meth:`delivered`.
+
+        Arguments:
+            items: numbers of pairs over all epochs, shape (B,), as an array, or as a tensor on any
+                device.
+
+        Returns:
+            Shape (B, factors), bool; a tensor on the device of ``items`` if that is a tensor.
+
+        Raises:
+            ValueError: the pairs follow no rule.
+        """
+        if self.rule is None:
+            raise ValueError(
+                f"changed: expected pairs that follow a rule, found {type(self).__name__} without "
+                "one; make them from a rule such as 'position=keep;rest=normal:0.1'"
+            )
+        return self.rule.changed(self._numbers(items))
+
+    def _numbers(self, items: Any) -> Any:
+        """The uniform numbers from which the positives of pairs are drawn, shape (B, count)."""
+        raise NotImplementedError
+
+    def marked(self, pair: Pair, items: range | NDArray[np.int64]) -> Pair:
+        """A batch with the factors that the rule changes in its pairs, if they follow one.
+
+        Arguments:
+            pair: the batch.
+            items: numbers of its pairs over all epochs, shape (B,).
+        """
+        if self.rule is None:
+            return pair
+        found, changed = MarkedPair(*pair), torch.from_numpy(self.changed(np.asarray(items)))
+        there = isinstance(pair.image, torch.Tensor)
+        found.changed = changed.to(pair.image.device) if there else changed
+        return found
 
     def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
         """Images of the anchors and of the positives, each of shape (B, 3, H, W)."""
@@ -136,8 +152,13 @@ class Pairs(Card, Dataset[Pair]):
 
         Returns:
             Images of shape (B, 3, H, W), uint8, channels-last in memory, or the results of the
-            data set's transform; latents of shape (B, d), float32.
+            data set's transform; latents of shape (B, d), float32. If the pairs follow a rule, it
+            is a :class:`MarkedPair`.
         """
+        numbers = np.asarray(items, np.int64)
+        return self.marked(self._batch(numbers, latents=latents, shared=shared), numbers)
+
+    def _batch(self, items: ArrayLike, latents: bool, shared: bool) -> Pair:
         numbers = np.asarray(items, np.int64)
         draw = self.draw(numbers)
         image, positive = self.images(numbers, draw, shared)
@@ -198,7 +219,7 @@ class Pairs(Card, Dataset[Pair]):
             ValueError: the numbers contradict each other, an epoch has fewer pairs than a batch,
                 or a loader process was killed.
         """
-        fetch = partial(self.batch, latents=latents, shared=workers > 0)
+        fetch = partial(self._batch, latents=latents, shared=workers > 0)
         return self.loader_of(
             partial(load, fetch, workers=workers, pin=pin),
             batch_size,
@@ -228,16 +249,22 @@ class Pairs(Card, Dataset[Pair]):
                 batch_size, start, end, rank, world_size, epoch=count, drop_last=drop_last
             )
 
+        def marked(numbers: list[range]) -> Iterator[Pair]:
+            return (self.marked(*each) for each in zip(load(numbers), numbers, strict=True))
+
         cut(0, 0)  # raises for bad arguments before any work
         each = steps_of(len(self), batch_size, drop_last)
-        return Loader(load, cut, each, self._clock, first, steps)
+        return Loader(marked, cut, each, self._clock, first, steps)
 
     def delivered(self, count: int = _MEASURED) -> Delivered:
         """Requested and delivered steps, measured on the first ``count`` pairs."""
-        draw = self.draw(np.arange(count))
+        items = np.arange(count)
+        draw = self.draw(items)
         shown = self.dataset.latents[draw.anchors], self.positives.latents[draw.positives]
-        exact = self.positives is not self.dataset
-        return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns)
+        exact, kept = self.positives is not self.dataset, None
+        if self.rule is not None and (self.rule.kept or self.rule.sometimes):
+            kept = ~self.rule.layout.over_columns(self.rule.acting(self._numbers(items)))
+        return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns, kept)
 
     def card(self) -> dict[str, str]:
         """See :class:`threedident.runtime.cards.Card`."""

@@ -36,6 +36,8 @@ class Delivered(Card):
         anchor_snaps: Euclidean distance from each drawn anchor to the latents of its image,
             shape (N,).
         positive_snaps: the same distance for each positive, shape (N,).
+        agreeing: share of pairs whose images agree exactly in every factor that the rule keeps in
+            them; None if no rule keeps any.
     """
 
     columns: tuple[str, ...]
@@ -43,11 +45,14 @@ class Delivered(Card):
     delivered: Array
     anchor_snaps: Array
     positive_snaps: Array
+    agreeing: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The steps, and quantiles of the snap distances, as a JSON object."""
+        agreeing = {} if self.agreeing is None else {"agreeing": self.agreeing}
         return {
             "pairs": len(self.anchor_snaps),
+            **agreeing,
             "requested": dict(zip(self.columns, self.requested.tolist(), strict=True)),
             "delivered": dict(zip(self.columns, self.delivered.tolist(), strict=True)),
             "anchor_snaps": _quantiles(self.anchor_snaps),
@@ -58,12 +63,19 @@ class Delivered(Card):
         """See :class:`threedident.runtime.cards.Card`."""
         steps = zip(self.columns, self.requested, self.delivered, strict=True)
         snaps = [float(np.median(s)) for s in (self.anchor_snaps, self.positive_snaps)]
+        kept = {} if self.agreeing is None else {"kept factors": self.agreement}
         return {
             "pairs": str(len(self.anchor_snaps)),
             "steps": "root mean square of z~ - z, delivered for requested",
             **{name: f"{got:.3f} for {asked:.3f}" for name, asked, got in steps},
+            **kept,
             "snap distances": f"median {snaps[0]:.3f} of anchors, {snaps[1]:.3f} of positives",
         }
+
+    @property
+    def agreement(self) -> str:
+        """The share of pairs that agree in what the rule keeps, in words."""
+        return f"{self.agreeing or 0.0:.1%} of pairs agree exactly in all that the rule keeps"
 
     def figure(self) -> Figure:
         """Figure with bars of requested and delivered steps, and histograms of snap distances."""
@@ -101,6 +113,7 @@ def measure(
     drawn: tuple[Array, Array],
     exact: bool,
     columns: Sequence[str],
+    kept: NDArray[np.bool_] | None = None,
 ) -> Delivered:
     """Compare drawn latents with the latents of the images shown for them.
 
@@ -109,6 +122,7 @@ def measure(
         drawn: anchors, and positives drawn from the conditional around them, each (N, d).
         exact: True if the positives were rendered exactly, so that their snap distance is 0.
         columns: names of the d columns.
+        kept: True for columns that the rule keeps in a pair, shape (N, d); None without a rule.
     """
     z, positive = (latents.astype(np.float64) for latents in shown)
     distances = (np.linalg.norm(a - b, axis=1) for a, b in zip(drawn, (z, positive), strict=True))
@@ -119,6 +133,7 @@ def measure(
         delivered=_root_mean_square(positive - z),
         anchor_snaps=anchor_snaps,
         positive_snaps=np.zeros_like(anchor_snaps) if exact else positive_snaps,
+        agreeing=None if kept is None else float(((z == positive) | ~kept).all(axis=1).mean()),
     )
 
 

@@ -5,6 +5,9 @@ With ``anchor="marginal"``, as published, z is drawn from the marginal distribut
 the one with the nearest latents, which adds the error of a second lookup. The positive is the
 image whose latents are nearest to z~, or the second nearest if the nearest is the anchor itself.
 
+If positives follow a rule, they are searched among the rows that agree exactly with the anchor in
+the factors that the rule keeps, where there are such rows, see :mod:`threedident.pairs.agreement`.
+
 References:
     Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
     https://arxiv.org/abs/2102.08850
@@ -20,9 +23,15 @@ import torch
 from torch.utils.data import Subset
 
 from threedident.conditionals.conditional import Conditional
+from threedident.conditionals.rule import Rule
+from threedident.conditionals.spelling import parse_rule, spell_rule
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
-from threedident.pairs.core import Draw, Pairs
+from threedident.latents.layout import Layout
+from threedident.pairs.agreement import Agreement
+from threedident.pairs.core import Pairs
+from threedident.pairs.pair import Draw
+from threedident.runtime.arrays import as_host, is_tensor
 from threedident.runtime.cards import in_line
 from threedident.runtime.errors import unknown
 
@@ -35,7 +44,9 @@ class PositivePairs(Pairs):
     Arguments:
         dataset: images and latents, or a torch ``Subset`` of them. With a ``Subset``, positives
             come from the same rows.
-        conditional: density p(z~ | z) on the space of the latents.
+        conditional: density p(z~ | z) on the space of the latents, or a rule, as an object or as a
+            text such as ``position=keep;rest=normal:0.1``, see
+            :mod:`threedident.conditionals.spelling`.
         anchor: ``row`` or ``marginal``.
         index: kind of index for the lookup, see :class:`NearestLatents`, or an existing index over
             the data set's latents.
@@ -54,7 +65,7 @@ class PositivePairs(Pairs):
     def __init__(
         self,
         dataset: ThreeDIdent | Subset[Any],
-        conditional: Conditional,
+        conditional: Conditional | Rule | str,
         *,
         anchor: Anchor = "row",
         index: str | NearestLatents = "auto",
@@ -63,9 +74,13 @@ class PositivePairs(Pairs):
     ) -> None:
         super().__init__(dataset, seed, length)
         dataset = self.dataset
+        if isinstance(conditional, Rule | str):
+            self.rule = _rule_of(conditional, dataset.layout)
+            conditional = self.rule.conditional()
         if not isinstance(conditional, Conditional):
             raise ValueError(
-                f"conditional: expected one such as Normal(0.1), found {conditional!r}"
+                f"conditional: expected one such as Normal(0.1), found {conditional!r}; give one, "
+                "or a rule"
             )
         if anchor not in get_args(Anchor):
             raise ValueError(unknown("anchor", anchor, get_args(Anchor)))
@@ -76,6 +91,7 @@ class PositivePairs(Pairs):
         conditional.check(dataset.latents)
         self._fixed = _known_marginal(dataset) if anchor == "marginal" else {}
         self.index = _open_index(dataset, index)
+        self._agreement = _agreement(dataset, self.rule, self.index)
 
     def draw(self, items: Any) -> Draw:
         """See :class:`threedident.pairs.core.Pairs`."""
@@ -87,10 +103,26 @@ class PositivePairs(Pairs):
             u = self._uniforms(items, self.space.count + self._count)
             z = self._marginal(u[:, : self.space.count])
             anchors = self.index.search(z).indices[:, 0]
-        drawn = self.conditional.transform(z, u[:, -self._count :])
-        first, second = self.index.search(drawn, k=2).indices.T
-        where = torch.where if isinstance(first, torch.Tensor) else np.where
-        return Draw(anchors, where(first == anchors, second, first), z, drawn)
+        u = u[:, u.shape[1] - self._count :]
+        drawn = self.conditional.transform(z, u)
+        return Draw(anchors, self._nearest(anchors, drawn, u), z, drawn)
+
+    def _nearest(self, anchors: Any, drawn: Any, u: Any) -> Any:
+        """Rows of the positives of drawn latents, other than their anchors."""
+        if self._agreement is None:
+            return _other(self.index, anchors, drawn)
+        assert self.rule is not None
+        rows, wanted = (as_host(values) for values in (anchors, drawn))
+        found = self._agreement.search(rows, wanted, ~as_host(self.rule.acting(u)))
+        alone = found < 0
+        if alone.any():
+            found[alone] = _other(self.index, rows[alone], wanted[alone])
+        return torch.from_numpy(found).to(drawn.device) if is_tensor(drawn) else found
+
+    def _numbers(self, items: Any) -> Any:
+        """See :class:`threedident.pairs.core.Pairs`."""
+        before = 0 if self.anchor == "row" else self.space.count
+        return self._uniforms(items, before + self._count)[:, before:]
 
     def on(self, device: torch.device) -> Pairs:
         """See :class:`threedident.pairs.core.Pairs`.
@@ -107,10 +139,13 @@ class PositivePairs(Pairs):
     def law(self) -> dict[str, str]:
         """See :class:`threedident.pairs.core.Pairs`."""
         recall = "" if self.index.kind == "exact" else f", recall {self.index.recall:.4f}"
+        law = in_line(self.conditional) if self.rule is None else spell_rule(self.rule)
+        shared = () if self._agreement is None else self._agreement.shared
+        among = f", if possible of equal {', '.join(u.name for u in shared)}" if shared else ""
         return {
             "anchors": "rows, each once an epoch" if self.anchor == "row" else "the marginal",
             "positives": f"nearest latent ({self.index.kind} index{recall}) to a draw from "
-            f"{in_line(self.conditional)}",
+            f"{law}{among}",
         }
 
     def _marginal(self, u: Any) -> Any:
@@ -118,6 +153,37 @@ class PositivePairs(Pairs):
         host = u.cpu().numpy() if isinstance(u, torch.Tensor) else u
         z = self.space.sample(host, self._fixed).astype(np.float64)
         return torch.from_numpy(z).to(u.device) if isinstance(u, torch.Tensor) else z
+
+
+def _rule_of(rule: Rule | str, layout: Layout) -> Rule:
+    """A rule over the latents of a data set.
+
+    Raises:
+        ValueError: the text spells no such rule, or the rule is over another space.
+    """
+    if isinstance(rule, str):
+        return parse_rule(rule, layout)
+    if rule.layout != layout:
+        raise ValueError(
+            f"rule: expected one over {', '.join(layout.names)}, as the latents are, found one "
+            f"over {', '.join(rule.layout.names)}; give it as a text"
+        )
+    return rule
+
+
+def _agreement(dataset: ThreeDIdent, rule: Rule | None, index: NearestLatents) -> Agreement | None:
+    """The search among rows that agree; None if the rule keeps nothing that rows share."""
+    if rule is None or not (rule.kept or rule.sometimes):
+        return None
+    found = Agreement(dataset.latents, rule, index)
+    return found if found.shared else None
+
+
+def _other(index: NearestLatents, anchors: Any, drawn: Any) -> Any:
+    """The row nearest to each drawn latent, or the second nearest where that is the anchor."""
+    first, second = index.search(drawn, k=2).indices.T
+    where = torch.where if isinstance(first, torch.Tensor) else np.where
+    return where(first == anchors, second, first)
 
 
 def _known_marginal(dataset: ThreeDIdent) -> dict[str, float]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch.utils.data import Subset
 
-from threedident.conditionals.product import parse_conditional
 from threedident.dataset.split import ThreeDIdent
-from threedident.pairs.core import Draw, Pairs
+from threedident.pairs.core import Pairs
+from threedident.pairs.pair import Draw
+from threedident.runtime.arrays import is_tensor
 
 
 class RenderedPairs(Pairs):
@@ -22,6 +24,7 @@ class RenderedPairs(Pairs):
 
     Attributes:
         conditional: density from which the positives were drawn.
+        rule: rule from anchors to positives.
 
     Raises:
         ValueError: no positives were rendered, or they belong to other images.
@@ -62,7 +65,8 @@ class RenderedPairs(Pairs):
                 "found those of others; give the same render command again"
             )
         self.positives = positives if dataset.rows is None else positives.take(dataset.rows)
-        self.conditional = parse_conditional(origin.conditional, origin.space, origin.fixed)
+        self.rule = origin.rule()
+        self.conditional = self.rule.conditional()
 
     def law(self) -> dict[str, str]:
         """See :class:`threedident.pairs.core.Pairs`."""
@@ -82,3 +86,13 @@ class RenderedPairs(Pairs):
         anchors = self._epochs.rows(items)
         z = self._latents_of(anchors)
         return Draw(anchors, anchors, z, self.conditional.transform(z, u))
+
+    def _numbers(self, items: Any) -> Any:
+        """See :class:`threedident.pairs.core.Pairs`: the numbers of the rendered positives."""
+        assert self.positives.manifest is not None
+        rows, chosen = self._epochs.rows(items), self.dataset.rows
+        if chosen is not None:
+            rows = (
+                torch.from_numpy(chosen).to(rows.device)[rows] if is_tensor(rows) else chosen[rows]
+            )
+        return self.positives.manifest.origin.uniforms(rows)

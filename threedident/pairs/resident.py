@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from threedident.dataset.split import ThreeDIdent
-from threedident.pairs.core import Pair, Pairs
+from threedident.pairs.core import Pairs
 from threedident.pairs.loader import Loader
+from threedident.pairs.pair import Pair
 from threedident.runtime.cards import Card
 from threedident.runtime.files import spell_bytes
 
@@ -89,6 +90,9 @@ class ResidentPairs(Card):
 
     def batch(self, items: range, *, latents: bool = True) -> Pair:
         """Like :meth:`threedident.pairs.core.Pairs.batch`, with tensors on the device."""
+        return self._pairs.marked(self._batch(items, latents), items)
+
+    def _batch(self, items: range, latents: bool) -> Pair:
         draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
         sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
         image, positive = (side.images(rows) for side, rows in sides)
@@ -110,7 +114,7 @@ class ResidentPairs(Card):
         """Like :meth:`threedident.pairs.core.Pairs.loader`, with tensors on the device."""
 
         def load(numbers: list[range]) -> Iterator[Pair]:
-            return (self.batch(items, latents=latents) for items in numbers)
+            return (self._batch(items, latents) for items in numbers)
 
         return self._pairs.loader_of(
             load,

@@ -28,6 +28,11 @@ def as_float64(values: Any) -> NDArray[np.float64]:
         return np.asarray(values, dtype=np.float64)
 
 
+def as_host(values: Any) -> NDArray[Any]:
+    """``values`` as an array of their own dtype; tensors are copied to the CPU."""
+    return np.asarray(values.detach().cpu() if is_tensor(values) else values)
+
+
 def as_float64_like(values: Any, like: Any) -> Any:
     """``values`` as float64, as an array or a tensor as ``like`` is, on its device."""
     if not is_tensor(like):

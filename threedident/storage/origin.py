@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.product import parse_conditional
+from threedident.conditionals.rule import Rule
+from threedident.conditionals.spelling import parse_rule
+from threedident.latents.layout import layout_of
 from threedident.latents.philox import SEEDS, uniforms
 from threedident.latents.sampling import sample_raw, stream
 from threedident.latents.spaces import find_space
@@ -30,8 +32,8 @@ class Origin(Frozen):
         seed: seed of all draws, or None if nothing is drawn.
         rows: digest of the user's own rows, which replace draws from the marginal, or None.
         fixed: raw values of the fixed factors.
-        conditional: for positives, their density p(z~ | z), such as ``normal:0.1``; None for
-            rows that are not positives.
+        conditional: for positives, the rule from their anchors to them, such as ``normal:0.1``,
+            see :mod:`threedident.conditionals.spelling`; None for rows that are not positives.
     """
 
     split: Literal["train", "test"]
@@ -47,8 +49,13 @@ class Origin(Frozen):
             raise ValueError("a seed is missing, which every draw needs")
         find_space(self.space).check_fixed(self.fixed, "fixed")
         if self.conditional is not None:
-            parse_conditional(self.conditional, self.space, self.fixed)
+            self.rule()
         return self
+
+    def rule(self) -> Rule:
+        """The rule from anchors to these rows, which are positives."""
+        assert self.conditional is not None
+        return parse_rule(self.conditional, layout_of(self.space, self.fixed))
 
     def draw(self, n: int, rows: Rows | None = None) -> Rows:
         """The first ``n`` raw latents.
@@ -61,8 +68,18 @@ class Origin(Frozen):
         if self.conditional is None:
             return anchors
         assert self.seed is not None
-        conditional = parse_conditional(self.conditional, self.space, self.fixed)
-        return sample_positives(anchors, conditional, self.seed, self.split)
+        return sample_positives(anchors, self.rule().conditional(), self.seed, self.split)
+
+    def uniforms(self, rows: Any) -> Any:
+        """The uniform numbers of positives, shape (N, count), float64.
+
+        Arguments:
+            rows: numbers of rows, shape (N,), as an array or a tensor.
+        """
+        assert self.seed is not None
+        conditional = self.rule().conditional()
+        count = conditional.count(len(find_space(self.space).columns))
+        return uniforms(self.seed, stream(_POSITIVE_STREAM, self.split), rows, count)
 
     def _marginal(self, n: int) -> Rows:
         assert self.seed is not None

@@ -48,8 +48,7 @@ def render_command(data: DataRecord, positives: str | None = None) -> str:
 
     Arguments:
         data: record of the data set.
-        positives: conditional of the positives to render, such as ``normal:0.1``; None for no
-            positives.
+        positives: rule of the positives to render, such as ``normal:0.1``; None for no positives.
     """
     usual = {"--quality": "standard", "--hue": "wrapped", "--material": "rubber", "--seed": "0"}
     given = {
@@ -74,7 +73,7 @@ def _positives(config: Config) -> str | None:
     source = config.source
     assert isinstance(source, ImageSettings)
     if source.pairs != "rendered" or source.conditional is None:
-        return None
+        return source.rule if source.pairs == "rendered" else None
     return spell_laws((source.conditional,))
 
 
