@@ -45,8 +45,8 @@ class ImageSettings(Frozen):
             :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
         space: latent space of the data set.
         factors: names of the factors that are encoded and scored.
-        rule: rule of nearest or rendered pairs, see :mod:`threedident.conditionals.spelling`; None
-            if one law describes them.
+        rule: rule of nearest or rendered pairs, see
+            :mod:`threedident.conditionals.rules.spelling`; None if one law describes them.
     """
 
     kind: Literal["images"] = "images"
@@ -95,8 +95,8 @@ class MixingSettings(Frozen):
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
         marginal: name of p(z), see :class:`threedident.conditionals.marginal.Marginal`.
         conditional: law of the positives; None for supervised training, or if a rule gives them.
-        rule: rule of the positives, see :mod:`threedident.conditionals.spelling`; None if one law
-            describes them.
+        rule: rule of the positives, see :mod:`threedident.conditionals.rules.spelling`; None if
+            one law describes them.
     """
 
     kind: Literal["mixing"] = "mixing"

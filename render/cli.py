@@ -24,7 +24,7 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
-from threedident.conditionals.spelling import canonical
+from threedident.conditionals.rules.spelling import canonical
 from threedident.latents.layout import layout_of
 from threedident.latents.sampling import check_raw
 from threedident.latents.spaces import SPACES, parse_fixed

@@ -33,7 +33,7 @@ from benchmark.option import Option, of_images
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
 from threedident.conditionals.marginal import MARGINALS
-from threedident.conditionals.spelling import parse_rule, spell_rule
+from threedident.conditionals.rules.spelling import parse_rule, spell_rule
 from threedident.latents.factor_set import parse_factors
 from threedident.latents.layout import Layout, numbered_layout
 from threedident.runtime.errors import printable

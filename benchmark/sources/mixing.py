@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmark.config import MixingSettings
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.conditionals.marginal import Marginal
-from threedident.conditionals.spelling import parse_rule
+from threedident.conditionals.rules.spelling import parse_rule
 from threedident.latents.layout import numbered_layout
 from threedident.latents.philox import uniforms
 from threedident.pairs.loader import slices

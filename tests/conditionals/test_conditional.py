@@ -219,7 +219,7 @@ import numpy as np
 from threedident.conditionals import GeneralizedNormal, Normal, VonMisesFisher
 from threedident.latents.sampling import sample_raw
 from threedident.storage.origin import sample_positives
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 sample_positives(sample_raw(0, "train", 5), parse_conditional("normal:0.1", "box", {}), 0, "train")
 for law in (GeneralizedNormal(0.1), Normal(0.1, space="sphere"), VonMisesFisher(1.0)):
     law.sample(np.array([[0.6, 0.8]]), 0)

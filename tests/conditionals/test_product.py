@@ -11,7 +11,7 @@ from scipy.special import ive
 from tests.conditionals.laws import LEVEL, LIBRARIES, N, angle_cdf, between, draw, unit
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.product import Part, Product
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
 from threedident.latents.spaces import SPACES

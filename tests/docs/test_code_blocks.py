@@ -38,7 +38,7 @@ from tests.docs.blocks import (
 from tests.docs.drawn import drawn
 from threedident.cli import main, run, threedident
 from threedident.conditionals.law import Law
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 from threedident.latents.spaces import parse_fixed
 
 # What a reader sees behind a fence, and what is done with such a block.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 from threedident.conditionals.steps import Normal, Uniform
 from threedident.latents.factors import FACTORS, NAMES
 from threedident.latents.sampling import check_raw, sample_raw, to_physical

@@ -15,7 +15,7 @@ from torch.utils.data import Subset
 from benchmark.measure.synthetic import sparse_pairs
 from tests.conftest import DRAFT, cli, done_at_once, make_images, succeeded
 from threedident import Normal, PositivePairs, RenderedPairs, ResidentPairs, ThreeDIdent
-from threedident.conditionals.spelling import parse_rule
+from threedident.conditionals.rules.spelling import parse_rule
 from threedident.latents.layout import layout_of
 from threedident.latents.sampling import to_physical
 from threedident.pairs import agreement

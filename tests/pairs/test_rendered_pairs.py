@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from threedident import Normal, RenderedPairs, ThreeDIdent
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 
 pytestmark = pytest.mark.slow
 

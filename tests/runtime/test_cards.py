@@ -21,7 +21,7 @@ from threedident import (
     ThreeDIdent,
     VonMisesFisher,
 )
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 from threedident.runtime.cards import Card, in_line
 
 

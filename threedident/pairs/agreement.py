@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from threedident.conditionals.rule import Rule
+from threedident.conditionals.rules.rule import Rule
 from threedident.index.nearest import NearestLatents
 from threedident.index.neighbors import rank
 from threedident.index.projection import Projection

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset, Subset, default_collate
 
-from threedident.conditionals.rule import Rule
+from threedident.conditionals.rules.rule import Rule
 from threedident.dataset.split import ThreeDIdent, as_images
 from threedident.latents.philox import check_seed, uniforms
 from threedident.latents.spaces import Space, find_space

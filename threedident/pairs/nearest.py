@@ -23,8 +23,8 @@ import torch
 from torch.utils.data import Subset
 
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.rule import Rule
-from threedident.conditionals.spelling import parse_rule, spell_rule
+from threedident.conditionals.rules.rule import Rule
+from threedident.conditionals.rules.spelling import parse_rule, spell_rule
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.layout import Layout
@@ -46,7 +46,7 @@ class PositivePairs(Pairs):
             come from the same rows.
         conditional: density p(z~ | z) on the space of the latents, or a rule, as an object or as a
             text such as ``position=keep;rest=normal:0.1``, see
-            :mod:`threedident.conditionals.spelling`.
+            :mod:`threedident.conditionals.rules.spelling`.
         anchor: ``row`` or ``marginal``.
         index: kind of index for the lookup, see :class:`NearestLatents`, or an existing index over
             the data set's latents.

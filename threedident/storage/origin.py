@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.rule import Rule
-from threedident.conditionals.spelling import parse_rule
+from threedident.conditionals.rules.rule import Rule
+from threedident.conditionals.rules.spelling import parse_rule
 from threedident.latents.layout import layout_of
 from threedident.latents.philox import SEEDS, uniforms
 from threedident.latents.sampling import sample_raw, stream
@@ -33,7 +33,8 @@ class Origin(Frozen):
         rows: digest of the user's own rows, which replace draws from the marginal, or None.
         fixed: raw values of the fixed factors.
         conditional: for positives, the rule from their anchors to them, such as ``normal:0.1``,
-            see :mod:`threedident.conditionals.spelling`; None for rows that are not positives.
+            see :mod:`threedident.conditionals.rules.spelling`; None for rows that are not
+            positives.
     """
 
     split: Literal["train", "test"]

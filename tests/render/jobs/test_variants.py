@@ -14,7 +14,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 from tests.conftest import DRAFT, cli, contents, pixels, refused, refused_at_once
 from tests.render.blender.closed_forms import AXES, CAMERA, plane_points, polygon_coverage, teapot
 from threedident import ThreeDIdent
-from threedident.conditionals.spelling import parse_conditional
+from threedident.conditionals.rules.spelling import parse_conditional
 from threedident.dataset.annotations import DEPTH_STEP, GROUND, OBJECT
 from threedident.latents.philox import uniforms
 from threedident.latents.sampling import sample_raw

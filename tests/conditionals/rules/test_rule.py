@@ -13,8 +13,8 @@ from tests.conditionals.laws import LEVEL, N, angle_cdf, between, truncated, uni
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.law import Law
 from threedident.conditionals.product import Part, Product
-from threedident.conditionals.rule import Clause, Rule
-from threedident.conditionals.spelling import parse_rule
+from threedident.conditionals.rules.rule import Clause, Rule
+from threedident.conditionals.rules.spelling import parse_rule
 from threedident.conditionals.sphere import VonMisesFisher
 from threedident.conditionals.steps import GeneralizedNormal, Laplace, Normal, Uniform
 from threedident.latents.layout import layout_of, numbered_layout

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from threedident.conditionals.law import Law, parse_laws, spell_laws
-from threedident.conditionals.rule import Action, Clause, Rule
-from threedident.conditionals.spelling import canonical, parse_rule, spell_rule
+from threedident.conditionals.rules.rule import Action, Clause, Rule
+from threedident.conditionals.rules.spelling import canonical, parse_rule, spell_rule
 from threedident.latents.layout import Layout, layout_of, numbered_layout
 
 BOX = layout_of("box")

@@ -21,7 +21,7 @@ from typing import Literal
 
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.law import Law, parse_laws, spell_laws
-from threedident.conditionals.rule import Action, Clause, Rule
+from threedident.conditionals.rules.rule import Action, Clause, Rule
 from threedident.latents.layout import SPHERE, Layout, layout_of
 from threedident.runtime.errors import nearest, printable
 
@@ -37,7 +37,7 @@ def parse_conditional(text: str, space: str, fixed: Mapping[str, float]) -> Cond
     """The conditional over a latent space of images from the value of ``--pairs``.
 
     Arguments:
-        text: a rule, see :mod:`threedident.conditionals.spelling`.
+        text: a rule, see :mod:`threedident.conditionals.rules.spelling`.
         space: name of the latent space.
         fixed: raw value of each fixed factor; positives copy it from their anchors.
 
@@ -54,7 +54,7 @@ def parse_rule(text: str, layout: Layout | None = None) -> Rule:
     the paper.
 
     Arguments:
-        text: see :mod:`threedident.conditionals.spelling`.
+        text: see :mod:`threedident.conditionals.rules.spelling`.
         layout: units of the latent space; by default those of the box.
 
     Raises:

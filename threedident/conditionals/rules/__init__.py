@@ -1,0 +1,1 @@
+"""Rules of positive pairs, and their spelling."""
