@@ -108,7 +108,7 @@ class PositivePairs(Pairs):
         """See :class:`threedident.pairs.core.Pairs`."""
         recall = "" if self.index.kind == "exact" else f", recall {self.index.recall:.4f}"
         return {
-            "anchors": "rows, each once an epoch" if self.anchor == "row" else "the marginal",
+            "anchors": self._epochs.law() if self.anchor == "row" else "the marginal",
             "positives": f"nearest latent ({self.index.kind} index{recall}) to a draw from "
             f"{in_line(self.conditional)}",
         }
