@@ -155,8 +155,11 @@ class Config(Frozen):
         warmup: number of steps in which the learning rate rises.
         precision: precision of the encoder; codes and loss have at least float32.
         eval_every: steps between two scores on the test split.
-        protocol: protocol of scoring, see :mod:`benchmark.training.evaluation`.
+        protocol: protocol of training and scoring, see :mod:`benchmark.protocol`.
         seeds: seeds; each one is one training.
+        score_on: split that is scored.
+        protocol_version: version of the published protocol, see
+            :data:`benchmark.protocol.VERSION`; 1 in runs without this field.
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
@@ -255,7 +258,9 @@ class Config(Frozen):
         Literal["held-out", "published"],
         Option(
             "Scoring",
-            "Score the whole test split, or as published: 4096 rows, BatchNorm of the batch.",
+            "Train and score as we do, or as the published code did. Then these remain ours: hues "
+            "(see render --hue), the random numbers, which rows are scored, bounds on the draws "
+            "of g, MCC of KITTI without columns of noise, BatchNorm over all GPUs.",
             default="held-out",
         ),
     ]
@@ -264,6 +269,15 @@ class Config(Frozen):
         Field(min_length=1),
         Option("Run", "Seeds by commas, such as 0,1,2; one training each [default: 0].", (0,)),
     ]
+    score_on: Annotated[
+        Literal["test", "train"],
+        Option(
+            "Scoring",
+            "Images and KITTI: split that is scored [default: test; published KITTI train].",
+            {**of_images("test"), "kitti": "test"},
+        ),
+    ] = "test"
+    protocol_version: Literal[1, 2] = 1
 
 
 def numbering(config: Config) -> int | None:

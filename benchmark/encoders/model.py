@@ -11,6 +11,7 @@ from torch import nn
 
 from benchmark.config import Config
 from benchmark.encoders.networks import build_encoder, require_trainable
+from benchmark.protocol import procedure_of
 
 
 class Observed(Protocol):
@@ -40,7 +41,13 @@ def build_model(config: Config, source: Observed, seed: int) -> nn.Sequential:
         ValueError: the encoder does not fit the observations, or has no trainable parameters.
     """
     encoder = build_encoder(
-        config.encoder, source.shape, source.codes, config.output_space, seed, config.extent
+        config.encoder,
+        source.shape,
+        source.codes,
+        config.output_space,
+        seed,
+        config.extent,
+        procedure_of(config),
     )
     if config.steps:
         require_trainable(config.encoder, source.shape, encoder)

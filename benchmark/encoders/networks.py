@@ -3,11 +3,18 @@
 - ``resnet18`` to ``resnet152``: networks of torchvision, not pretrained, with 10 n outputs,
   followed by a LeakyReLU and a linear layer to n codes, as in the paper.
 - ``conv``: a small convolutional network, for small images and CPUs.
+- ``kitti-conv``: the published network for KITTI Masks, four 4 x 4 convolutions of stride 2 to
+  32, 32, 64 and 64 channels, one 4 x 4 convolution to 256, all with ReLU, and a linear layer.
+  Weights start from Kaiming's initialisation. There is no BatchNorm.
 - ``mlp``: the network of the mixing experiments, with hidden widths 10 n, 50 n (four times) and
   10 n.
 - ``identity``: the observations are the codes.
 - ``package.module:Name``: a custom class or function. It is called with the number of codes n and
   returns a module that maps observations (B, ...) to codes (B, n).
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
@@ -21,12 +28,15 @@ from torch import Tensor, nn
 
 from benchmark.encoders.custom import Checked, imported, is_custom, made, require_gradient
 from benchmark.encoders.output_spaces import OUTPUT_SPACES, find_extent
+from benchmark.protocol import OURS, Procedure
 from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-ENCODERS = (*RESNETS, "conv", "mlp", "identity")
+ENCODERS = (*RESNETS, "conv", "kitti-conv", "mlp", "identity")
 _WIDTH = 10
 _CHANNELS = (32, 64, 128, 256)
+_KITTI_CHANNELS = (32, 32, 64, 64)
+_KITTI_WIDTH, _KITTI_EDGE = 256, 64
 _HIDDEN = (10, 50, 50, 50, 50, 10)
 _TRIED = 2
 
@@ -38,6 +48,7 @@ def build_encoder(
     output_space: str,
     seed: int,
     extent: float | None = None,
+    procedure: Procedure = OURS,
 ) -> nn.Sequential:
     """An encoder that maps preprocessed observations (B, ...) to codes (B, codes).
 
@@ -48,19 +59,24 @@ def build_encoder(
         output_space: one of :data:`benchmark.encoders.output_spaces.OUTPUT_SPACES`.
         seed: seed of the initial weights. The global generator of torch stays unchanged.
         extent: extent of the output space; None for the default of that space.
+        procedure: procedure that decides the initialisation of the MLP, and whether learned
+            extents are linear.
 
     Raises:
         ValueError: the name is unknown, or the network does not fit the observations.
     """
-    size = find_extent(output_space, extent) or 0.0
+    linear = procedure.linear_extents
+    size = find_extent(output_space, extent, linear) or 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _find(name)(shape, codes)
+        if name == "mlp" and procedure.torch_initialisation:
+            _reset(network)
         checked = Checked(name, network, codes)
         with torch.no_grad():
             checked.eval()(torch.zeros(_TRIED, *shape))
     kept = checked.train() if is_custom(name) else network.train()
-    return nn.Sequential(kept, OUTPUT_SPACES[output_space].build(codes, size))
+    return nn.Sequential(kept, OUTPUT_SPACES[output_space].build(codes, size, linear))
 
 
 def require_known(name: str) -> None:
@@ -111,7 +127,7 @@ def _find(name: str) -> Callable[[tuple[int, ...], int], nn.Module]:
     if name in RESNETS:
         return lambda shape, codes: _resnet(name, shape, codes)
     require_known(name)
-    return {"conv": _conv, "mlp": _mlp, "identity": _identity}[name]
+    return {"conv": _conv, "kitti-conv": _kitti, "mlp": _mlp, "identity": _identity}[name]
 
 
 def _resnet(name: str, shape: tuple[int, ...], codes: int) -> nn.Module:
@@ -145,6 +161,27 @@ def _conv(shape: tuple[int, ...], codes: int) -> nn.Module:
     )
 
 
+def _kitti(shape: tuple[int, ...], codes: int) -> nn.Module:
+    channels = (_image_channels("kitti-conv", shape), *_KITTI_CHANNELS)
+    if min(shape[1:]) < _KITTI_EDGE:
+        raise ValueError(
+            f"encoder: expected images of at least {_KITTI_EDGE} x {_KITTI_EDGE} pixels for "
+            f"kitti-conv, found {shape[1]} x {shape[2]}; take conv"
+        )
+    convs = [nn.Conv2d(*pair, 4, stride=2, padding=1) for pair in pairwise(channels)]
+    convs.append(nn.Conv2d(channels[-1], _KITTI_WIDTH, 4))
+    places = math.prod(edge // 2 ** len(_KITTI_CHANNELS) - 3 for edge in shape[1:])
+    head = _Codes(_KITTI_WIDTH * places, codes)
+    rectified = [part for conv in convs for part in (conv, nn.ReLU())]
+    network = nn.Sequential(*rectified, nn.Flatten(), head)
+    for name, values in network.named_parameters():
+        if name.endswith("weight"):
+            nn.init.kaiming_normal_(values)
+        else:
+            nn.init.zeros_(values)
+    return network
+
+
 def _mlp(shape: tuple[int, ...], codes: int) -> nn.Module:
     widths = [math.prod(shape), *(factor * codes for factor in _HIDDEN)]
     layers: list[nn.Module] = [nn.Flatten()]
@@ -162,6 +199,13 @@ def _he(layer: nn.Linear) -> nn.Linear:
     nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu", a=0.01)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _reset(network: nn.Module) -> None:
+    """Draw the weights of all linear layers again, as torch does by default."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
 
 
 def _identity(shape: tuple[int, ...], codes: int) -> nn.Module:

@@ -22,6 +22,7 @@ from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.match import SUPERVISED, check_fit, fitting_space, parse_loss
 from benchmark.losses.similarities import LpSimilarity
 from benchmark.option import Option, of_images
+from benchmark.protocol import procedure, version_of
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
@@ -168,7 +169,17 @@ def complete(options: Options) -> Options:
     if values["factors"] is not None:
         values["factors"] = _factors(values["factors"], source)
     require_known(values["encoder"])
-    similarity = parse_loss(values["loss"])
+    similarity, followed = parse_loss(values["loss"]), procedure(options.protocol)
+    if followed.replacement and source == "nearest" and options.anchor is None:
+        values["anchor"] = "marginal"
+    if followed.all_tracks and source == "kitti":
+        values |= {"score_on": options.score_on or "train"}
+        values |= {"encoder": options.encoder or "kitti-conv"}
+    if followed.anchor_as_negative and options.symmetric:
+        raise ValueError(
+            "--symmetric: expected with --protocol held-out, found it with published, in which "
+            "only first views are anchors; leave it out"
+        )
     if similarity is None:
         _refuse_contrastive(options)
         values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
@@ -186,8 +197,11 @@ def complete(options: Options) -> Options:
         values["marginal"] = MARGINALS[values["space"]][0]
     space = values["space"] or "real"  # latents of images and masks may be negative
     reach = "unit-box" if space == "box" else space
-    values["output_space"] = fitting_space(values["loss"], values["output_space"], reach)
-    values["extent"] = find_extent(values["output_space"], options.extent)
+    anywhere = followed.supervised_anywhere and similarity is None
+    if not (anywhere and values["output_space"]):
+        values["output_space"] = fitting_space(values["loss"], values["output_space"], reach)
+    linear = followed.linear_extents
+    values["extent"] = find_extent(values["output_space"], options.extent, linear)
     return Options(**values)
 
 
@@ -236,7 +250,7 @@ def open_source(options: Options) -> Source:
         law.conditional(options.space or "box")
         assert options.loss is not None
         check_fit(options.loss, law)
-    supervised = options.loss == SUPERVISED
+    supervised, followed = options.loss == SUPERVISED, procedure(options.protocol)
     if options.source == "mixing":
         from benchmark.sources.mixing import MixingSource
 
@@ -246,19 +260,21 @@ def open_source(options: Options) -> Source:
             marginal=options.marginal,
             conditional=law,
         )
-        return MixingSource(settings)
+        return MixingSource(settings, followed)
     assert options.data is not None
     if options.source == "kitti":
         from benchmark.sources.masks import MaskSource
 
-        return MaskSource(options.data, options.max_distance or 1, paired=not supervised)
+        distance = options.max_distance or 1
+        return MaskSource(options.data, distance, not supervised, followed, options.score_on)
     from benchmark.sources.images import ImageSource
     from benchmark.sources.splits import open_splits
 
     splits = open_splits(options.data, options.resolution)
     pairs = None if supervised else options.source
     chosen = None if options.factors is None else options.factors.split(",")
-    return ImageSource(splits, pairs, law, options.anchor or "row", chosen)
+    on = options.score_on
+    return ImageSource(splits, pairs, law, options.anchor or "row", chosen, followed, on)
 
 
 def resolve(options: Options, source: Source) -> Config:
@@ -283,5 +299,7 @@ def resolve(options: Options, source: Source) -> Config:
     asked = vars(options) | {
         "source": source.settings,
         "eval_every": max(1, steps // _SCORES_PER_RUN),
+        "score_on": options.score_on or "test",
+        "protocol_version": version_of(options.protocol),
     }
     return Config(**{name: asked[name] for name in Config.model_fields})

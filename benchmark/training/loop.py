@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from benchmark.encoders.custom import is_custom
 from benchmark.metrics.remarks import ScoreWarning
-from benchmark.metrics.scores import score
+from benchmark.protocol import procedure_of
 from benchmark.ranks import lost_another
 from benchmark.sources.source import Batch
-from benchmark.training.evaluation import represent, scored_latents
+from benchmark.training.evaluation import represent, score_codes
 from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
 from benchmark.training.seals import digest_of
@@ -202,13 +202,13 @@ class Loop:
         )
 
     def _score_if_due(self) -> None:
-        """Score the test split and store the representations, if scores are due at this step."""
+        """Score the encoder and store the representations, if scores are due at this step."""
         due = self.step % self.task.config.eval_every == 0 or self.step == self.task.config.steps
         if not due or self._scored_step == self.step:
             return
         leads = self.task.machine.ranks.leads
-        # with the published protocol, all ranks share the statistics of the batch
-        if leads or self.task.config.protocol == "published":
+        # all ranks share the statistics of a batch
+        if leads or procedure_of(self.task.config).batch_statistics:
             codes = represent(
                 self.objective.model,
                 self.task.config,
@@ -229,12 +229,7 @@ class Loop:
         content = npy_bytes(codes)
         write_bytes(self.task.folder.representations(self.task.seed), content)
         with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
-            scores = score(
-                latents=scored_latents(config, source, self.task.seed),
-                representations=codes,
-                labels=source.labels,
-                spare_codes=source.spare_codes,
-            ).to_json()
+            scores = score_codes(config, source, self.task.seed, codes).to_json()
         scores["codes"] = sha256(content)
         self.tracker.record(self.step, scores)
         self._scored.append({"seed": self.task.seed, "step": self.step, **scores})

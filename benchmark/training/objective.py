@@ -9,6 +9,7 @@ from benchmark.config import Config
 from benchmark.encoders.model import build_model
 from benchmark.losses.contrastive import info_nce_terms, symmetric_terms
 from benchmark.losses.match import parse_loss
+from benchmark.protocol import procedure_of
 from benchmark.ranks import Ranks
 from benchmark.sources.source import Batch, Source
 
@@ -29,13 +30,18 @@ class Objective(nn.Module):
         if config.learned_scales:
             self.log_scales = nn.Parameter(torch.zeros(source.codes))
         self._config, self._ranks = config, ranks
+        self._procedure = procedure_of(config)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the loss by name, including ``loss``. Both views share one forward pass."""
-        codes = self._encode(torch.cat(batch.observations))
+        """The terms of the loss by name, including ``loss``.
+
+        Both views share one forward pass, or each has a pass of its own, by the procedure.
+        """
         if batch.positives is None:
-            return {"loss": nn.functional.mse_loss(codes, batch.latents)}
-        return self._contrast(*codes.chunk(2))
+            return {"loss": nn.functional.mse_loss(self._encode(batch.anchors), batch.latents)}
+        if self._procedure.separate_views:
+            return self._contrast(*map(self._encode, batch.observations))
+        return self._contrast(*self._encode(torch.cat(batch.observations)).chunk(2))
 
     def _encode(self, observations: Tensor) -> Tensor:
         low = self._config.precision == "bf16"
@@ -61,13 +67,16 @@ class Objective(nn.Module):
                 first=None if both is None else first,
             )
         else:
-            every = None if ranks.count == 1 else ranks.gather(anchors)
+            itself = self._procedure.anchor_as_negative
+            every = anchors if itself else None
+            if ranks.count > 1:
+                every = ranks.gather(anchors)
             terms = info_nce_terms(
                 anchors,
                 positives,
                 similarity,
                 temperature,
                 every,
-                first=None if every is None else first,
+                first=None if itself or every is None else first,
             )
         return terms._asdict()
