@@ -57,7 +57,8 @@ def _mixing_baselines(
 ) -> Iterator[Row]:
     """The row of the observations themselves, and a row of regression for each output space.
 
-    Regression in the space ``box`` uses the fixed box of the latents.
+    Regression in the space ``box`` uses the fixed box of the latents. The published regression
+    uses the output space of the group's runs: the fixed sphere, or a learned box.
     """
     itself = {"encoder": "identity", "steps": 0, "output_space": "unbounded"}
     yield Row(f"{group}identity", {**latents, "loss": SUPERVISED, **itself}, {score: identity})
@@ -65,7 +66,13 @@ def _mixing_baselines(
         suffix = f"-{space}" if len(supervised) > 1 else ""
         where = "fixed-box" if space == "box" else space
         options = {**latents, "loss": SUPERVISED, "output_space": where}
-        yield Row(f"{group}supervised{suffix}", options, {score: figure})
+        published = "sphere" if latents["space"] == "sphere" else space
+        yield Row(
+            f"{group}supervised{suffix}",
+            options,
+            {score: figure},
+            published={"output_space": published},
+        )
 
 
 class _Case(NamedTuple):
@@ -181,6 +188,12 @@ def _table4() -> Iterator[Row]:
     )
 
 
+def _table5() -> Iterator[Row]:
+    """The rows of table 4. The figures that the paper reports are not in our sources."""
+    for row in _table4():
+        yield Row(row.name, row.options, {}, row.matches, row.small)
+
+
 def _pairs() -> Iterator[Row]:
     """Rows for all kinds of positives with one encoder and loss; the paper has only the first."""
     yield from _image_baselines()
@@ -228,6 +241,15 @@ TABLES = {
             ("r2", "mcc"),
             tuple(_table4()),
             _THREE,
+            _SMALL_IMAGES,
+            takes_data=True,
+        ),
+        Table(
+            "table5",
+            "Table 5: 3DIdent, train split",
+            ("r2", "mcc"),
+            tuple(_table5()),
+            {**_THREE, "score_on": "train"},
             _SMALL_IMAGES,
             takes_data=True,
         ),
