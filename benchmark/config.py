@@ -51,7 +51,8 @@ class ImageSettings(Frozen):
         Literal["row", "marginal"] | None,
         Option(
             "Pairs",
-            "Nearest pairs: anchors are rows of the data, or drawn as published [default: row].",
+            "Nearest pairs: anchors are rows of the data, or drawn as published [default: row; "
+            "published protocol marginal].",
             {"nearest": "row"},
             contrastive=True,
         ),
@@ -168,7 +169,7 @@ class Config(Frozen):
         Option(
             "Model",
             "Network: {names}, or one of your own as my_pkg.nets:MyNet [default: resnet18; mixing "
-            "mlp; kitti conv].",
+            "mlp; kitti conv, by the published protocol kitti-conv].",
             {**of_images("resnet18"), "mixing": "mlp", "kitti": "conv"},
         ),
     ]
@@ -188,7 +189,7 @@ class Config(Frozen):
         Option(
             "Model",
             "Side of the box or radius of the sphere; the initial value if it is learned "
-            "[default: box 10, else 1].",
+            "[default: 1; box 10, by the published protocol 1].",
         ),
     ]
     temperature: Annotated[

@@ -80,9 +80,11 @@ def scored_on(config: Config) -> ScoredOn:
     if isinstance(source, ImageSettings):
         parts = (source.data[config.score_on],)
     elif isinstance(source, MaskSettings):
-        parts = (source.data,) if config.score_on == "test" else (source.data, "train")
+        parts = (source.data,)
     else:
         parts = (str(source.factors), source.space, source.marginal)
+    if config.score_on == "train":
+        parts += ("train",)
     return ScoredOn(source.kind, parts, label(config))
 
 

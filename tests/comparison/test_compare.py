@@ -196,7 +196,7 @@ def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> 
         "images-eeeeeeee": 1,
         "images-bbbbbbbb-published-1": 1,
         "images-bbbbbbbb-published": 1,
-        "images-aaaaaaaa": 1,
+        "images-aaaaaaaa-train": 1,
         "mixing-3-box-uniform": 2,
         "mixing-4-box-uniform": 1,
         "mixing-3-sphere-uniform": 1,
