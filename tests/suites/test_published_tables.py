@@ -9,6 +9,7 @@ import pytest
 from benchmark.runs.options import Options, complete
 from benchmark.suites.paper import TABLES
 from benchmark.suites.report import Outcome, write_suite
+from threedident.latents.factors import NAMES
 
 
 def test_table_5_is_table_4_on_the_train_split() -> None:
@@ -49,3 +50,18 @@ def test_published_regression_goes_through_the_output_space_of_its_runs() -> Non
         "supervised-box": "box",
         "supervised-unbounded": "unbounded",
     }
+
+
+def test_subsets_are_those_of_the_published_code() -> None:
+    columns = {
+        "positions": [0, 1, 2],
+        "rotations": [3, 4, 5, 6],
+        "hues": [7, 8, 9],
+        "rotations-hues": [3, 4, 5, 6, 7, 8, 9],
+        "no-spotlight": [0, 1, 2, 3, 4, 5, 7, 9],
+    }
+    found = {
+        row.name: [NAMES.index(name) for name in row.options["factors"].split(",")]
+        for row in TABLES["subsets"].rows
+    }
+    assert found == columns
