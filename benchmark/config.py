@@ -55,7 +55,8 @@ class ImageSettings(Frozen):
         Literal["row", "marginal"] | None,
         Option(
             "Pairs",
-            "Nearest pairs: anchors are rows of the data, or drawn as published [default: row].",
+            "Nearest pairs: anchors are rows of the data, or drawn as published [default: row; "
+            "published protocol marginal].",
             {"nearest": "row"},
             contrastive=True,
         ),
@@ -163,7 +164,7 @@ class Config(Frozen):
         warmup: number of steps in which the learning rate rises.
         precision: precision of the encoder; codes and loss have at least float32.
         eval_every: steps between two scores on the test split.
-        protocol: protocol of scoring, see :mod:`benchmark.training.evaluation`.
+        protocol: protocol of training and scoring, see :mod:`benchmark.protocol`.
         seeds: seeds; each one is one training.
         estimator: name of the loss of the similarities, see
             :data:`benchmark.losses.catalogue.ESTIMATORS`; None for InfoNCE.
@@ -171,6 +172,9 @@ class Config(Frozen):
         codes: number of codes; None for that of the source.
         features: number of features, which the head maps to codes; None for that of the encoder.
         projector: hidden widths of the head; None for one linear layer.
+        score_on: split that is scored.
+        protocol_version: version of the published protocol, see
+            :data:`benchmark.protocol.VERSION`; 1 in runs without this field.
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
@@ -179,7 +183,7 @@ class Config(Frozen):
         Option(
             "Model",
             "Network: {names}, or one of your own as my_pkg.nets:MyNet [default: resnet18; mixing "
-            "mlp; kitti conv].",
+            "mlp; kitti conv, by the published protocol kitti-conv].",
             {**of_images("resnet18"), "mixing": "mlp", "kitti": "conv"},
         ),
     ]
@@ -199,7 +203,7 @@ class Config(Frozen):
         Option(
             "Model",
             "Side of the box or radius of the sphere; the initial value if it is learned "
-            "[default: box 10, else 1].",
+            "[default: 1; box 10, by the published protocol 1].",
         ),
     ]
     temperature: Annotated[
@@ -269,7 +273,9 @@ class Config(Frozen):
         Literal["held-out", "published"],
         Option(
             "Scoring",
-            "Score the whole test split, or as published: 4096 rows, BatchNorm of the batch.",
+            "Train and score as we do, or as the published code did. Then these remain ours: hues "
+            "(see render --hue), the random numbers, which rows are scored, bounds on the draws "
+            "of g, MCC of KITTI without columns of noise, BatchNorm over all GPUs.",
             default="held-out",
         ),
     ]
@@ -304,6 +310,15 @@ class Config(Frozen):
             "Hidden widths of an MLP in place of the last layer, such as 512,512 [default: none].",
         ),
     ] = None
+    score_on: Annotated[
+        Literal["test", "train"],
+        Option(
+            "Scoring",
+            "Images and KITTI: split that is scored [default: test; published KITTI train].",
+            {**of_images("test"), "kitti": "test"},
+        ),
+    ] = "test"
+    protocol_version: Literal[1, 2] = 1
 
 
 def numbering(config: Config) -> int | None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from benchmark.config import Config, ImageSettings, MaskSettings, flat
 from benchmark.leaderboard.verification.statistics import difference_interval
+from benchmark.protocol import label
 from benchmark.runs.finished import Finished
 from threedident.runtime.errors import printable, unknown
 
@@ -36,8 +37,8 @@ class ScoredOn(NamedTuple):
 
     Arguments:
         kind: kind of the source.
-        parts: digest of the test split, or the law of its latents.
-        protocol: protocol of scoring.
+        parts: digest of the scored split, or the law of its latents.
+        protocol: protocol of training and scoring, with its version if that is an earlier one.
     """
 
     kind: str
@@ -77,12 +78,14 @@ def scored_on(config: Config) -> ScoredOn:
     source = config.source
     parts: tuple[str, ...]
     if isinstance(source, ImageSettings):
-        parts = (source.data["test"],)
+        parts = (source.data[config.score_on],)
     elif isinstance(source, MaskSettings):
         parts = (source.data,)
     else:
         parts = (str(source.factors), source.space, source.marginal)
-    return ScoredOn(source.kind, parts, config.protocol)
+    if config.score_on == "train":
+        parts += ("train",)
+    return ScoredOn(source.kind, parts, label(config))
 
 
 def on_one_split(runs: Sequence[Finished], name: str | None = None) -> list[Finished]:

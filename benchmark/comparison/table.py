@@ -28,7 +28,7 @@ def show(places: Sequence[Place], by: str) -> None:
     split = scored_on(places[0].run.config)
     known = (place.run.scores.get("rows") for place in places)
     rows = next((count for count in known if count is not None), DASH)
-    click.echo(f"test split {split.name}, {rows} rows, protocol {split.protocol}\n")
+    click.echo(f"scored on {split.name}, {rows} rows, protocol {split.protocol}\n")
     settings = differing_settings([place.run for place in places])
     names = {"run": [str(place.run.path) for place in places], **settings}
     grid = _grid(places, by, names)

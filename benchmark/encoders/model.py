@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.config import Config
 from benchmark.encoders.networks import Headed, Widths, build_encoder, require_trainable
+from benchmark.protocol import procedure_of
 
 
 class Observed(Protocol):
@@ -79,7 +80,13 @@ def build_model(config: Config, source: Observed, seed: int) -> Model:
     """
     widths = Widths(count_codes(config, source), config.features, config.projector)
     encoder = build_encoder(
-        config.encoder, source.shape, widths, config.output_space, seed, config.extent
+        config.encoder,
+        source.shape,
+        widths,
+        config.output_space,
+        seed,
+        config.extent,
+        procedure_of(config),
     )
     if config.steps:
         require_trainable(config.encoder, source.shape, encoder)

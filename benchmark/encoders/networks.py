@@ -5,6 +5,9 @@ The features are the outputs of the body, which the head maps to n codes. The bo
 - ``resnet18`` to ``resnet152``: networks of torchvision, not pretrained, with 10 n outputs,
   followed by a LeakyReLU, as in the paper.
 - ``conv``: a small convolutional network, for small images and CPUs, with 20 n features.
+- ``kitti-conv``: the published network for KITTI Masks, four 4 x 4 convolutions of stride 2 to
+  32, 32, 64 and 64 channels, and one 4 x 4 convolution to 256, all with ReLU. Weights start from
+  Kaiming's initialisation. There is no BatchNorm.
 - ``mlp``: the network of the mixing experiments, with hidden widths 10 n, 50 n (four times) and
   10 n.
 - ``identity``: the observations are the codes; there are no features.
@@ -13,6 +16,10 @@ The features are the outputs of the body, which the head maps to n codes. The bo
   projector they are the features.
 
 The head is one linear layer, or a projector: an MLP with BatchNorm and ReLU.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
@@ -29,12 +36,15 @@ from torch import Tensor, nn
 from benchmark.encoders.custom import Checked, made, require_gradient
 from benchmark.encoders.output_spaces import OUTPUT_SPACES, find_extent
 from benchmark.plugins import declared, imported, is_plugin
+from benchmark.protocol import OURS, Procedure
 from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-ENCODERS = (*RESNETS, "conv", "mlp", "identity")
+ENCODERS = (*RESNETS, "conv", "kitti-conv", "mlp", "identity")
 _WIDTH = 10
 _CHANNELS = (32, 64, 128, 256)
+_KITTI_CHANNELS = (32, 32, 64, 64)
+_KITTI_WIDTH, _KITTI_EDGE = 256, 64
 _HIDDEN = (10, 50, 50, 50, 50, 10)
 _TRIED = 2
 
@@ -109,6 +119,7 @@ def build_encoder(
     output_space: str,
     seed: int,
     extent: float | None = None,
+    procedure: Procedure = OURS,
 ) -> Encoder:
     """An encoder that maps preprocessed observations (B, ...) to codes (B, n).
 
@@ -119,22 +130,27 @@ def build_encoder(
         output_space: one of :data:`benchmark.encoders.output_spaces.OUTPUT_SPACES`.
         seed: seed of the initial weights. The global generator of torch stays unchanged.
         extent: extent of the output space; None for the default of that space.
+        procedure: procedure that decides the initialisation of the MLP, and whether learned
+            extents are linear.
 
     Raises:
         ValueError: the name is unknown, or the network does not fit the observations or the
             widths.
     """
     widths = codes if isinstance(codes, Widths) else Widths(codes)
-    size = find_extent(output_space, extent) or 0.0
+    linear = procedure.linear_extents
+    size = find_extent(output_space, extent, linear) or 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _find(name)(shape, widths)
+        if name == "mlp" and procedure.torch_initialisation:
+            _reset(network)
         checked = Checked(name, network, widths.codes)
         with torch.no_grad():
             checked.eval()(torch.zeros(_TRIED, *shape))
     plain = is_custom(name) and not isinstance(network, Headed)
     kept = checked.train() if plain else network.train()
-    return Encoder(kept, OUTPUT_SPACES[output_space].build(widths.codes, size))
+    return Encoder(kept, OUTPUT_SPACES[output_space].build(widths.codes, size, linear))
 
 
 def is_custom(name: str) -> bool:
@@ -190,7 +206,7 @@ def _find(name: str) -> Callable[[tuple[int, ...], Widths], nn.Module]:
         return lambda _, widths: _custom(name, widths)
     if name in RESNETS:
         return lambda shape, widths: _resnet(name, shape, widths)
-    return {"conv": _conv, "mlp": _mlp, "identity": _identity}[name]
+    return {"conv": _conv, "kitti-conv": _kitti, "mlp": _mlp, "identity": _identity}[name]
 
 
 def _custom(name: str, widths: Widths) -> nn.Module:
@@ -241,6 +257,31 @@ def _conv(shape: tuple[int, ...], widths: Widths) -> nn.Module:
     )
 
 
+def _kitti(shape: tuple[int, ...], widths: Widths) -> nn.Module:
+    channels = (_image_channels("kitti-conv", shape), *_KITTI_CHANNELS)
+    if widths.features is not None:
+        raise ValueError(
+            "--features: expected with an encoder whose layers may have any width, found it with "
+            "kitti-conv, which is as published; leave it out"
+        )
+    if min(shape[1:]) < _KITTI_EDGE:
+        raise ValueError(
+            f"encoder: expected images of at least {_KITTI_EDGE} x {_KITTI_EDGE} pixels for "
+            f"kitti-conv, found {shape[1]} x {shape[2]}; take conv"
+        )
+    convs = [nn.Conv2d(*pair, 4, stride=2, padding=1) for pair in pairwise(channels)]
+    convs.append(nn.Conv2d(channels[-1], _KITTI_WIDTH, 4))
+    places = math.prod(edge // 2 ** len(_KITTI_CHANNELS) - 3 for edge in shape[1:])
+    rectified = [part for conv in convs for part in (conv, nn.ReLU())]
+    network = Headed(*rectified, nn.Flatten(), widths.head(_KITTI_WIDTH * places))
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
 def _mlp(shape: tuple[int, ...], widths: Widths) -> nn.Module:
     hidden = [factor * widths.codes for factor in _HIDDEN]
     hidden[-1] = widths.features or hidden[-1]
@@ -259,6 +300,13 @@ def _he(layer: nn.Linear) -> nn.Linear:
     nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu", a=0.01)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _reset(network: nn.Module) -> None:
+    """Draw the weights of all linear layers again, as torch does by default."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
 
 
 def _identity(shape: tuple[int, ...], widths: Widths) -> nn.Module:

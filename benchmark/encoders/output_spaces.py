@@ -1,6 +1,13 @@
 """Output spaces: the last layer of an encoder, which restricts the codes to a space.
 
-Codes are float64 if the previous layer returns float64, else float32.
+The extent of a learned space is the exponential of a learned number, or the learned number itself
+(``linear``), as published. The exponential keeps it positive. A linear extent may pass 0. A box of
+side s < 0 then is [s, 0], and a sphere of radius r < 0 is that of radius -r, with codes on the
+other side. Codes are float64 if the previous layer returns float64, else float32.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
@@ -23,39 +30,53 @@ class Unbounded(nn.Module):
 
 
 class SphereLayer(nn.Module):
-    """The sphere of radius ``radius``, learned or fixed."""
+    """The sphere of radius ``radius``, fixed or learned; ``linear`` holds for a learned one."""
 
     log_radius: Tensor
+    radius: Tensor
 
-    def __init__(self, radius: float = 1.0, *, learned: bool = False) -> None:
+    def __init__(
+        self, radius: float = 1.0, *, learned: bool = False, linear: bool = False
+    ) -> None:
         super().__init__()
-        _register(self, "log_radius", torch.tensor(radius).log(), learned)
+        self._linear = linear
+        _register(self, "radius", torch.tensor(radius), learned, linear)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes scaled to the sphere, shape (B, n)."""
-        return nn.functional.normalize(_precise(codes), dim=-1) * self.log_radius.exp()
+        radius = self.radius if self._linear else self.log_radius.exp()
+        return nn.functional.normalize(_precise(codes), dim=-1) * radius
 
 
 class BoxLayer(nn.Module):
-    """The box [0, bound] for each coordinate, learned or fixed: bound * sigmoid(codes)."""
+    """The box [0, bound] for each coordinate: bound * sigmoid(codes).
+
+    The bound is fixed or learned; ``linear`` holds for a learned one.
+    """
 
     log_bound: Tensor
+    bound: Tensor
 
-    def __init__(self, n: int, bound: float = 1.0, *, learned: bool = False) -> None:
+    def __init__(
+        self, n: int, bound: float = 1.0, *, learned: bool = False, linear: bool = False
+    ) -> None:
         super().__init__()
-        _register(self, "log_bound", torch.full((n,), bound).log(), learned)
+        self._linear = linear
+        _register(self, "bound", torch.full((n,), bound), learned, linear)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes mapped into the box, shape (B, n)."""
-        return torch.sigmoid(_precise(codes)) * self.log_bound.exp()
+        bound = self.bound if self._linear else self.log_bound.exp()
+        return torch.sigmoid(_precise(codes)) * bound
 
 
 def _precise(codes: Tensor) -> Tensor:
     return codes.to(torch.promote_types(codes.dtype, torch.float32))
 
 
-def _register(module: nn.Module, name: str, value: Tensor, learned: bool) -> None:
-    """Register the logarithm of a scale, so that training cannot make the scale negative."""
+def _register(module: nn.Module, name: str, extent: Tensor, learned: bool, linear: bool) -> None:
+    """Register an extent, or by default its logarithm, with which it stays positive."""
+    name, value = (name, extent) if linear else (f"log_{name}", extent.log())
     if learned:
         module.register_parameter(name, nn.Parameter(value))
     else:
@@ -66,29 +87,39 @@ class OutputSpace(NamedTuple):
     """An output space.
 
     Arguments:
-        build: makes the layer, given the number of codes n and the extent, which is the side of
-            a box or the radius of a sphere.
+        build: makes the layer, given the number of codes n, the extent, which is the side of a
+            box or the radius of a sphere, and True if a learned extent is linear.
         extent: default extent; None if the space has no extent. For a learned box the default is
             10. Codes align with the sides of a learned box soonest if its side begins at about
             half of its final value: at temperature 1, a side of 14 matches positives of scale
             0.1 in [-1, 1] with the loss ``l2``.
     """
 
-    build: Callable[[int, float], nn.Module]
+    build: Callable[[int, float, bool], nn.Module]
     extent: float | None
+    linear_extent: float | None = None  # default if it is learned and linear, as published
 
 
 OUTPUT_SPACES = {
     "unbounded": OutputSpace(lambda *_: Unbounded(), None),
-    "sphere": OutputSpace(lambda _, radius: SphereLayer(radius), 1.0),
-    "learned-sphere": OutputSpace(lambda _, radius: SphereLayer(radius, learned=True), 1.0),
-    "box": OutputSpace(lambda n, bound: BoxLayer(n, bound, learned=True), 10.0),
-    "fixed-box": OutputSpace(lambda n, bound: BoxLayer(n, bound), 1.0),
+    "sphere": OutputSpace(lambda _, radius, __: SphereLayer(radius), 1.0),
+    "learned-sphere": OutputSpace(
+        lambda _, radius, linear: SphereLayer(radius, learned=True, linear=linear), 1.0, 1.0
+    ),
+    "box": OutputSpace(
+        lambda n, bound, linear: BoxLayer(n, bound, learned=True, linear=linear), 10.0, 1.0
+    ),
+    "fixed-box": OutputSpace(lambda n, bound, _: BoxLayer(n, bound), 1.0),
 }
 
 
-def find_extent(name: str, extent: float | None) -> float | None:
+def find_extent(name: str, extent: float | None, linear: bool = False) -> float | None:
     """The extent of an output space: the given one, or its default.
+
+    Arguments:
+        name: name of the space.
+        extent: the given extent, or None.
+        linear: True if a learned extent is linear.
 
     Raises:
         ValueError: the space is unknown, or an extent is given for a space without one.
@@ -101,4 +132,4 @@ def find_extent(name: str, extent: float | None) -> float | None:
             f"--extent: expected with an output space that has one, found it with {name}; leave "
             "it out"
         )
-    return extent or own
+    return extent or (OUTPUT_SPACES[name].linear_extent if linear else None) or own

@@ -21,6 +21,7 @@ from benchmark.losses.pairwise.spectral import Spectral
 from benchmark.losses.similarities import parse_similarity
 from benchmark.losses.targets.supervised import Supervised
 from benchmark.plugins import declared, imported, is_plugin
+from benchmark.protocol import procedure_of
 from threedident.runtime.errors import printable, unknown
 
 SUPERVISED = "supervised"
@@ -37,7 +38,13 @@ _OTHERS: dict[str, Callable[..., nn.Module]] = {
 }
 SIMILARITIES = ("l1", "l2", "l3", "dot", "cosine")
 LOSSES = (*SIMILARITIES, *_OTHERS)
-_OF_OPTIONS = ("similarity", "temperature", "symmetric", "learned_scales")  # options of a command
+_OF_OPTIONS = (  # follow from options of a command
+    "similarity",
+    "temperature",
+    "symmetric",
+    "learned_scales",
+    "anchor_as_negative",
+)
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,7 @@ def build_loss(config: Config, facts: Facts, seed: int) -> nn.Module:
             "temperature": config.temperature,
             "symmetric": config.symmetric,
             "learned_scales": config.learned_scales,
+            "anchor_as_negative": procedure_of(config).anchor_as_negative,
         }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -95,13 +95,13 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
             f"--batch-size: expected a multiple of the {machine.ranks.count} ranks, found "
             f"{config.batch_size}; change it"
         )
-    Objective(config, source, config.seeds[0], Ranks())
     for seed in config.seeds:
         latents = scored_latents(config, source, seed)
         try:
             paired_rows(latents, latents, source.labels, source.circular)
         except ValueError as error:
             raise ValueError(f"{options.data or 'latents drawn'}: {error}") from None
+    Objective(config, source, config.seeds[0], Ranks())
     return source, config
 
 
@@ -120,8 +120,8 @@ def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
     remark = recorded_few_rows(scores)
     click.echo(
         f"R2 {scores['r2']:.3f} (untrained {scores['untrained']['r2']:.3f}), "
-        f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
-        + ("" if remark is None else f"; note: {remark}")
+        f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the "
+        f"{scores['split']} split" + ("" if remark is None else f"; note: {remark}")
     )
     click.echo(f"report: {folder.report}")
 

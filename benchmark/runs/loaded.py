@@ -40,7 +40,7 @@ class LoadedEncoder(Card, nn.Module):
         labels: names of the n factors, in the order of the latents. Codes have another order:
             ``scores.assignment[i]`` is the code of factor i.
         resolution: edge of its images in pixels; None for mixed latents.
-        scores: scores on the test split at this step; None if the log of the run is missing.
+        scores: scores on the scored split at this step; None if the log of the run is missing.
         model: the network, which maps observations to codes.
     """
 
@@ -99,7 +99,7 @@ class LoadedEncoder(Card, nn.Module):
             "to": f"float32 (B, {self.codes}), {config.output_space}",
         }
         if scores is not None:
-            facts["test split"] = f"R2 {scores.r2:.3f}, MCC {scores.mcc:.3f}"
+            facts[f"{config.score_on} split"] = f"R2 {scores.r2:.3f}, MCC {scores.mcc:.3f}"
         return facts
 
     def _check(self, given: Tensor) -> None:

@@ -30,6 +30,7 @@ from benchmark.losses.catalogue import (
 from benchmark.losses.match import check_fit, fitting_space
 from benchmark.losses.similarities import LpSimilarity, parse_similarity
 from benchmark.option import Option, of_images
+from benchmark.protocol import procedure, version_of
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
 from threedident.conditionals.marginal import MARGINALS
@@ -190,9 +191,19 @@ def complete(options: Options) -> Options:
     if options.pairs is not None:
         values |= _without_conditional(options)
     require_known(values["encoder"])
-    loss = values["loss"]
+    loss, followed = values["loss"], procedure(options.protocol)
     find_loss(loss)
     similarity = parse_similarity(loss)
+    if followed.replacement and source == "nearest" and options.anchor is None:
+        values["anchor"] = "marginal"
+    if followed.all_tracks and source == "kitti":
+        values |= {"score_on": options.score_on or "train"}
+        values |= {"encoder": options.encoder or "kitti-conv"}
+    if followed.anchor_as_negative and options.symmetric:
+        raise ValueError(
+            "--symmetric: expected with --protocol held-out, found it with published, in which "
+            "only first views are anchors; leave it out"
+        )
     if not is_paired(loss):
         _refuse_pairs(options, loss)
         values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
@@ -222,10 +233,13 @@ def complete(options: Options) -> Options:
         values["marginal"] = MARGINALS[values["space"]][0]
     space = values["space"] or "real"  # latents of images and masks may be negative
     reach = "unit-box" if space == "box" else space
-    values["output_space"] = fitting_space(
-        loss, values["output_space"], reach, values["estimator"]
-    )
-    values["extent"] = find_extent(values["output_space"], options.extent)
+    anywhere = followed.supervised_anywhere and is_supervised(loss)
+    if not (anywhere and values["output_space"]):
+        values["output_space"] = fitting_space(
+            loss, values["output_space"], reach, values["estimator"]
+        )
+    linear = followed.linear_extents
+    values["extent"] = find_extent(values["output_space"], options.extent, linear)
     return Options(**values)
 
 
@@ -293,7 +307,7 @@ def open_source(options: Options) -> Source:
         law = Law(name=options.conditional, sigma=options.sigma)
         law.conditional(options.space or "box")
         check_fit(options.loss, law)
-    paired = is_paired(options.loss)
+    paired, followed = is_paired(options.loss), procedure(options.protocol)
     if options.source == "mixing":
         from benchmark.sources.mixing import MixingSource
 
@@ -308,12 +322,13 @@ def open_source(options: Options) -> Source:
             conditional=law,
             rule=rule,
         )
-        return MixingSource(settings)
+        return MixingSource(settings, followed)
     assert options.data is not None
     if options.source == "kitti":
         from benchmark.sources.masks import MaskSource
 
-        return MaskSource(options.data, options.max_distance or 1, paired=paired)
+        distance = options.max_distance or 1
+        return MaskSource(options.data, distance, paired, followed, options.score_on)
     from benchmark.sources.images import ImageSource
     from benchmark.sources.splits import open_splits
 
@@ -322,7 +337,8 @@ def open_source(options: Options) -> Source:
         law, rule = _law_or_rule(options, splits[0].layout)
     pairs = options.source if paired else None
     chosen = None if options.factors is None else options.factors.split(",")
-    return ImageSource(splits, pairs, law, options.anchor or "row", rule, chosen)
+    on = options.score_on
+    return ImageSource(splits, pairs, law, options.anchor or "row", rule, chosen, followed, on)
 
 
 def _law_or_rule(options: Options, layout: Layout) -> tuple[Law | None, str | None]:
@@ -365,5 +381,7 @@ def resolve(options: Options, source: Source) -> Config:
     asked = vars(options) | {
         "source": source.settings,
         "eval_every": max(1, steps // _SCORES_PER_RUN),
+        "score_on": options.score_on or "test",
+        "protocol_version": version_of(options.protocol),
     }
     return Config(**{name: asked[name] for name in Config.model_fields})

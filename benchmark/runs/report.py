@@ -20,7 +20,7 @@ from benchmark.runs import figures
 from benchmark.runs.features import feature_scores
 from benchmark.runs.headline import levels, sentence
 from benchmark.sources.source import Source
-from benchmark.training.evaluation import scored_latents
+from benchmark.training.evaluation import fits_scored_rows, scored_latents
 from benchmark.training.folder import RunFolder
 from benchmark.training.trainer import Result
 from threedident.runtime.files import load_npy, write_bytes
@@ -64,7 +64,7 @@ def summary(
             name: _mean([getattr(result.untrained, name) for result in results])
             for name in ("r2", "mcc", "mcc_spearman")
         },
-        "split": "test",
+        "split": config.score_on,
         "rows": len(scored_latents(config, source, results[0].seed)),
         "protocol": config.protocol,
         "factors": list(source.labels),
@@ -208,6 +208,8 @@ def _page(
         levels=found,
         remark=trained.remark,
         readout=trained.readout,
+        rows="held-out rows" if config.score_on == "test" else "rows of the train split",
+        fitted="the rows that it was fitted on" if fits_scored_rows(config) else "held-out rows",
         first_seed=first.seed,
         factors=list(per_factor),
         least_informativeness=least_informativeness(scores["rows"]),

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, changes
 from benchmark.losses.similarities import parse_similarity
+from benchmark.protocol import require_current
 from benchmark.runs.options import OPTIONS, Options
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
@@ -41,6 +42,7 @@ def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
         return asked
     config = folder.read_config()
     folder.require_numbering(config)
+    require_current(folder.path, config)
     held = options_of(config)
     names = [name for name in OPTIONS if name in given and name not in _FREE]
     changed = changes(*({name: getattr(each, name) for name in names} for each in (held, asked)))
@@ -82,7 +84,8 @@ def options_of(config: Config) -> Options:
             values |= {"pairs": source.rule if source.pairs == "nearest" else None}
         case MixingSettings():
             values |= {name: getattr(source, name) for name in ("factors", "space", "marginal")}
-            values |= {"source": "mixing", "pairs": source.rule, **_law(source.conditional)}
+            values |= {"source": "mixing", "pairs": source.rule, "score_on": None}
+            values |= _law(source.conditional)
         case MaskSettings():
             distance = source.max_distance if source.paired else None
             values |= {"source": "kitti", "max_distance": distance}

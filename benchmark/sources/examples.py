@@ -59,17 +59,17 @@ def nearest(
         strips.append(
             Strip(
                 tuple(_pixels(images([query, *near]))),
-                f"Test image {query}, then images {', '.join(map(str, near))}, which are nearest "
-                "in code space",
-                f"test image {query}; distances {named}",
+                f"Image {query} of the scored split, then images {', '.join(map(str, near))}, "
+                "which are nearest in code space",
+                f"image {query} of the scored split; distances {named}",
                 apart=True,
             )
         )
-    others = "the other test images" if groups is None else "test images of other tracks"
+    others = "the others that were scored" if groups is None else "those of other tracks"
     return strip_picture(
         strips,
         "Nearest neighbours in code space",
-        f"Left, an image of the test split; right, the nearest among {others}. They agree in what "
+        f"Left, a scored image; right, the nearest among {others}. They agree in what "
         "the codes hold, and differ in what the codes leave out. The distance is Euclidean, each "
         "code scaled to standard deviation 1.",
     )

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from benchmark.config import ImageSettings
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.pages.panels import Picture
+from benchmark.protocol import OURS, Procedure, Scored
 from benchmark.sources import examples
 from benchmark.sources import figures as data_figures
 from benchmark.sources.source import Batch, Machine, Source
@@ -56,6 +57,8 @@ class ImageSource(Source):
         anchor: kind of anchors of nearest pairs.
         chosen: names of the factors to encode and score; None for all. Factors that are constant
             are left out.
+        procedure: procedure that decides augmentations, normalisation, and scored rows.
+        score_on: split that is scored.
 
     Raises:
         ValueError: these images do not allow pairs of this kind, or no chosen factor varies.
@@ -71,9 +74,14 @@ class ImageSource(Source):
         anchor: Anchor = "row",
         rule: str | None = None,
         chosen: Sequence[str] | None = None,
+        procedure: Procedure = OURS,
+        score_on: Literal["test", "train"] = "test",
     ) -> None:
         self.train, self.test = splits
         self.factors = scored_factors(splits, chosen)
+        self._scored = self.train if score_on == "train" else self.test
+        self._procedure = procedure
+        self._statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self.root = self.train.folder.root
         law = conditional if pairs == "nearest" else None
         identities = {split.folder.split: identity(split) for split in splits}
@@ -125,19 +133,30 @@ class ImageSource(Source):
 
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""
-        return Normalise(*self.train.channel_statistics())
+        if self._statistics is None:
+            mean, std = self.train.channel_statistics()
+            if self._procedure.image_deviations:
+                std = self.train.image_deviations()
+            self._statistics = mean, std
+        return Normalise(*self._statistics)
 
     def pairs(self, seed: int) -> Pairs | None:
         """The pairs of one seed; None for supervised training."""
-        settings = self.settings
-        if settings.pairs is None:
+        if self.settings.pairs is None:
             return None
+        pairs = self._pairs(seed)
+        return pairs.with_replacement() if self._procedure.replacement else pairs
+
+    def _pairs(self, seed: int) -> Pairs:
+        settings = self.settings
         if settings.pairs == "rendered":
             return RenderedPairs(self.train, seed=seed)
         if settings.pairs == "augmented":
-            from threedident.pairs.augmented import AugmentedPairs
+            from threedident.pairs.augmented import AugmentedPairs, simclr
 
-            return AugmentedPairs(self.train, seed=seed)
+            published = self._procedure.published_crops
+            augment = simclr(self.train.resolution, bicubic=published, blurred=not published)
+            return AugmentedPairs(self.train, augment, seed=seed)
         assert settings.anchor is not None
         if self._index is None:
             counted = None if settings.rule is not None else self._counted()
@@ -175,7 +194,8 @@ class ImageSource(Source):
 
     def examples(self, seed: int, codes: NDArray[np.float32]) -> dict[str, Picture]:
         """See :class:`Source`."""
-        found, pairs = {"neighbours": examples.nearest(codes, self.test.images)}, self.pairs(seed)
+        found = {"neighbours": examples.nearest(codes, self._scored.images)}
+        pairs = self.pairs(seed)
         if pairs is None:
             return found
         pair = pairs.batch(range(examples.SHOWN))
@@ -201,7 +221,7 @@ class ImageSource(Source):
     ) -> Iterator[Batch]:
         """See :class:`Source`."""
         numbers, device = self._numbers(steps, batch_size, machine), machine.device
-        epochs = Epochs(seed, len(self.train))
+        epochs = self._epochs(seed)
         for items, batch in zip(numbers, self._batches(seed, numbers, machine), strict=True):
             rows = None if self.rows is None else torch.from_numpy(epochs.rows(items)).to(device)
             yield batch._replace(rows=rows)
@@ -211,9 +231,12 @@ class ImageSource(Source):
         ranks, epoch = machine.ranks, len(self.train)
         return slices(batch_size, steps.start, steps.stop, ranks.rank, ranks.count, epoch=epoch)
 
+    def _epochs(self, seed: int) -> Epochs:
+        """The rows of anchors by number."""
+        return Epochs(seed, len(self.train), replacement=self._procedure.replacement)
+
     def _batches(self, seed: int, numbers: list[range], machine: Machine) -> Iterator[Batch]:
-        pairs, device = self.pairs(seed), machine.device
-        rows = Epochs(seed, len(self.train))
+        pairs, device, rows = self.pairs(seed), machine.device, self._epochs(seed)
         if fits(self.train if pairs is None else pairs, device):
             fetch = self._resident(rows, pairs, device)
             yield from (fetch(items) for items in numbers)
@@ -249,13 +272,13 @@ class ImageSource(Source):
 
     def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
         """See :class:`Source`. The factors are the same for every seed."""
-        return self.factors.values(self.test.latents)
+        return self.factors.values(self._scored.latents)
 
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:  # noqa: ARG002
         """See :class:`Source`."""
-        starts = range(0, rows, _EVALUATED)
-        batches = [range(start, min(start + _EVALUATED, rows)) for start in starts]
-        fetch = partial(self.test.images, shared=machine.workers > 0)
+        size = self._procedure.scored.get("images", Scored(rows, _EVALUATED)).batch
+        batches = [range(start, min(start + size, rows)) for start in range(0, rows, size)]
+        fetch = partial(self._scored.images, shared=machine.workers > 0)
         for images in load(fetch, batches, machine.workers):
             yield images.to(machine.device)
 
@@ -322,11 +345,12 @@ def _batch(pair: Pair) -> Batch:
 
 
 class Normalise(nn.Module):
-    """Normalisation of uint8 images to mean 0 and standard deviation 1 over the train split.
+    """Normalisation of uint8 images by the mean and the standard deviation of the train split.
 
     Arguments:
         mean: mean of each channel over the train split, for values in [0, 1], shape (3,).
-        std: standard deviation of each channel, for values in [0, 1], shape (3,).
+        std: standard deviation of each channel over all pixels, or the mean of the images' own,
+            for values in [0, 1], shape (3,).
     """
 
     mean: Tensor

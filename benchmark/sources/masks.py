@@ -1,6 +1,13 @@
 """KITTI Masks as a source, with natural transitions instead of draws from a conditional.
 
 An encoder has ten codes, as published. MCC assigns three of them to the factors.
+
+A tenth of the tracks is held out and scored, or by the published protocol none: all tracks are
+trained on, and 10,000 of their frames are scored, which are anchors of pairs.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
@@ -8,41 +15,66 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from benchmark.config import MaskSettings
 from benchmark.pages.panels import Picture
+from benchmark.protocol import OURS, Procedure
 from benchmark.sources import examples
-from benchmark.sources.kitti import LABELS, MaskPairs, load_masks
+from benchmark.sources.kitti import LABELS, KittiMasks, MaskPairs, load_masks
 from benchmark.sources.source import Batch, Machine, Source
+from threedident.latents.philox import uniforms
 from threedident.pairs.epochs import NUMBERING, Epochs
 from threedident.pairs.loader import slices
 
 CODES = 10
 _EVALUATED = 1024
+_SCORED_STREAM = 22
 
 
 class MaskSource(Source):
-    """The tracks of a file; a tenth of them is held out.
+    """The tracks of a file; a tenth of them is held out, unless all are to be trained on.
 
     Arguments:
         path: path of ``kitti_peds_v2.pickle``.
         max_distance: largest number of frames from an anchor to its positive.
         paired: True for training on pairs, False for supervised training.
+        procedure: procedure that decides which tracks are trained on and scored.
+        score_on: ``test`` to score held-out tracks, ``train`` to score those trained on.
 
     Raises:
-        ValueError: the file contains other data, or would run code.
+        ValueError: the file contains other data, or would run code; or held-out tracks are to be
+            scored, but none are held out.
     """
 
     settings: MaskSettings
 
-    def __init__(self, path: Path, max_distance: int, paired: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_distance: int,
+        paired: bool = True,
+        procedure: Procedure = OURS,
+        score_on: Literal["test", "train"] = "test",
+    ) -> None:
         masks = load_masks(path)
-        self.train, self.test = masks.split()
+        if procedure.all_tracks and score_on == "test":
+            raise ValueError(
+                "--score-on: expected train for KITTI Masks by the published protocol, which "
+                "trains on all tracks, found test; leave it out, or take --protocol held-out"
+            )
+        self.train, held_out = (masks, masks) if procedure.all_tracks else masks.split()
+        self.scored = self.train if score_on == "train" else held_out
+        self._rows = np.arange(len(self.scored))
+        if score_on == "train":
+            self._rows = _shuffled(self.scored, procedure.all_tracks)
+        if settings := procedure.scored.get("kitti"):
+            self._rows = self._rows[: settings.rows]
         self.settings = MaskSettings(
             data=masks.digest, max_distance=max_distance, paired=paired, numbering=NUMBERING
         )
@@ -74,17 +106,18 @@ class MaskSource(Source):
 
     def summary(self) -> str:
         """See :class:`Source`."""
-        tracks = len(self.train.starts) - 1, len(self.test.starts) - 1
+        tracks = len(self.train.starts) - 1, len(self.scored.starts) - 1
         return (
-            f"{self.root}: {len(self.train)} train and {len(self.test)} test masks, of "
+            f"{self.root}: {len(self.train)} train and {len(self._rows)} scored masks, of "
             f"{tracks[0]} and {tracks[1]} tracks"
         )
 
     def examples(self, seed: int, codes: NDArray[np.float32]) -> dict[str, Picture]:
         """See :class:`Source`. Frames of one track are similar, so they do not count as near."""
-        lengths = np.diff(self.test.starts)
-        tracks = np.repeat(np.arange(len(lengths)), lengths) if len(lengths) > 1 else None
-        found = {"neighbours": examples.nearest(codes, self.test.images, tracks)}
+        lengths = np.diff(self.scored.starts)
+        tracks = np.repeat(np.arange(len(lengths)), lengths)[self._rows]
+        several = tracks if len(lengths) > 1 else None
+        found = {"neighbours": examples.nearest(codes, self._images, several)}
         if not self.settings.paired:
             return found
         pairs = self._pairs(seed)
@@ -117,13 +150,26 @@ class MaskSource(Source):
 
     def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
         """See :class:`Source`."""
-        return self.test.latents
+        latents: NDArray[np.float32] = self.scored.latents[self._rows]
+        return latents
 
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:  # noqa: ARG002
         """See :class:`Source`."""
         for start in range(0, rows, _EVALUATED):
             numbers = np.arange(start, min(start + _EVALUATED, rows))
-            yield self.test.images(numbers).to(machine.device)
+            yield self._images(numbers).to(machine.device)
+
+    def _images(self, numbers: ArrayLike) -> Tensor:
+        """Images of scored rows."""
+        return self.scored.images(self._rows[np.asarray(numbers)])
+
+
+def _shuffled(masks: KittiMasks, anchors: bool) -> NDArray[np.int64]:
+    """Numbers of frames in random order, without the last of each track if ``anchors``."""
+    rows = np.arange(len(masks))
+    if anchors:
+        rows = np.delete(rows, masks.starts[1:] - 1)
+    return rows[np.argsort(uniforms(0, (_SCORED_STREAM,), rows, 1)[:, 0])]
 
 
 def _paired(pairs: MaskPairs, items: NDArray[np.int64]) -> Batch:

@@ -1,6 +1,17 @@
 """Pairs of mixed latents. They are exact, never end, and are computed on the encoder's device.
 
 Latents of the box lie in [0, 1]^n, as published, and scales are in these units.
+
+Each layer of the mixing function g is the matrix with the smallest condition number of 25,000
+random matrices. By the published protocol, it is the first random matrix whose condition number
+is not above the least of 25,000 others. These others are the same for all layers. More than k
+draws are needed with probability 25,000 / (25,000 + k): half of all layers need more than 25,000
+draws, which take half a second for ten latents, and the mean is infinite. After 2,500,000 draws,
+which 1 layer in 101 reaches, the matrix with the least of the 25,000 is taken itself.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
@@ -16,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.config import MixingSettings
+from benchmark.protocol import OURS, Procedure, Scored
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.conditionals.marginal import Marginal
 from threedident.conditionals.rules.spelling import parse_rule
@@ -28,6 +40,7 @@ _TRAIN_STREAM, _TEST_STREAM = 6, 7
 _LAYERS = 3
 _SLOPE = 0.2
 _CANDIDATES = 25_000
+_MOST_DRAWS = 100 * _CANDIDATES
 _ENTRIES = 2**22  # matrix entries of the candidates that are compared at once
 _MIXING_STREAM = 5
 
@@ -37,6 +50,7 @@ class MixingSource(Source):
 
     Arguments:
         settings: space, marginal, and conditional or rule.
+        procedure: procedure that decides the choice of g and the test rows.
 
     Raises:
         ValueError: the space does not have this marginal, conditional or rule.
@@ -44,13 +58,15 @@ class MixingSource(Source):
 
     settings: MixingSettings
 
-    def __init__(self, settings: MixingSettings) -> None:
+    def __init__(self, settings: MixingSettings, procedure: Procedure = OURS) -> None:
         n, law = settings.factors, settings.conditional
         self.settings = settings
         self.shape = (n,)
         self._marginal = Marginal(settings.space, settings.marginal, n)
         self._stretch = 2.0 if settings.space == "box" else 1.0  # laws are defined on [-1, 1]
         self._mixings: dict[int, Mixing] = {}
+        self._below = procedure.mixing_below_threshold
+        self._scored = procedure.scored.get(settings.kind, Scored(TEST_ROWS, TEST_ROWS))
         self._conditional = None
         self._count = n
         if law is not None:
@@ -78,7 +94,7 @@ class MixingSource(Source):
         pairs += f", positives by {settings.rule}" if settings.rule is not None else ""
         return (
             f"mixing: {settings.factors} latents, {settings.space}, {settings.marginal}{pairs}; "
-            f"{TEST_ROWS} test rows"
+            f"{self._scored.rows} test rows"
         )
 
     def batches(
@@ -114,23 +130,29 @@ class MixingSource(Source):
 
     def _test(self, seed: int) -> Tensor:
         u = _uniforms(
-            seed, _TEST_STREAM, range(TEST_ROWS), self.settings.factors, torch.device("cpu")
+            seed,
+            _TEST_STREAM,
+            range(self._scored.rows),
+            self.settings.factors,
+            torch.device("cpu"),
         )
         return self._place(self._marginal.transform(u))
 
     def latents(self, seed: int) -> NDArray[np.float32]:
-        """See :class:`Source`. There are :data:`TEST_ROWS` latents, which are in no batch."""
+        """See :class:`Source`. They are in no batch. By default there are :data:`TEST_ROWS`."""
         rows: NDArray[np.float32] = self._test(seed).float().numpy()
         return rows
 
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:
         """See :class:`Source`."""
-        yield self._mixing(seed)(self._test(seed)[:rows]).float().to(machine.device)
+        mix, latents, size = self._mixing(seed), self._test(seed)[:rows], self._scored.batch
+        for start in range(0, rows, size):
+            yield mix(latents[start : start + size]).float().to(machine.device)
 
     def _mixing(self, seed: int) -> Mixing:
         """The mixing function g of a seed, which is drawn once."""
         if seed not in self._mixings:
-            self._mixings[seed] = Mixing(self.settings.factors, seed)
+            self._mixings[seed] = Mixing(self.settings.factors, seed, below=self._below)
         return self._mixings[seed]
 
 
@@ -148,14 +170,18 @@ class Mixing(nn.Module):
     Arguments:
         n: number of latents.
         seed: seed of the weights of g.
+        below: True to choose the matrices by the published protocol, see the module.
     """
 
-    def __init__(self, n: int, seed: int) -> None:
+    def __init__(self, n: int, seed: int, *, below: bool = False) -> None:
         super().__init__()
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_MIXING_STREAM,)))
-        for layer in range(_LAYERS):
-            weight = torch.from_numpy(_well_conditioned(n, rng))
-            self.register_buffer(f"weight_{layer}", weight)
+        rng = _generator(seed)
+        weights = [_well_conditioned(n, rng) for _ in range(1 if below else _LAYERS)]
+        if below:
+            least = weights[0]
+            weights = [_not_above(least, _generator(seed, layer)) for layer in range(_LAYERS)]
+        for layer, weight in enumerate(weights):
+            self.register_buffer(f"weight_{layer}", torch.from_numpy(weight))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Observations, shape (B, n), with the dtype of the latents."""
@@ -166,13 +192,38 @@ class Mixing(nn.Module):
         return values
 
 
+def _generator(seed: int, *place: int) -> np.random.Generator:
+    key = (_MIXING_STREAM, *place)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
 def _well_conditioned(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """The random matrix with the smallest condition number of many, shape (n, n)."""
     best, least = np.empty((n, n)), np.inf
-    for start in range(0, _CANDIDATES, height := max(1, _ENTRIES // n**2)):
-        matrices = rng.uniform(-1.0, 1.0, (min(height, _CANDIDATES - start), n, n))
-        matrices /= np.linalg.norm(matrices, axis=1, keepdims=True)
-        conditions = np.linalg.cond(matrices)
+    for matrices, conditions in _candidates(n, rng, _CANDIDATES):
         if conditions.min() < least:
             best, least = matrices[conditions.argmin()], conditions.min()
     return best
+
+
+def _not_above(least: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """The first random matrix with a condition number not above that of ``least``, shape (n, n).
+
+    After :data:`_MOST_DRAWS` it is ``least`` itself.
+    """
+    threshold = np.linalg.cond(least)
+    for matrices, conditions in _candidates(len(least), rng, _MOST_DRAWS):
+        if (conditions <= threshold).any():
+            found: NDArray[np.float64] = matrices[(conditions <= threshold).argmax()]
+            return found
+    return least
+
+
+def _candidates(
+    n: int, rng: np.random.Generator, count: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Random matrices with columns of length 1, in blocks (B, n, n), and their conditions (B,)."""
+    for start in range(0, count, height := min(_CANDIDATES, max(1, _ENTRIES // n**2))):
+        matrices = rng.uniform(-1.0, 1.0, (min(height, count - start), n, n))
+        matrices /= np.linalg.norm(matrices, axis=1, keepdims=True)
+        yield matrices, np.linalg.cond(matrices)

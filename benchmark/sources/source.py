@@ -1,4 +1,4 @@
-"""Sources: an endless sequence of batches to train on, and a test split to score on.
+"""Sources: an endless sequence of batches to train on, and a split to score on.
 
 A batch depends only on the seed and the number of the step. It does not depend on the device or
 the number of processes and ranks. The sources are:
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
 
 
 class Source(ABC):
-    """Batches to train on and a test split to score on.
+    """Batches to train on and a split to score on, by default the test split.
 
     Attributes:
         settings: settings that identify this source.
@@ -117,11 +117,11 @@ class Source(ABC):
 
     @abstractmethod
     def latents(self, seed: int) -> NDArray[np.float32]:
-        """Factors of the test split, shape (N, n). Circular ones are in rad."""
+        """Factors of the scored split, shape (N, n). Circular ones are in rad."""
 
     @abstractmethod
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:
-        """The first ``rows`` observations of the test split, in batches on the device."""
+        """The first ``rows`` observations of the scored split, in batches on the device."""
 
     @property
     def codes(self) -> int:
@@ -162,7 +162,7 @@ class Source(ABC):
 
         Arguments:
             seed: seed of the pairs.
-            codes: codes of the first rows of the test split, shape (N, m).
+            codes: codes of the first rows of the scored split, shape (N, m).
         """
         return {}
 

@@ -26,6 +26,7 @@ from benchmark.training.folder import RunFolder
 from threedident.runtime.files import write_bytes
 
 _NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
+_UNKNOWN = "-"
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
 
 
@@ -97,13 +98,19 @@ def say_outcome(outcome: Outcome) -> str:
 
 
 def write_suite(
-    table: Table, scale: str, outcomes: Sequence[Outcome], root: Path, command: str
+    table: Table,
+    scale: str,
+    protocol: str,
+    outcomes: Sequence[Outcome],
+    root: Path,
+    command: str,
 ) -> Path:
     """Print the table, and write ``table.csv``, ``table.tex`` and ``report.html``.
 
     Arguments:
         table: table of the paper.
         scale: scale of the runs.
+        protocol: protocol of the runs.
         outcomes: finished rows, in the order of the table.
         root: folder of the suite.
         command: command that runs the suite again.
@@ -115,7 +122,7 @@ def write_suite(
     write_bytes(root / "table.csv", _csv(table, outcomes).encode())
     write_bytes(root / "table.tex", _latex(table, outcomes).encode())
     page = root / "report.html"
-    write_bytes(page, _page(table, scale, outcomes, command).encode())
+    write_bytes(page, _page(table, scale, protocol, outcomes, command).encode())
     return page
 
 
@@ -127,7 +134,7 @@ def _cells(table: Table, outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome,
 
 def _spell(figure: Figure | None) -> str:
     if figure is None:
-        return ""
+        return _UNKNOWN
     return f"{figure.mean:.2f}" + ("" if figure.sd is None else f" ± {figure.sd:.2f}")
 
 
@@ -206,7 +213,9 @@ def _spell_settings(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in parts.items())
 
 
-def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -> str:
+def _page(
+    table: Table, scale: str, protocol: str, outcomes: Sequence[Outcome], command: str
+) -> str:
     beside = suite_figures.beside(
         {
             _NAMES[score]: [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
@@ -225,14 +234,14 @@ def _page(table: Table, scale: str, outcomes: Sequence[Outcome], command: str) -
             "paper": _spell(outcome.paper(score)),
             "distance": _spell_distance(outcome.distance(score)),
             "seeds": outcome.seeds,
-            "settings": _spell_settings(table.own(outcome.row, scale)),
+            "settings": _spell_settings(table.own(outcome.row, scale, protocol)),
         }
         for outcome, score in _cells(table, outcomes)
     ]
     return page_template("benchmark.suites", "report.html.j2").render(
         title=table.title,
         command=command,
-        departures=DEPARTURES[table.name],
+        departures=DEPARTURES[protocol][table.name],
         scale=scale,
         needs=None if table.needs is None else table.needs.spell(),
         settings=_spell_settings(table.shared(scale)),

@@ -79,7 +79,8 @@ def run_suite(
         failed = Runner(device, jobs or _jobs(table, device)).run(left, len(planned))
         outcomes = [read_outcome(plan.row, plan.folder) for plan in every]
         found = [outcome for outcome in outcomes if outcome is not None]
-        page = write_suite(table, scale, found, root, _command(name, scale, rows, asked, root))
+        command = _command(name, scale, rows, asked, root)
+        page = write_suite(table, scale, asked.protocol, found, root, command)
     if failed:
         raise ValueError(f"{name}: expected every row to finish, but {'; '.join(failed)}")
     print(f"report: {page}")
@@ -109,7 +110,7 @@ def _find_rows(table: Table, names: str | None) -> Sequence[Row]:
 
 
 def _plan(table: Table, row: Row, scale: str, asked: Options, root: Path) -> Planned:
-    values = table.options(row, scale)
+    values = table.options(row, scale, asked.protocol)
     if table.takes_data and asked.data is not None:
         values["data"] = asked.data
     if asked.data is not None and not table.takes_data:
@@ -119,7 +120,6 @@ def _plan(table: Table, row: Row, scale: str, asked: Options, root: Path) -> Pla
         )
     if asked.seeds is not None:
         values["seeds"] = asked.seeds
-    values["protocol"] = asked.protocol
     folder = root / row.name
     return Planned(row, Options(**values).replace(out=folder), RunFolder(folder))
 

@@ -26,6 +26,7 @@ class Row:
         paper: the figure of each score that the paper reports.
         matches: True if the model has the form that the theory requires.
         small: options that replace those of the row at the small scale.
+        published: options that replace those of the row by the published protocol.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Row:
     paper: Mapping[str, Figure]
     matches: bool = False
     small: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,15 @@ class Table:
     takes_data: bool = False
     needs: Needs | None = None
 
-    def options(self, row: Row, scale: str) -> dict[str, Any]:
+    def options(self, row: Row, scale: str, protocol: str = "held-out") -> dict[str, Any]:
         """All options of a row. Its own options override those that all rows share."""
-        return {**self.shared(scale), **self.own(row, scale)}
+        return {**self.shared(scale), **self.own(row, scale, protocol), "protocol": protocol}
 
     def shared(self, scale: str) -> dict[str, Any]:
         """The options that all rows share."""
         return {**self.paper, **self.small} if scale == "small" else dict(self.paper)
 
-    def own(self, row: Row, scale: str) -> dict[str, Any]:
+    def own(self, row: Row, scale: str, protocol: str = "held-out") -> dict[str, Any]:
         """The options that a row sets itself."""
-        return {**row.options, **row.small} if scale == "small" else dict(row.options)
+        small = row.small if scale == "small" else {}
+        return {**row.options, **small, **(row.published if protocol == "published" else {})}

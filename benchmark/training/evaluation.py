@@ -1,14 +1,20 @@
-"""Representations of the test split for the two protocols.
+"""Representations of the scored split, and their scores, for both protocols.
 
-- ``held-out``: all rows, in eval mode.
-- ``published``: the first 4096 rows. BatchNorm uses the statistics of each batch, as in the code
-  of the paper, which scored in training mode.
+- ``held-out``: all rows, in eval mode. R^2 is fitted on one half and scored on the other.
+- ``published``: 4,096 images, 61,440 mixed latents, or 10,000 masks. BatchNorm uses the statistics
+  of each batch, as in the code of the paper, which scored in training mode. Under mixing, R^2 is
+  fitted and scored on the same 6,144 rows, and all scores are means over ten such batches.
+
+References:
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +22,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.config import Config
+from benchmark.config import Config, MaskSettings, MixingSettings
 from benchmark.encoders.model import Model
+from benchmark.metrics.readouts.linear import fit_linear
+from benchmark.metrics.readouts.targets import targets
+from benchmark.metrics.rows import paired_rows
+from benchmark.metrics.scores import Scores, score
+from benchmark.protocol import procedure_of
 from benchmark.sources.source import Machine, Source
 from benchmark.training.folder import RunFolder
 from threedident.runtime.files import load_npy, npy_bytes, write_bytes
-
-PUBLISHED_ROWS = 4096
 
 
 def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.float32]:
@@ -30,21 +39,87 @@ def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.floa
 
     Arguments:
         config: configuration of the run, with its protocol.
-        source: source with the test split.
+        source: source, opened for the same protocol.
         seed: seed of the run.
 
     Raises:
-        ValueError: the test split has too few rows for the protocol.
+        ValueError: the scored split has too few rows for the protocol.
     """
     latents = source.latents(seed)
-    if config.protocol == "held-out":
+    scored = procedure_of(config).scored.get(config.source.kind)
+    if scored is None:
         return latents
-    if len(latents) < PUBLISHED_ROWS:
+    if len(latents) < scored.rows and not isinstance(config.source, MaskSettings):
         raise ValueError(
-            f"--protocol: expected at least {PUBLISHED_ROWS} test rows for published, found "
-            f"{len(latents)}; take held-out, or a larger test split"
+            f"--protocol: expected at least {scored.rows} {config.score_on} rows for published, "
+            f"found {len(latents)}; take held-out, or a larger {config.score_on} split"
         )
-    return latents[:PUBLISHED_ROWS]
+    return latents[: scored.rows]
+
+
+def fits_scored_rows(config: Config) -> bool:
+    """True if the linear readout of a run is fitted on the rows that are scored."""
+    return procedure_of(config).same_rows and isinstance(config.source, MixingSettings)
+
+
+def score_codes(config: Config, source: Source, seed: int, codes: NDArray[np.float32]) -> Scores:
+    """The scores of codes of the rows whose latents :func:`scored_latents` returns.
+
+    Arguments:
+        config: configuration of the run, with its protocol.
+        source: source, opened for the same protocol.
+        seed: seed of the run.
+        codes: codes returned by :func:`represent`, shape (N, n).
+
+    Returns:
+        The scores. If R^2 is fitted and scored on the same rows, R^2 and MCC are means over the
+        batches. Correlations and assignments are those of all rows together.
+    """
+    latents, followed = scored_latents(config, source, seed), procedure_of(config)
+
+    def scores(rows: slice) -> Scores:
+        return score(
+            latents=latents[rows],
+            representations=codes[rows],
+            labels=source.labels,
+            spare_codes=codes.shape[1] > len(source.labels),
+            circular=source.circular,
+        )
+
+    whole = scores(slice(None))
+    if not fits_scored_rows(config):
+        return whole
+    size = followed.scored[config.source.kind].batch
+    parts = [slice(start, start + size) for start in range(0, len(latents), size)]
+    batches = [scores(part) for part in parts]
+    r2, mcc, spearman = (
+        np.mean(found, axis=0)
+        for found in (
+            [_r2_of_fitted_rows(latents[part], codes[part]) for part in parts],
+            [batch.mcc_per_factor for batch in batches],
+            [batch.mcc_spearman_per_factor for batch in batches],
+        )
+    )
+    return replace(
+        whole,
+        r2=float(r2.mean()),
+        r2_per_factor=r2,
+        mcc=float(mcc.mean()),
+        mcc_per_factor=mcc,
+        mcc_spearman=float(spearman.mean()),
+        mcc_spearman_per_factor=spearman,
+        readout="least squares",
+        strength_per_factor=None,
+    )
+
+
+def _r2_of_fitted_rows(
+    latents: NDArray[np.float32], codes: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """R^2 of each factor by least squares on the rows that it was fitted on, shape (n,)."""
+    z, c = paired_rows(latents, codes)
+    wanted = targets(z, None)
+    return wanted.r_squared(fit_linear(wanted, c, "least squares").predict(c))
 
 
 def represent(
@@ -73,7 +148,7 @@ def features_and_codes(
     Arguments:
         model: model that maps observations (B, ...) to codes (B, n). It stays unchanged.
         config: configuration of the run; only its protocol matters.
-        source: source with the test split.
+        source: source, opened for the same protocol.
         seed: seed of the run.
         machine: machine with the device of the model.
         between: function that is called before every batch.
@@ -84,7 +159,7 @@ def features_and_codes(
     """
     rows = len(scored_latents(config, source, seed))
     features, codes = [], []
-    with _mode(model, config.protocol):
+    with _mode(model, procedure_of(config).batch_statistics):
         for observations in source.held_out(seed, rows, machine):
             between()
             layer, found = model.features_and_codes(observations)
@@ -110,15 +185,15 @@ def _features(folder: RunFolder, seed: int) -> Path:
 
 
 @contextmanager
-def _mode(model: nn.Module, protocol: str) -> Iterator[None]:
-    """A context with the model in the mode of a protocol; its buffers are restored afterwards."""
+def _mode(model: nn.Module, batch_statistics: bool) -> Iterator[None]:
+    """A context with the model in training or eval mode; its buffers are restored afterwards."""
     training = model.training
     kept: dict[str, Tensor] = {name: b.clone() for name, b in model.named_buffers()}
-    model.train(protocol == "published")
+    model.train(batch_statistics)
     try:
         yield
     finally:
         model.train(training)
-        if protocol == "published":
+        if batch_statistics:
             for name, buffer in model.named_buffers():
                 buffer.copy_(kept[name])

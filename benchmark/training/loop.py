@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from benchmark.encoders.networks import is_custom
 from benchmark.losses import catalogue
 from benchmark.metrics.remarks import ScoreWarning
-from benchmark.metrics.scores import score
+from benchmark.protocol import procedure_of
 from benchmark.ranks import lost_another
 from benchmark.sources.source import Batch
-from benchmark.training.evaluation import features_and_codes, scored_latents, write_features
+from benchmark.training.evaluation import features_and_codes, score_codes, write_features
 from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
 from benchmark.training.seals import digest_of
@@ -213,13 +213,13 @@ class Loop:
         )
 
     def _score_if_due(self) -> None:
-        """Score the test split and store the representations, if scores are due at this step."""
+        """Score the encoder and store the representations, if scores are due at this step."""
         due = self.step % self.task.config.eval_every == 0 or self.step == self.task.config.steps
         if not due or self._scored_step == self.step:
             return
         leads = self.task.machine.ranks.leads
-        # with the published protocol, all ranks share the statistics of the batch
-        if leads or self.task.config.protocol == "published":
+        # all ranks share the statistics of a batch
+        if leads or procedure_of(self.task.config).batch_statistics:
             features, codes = features_and_codes(
                 self.objective.model,
                 self.task.config,
@@ -242,13 +242,7 @@ class Loop:
         content = npy_bytes(codes)
         write_bytes(self.task.folder.representations(self.task.seed), content)
         with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
-            scores = score(
-                latents=scored_latents(config, source, self.task.seed),
-                representations=codes,
-                labels=source.labels,
-                circular=source.circular,
-                spare_codes=codes.shape[1] > len(source.labels),
-            ).to_json()
+            scores = score_codes(config, source, self.task.seed, codes).to_json()
         scores["codes"] = sha256(content)
         self.tracker.record(self.step, scores)
         self._scored.append({"seed": self.task.seed, "step": self.step, **scores})

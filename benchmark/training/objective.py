@@ -11,6 +11,7 @@ from benchmark.config import Config
 from benchmark.encoders.model import build_model, count_codes
 from benchmark.losses.catalogue import Facts, build_loss, is_supervised
 from benchmark.losses.views import Views
+from benchmark.protocol import procedure_of
 from benchmark.ranks import Ranks
 from benchmark.sources.source import Batch, Source
 
@@ -36,20 +37,22 @@ class Objective(nn.Module):
         self.model = model
         self._supervised = is_supervised(config.loss)
         self._config, self._ranks = config, ranks
+        self._apart = procedure_of(config).separate_views
         self.register_load_state_dict_pre_hook(_early_names)  # type: ignore[no-untyped-call]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the loss by name, including ``loss``. Both views share one forward pass."""
-        features, codes = self._encode(torch.cat(batch.observations))
-        views = len(batch.observations)
-        anchors, *positives = codes.chunk(views)
-        layers = (None,) * views if features is None else features.chunk(views)
+        """The terms of the loss by name, including ``loss``.
+
+        Both views share one forward pass, or each has a pass of its own, by the protocol.
+        """
+        (layer, anchors), *others = self._views(batch.observations)
+        positive_layer, positives = others[0] if others else (None, None)
         terms: dict[str, Tensor] = self.loss(
             Views(
                 codes=anchors,
-                positives=positives[0] if positives else None,
-                features=layers[0],
-                positive_features=layers[1] if positives else None,
+                positives=positives,
+                features=layer,
+                positive_features=positive_layer,
                 rows=batch.rows,
                 latents=batch.latents if self._supervised else None,
                 inputs=batch.anchors,
@@ -58,6 +61,15 @@ class Objective(nn.Module):
             )
         )
         return terms
+
+    def _views(self, observations: list[Tensor]) -> list[tuple[Tensor | None, Tensor]]:
+        """Features and codes of each view."""
+        if self._apart:
+            return list(map(self._encode, observations))
+        features, codes = self._encode(torch.cat(observations))
+        count = len(observations)
+        layers = [None] * count if features is None else features.chunk(count)
+        return list(zip(layers, codes.chunk(count), strict=True))
 
     def after_step(self) -> None:
         """Call the loss after a step of the optimiser, if it wants to be called."""

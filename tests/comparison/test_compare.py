@@ -182,6 +182,8 @@ def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> 
     write_run(runs / "a", [0.9])
     write_run(runs / "b", [0.8], {**IMAGES, "data": {"train": "a" * 64, "test": "e" * 64}})
     write_run(runs / "c", [0.7], protocol="published")
+    write_run(runs / "c2", [0.7], protocol="published", protocol_version=2)
+    write_run(runs / "c3", [0.7], score_on="train")
     write_run(runs / "d", [0.6], MIXING)
     write_run(runs / "e", [0.5], {**MIXING, "factors": 4})
     write_run(runs / "f", [0.4], {**MIXING, "space": "sphere"})
@@ -192,7 +194,9 @@ def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> 
     groups = {
         "images-bbbbbbbb": 1,
         "images-eeeeeeee": 1,
+        "images-bbbbbbbb-published-1": 1,
         "images-bbbbbbbb-published": 1,
+        "images-aaaaaaaa-train": 1,
         "mixing-3-box-uniform": 2,
         "mixing-4-box-uniform": 1,
         "mixing-3-sphere-uniform": 1,
@@ -200,7 +204,7 @@ def test_runs_of_several_test_splits_are_not_ranked_together(tmp_path: Path) -> 
         "kitti-cccccccc": 1,
     }
     listed = ", ".join(f"{name} ({count})" for name, count in groups.items())
-    assert f"found 8: {listed}; compare each group separately: add --on images-bbbb" in line
+    assert f"found 10: {listed}; compare each group separately: add --on images-bbbb" in line
     for name, count in groups.items():
         assert len(table(runs, "--on", name, to=tmp_path / "runs.csv")) == count
     line = refused_at_once("compare", runs, "--on", "mixing-3-box-unifrom")

@@ -232,3 +232,11 @@ def test_latents_of_the_published_layout_that_are_no_rows(tmp_path: Path, array:
     for opened in (ThreeDIdent, lambda root: Packing(SplitFolder(root, "train"))):
         with pytest.raises(ValueError, match=r"raw_latents\.npy: expected (shape|a real dtype)"):
             opened(root)
+
+
+def test_deviations_are_means_over_the_images(tmp_path: Path) -> None:
+    data = ThreeDIdent(make_images(tmp_path, n=70))
+    images = data.images(range(70)).numpy() / 255.0
+    expected = images.reshape(70, 3, -1).std(axis=2, ddof=1).mean(axis=0)
+    assert data.image_deviations() == pytest.approx(expected, abs=1e-12)
+    assert data.take([3]).image_deviations() == pytest.approx(images[3].std((1, 2), ddof=1))

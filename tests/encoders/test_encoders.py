@@ -15,7 +15,7 @@ IMAGES, MASKS, ROWS = (3, 64, 64), (1, 64, 64), (10,)
 
 
 @pytest.mark.parametrize("shape", [IMAGES, MASKS], ids=str)
-@pytest.mark.parametrize("name", [*RESNETS, "conv"])
+@pytest.mark.parametrize("name", [*RESNETS, "conv", "kitti-conv"])
 def test_encoders_give_one_code_per_factor(name: str, shape: tuple[int, ...]) -> None:
     encoder = build_encoder(name, shape, 10, "unbounded", seed=0).eval()
     with torch.no_grad():
@@ -198,6 +198,8 @@ def test_unfit_encoders_are_named(name: str, words: str) -> None:
     [
         ("resnet18", ROWS, "expected images for resnet18"),
         ("conv", ROWS, "expected images for conv"),
+        ("kitti-conv", ROWS, "expected images for kitti-conv"),
+        ("kitti-conv", (1, 64, 63), "at least 64 x 64 pixels for kitti-conv, found 64 x 63"),
         ("identity", ROWS, "expected observations of 5 numbers"),
         ("no_such_package:Net", ROWS, "ModuleNotFoundError"),
         (":", ROWS, "to be importable"),
@@ -213,7 +215,7 @@ def test_encoders_that_do_not_fit_are_refused(
 @pytest.mark.parametrize("name", OUTPUT_SPACES)
 def test_codes_lie_in_their_space(name: str) -> None:
     space = OUTPUT_SPACES[name]
-    codes = space.build(10, space.extent or 0.0)(3 * torch.randn(100, 10))
+    codes = space.build(10, space.extent or 0.0, False)(3 * torch.randn(100, 10))
     if "sphere" in name:
         assert torch.allclose(codes.norm(dim=1), torch.ones(100), atol=1e-5)
     if "box" in name:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torchvision import transforms
 from torchvision.transforms import v2
 
 from tests.conftest import make_images
@@ -54,6 +55,34 @@ def test_all_of_simclrs_augmentations_take_part(data: ThreeDIdent) -> None:
     grey = (views.amax(dim=1) - views.amin(dim=1)).flatten(1).amax(dim=1) < 2
     assert 0.1 < grey.float().mean() < 0.35
     assert views.mean(dim=(1, 2, 3)).std() > 10
+
+
+def test_published_crops_are_bicubic_and_never_blurred(data: ThreeDIdent) -> None:
+    image = data[0][0]
+    crop, *_ = simclr(16, bicubic=True, blurred=False).transforms  # type: ignore[attr-defined]
+    for seed in range(5):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            place = transforms.RandomResizedCrop.get_params(image, (0.08, 1.0), (3 / 4, 4 / 3))
+            torch.manual_seed(seed)
+            found = crop(image)
+        picture = transforms.functional.to_pil_image(image)
+        bicubic = transforms.InterpolationMode.BICUBIC
+        resized = transforms.functional.resized_crop(picture, *place, [16, 16], bicubic)
+        expected = transforms.functional.pil_to_tensor(resized)
+        assert (found.int() - expected.int()).abs().max() <= 1
+    names = repr(simclr(16, bicubic=True, blurred=False))
+    assert "GaussianBlur" not in names
+    assert "GaussianBlur" in repr(simclr(16))
+
+
+def test_anchors_with_replacement_come_in_any_number(data: ThreeDIdent) -> None:
+    pairs = AugmentedPairs(data)
+    drawn = pairs.with_replacement()
+    assert len(set(pairs.draw(np.arange(40)).anchors)) == 40
+    assert len(set(drawn.draw(np.arange(40)).anchors)) < 40
+    assert "each once an epoch" in repr(pairs)
+    assert "drawn with replacement" in repr(drawn)
 
 
 def test_a_transform_belongs_into_augment(data: ThreeDIdent) -> None:

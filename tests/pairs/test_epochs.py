@@ -50,3 +50,13 @@ def test_numbering_2_stays_what_it_was() -> None:
     assert NUMBERING == 2
     assert Epochs(0, 5).rows(np.arange(10)).tolist() == [1, 4, 0, 2, 3, 1, 3, 2, 0, 4]
     assert Epochs(7, 6).rows(np.arange(600, 606)).tolist() == [2, 1, 4, 0, 3, 5]
+
+
+def test_rows_with_replacement_are_uniform_and_independent() -> None:
+    drawn = Epochs(0, 8, replacement=True)
+    rows = drawn.rows(np.arange(8 * 4000)).reshape(4000, 8)
+    assert stats.chisquare(np.bincount(rows.ravel(), minlength=8)).pvalue > 1e-6
+    distinct = np.mean([len(set(epoch)) for epoch in rows.tolist()])
+    assert distinct == pytest.approx(8 * (1 - (7 / 8) ** 8), rel=0.02)
+    assert (drawn.rows(np.array([803, 9])) == rows.ravel()[[803, 9]]).all()
+    assert (drawn.rows(torch.arange(20)).numpy() == rows.ravel()[:20]).all()

@@ -78,6 +78,14 @@ def test_a_run_of_an_early_version_goes_on(tmp_path: Path) -> None:
     assert (folder / "report.html").is_file()
 
 
+def test_a_run_by_the_early_published_protocol_is_refused(tmp_path: Path) -> None:
+    folder = early_run(tmp_path / "run")
+    text = EARLY.replace('"protocol": "held-out"', '"protocol": "published"')
+    (folder / "config.json").write_text(text)
+    line = refused_at_once("benchmark", "--resume", folder, *MACHINE)
+    assert "version 1, which changed scores alone and can be read and compared, but not" in line
+
+
 def test_given_options_must_be_those_of_the_run(tmp_path: Path) -> None:
     folder = early_run(tmp_path / "run")
     changed = {

@@ -109,9 +109,9 @@ def test_encoders_of_mixed_latents_and_masks(tmp_path: Path) -> None:
         assert last_data(RunFolder(masks / str(edge)).work) == data.resolve()
         encoder = load_encoder(masks / str(edge))
         source = MaskSource(data, 1)
-        [observations] = source.held_out(0, len(source.test), machine)
+        [observations] = source.held_out(0, len(source.scored), machine)
         codes = encoder(observations)
-        assert codes.shape == (len(source.test), 10)
+        assert codes.shape == (len(source.scored), 10)
         assert codes.numpy() == pytest.approx(codes_of(masks / str(edge), 0), abs=1e-5)
     change(masks / "64", 0, shape=None)  # masks of the published shape may be of version 0.1.0
     assert torch.equal(load_encoder(masks / "64")(observations), codes)

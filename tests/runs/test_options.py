@@ -87,6 +87,8 @@ def test_arguments_say_the_same_options(options: Options, monkeypatch: pytest.Mo
         ({"space": "sphere", "conditional": "vmf"}, "(dot, cosine), found l2"),
         ({"space": "box", "marginal": "normal"}, "fits the box space"),
         ({"steps": 10, "warmup": 10}, "fewer than the 10 steps"),
+        ({"score_on": "train"}, "--score-on: expected with --source nearest"),
+        ({"protocol": "published", "symmetric": True}, "--symmetric: expected with --protocol h"),
     ],
     ids=str,
 )
@@ -118,6 +120,12 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
         {"source": "augmented", "temperature": 0.5, "extent": 2.0},
         {"source": "kitti", "max_distance": 5, "output_space": "unbounded"},
         {"source": "kitti", "loss": "supervised"},
+        {"source": "kitti", "score_on": "train"},
+        {"source": "kitti", "protocol": "published", "encoder": "conv"},
+        {"source": "nearest", "score_on": "train"},
+        {"source": "nearest", "protocol": "published"},
+        {"protocol": "published", "loss": "l1"},
+        {"protocol": "published", "loss": "supervised", "output_space": "sphere"},
     ],
     ids=str,
 )

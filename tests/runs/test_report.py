@@ -130,7 +130,7 @@ def test_examples_are_images_of_the_test_split_and_pairs_of_the_train_split(
 @pytest.mark.parametrize("lengths", [[6] * 40, [9, 8]], ids=["many-tracks", "one-test-track"])
 def test_masks_have_neighbours_of_other_tracks(tmp_path: Path, lengths: list[int]) -> None:
     source = MaskSource(make_pickle(tmp_path, lengths), 1)
-    codes = np.random.default_rng(0).normal(size=(len(source.test), 10)).astype(np.float32)
+    codes = np.random.default_rng(0).normal(size=(len(source.scored), 10)).astype(np.float32)
     found = source.examples(0, codes)
     assert list(found) == ["pairs", "neighbours"]
     texts = [panel.text for panel in found["neighbours"].panels]
@@ -225,7 +225,8 @@ def test_a_suite_names_the_rows_whose_test_rows_are_few(tmp_path: Path) -> None:
         )
         for codes in (6, 7)
     ]
-    page = write_suite(TABLES["table2"], "small", outcomes, tmp_path, "the command").read_text()
+    path = write_suite(TABLES["table2"], "small", "held-out", outcomes, tmp_path, "the command")
+    page = path.read_text()
     assert page.count("rows are few") == 1
     assert "Note: row7: 120 rows are few for 7 codes" in page
 
@@ -241,7 +242,7 @@ def test_a_suite_reads_on_a_phone(tmp_path: Path, browser: Browser) -> None:
         )
         for i in range(12)
     ]
-    path = write_suite(TABLES["table2"], "small", outcomes, tmp_path, "the command")
+    path = write_suite(TABLES["table2"], "small", "held-out", outcomes, tmp_path, "the command")
     page = visit(browser, path, PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
     for image in page.locator("img").all():

@@ -41,11 +41,13 @@ def test_mixing_is_not_linear(g: Mixing) -> None:
     assert not torch.allclose(g(z) + g(-z), torch.zeros_like(z), atol=0.1)
 
 
+@pytest.mark.parametrize("below", [False, True])
 def test_candidates_are_the_same_however_many_are_compared_at_once(
-    g: Mixing, monkeypatch: pytest.MonkeyPatch
+    below: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mixing, "_ENTRIES", 16 * 999)
-    for ours, theirs in zip(g.buffers(), Mixing(4, seed=0).buffers(), strict=True):
+    before = Mixing(3, seed=0, below=below)
+    monkeypatch.setattr(mixing, "_ENTRIES", 9 * 999)
+    for ours, theirs in zip(before.buffers(), Mixing(3, 0, below=below).buffers(), strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -63,6 +65,34 @@ def test_the_seed_alone_decides_the_mixing(g: Mixing) -> None:
     z = torch.rand(5, 4)
     assert torch.equal(g(z), Mixing(4, seed=0)(z))
     assert not torch.equal(g(z), Mixing(4, seed=1)(z))
+
+
+def cosines(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random 2 x 2 matrices with columns of length 1, and the cosines c between the columns.
+
+    The condition number is the square root of (1 + c) / (1 - c).
+    """
+    matrices = rng.uniform(-1, 1, (count, 2, 2))
+    matrices /= np.hypot(matrices[:, 0], matrices[:, 1])[:, None]
+    return matrices, np.abs((matrices[:, :, 0] * matrices[:, :, 1]).sum(axis=1))
+
+
+def test_published_matrices_are_the_first_not_above_the_least_of_25000() -> None:
+    published = Mixing(2, seed=3, below=True)
+    others = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(5,)))
+    least = cosines(others, 25_000)[1].min()
+    for layer, weight in enumerate(published.buffers()):
+        own = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(5, layer)))
+        matrices, found = cosines(own, 1_000_000)
+        assert weight.numpy() == pytest.approx(matrices[(found <= least).argmax()], abs=1e-12)
+    assert not torch.equal(published.weight_0, Mixing(2, seed=3).weight_0)
+
+
+def test_published_draws_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixing, "_MOST_DRAWS", 1)
+    best = Mixing(2, seed=3)
+    for weight in Mixing(2, seed=3, below=True).buffers():
+        assert torch.equal(weight, best.weight_0)
 
 
 def source(**changes: object) -> MixingSource:

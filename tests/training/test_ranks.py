@@ -125,8 +125,10 @@ def assert_same_weights(root: Path) -> None:
         assert torch.allclose(tensor, two[name], atol=1e-5), name
 
 
-def test_ranks_without_images_train_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["held-out", "published"])
+def test_ranks_without_images_train_as_one(tmp_path: Path, protocol: str) -> None:
     line = ("benchmark", "--source", "mixing", "--factors", 3, "--batch-size", 64, *SHARED)
+    line = (*line, "--protocol", protocol)
     assert cli(*line, "--out", tmp_path / "one", env={"OMP_NUM_THREADS": "1"}).returncode == 0
     ranked(2, *line, "--out", tmp_path / "two")
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)

@@ -22,9 +22,12 @@ from threedident.latents.layout import Layout, layout_of
 from threedident.latents.sampling import SPLITS
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import unknown
+from threedident.runtime.progress import progress
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import open_latents, open_manifest
 from threedident.storage.statistics import Channels
+
+_CHUNK = 64  # images whose deviations are computed at once
 
 
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
@@ -228,6 +231,23 @@ found no folder no/such/folder; render one with threedident render --out
         """
         mean, std = self._channels().moments(len(self) * self.resolution**2)
         return np.array(mean), np.array(std)
+
+    def image_deviations(self) -> NDArray[np.float64]:
+        """Mean over the images of each image's own standard deviation, in [0, 1], shape (3,).
+
+        The deviation of an image is the square root of its unbiased variance over its pixels, for
+        each channel. Zimmermann et al. normalise with it. Every image is read.
+        """
+        pixels, total = self.resolution**2, np.zeros(3)
+        with progress("deviations of the images", len(self), "images") as advance:
+            for start in range(0, len(self), _CHUNK):
+                rows = np.arange(start, min(start + _CHUNK, len(self)))
+                values = self.images(rows).flatten(2).int()
+                sums, squares = values.sum(2), values.square().sum(2)  # exact, in int64
+                variances = (pixels * squares - sums**2).double() / (pixels * max(1, pixels - 1))
+                total += (variances.sqrt() / 255.0).sum(0).numpy()
+                advance(len(rows))
+        return total / len(self)
 
     def _channels(self) -> Channels:
         if self.rows is None and self.pack is not None:

@@ -3,6 +3,8 @@
 References:
     A Simple Framework for Contrastive Learning of Visual Representations, Chen, Kornblith,
     Norouzi, Hinton, 2020, https://arxiv.org/abs/2002.05709
+    Contrastive Learning Inverts the Data Generating Process, Zimmermann et al., 2021,
+    https://arxiv.org/abs/2102.08850
 """
 
 from __future__ import annotations
@@ -26,22 +28,27 @@ _JITTER = 0.8
 _BLUR_SIGMA = (0.1, 2.0)
 
 
-def simclr(resolution: int) -> Augmentation:
+def simclr(resolution: int, *, bicubic: bool = False, blurred: bool = True) -> Augmentation:
     """The augmentations of SimCLR with colour strength 1: crop, flip, colour, grey, blur.
+
+    Zimmermann et al. resized crops bicubically and did not blur.
 
     Arguments:
         resolution: edge of the images in pixels.
+        bicubic: True to resize crops bicubically, False to resize them bilinearly.
+        blurred: True to blur half of the images.
     """
-    blur = max(3, resolution // 10 | 1)
-    augment: Augmentation = v2.Compose(
-        [
-            v2.RandomResizedCrop(resolution, antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.RandomApply([v2.ColorJitter(_JITTER, _JITTER, _JITTER, _JITTER / 4)], p=0.8),
-            v2.RandomGrayscale(p=0.2),
-            v2.RandomApply([v2.GaussianBlur(blur, _BLUR_SIGMA)], p=0.5),
-        ]
-    )
+    mode = v2.InterpolationMode.BICUBIC if bicubic else v2.InterpolationMode.BILINEAR
+    steps: list[torch.nn.Module] = [
+        v2.RandomResizedCrop(resolution, interpolation=mode, antialias=True),
+        v2.RandomHorizontalFlip(),
+        v2.RandomApply([v2.ColorJitter(_JITTER, _JITTER, _JITTER, _JITTER / 4)], p=0.8),
+        v2.RandomGrayscale(p=0.2),
+    ]
+    if blurred:
+        blur = v2.GaussianBlur(max(3, resolution // 10 | 1), _BLUR_SIGMA)
+        steps.append(v2.RandomApply([blur], p=0.5))
+    augment: Augmentation = v2.Compose(steps)
     return augment
 
 
@@ -83,7 +90,7 @@ class AugmentedPairs(Pairs):
     def law(self) -> dict[str, str]:
         """See :class:`threedident.pairs.core.Pairs`."""
         augment = " ".join(repr(self.augment).split())
-        return {"anchors": "rows, each once an epoch", "two views by": augment}
+        return {"anchors": self._epochs.law(), "two views by": augment}
 
     def draw(self, items: Any) -> Draw:
         """See :class:`threedident.pairs.core.Pairs`; the latents of both images are the same."""

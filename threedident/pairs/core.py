@@ -11,11 +11,12 @@ n mod L of epoch n div L.
 
 from __future__ import annotations
 
+import copy
 import operator
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -275,6 +276,13 @@ class Pairs(Card, Dataset[Pair]):
             **self.law(),
             "pairs": f"{len(self)} an epoch, seed {self.seed}, epoch {self.epoch}",
         }
+
+    def with_replacement(self) -> Self:
+        """The same pairs, with anchor rows drawn with replacement instead of once per epoch."""
+        drawn = copy.copy(self)
+        rows = len(self.dataset)
+        drawn._epochs = Epochs(self.seed, rows, self._length, replacement=True)
+        return drawn
 
     def law(self) -> dict[str, str]:
         """Facts of the card about the origin of anchors and positives."""

@@ -1,5 +1,7 @@
 """Epochs of shuffled rows. Each epoch contains every row once, and items are found by number.
 
+Rows can also be drawn with replacement. Item k of epoch e is then a uniform draw from all N rows.
+
 Number n of a sequence whose epochs have L items is item k = n mod L of epoch e = n div L. The rows
 of an epoch are a permutation of all N rows, found by sorting N uniform numbers that depend on
 (seed, e, row). The row of an item therefore depends only on (seed, e, k), and any process can
@@ -24,7 +26,7 @@ from threedident.latents.philox import uniforms
 from threedident.runtime.arrays import is_tensor
 
 NUMBERING = 2  # version of the numbering; version 1 drew anchors with replacement, without epochs
-_STREAM = 11
+_STREAM, _DRAWN_STREAM = 11, 21
 _MOST_EPOCHS = 2**31
 _KEPT = 2  # permutations in memory, since a batch may lie in two epochs
 
@@ -36,10 +38,13 @@ class Epochs:
         seed: from 0 to 2^63 - 1. A row depends only on the seed, the epoch and the item.
         rows: number N of rows.
         length: items L per epoch; by default N.
+        replacement: True to draw every item's row anew, instead of each row once per epoch.
     """
 
-    def __init__(self, seed: int, rows: int, length: int | None = None) -> None:
-        self._seed, self._rows = seed, rows
+    def __init__(
+        self, seed: int, rows: int, length: int | None = None, *, replacement: bool = False
+    ) -> None:
+        self._seed, self._rows, self.replacement = seed, rows, replacement
         self.length = rows if length is None else length
         self._orders: dict[tuple[int, int, str], Any] = {}
 
@@ -66,12 +71,20 @@ class Epochs:
     def rows(self, numbers: Any) -> Any:
         """The row of each number, shape (B,), as an array, or as a tensor on the same device."""
         epochs, items = self.address(numbers)
+        if self.replacement:
+            drawn = uniforms(self._seed, (_DRAWN_STREAM,), items, 1, epochs=epochs)[:, 0]
+            rows = drawn * self._rows
+            return rows.long() if is_tensor(rows) else rows.astype(np.int64)
         rounds, places = items // self._rows, items % self._rows
         found = places + 0
         for epoch, around in _distinct(epochs, rounds):
             mine = (epochs == epoch) & (rounds == around)
             found[mine] = self._order(epoch, around, found)[places[mine]]
         return found
+
+    def law(self) -> str:
+        """How rows follow each other, in words."""
+        return "rows, drawn with replacement" if self.replacement else "rows, each once an epoch"
 
     def _order(self, epoch: int, around: int, like: Any) -> Any:
         """One permutation of an epoch, shape (N,), an array or a tensor like ``like``."""

@@ -143,7 +143,7 @@ class PositivePairs(Pairs):
         shared = () if self._agreement is None else self._agreement.shared
         among = f", if possible of equal {', '.join(u.name for u in shared)}" if shared else ""
         return {
-            "anchors": "rows, each once an epoch" if self.anchor == "row" else "the marginal",
+            "anchors": self._epochs.law() if self.anchor == "row" else "the marginal",
             "positives": f"nearest latent ({self.index.kind} index{recall}) to a draw from "
             f"{law}{among}",
         }

@@ -72,7 +72,7 @@ class RenderedPairs(Pairs):
         """See :class:`threedident.pairs.core.Pairs`."""
         assert self.positives.manifest is not None
         return {
-            "anchors": "rows, each once an epoch",
+            "anchors": self._epochs.law(),
             "positives": f"rendered exactly, from {self.positives.manifest.origin.conditional}",
         }
 

@@ -116,4 +116,9 @@ def _finished(path: Path) -> Config:
             f"{path}: expected a run scored by the held-out protocol, found {config.protocol}; "
             "train it without --protocol"
         )
+    if config.score_on != "test":
+        raise ValueError(
+            f"{path}: expected a run scored on the test split, found {config.score_on}; train it "
+            "without --score-on"
+        )
     return config

@@ -23,6 +23,8 @@ class Critic(nn.Module):
         temperature: positive number t that divides the similarities.
         symmetric: True to use positives as anchors, too.
         learned_scales: True to learn a weight for each coordinate; only for ``lP``.
+        anchor_as_negative: True if an anchor is one of its own negatives, as published. The
+            positives are then no anchors.
 
     Raises:
         ValueError: the similarity is unknown, or has no weights to learn.
@@ -35,6 +37,7 @@ class Critic(nn.Module):
         temperature: float = 1.0,
         symmetric: bool = False,
         learned_scales: bool = False,
+        anchor_as_negative: bool = False,
     ) -> None:
         super().__init__()
         found = parse_similarity(similarity)
@@ -50,6 +53,7 @@ class Critic(nn.Module):
             self.log_scales = nn.Parameter(torch.zeros(n))
         self._name, self.temperature = similarity, temperature
         self._anchors, self._learned = 2 if symmetric else 1, learned_scales
+        self._itself = anchor_as_negative
 
     def similarity(self) -> Similarity:
         """The similarity with its current weights."""
@@ -61,9 +65,9 @@ class Critic(nn.Module):
         """The codes of a batch, prepared to be compared. Negatives come from all ranks."""
         pair = views.pair()
         negatives, first = None, None
-        if views.ranks.count > 1:
+        if views.ranks.count > 1 or self._itself:
             negatives = tuple(views.gather(codes) for codes in pair[: self._anchors])
-            first = views.ranks.rank * len(pair[0])
+            first = None if self._itself else views.ranks.rank * len(pair[0])
         return compare(pair, self._anchors, self.similarity(), self.temperature, negatives, first)
 
 

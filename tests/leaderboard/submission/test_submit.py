@@ -45,6 +45,7 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "others": {"seeds": [4, 2]},
         "dot": {"seeds": [1], "loss": "dot"},
         "published": {"protocol": "published"},
+        "train": {"score_on": "train"},
         "mixing": {
             "source": {
                 "kind": "mixing",
@@ -91,6 +92,7 @@ def test_runs_that_cannot_be_submitted(runs: Path, tmp_path: Path) -> None:
     assert "expected the seeds 0, 1, 2 from the first on, found 1" in refused(runs, "one")
     assert "expected a run on rendered images, found one on mixing" in refused(runs, "mixing")
     assert "expected a run scored by the held-out protocol" in refused(runs, "published")
+    assert "expected a run scored on the test split, found train" in refused(runs, "train")
     assert "found 0, 2, 4" in refused(runs, "zero", "others")
     copied = shutil.copytree(runs / "zero", tmp_path / "zero")
     (copied / "scores.json").unlink()
