@@ -5,11 +5,11 @@ scores of variance s_i^2, and an influence psi of every image on every seed's sc
 :mod:`benchmark.leaderboard.verification.influence`). The variance of the difference of two rows
 has two parts:
 
-- images: (1 / N^2) sum over images of (mean_i - mean_j)^2, the means of psi over the seeds;
-- seeds: for each row s_i^2 / k - v_i, at least 0. The variance v_i of interactions of seed and
-  image is part of both, so it is taken from one of them. Two or three seeds may agree by chance.
-  So with three rows or more, the variance is at least the median over the rows. A row at the
-  median has half of all degrees of freedom of the seeds.
+- seeds: s_i^2 / k of both rows. Two or three seeds may agree by chance. So with three rows or
+  more, this variance is at least the median over the rows. A row at the median has half of all
+  degrees of freedom of the seeds.
+- images: (1 / N^2) sum over images of (mean_i - mean_j)^2, the means of psi over the seeds, less
+  the variances v_i and v_j of interactions of seed and image, which s_i^2 contains already.
 
 The statistic is Welch's t with Satterthwaite's degrees of freedom, as its p-value. A multiplier
 bootstrap draws the differences of all rows at once: the same normal weights of the images for all
@@ -90,7 +90,7 @@ def best_intervals(
 
 
 class _Seeds(NamedTuple):
-    """Variances due to seeds alone, and their degrees of freedom, shape (..., K) each."""
+    """Variances over seeds, and their degrees of freedom, shape (..., K) each."""
 
     variances: Array
     freedom: Array
@@ -138,18 +138,19 @@ class _Rows:
         )
 
     def seeds(self, spreads: Array) -> _Seeds:
-        """The parts of ``spreads``, shape (..., K), that are due to seeds alone."""
-        own, freedom = np.maximum(spreads - self.mixed, 0.0), self.counts - 1.0
-        if own.shape[-1] < _FEWEST_FOR_MEDIAN:
-            return _Seeds(own, np.broadcast_to(freedom, own.shape))
-        least = np.median(own, axis=-1, keepdims=True)
-        return _Seeds(np.maximum(own, least), np.where(own > least, freedom, freedom.sum() / 2))
+        """The variances ``spreads`` over seeds, shape (..., K), at least their median."""
+        freedom = np.broadcast_to(self.counts - 1.0, spreads.shape)
+        if len(self.counts) < _FEWEST_FOR_MEDIAN:
+            return _Seeds(spreads, freedom)
+        least = np.median(spreads, axis=-1, keepdims=True)
+        shared = (self.counts - 1.0).sum() / 2
+        return _Seeds(np.maximum(spreads, least), np.where(spreads > least, freedom, shared))
 
     @cached_property
     def images(self) -> Array:
-        """Variance of the difference of each two rows over images, shape (K, K)."""
+        """Variance of the difference of each two rows over images alone, shape (K, K)."""
         covariance = self.effects @ self.effects.T / self.effects.shape[1] ** 2
-        alone = np.diag(covariance)
+        alone = np.diag(covariance) - self.mixed
         return np.asarray(np.maximum(alone[:, None] + alone - 2 * covariance, 0.0))
 
     def errors(self, best: Any, seeds: _Seeds) -> tuple[Array, Array]:
@@ -171,13 +172,14 @@ class _Rows:
 
     def draw(self, draws: int, rng: np.random.Generator) -> _Draw:
         """Draws of rows with the same true mean, and with the variances of these rows."""
-        size, variances = self.effects.shape[1], self.seeds(self.spreads).variances
-        means = rng.normal(size=(draws, len(self.means))) * np.sqrt(variances)
+        size = self.effects.shape[1]
+        variances = np.maximum(self.seeds(self.spreads).variances, self.mixed)
+        means = rng.normal(size=(draws, len(self.means))) * np.sqrt(variances - self.mixed)
         for start in range(0, size, _BLOCK):
             part = self.effects[:, start : start + _BLOCK]
             means += rng.normal(size=(draws, part.shape[1])) @ part.T / size
         freedom = self.counts - 1
-        spreads = (variances + self.mixed) * rng.chisquare(freedom, size=means.shape) / freedom
+        spreads = variances * rng.chisquare(freedom, size=means.shape) / freedom
         return _Draw(means, self.seeds(spreads))
 
     def level(self, draw: _Draw, candidates: NDArray[np.int64]) -> float:

@@ -95,7 +95,9 @@ class Gap(NamedTuple):
 
 
 def public_minus_fresh(
-    public: tuple[NDArray[np.float32], Codes], fresh: tuple[NDArray[np.float32], Codes]
+    public: tuple[NDArray[np.float32], Codes],
+    fresh: tuple[NDArray[np.float32], Codes],
+    subsets: int = _SUBSETS,
 ) -> dict[ScoreName, Gap]:
     """The difference between public and fresh split, for R^2 and MCC.
 
@@ -103,13 +105,18 @@ def public_minus_fresh(
         public: latents, shape (N, n), and codes of every seed, shape (N, n) each, of the public
             split.
         fresh: latents and codes of the fresh split, likewise.
+        subsets: number of random subsets.
     """
     (z, _), (fresh_z, fresh_codes) = public, fresh
     size = max(LEAST_ROWS, min(len(fresh_z), len(z) // 2))
     rng = np.random.default_rng(0)
-    here = _subset_scores(public, rng, size)
+    here = _subset_scores(public, rng, size, subsets)
     divided = len(fresh_z) > size  # else its scores are the reported ones
-    there = _subset_scores(fresh, rng, size) if divided else _mean_scores(fresh_z, fresh_codes)
+    there = (
+        _subset_scores(fresh, rng, size, subsets)
+        if divided
+        else _mean_scores(fresh_z, fresh_codes)
+    )
     errors = np.sqrt(_variances(*public, divided=True) + _variances(*fresh, divided))
     return {
         name: Gap(float(here[i] - there[i]), float(errors[i])) for i, name in enumerate(SCORES)
@@ -117,12 +124,12 @@ def public_minus_fresh(
 
 
 def _subset_scores(
-    split: tuple[NDArray[np.float32], Codes], rng: np.random.Generator, size: int
+    split: tuple[NDArray[np.float32], Codes], rng: np.random.Generator, size: int, subsets: int
 ) -> NDArray[np.float64]:
     """Mean scores over random subsets of ``size`` rows and over seeds, in order of SCORES."""
     z, codes = split
-    subsets = (rng.permutation(len(z))[:size] for _ in range(_SUBSETS))
-    found = [_mean_scores(z[rows], [each[rows] for each in codes]) for rows in subsets]
+    chosen = (rng.permutation(len(z))[:size] for _ in range(subsets))
+    found = [_mean_scores(z[rows], [each[rows] for each in codes]) for rows in chosen]
     return np.asarray(np.mean(found, axis=0))
 
 
