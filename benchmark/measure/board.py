@@ -166,12 +166,12 @@ def simulate(
 @click.option("--seeds", type=click.IntRange(2), default=3, help="Seeds of each row.")
 @click.option(
     "--spread",
-    type=click.FloatRange(0.0, 1.0),
-    default=0.05,
-    help="Relative standard deviation of the error over seeds.",
+    type=click.IntRange(0, 100),
+    default=5,
+    help="Standard deviation of the error over seeds, in percent of the error.",
 )
 @click.option("--methods", type=Choice(["equal", "unequal"]), default="equal", help="True scores.")
-def board_coverage(seasons: int, seeds: int, spread: float, methods: str) -> None:
+def board_coverage(seasons: int, seeds: int, spread: int, methods: str) -> None:
     """Measure how often the leaderboard's intervals hold, by simulated seasons of 512 images.
 
     \b
@@ -179,11 +179,11 @@ def board_coverage(seasons: int, seeds: int, spread: float, methods: str) -> Non
         python -m benchmark.measure board --seasons 200
     """
     scenarios = [
-        Scenario(rows, seeds, own, methods == "equal", spread)
+        Scenario(rows, seeds, own, methods == "equal", spread / 100)
         for own in (False, True)
         for rows in (2, 5, 10, 20)
     ]
-    table = Table(title=f"{methods} methods, {seeds} seeds, spread {spread:g}, {seasons} seasons")
+    table = Table(title=f"{methods} methods, {seeds} seeds, spread {spread} %, {seasons} seasons")
     for name in ("errors", "rows", "intervals", "all hold", "called different", "half width"):
         table.add_column(name, justify="right")
     with progress("simulate", seasons * len(scenarios), "seasons") as advance:

@@ -96,13 +96,13 @@ def test_one_row_no_rows_and_rows_that_are_equal_in_all() -> None:
 @pytest.mark.parametrize("rows", [2, 10])
 @pytest.mark.parametrize("own", [False, True], ids=["shared", "own"])
 def test_equal_rows_are_rarely_called_different(rows: int, own: bool) -> None:
-    """At 5 %, by the binomial law of 300 seasons."""
+    """At 5 %, by the binomial law of 200 seasons."""
     called = 0
-    for season in range(300):
+    for season in range(200):
         rng = np.random.default_rng((season, rows, own))
         effects = np.broadcast_to(0.2 * rng.normal(size=(rows if own else 1, N)), (rows, N))
         seasons = [sample(0.5, rng, each, 0.005, mixed=0.1) for each in effects]
         found = [each for each in best_intervals(seasons, draws=500) if each is not None]
         called += any(high < 0 or low > 0 for low, high in found)
-    low, high = stats.binom.ppf([1e-4, 1 - 1e-4], 300, 0.05)
+    low, high = stats.binom.ppf([1e-4, 1 - 1e-4], 200, 0.05)
     assert low <= called <= high
