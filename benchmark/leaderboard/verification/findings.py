@@ -100,8 +100,8 @@ class Retrained(Record):
     fresh: tuple[SeedScores, ...]
 
 
-_Base64 = Annotated[
-    str, StringConstraints(max_length=3 * 10**6, pattern=r"^[A-Za-z0-9+/]*={0,2}$")
+_Base64 = Annotated[  # of 100,000 images at most
+    str, StringConstraints(max_length=8 * 10**6, pattern=r"^[A-Za-z0-9+/]*={0,2}$")
 ]
 _HALF = np.dtype("<f2")  # two bytes a number, with a relative error of 5e-4
 _MOST_INFLUENCE = 6e4  # in the range of two bytes

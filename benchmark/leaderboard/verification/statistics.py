@@ -3,11 +3,10 @@
 - Spread over seeds: mean, sample standard deviation, and Student's t interval of the mean.
 - Difference of two rows: Welch's t interval over seeds, which allows unequal variances.
 - Public minus fresh: R^2 is lower if it is fitted on fewer rows. So the public score is the mean
-  score of random subsets of the public rows that are as large as the fresh split. If the fresh
-  split is larger than half of the public one, it is divided into random subsets, too. The
-  standard error follows from the influence of every image on the score, see
-  :mod:`benchmark.leaderboard.verification.influence`. Both splits are scored with the same
-  encoders, so seeds do not add to it.
+  score of random subsets of the public rows that are as large as the fresh split. The standard
+  error follows from the spread over such subsets, which shows how a score varies with the choice
+  of images. If the fresh split is larger than half of the public one, it is divided into random
+  subsets, too.
 
 References:
     The generalization of "Student's" problem when several different population variances are
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t, ttest_ind
 
-from benchmark.leaderboard.verification.influence import SCORES, ScoreName, influences
+from benchmark.leaderboard.verification.influence import SCORES, ScoreName
 from benchmark.metrics.linear import held_out_r2
 from benchmark.metrics.scores import LEAST_ROWS, assign_codes, paired_rows, pearson
 
@@ -95,9 +94,7 @@ class Gap(NamedTuple):
 
 
 def public_minus_fresh(
-    public: tuple[NDArray[np.float32], Codes],
-    fresh: tuple[NDArray[np.float32], Codes],
-    subsets: int = _SUBSETS,
+    public: tuple[NDArray[np.float32], Codes], fresh: tuple[NDArray[np.float32], Codes]
 ) -> dict[ScoreName, Gap]:
     """The difference between public and fresh split, for R^2 and MCC.
 
@@ -105,32 +102,29 @@ def public_minus_fresh(
         public: latents, shape (N, n), and codes of every seed, shape (N, n) each, of the public
             split.
         fresh: latents and codes of the fresh split, likewise.
-        subsets: number of random subsets.
     """
     (z, _), (fresh_z, fresh_codes) = public, fresh
     size = max(LEAST_ROWS, min(len(fresh_z), len(z) // 2))
     rng = np.random.default_rng(0)
-    here = _subset_scores(public, rng, size, subsets)
-    divided = len(fresh_z) > size  # else its scores are the reported ones
-    there = (
-        _subset_scores(fresh, rng, size, subsets)
-        if divided
-        else _mean_scores(fresh_z, fresh_codes)
-    )
-    errors = np.sqrt(_variances(*public, divided=True) + _variances(*fresh, divided))
-    return {
-        name: Gap(float(here[i] - there[i]), float(errors[i])) for i, name in enumerate(SCORES)
-    }
+    here = _subset_scores(public, rng, size)
+    if len(fresh_z) > size:
+        there = _subset_scores(fresh, rng, size).mean(axis=0)
+    else:
+        there = _mean_scores(fresh_z, fresh_codes)  # the reported scores
+    within = 1.0 - size / len(z)  # subsets share rows, which reduces their variance
+    one = here.std(axis=0, ddof=1) / math.sqrt(within)
+    error = one * math.sqrt(size / len(z) + size / len(fresh_z))
+    apart = here.mean(axis=0) - there
+    return {name: Gap(float(apart[i]), float(error[i])) for i, name in enumerate(SCORES)}
 
 
 def _subset_scores(
-    split: tuple[NDArray[np.float32], Codes], rng: np.random.Generator, size: int, subsets: int
+    split: tuple[NDArray[np.float32], Codes], rng: np.random.Generator, size: int
 ) -> NDArray[np.float64]:
-    """Mean scores over random subsets of ``size`` rows and over seeds, in order of SCORES."""
+    """Scores of random subsets of ``size`` rows, as means over seeds, shape (subsets, 2)."""
     z, codes = split
-    chosen = (rng.permutation(len(z))[:size] for _ in range(subsets))
-    found = [_mean_scores(z[rows], [each[rows] for each in codes]) for rows in chosen]
-    return np.asarray(np.mean(found, axis=0))
+    chosen = (rng.permutation(len(z))[:size] for _ in range(_SUBSETS))
+    return np.array([_mean_scores(z[rows], [each[rows] for each in codes]) for rows in chosen])
 
 
 def _mean_scores(z: NDArray[np.float32], codes: Codes) -> NDArray[np.float64]:
@@ -141,20 +135,3 @@ def _mean_scores(z: NDArray[np.float32], codes: Codes) -> NDArray[np.float64]:
         _, matched = assign_codes(pearson(latents, representations))
         found.append((held_out_r2(latents, representations)[0].mean(), matched.mean()))
     return np.asarray(np.mean(found, axis=0))
-
-
-def _variances(z: NDArray[np.float32], codes: Codes, divided: bool) -> NDArray[np.float64]:
-    """Variances over splits of the scores' means over seeds, in order of SCORES.
-
-    Arguments:
-        z: latents, shape (N, n).
-        codes: codes of every seed, shape (N, n) each.
-        divided: True if scores are means over random subsets. Their R^2 depends on all rows, not
-            on the second half alone.
-    """
-    by_seed = [influences(z, each) for each in codes]
-    means = {name: np.mean([found[name] for found in by_seed], axis=0) for name in SCORES}
-    if divided:
-        turned = [influences(z[::-1], each[::-1])["r2"][::-1] for each in codes]
-        means["r2"] = (means["r2"] + np.mean(turned, axis=0)) / 2
-    return np.array([(means[name] ** 2).sum() / len(z) ** 2 for name in SCORES])
