@@ -65,8 +65,8 @@ class Board:
     def require_new(self, submission: Submission, level: Level) -> None:
         """Check that a submission is new to the board.
 
-        A recomputed row with copied codes does not prevent their author from being verified: only
-        verified rows can prevent others from being verified.
+        A copy does not prevent the author of its codes from being ranked: only rows that can be
+        ranked prevent others from being verified.
 
         Arguments:
             submission: submission of the new row.
@@ -77,7 +77,7 @@ class Board:
                 with the same id, or representations or encoders belong to another row.
         """
         self._require_place(submission)
-        owners = self._owned if level == "recomputed" else self._verified
+        owners = self._owned if level == "recomputed" else self._rankable
         self._require_own_files(submission, owners)
 
     def _require_place(self, submission: Submission) -> None:
@@ -134,8 +134,8 @@ class Board:
             raise ValueError(f"{row.id}: expected no entry that was removed, found it; delete it")
         if isinstance(row, Entry):
             self._require_place(row.submission)
-            if row.verification is not None:
-                self._require_own_files(row.submission, self._verified)
+            if row.can_be_ranked:
+                self._require_own_files(row.submission, self._rankable)
             _require_season(self, row)
 
     def put(self, row: Entry) -> Path:
@@ -162,14 +162,14 @@ class Board:
         return {row.id: row for row in self.rows}
 
     @cached_property
-    def _verified(self) -> dict[str, str]:
-        """The id of the first verified row for each digest of a file."""
-        return _owners(row for row in self.rows if row.level in LEVELS[2:])
+    def _rankable(self) -> dict[str, str]:
+        """The id of the first row that can be ranked for each digest of a file."""
+        return _owners(row for row in self.rows if isinstance(row, Entry) and row.can_be_ranked)
 
     @cached_property
     def _owned(self) -> dict[str, str]:
-        """The id of a row for each digest of a file; verified rows have priority."""
-        return _owners(self.rows) | self._verified
+        """The id of a row for each digest of a file; rows that can be ranked have priority."""
+        return _owners(self.rows) | self._rankable
 
     @cached_property
     def removed(self) -> dict[str, str]:

@@ -46,7 +46,9 @@ def build(board: Path | None, out: Path) -> None:
 @click.command()
 @BOARD
 def entries(board: Path | None) -> None:
-    """Check every entry of the board: form, signature, season and data set.
+    """Check every entry of the board: form, signature, season, data set and kept codes.
+
+    Codes of the fresh images can be read, and are scored again, when their season has ended.
 
     \b
     Example:
@@ -54,9 +56,12 @@ def entries(board: Path | None) -> None:
     """
     require_extra("leaderboard", "leaderboard", "cryptography")
     from benchmark.leaderboard.board.board import read_board
+    from benchmark.leaderboard.board.kept import require_kept_codes
 
     found = read_board(board_folder(board))
-    click.echo(f"{found.path}: {len(found.rows)} entries, all sound")
+    scored = require_kept_codes(found)
+    again = f", kept codes of {scored} scored again" if scored else ""
+    click.echo(f"{found.path}: {len(found.rows)} entries, all sound{again}")
 
 
 @click.command()

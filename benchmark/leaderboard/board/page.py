@@ -13,10 +13,10 @@ import numpy as np
 
 from benchmark.leaderboard.board import plot
 from benchmark.leaderboard.board.board import Board
-from benchmark.leaderboard.board.standings import Standing, fresh_scores, is_complete, standings
+from benchmark.leaderboard.board.standings import Standing, fresh_scores, standings
 from benchmark.leaderboard.submission.submission import PROTOCOL_VERSION, SEEDS, TRAINER
 from benchmark.leaderboard.verification.entry import LEVELS, Change, Entry
-from benchmark.leaderboard.verification.statistics import SUSPICIOUS, Spread
+from benchmark.leaderboard.verification.statistics import FALSE_ALARMS, SUSPICIOUS, Spread
 from benchmark.metrics.correlation.correlations import assign_codes
 from threedident.latents.factors import LABELS
 
@@ -87,6 +87,7 @@ def page(board: Board) -> str:
         changes=_changes(board),
         seeds=", ".join(map(str, SEEDS)),
         suspicious=SUSPICIOUS,
+        false_alarms=FALSE_ALARMS,
         protocol=PROTOCOL_VERSION,
         css=texts["css"],
         js=texts["js"],
@@ -158,6 +159,7 @@ def _view(standing: Standing) -> dict[str, Any]:
         if standing.interval is None
         else [round(x, 6) for x in standing.interval],
         "level_with_best": standing.level_with_best,
+        "by_seeds_alone": standing.by_seeds_alone,
     }
     if not isinstance(row, Entry):
         return {
@@ -182,9 +184,7 @@ def _view(standing: Standing) -> dict[str, Any]:
         "data": found.data.id,
         "paper": found.paper,
         "code": found.code,
-        "seeds": str(len(row.scores))
-        if is_complete(row)
-        else f"{len(row.scores)} of {len(SEEDS)}",
+        "seeds": str(len(row.scores)) if row.is_complete else f"{len(row.scores)} of {len(SEEDS)}",
         "gap": {name: gap.model_dump() for name, gap in gaps.items()} or None,
         "suspicious": any(gap.suspicious for gap in gaps.values()),
         "flags": _flags(row),

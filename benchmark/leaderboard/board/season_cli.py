@@ -46,7 +46,9 @@ def season() -> None:
     help="File of the secret, created if it does not exist, or - for standard input "
     "[default: NAME.secret].",
 )
-@click.option("--n", type=click.IntRange(256), default=512, help="Rows of each fresh split.")
+@click.option(
+    "--n", type=click.IntRange(256, 100_000), default=512, help="Rows of each fresh split."
+)
 @BOARD
 def open_command(name: str, secret: Path | None, n: int, board: Path | None) -> None:
     """Write a random secret to a file that only you can read, and publish its hash.

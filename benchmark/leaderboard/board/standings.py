@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from benchmark.leaderboard.board.board import Board
+from benchmark.leaderboard.board.comparison import Sample, best_intervals
 from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.leaderboard.verification.entry import Entry, Row
 from benchmark.leaderboard.verification.findings import SeedScores
+from benchmark.leaderboard.verification.influence import ScoreName
 from benchmark.leaderboard.verification.seasons import Season
 from benchmark.leaderboard.verification.statistics import Spread, difference_interval, spread
 
-RANKED_BY = "mcc"
+RANKED_BY: ScoreName = "mcc"
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,15 @@ class Standing:
         why: reason why the row is not ranked; empty for ranked rows.
         interval: 95 % confidence interval of its fresh MCC minus that of the best row; None for
             the best row and for rows that are not ranked.
+        by_seeds_alone: True if the interval covers seeds alone, one row at a time, because one of
+            the two rows was verified before rows kept their codes of the fresh images.
     """
 
     row: Row
     rank: int | None = None
     why: str = ""
     interval: tuple[float, float] | None = None
+    by_seeds_alone: bool = False
 
     @property
     def level_with_best(self) -> bool:
@@ -76,22 +83,39 @@ def fresh_scores(row: Row) -> tuple[SeedScores, ...]:
     return row.verification.fresh
 
 
-def is_complete(row: Row) -> bool:
-    """True if the row has all seeds."""
-    return isinstance(row, Entry) and len(row.scores) == len(SEEDS)
-
-
 def _ranked(board: Board, rows: Sequence[Row]) -> list[Standing]:
     latest = _latest(board, rows)
     reasons = {row.id: _unranked(board, row, latest) for row in rows}
     ranked = [row for row in rows if not reasons[row.id]]
     ranked.sort(key=_rank_score, reverse=True)
-    found = []
-    for i, row in enumerate(ranked):
-        interval = None if i == 0 else difference_interval(_values(row), _values(ranked[0]))
-        found.append(Standing(row, i + 1, interval=interval))
+    paired = _paired_intervals(ranked)
+    found = [Standing(row, 1) for row in ranked[:1]]
+    for i, row in enumerate(ranked[1:], 2):
+        if row.id in paired:
+            found.append(Standing(row, i, interval=paired[row.id]))
+        else:
+            interval = difference_interval(_values(row), _values(ranked[0]))
+            found.append(Standing(row, i, interval=interval, by_seeds_alone=True))
     others = [Standing(row, why=reasons[row.id]) for row in rows if reasons[row.id]]
     return found + sorted(others, key=_public_order)
+
+
+def _paired_intervals(ranked: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """Intervals over images and seeds by id, of rows that kept their codes as the best did."""
+    samples = {row.id: _sample(row) for row in ranked}
+    kept = {name: sample for name, sample in samples.items() if sample is not None}
+    if not ranked or ranked[0].id not in kept:
+        return {}
+    found = zip(kept, best_intervals([*kept.values()]), strict=True)
+    return {name: interval for name, interval in found if interval is not None}
+
+
+def _sample(row: Row) -> Sample | None:
+    """The ranking scores of a row and their influences; None if it kept none."""
+    if not isinstance(row, Entry) or row.verification is None or row.verification.kept is None:
+        return None
+    values = np.array(_values(row))
+    return Sample(values, row.verification.kept.influence(RANKED_BY, len(values)))
 
 
 def _latest(board: Board, rows: Sequence[Row]) -> Season | None:
@@ -111,7 +135,7 @@ def _unranked(board: Board, row: Row, latest: Season | None) -> str:
         assert season is not None
         assert latest is not None
         return f"verified in season {season.name}, not yet in {latest.name}"
-    if not is_complete(row):
+    if not row.is_complete:
         return f"it does not have all seeds {', '.join(map(str, SEEDS))}"
     if row.one_training:
         return f"seeds are not independent trainings: {row.one_training[0].spelled()}"
@@ -133,10 +157,9 @@ def _contradicting(board: Board, row: Entry) -> Entry | None:
     if data.id in board.pins:
         return None
     for other in board.rows:
-        if isinstance(other, Entry) and other.verification is not None:
+        if isinstance(other, Entry) and other.can_be_ranked:
             there = other.submission.data
-            fit = is_complete(other) and not other.one_training
-            if fit and there.id == data.id and there != data:
+            if there.id == data.id and there != data:
                 return other
     return None
 

@@ -13,6 +13,7 @@ from benchmark.leaderboard.sandbox.agreement import TOLERANCE
 from benchmark.leaderboard.submission.data import track_name
 from benchmark.leaderboard.submission.submission import (
     SCHEMA_VERSION,
+    SEEDS,
     Claim,
     EntryId,
     Submission,
@@ -94,6 +95,16 @@ class Entry(Record):
         """Pairs of seeds that are not independent trainings, by codes, fresh codes or weights."""
         fresh = None if self.verification is None else self.verification.alike
         return (*(self.alike or ()), *(fresh or ()))
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the row has all seeds."""
+        return len(self.scores) == len(SEEDS)
+
+    @property
+    def can_be_ranked(self) -> bool:
+        """True if it was run on fresh images with all seeds, from independent trainings."""
+        return self.verification is not None and self.is_complete and not self.one_training
 
     @property
     def track(self) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
-from pydantic import Field, model_validator
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.leaderboard.record import Date, Digest, Fingerprint, Record, Seed, Text
+from benchmark.leaderboard.verification.influence import ScoreName, influences, standardised
+from benchmark.leaderboard.verification.secret import Secret
 from benchmark.leaderboard.verification.statistics import SUSPICIOUS, Gap
 from benchmark.metrics.scores import Scores
 from threedident.latents.factors import FACTORS
@@ -80,7 +84,7 @@ class GapRecord(Record):
 
     @property
     def suspicious(self) -> bool:
-        """True if the difference exceeds three standard errors, in either direction."""
+        """True if chance exceeds the difference for fewer than 1 % of honest rows."""
         return abs(self.difference) > SUSPICIOUS * self.standard_error
 
 
@@ -94,6 +98,113 @@ class Retrained(Record):
 
     encoders: tuple[Digest, ...]
     fresh: tuple[SeedScores, ...]
+
+
+_Base64 = Annotated[  # of 100,000 images at most
+    str, StringConstraints(max_length=8 * 10**6, pattern=r"^[A-Za-z0-9+/]*={0,2}$")
+]
+_HALF = np.dtype("<f2")  # two bytes a number, with a relative error of 5e-4
+_MOST_INFLUENCE = 6e4  # in the range of two bytes
+
+
+class Kept(Record):
+    """What a row keeps of its codes of the fresh images.
+
+    Influences are public. They are one number for each image, seed and score, and pair the row
+    with the other rows of its season. Good codes are nearly the latents of the fresh images, from
+    which anybody could render the images. So codes are encrypted with the secret of the season,
+    and can be read by all when the season has ended.
+
+    Arguments:
+        influences: influence of every image on R^2 and MCC, float16 of shape (seeds, N) each, in
+            base64.
+        codes: standardised codes, float16 of shape (seeds, N, 10), encrypted, in base64.
+    """
+
+    influences: dict[ScoreName, _Base64]
+    codes: _Base64
+
+    @classmethod
+    def of(
+        cls,
+        latents: NDArray[np.float32],
+        codes: Sequence[NDArray[np.float32]],
+        secret: Secret,
+        name: str,
+    ) -> Self:
+        """The record of the codes of every seed.
+
+        Arguments:
+            latents: latents of the fresh images, shape (N, 10).
+            codes: codes of every seed, shape (N, 10) each.
+            secret: secret of the season.
+            name: id of the row.
+        """
+        halves = np.stack([standardised(each) for each in codes]).astype(_HALF)
+        found = [influences(latents, each) for each in codes]
+        texts: dict[ScoreName, str] = {}
+        for score in found[0]:
+            values = np.stack([each[score] for each in found])
+            texts[score] = _text(np.clip(values, -_MOST_INFLUENCE, _MOST_INFLUENCE))
+        sealed = secret.encrypt(halves.tobytes(), name)
+        return cls(influences=texts, codes=base64.b64encode(sealed).decode())
+
+    def influence(self, score: ScoreName, seeds: int) -> NDArray[np.float64]:
+        """The influence of every image on a score, with mean 0, shape (seeds, N).
+
+        Raises:
+            ValueError: the content is no such array.
+        """
+        values = _halves(base64.b64decode(self.influences[score]), (seeds, -1))
+        return np.asarray(values - values.mean(axis=1, keepdims=True))
+
+    def opened(self, secret: Secret, name: str, seeds: int) -> NDArray[np.float64]:
+        """The standardised codes, shape (seeds, N, 10).
+
+        Raises:
+            ValueError: they were encrypted with another secret or for another row.
+        """
+        return _halves(secret.decrypt(base64.b64decode(self.codes), name), (seeds, -1, N_FACTORS))
+
+    def require(self, seeds: int, rows: int) -> None:
+        """Check that the content has the size that belongs to numbers of seeds and images.
+
+        Raises:
+            ValueError: it has another size, or contains NaN or infinity.
+        """
+        if set(self.influences) != {"r2", "mcc"}:
+            raise ValueError("expected influences on r2 and mcc")
+        for score in self.influences:
+            found = self.influence(score, seeds)
+            if found.shape != (seeds, rows):
+                raise ValueError(
+                    f"expected influences on {score} of {seeds} seeds and {rows} images, found "
+                    f"{found.size} numbers"
+                )
+        expected = _HALF.itemsize * seeds * rows * N_FACTORS + Secret.OVERHEAD
+        if len(base64.b64decode(self.codes)) != expected:
+            raise ValueError(f"expected {expected} bytes of encrypted codes, found others")
+
+
+def _text(values: NDArray[np.float64]) -> str:
+    return base64.b64encode(values.astype(_HALF).tobytes()).decode()
+
+
+def _halves(content: bytes, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The float16 numbers in ``content`` as float64.
+
+    Raises:
+        ValueError: the content does not fit the shape, or contains NaN or infinity.
+    """
+    try:
+        found = np.frombuffer(content, _HALF).reshape(shape).astype(np.float64)
+    except ValueError:
+        raise ValueError(
+            f"expected numbers of two bytes of shape {shape}, found {len(content)} bytes"
+        ) from None
+    if not np.isfinite(found).all():
+        raise ValueError("expected finite numbers, found NaN or infinity")
+    return found
 
 
 class Verification(Record):
@@ -113,6 +224,7 @@ class Verification(Record):
         alike: pairs of seeds that are not independent trainings, by their fresh codes,
             or None.
         retrained: findings on the code that we trained again; None if we did not.
+        kept: what is kept of the codes of the fresh split; None in records of earlier versions.
     """
 
     level: Literal["re-executed", "retrained"]
@@ -127,6 +239,7 @@ class Verification(Record):
     gap: dict[Literal["r2", "mcc"], GapRecord]
     alike: tuple[Alike, ...] | None = None
     retrained: Retrained | None = None
+    kept: Kept | None = None
 
     @model_validator(mode="after")
     def _check_level(self) -> Verification:
@@ -134,6 +247,8 @@ class Verification(Record):
             raise ValueError("expected scores of a second training only with level retrained")
         if set(self.gap) != {"r2", "mcc"}:
             raise ValueError("expected the gaps of r2 and mcc")
+        if self.kept is not None:
+            self.kept.require(len(self.fresh), self.rows)
         return self
 
 

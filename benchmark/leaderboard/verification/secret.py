@@ -2,6 +2,7 @@
 
 References:
     Edwards-Curve Digital Signature Algorithm, RFC 8032, https://www.rfc-editor.org/rfc/rfc8032
+    ChaCha20 and Poly1305 for IETF Protocols, RFC 8439, https://www.rfc-editor.org/rfc/rfc8439
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import secrets
 import sys
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from threedident.runtime.files import read_plain, sha256
 
@@ -21,6 +23,7 @@ STDIN = Path("-")
 _FORM = re.compile(r"[0-9a-f]{32,128}")  # at least 128 bits
 _LEAST_DISTINCT = 7  # different digits; two of 10^10 random secrets have fewer
 _BYTES = 32
+_NONCE, _TAG = 12, 16  # bytes
 _MOST_BYTES = 4096
 
 
@@ -33,6 +36,8 @@ class Secret:
     Raises:
         ValueError: the text has another form, or repeats itself, so it could be guessed.
     """
+
+    OVERHEAD = _NONCE + _TAG
 
     def __init__(self, text: str) -> None:
         formed = _FORM.fullmatch(text) is not None
@@ -66,6 +71,33 @@ class Secret:
     def sign(self, content: bytes) -> str:
         """The signature of ``content`` in hexadecimal."""
         return self._key().sign(content).hex()
+
+    def encrypt(self, content: bytes, name: str) -> bytes:
+        """The content, encrypted and authenticated, with :attr:`OVERHEAD` more bytes.
+
+        Arguments:
+            content: what is encrypted.
+            name: name of the content, which :meth:`decrypt` needs.
+        """
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._cipher().encrypt(nonce, content, name.encode())
+
+    def decrypt(self, encrypted: bytes, name: str) -> bytes:
+        """The content that was encrypted under a name.
+
+        Raises:
+            ValueError: it was encrypted with another secret or name, or was changed.
+        """
+        nonce, rest = encrypted[:_NONCE], encrypted[_NONCE:]
+        try:
+            return self._cipher().decrypt(nonce, rest, name.encode())
+        except (InvalidTag, ValueError):
+            raise ValueError(
+                f"{name}: expected content that this secret encrypted, found other; restore it"
+            ) from None
+
+    def _cipher(self) -> ChaCha20Poly1305:
+        return ChaCha20Poly1305(bytes.fromhex(sha256(b"codes\n" + self._text)))
 
     def _key(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(

@@ -18,19 +18,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
-from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t, ttest_ind
+from scipy.stats import norm, t, ttest_ind
 
-from benchmark.metrics.remarks import ScoreWarning
-from benchmark.metrics.rows import LEAST_ROWS
-from benchmark.metrics.scores import Scores, score
+from benchmark.leaderboard.verification.influence import SCORES, ScoreName
+from benchmark.metrics.correlation.correlations import assign_codes, pearson
+from benchmark.metrics.readouts.linear import held_out_r2
+from benchmark.metrics.rows import LEAST_ROWS, paired_rows
 
 CONFIDENCE = 0.95
-SUSPICIOUS = 3.0
-SCORES = ("r2", "mcc")
+FALSE_ALARMS = 0.01  # nominal share of honest rows whose public minus fresh is marked
+SUSPICIOUS = float(norm.isf(FALSE_ALARMS / 2 / len(SCORES)))  # two-sided, for both scores together
 _SUBSETS = 100
 Codes = Sequence[NDArray[np.float32]]
 
@@ -96,38 +96,43 @@ class Gap(NamedTuple):
 
 def public_minus_fresh(
     public: tuple[NDArray[np.float32], Codes], fresh: tuple[NDArray[np.float32], Codes]
-) -> dict[str, Gap]:
-    """The difference between public and fresh split, for every score of :data:`SCORES`.
+) -> dict[ScoreName, Gap]:
+    """The difference between public and fresh split, for R^2 and MCC.
 
     Arguments:
         public: latents, shape (N, n), and codes of every seed, shape (N, n) each, of the public
             split.
         fresh: latents and codes of the fresh split, likewise.
     """
-    (z, codes), (fresh_z, fresh_codes) = public, fresh
+    (z, _), (fresh_z, fresh_codes) = public, fresh
     size = max(LEAST_ROWS, min(len(fresh_z), len(z) // 2))
     rng = np.random.default_rng(0)
-    here = np.array([_means(z, codes, rng, size) for _ in range(_SUBSETS)])
+    here = _subset_scores(public, rng, size)
     if len(fresh_z) > size:
-        there = np.array([_means(fresh_z, fresh_codes, rng, size) for _ in range(_SUBSETS)])
+        there = _subset_scores(fresh, rng, size).mean(axis=0)
     else:
-        there = np.array([_mean_scores(fresh_z, fresh_codes)])  # the reported scores
+        there = _mean_scores(fresh_z, fresh_codes)  # the reported scores
     within = 1.0 - size / len(z)  # subsets share rows, which reduces their variance
     one = here.std(axis=0, ddof=1) / math.sqrt(within)
     error = one * math.sqrt(size / len(z) + size / len(fresh_z))
-    apart = here.mean(axis=0) - there.mean(axis=0)
+    apart = here.mean(axis=0) - there
     return {name: Gap(float(apart[i]), float(error[i])) for i, name in enumerate(SCORES)}
 
 
-def _means(
-    z: NDArray[np.float32], codes: Codes, rng: np.random.Generator, size: int
-) -> list[float]:
-    """Scores of a random subset of rows, as means over seeds."""
-    rows = rng.permutation(len(z))[:size]
-    return _mean_scores(z[rows], [each[rows] for each in codes])
+def _subset_scores(
+    split: tuple[NDArray[np.float32], Codes], rng: np.random.Generator, size: int
+) -> NDArray[np.float64]:
+    """Scores of random subsets of ``size`` rows, as means over seeds, shape (subsets, 2)."""
+    z, codes = split
+    chosen = (rng.permutation(len(z))[:size] for _ in range(_SUBSETS))
+    return np.array([_mean_scores(z[rows], [each[rows] for each in codes]) for rows in chosen])
 
 
-def _mean_scores(z: NDArray[np.float32], codes: Codes) -> list[float]:
-    with catch_warnings(action="ignore", category=ScoreWarning):
-        found: list[Scores] = [score(latents=z, representations=each) for each in codes]
-    return [float(np.mean([getattr(scores, name) for scores in found])) for name in SCORES]
+def _mean_scores(z: NDArray[np.float32], codes: Codes) -> NDArray[np.float64]:
+    """Scores as means over seeds, in order of SCORES."""
+    found = []
+    for each in codes:
+        latents, representations = paired_rows(z, each)
+        _, matched = assign_codes(pearson(latents, representations))
+        found.append((held_out_r2(latents, representations)[0].mean(), matched.mean()))
+    return np.asarray(np.mean(found, axis=0))

@@ -32,17 +32,15 @@ from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.leaderboard.verification.check import Checked, alike_codes
 from benchmark.leaderboard.verification.findings import (
     GapRecord,
+    Kept,
     Retrained,
     SeedScores,
     Verification,
 )
 from benchmark.leaderboard.verification.fresh import FreshImages
+from benchmark.leaderboard.verification.influence import SCORES
 from benchmark.leaderboard.verification.secret import Secret
-from benchmark.leaderboard.verification.statistics import (
-    SCORES,
-    difference_interval,
-    public_minus_fresh,
-)
+from benchmark.leaderboard.verification.statistics import difference_interval, public_minus_fresh
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from threedident.latents.factors import LABELS
@@ -110,6 +108,7 @@ def verify(
         gap={"r2": GapRecord.of(gaps["r2"]), "mcc": GapRecord.of(gaps["mcc"])},
         alike=alike_codes(records, latents, codes, "fresh codes") or None,
         retrained=again,
+        kept=Kept.of(latents, codes, secret, checked.folder.submission.id),
     )
 
 

@@ -121,6 +121,27 @@ def test_a_copy_that_was_recomputed_first_does_not_keep_its_author_out(
         add_row(tmp_path, row)
 
 
+def test_a_verified_copy_that_is_not_ranked_does_not_keep_its_author_out(
+    tmp_path: Path, checked: Entry
+) -> None:
+    """It lacks seeds, so it has no rank. It stays, and no other such copy joins it."""
+    open_season_in(tmp_path)
+
+    def copied(name: str) -> Entry:
+        said = {"id": f"2026-11-30_{name}", "seeds": checked.submission.seeds[:1]}
+        submission = checked.submission.model_copy(update=said)
+        parts = {"submission": submission, "scores": checked.scores[:1]}
+        return signed(checked.model_copy(update=parts))
+
+    add_row(tmp_path, copied("first"))
+    add_row(tmp_path, signed(checked))
+    board = read_board(tmp_path)
+    placed = {s.row.id: s.rank for s in standings(board)[checked.track]}
+    assert placed == {NAME: 1, "2026-11-30_first": None}
+    with pytest.raises(ValueError, match=f"found those of {NAME}"):
+        add_row(tmp_path, copied("second"))
+
+
 @pytest.mark.slow
 def test_writers_of_one_board_wait_for_each_other(tmp_path: Path, checked: Entry) -> None:
     open_season_in(tmp_path)

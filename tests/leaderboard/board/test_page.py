@@ -169,10 +169,10 @@ def test_a_suspicious_fall_is_marked(browser: Browser, checked: Entry, tmp_path:
         "r2": GapRecord(difference=0.2, standard_error=0.05),
         "mcc": GapRecord(difference=0.1, standard_error=0.05),
     }
-    sound = {**fallen, "r2": GapRecord(difference=0.14, standard_error=0.05)}
+    sound = {**fallen, "r2": GapRecord(difference=0.13, standard_error=0.05)}
     for gap, marks in ((fallen, 1), (sound, 0)):
         for opened in visit(browser, [signed(checked, SECRET, gap=gap)], tmp_path):
-            assert opened.get_by_text("past 3 standard errors", exact=True).count() == marks
+            assert opened.get_by_text("past 2.8 standard errors", exact=True).count() == marks
 
 
 def test_rows_level_with_the_best_are_marked(

@@ -7,6 +7,8 @@ import pytest
 from scipy import stats
 
 from benchmark.leaderboard.verification.statistics import (
+    FALSE_ALARMS,
+    SUSPICIOUS,
     Spread,
     difference_interval,
     public_minus_fresh,
@@ -59,6 +61,11 @@ def gaps(noise: float, fresh_noise: float, seed: int, rows: int = 300) -> dict[s
     other = [codes_of(fresh, fresh_noise, rng) for _ in range(3)]
     found = public_minus_fresh((z, public), (fresh, other))
     return {name: gap.difference / gap.standard_error for name, gap in found.items()}
+
+
+def test_the_level_of_the_mark_is_that_of_two_normal_scores_together() -> None:
+    one = 2 * stats.norm.sf(SUSPICIOUS)
+    assert 2 * one == pytest.approx(FALSE_ALARMS)
 
 
 @pytest.mark.slow
