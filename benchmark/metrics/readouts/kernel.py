@@ -23,7 +23,7 @@ Kernel = tuple[float, float]
 
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)  # relative to the root of the median squared distance
 _RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-KERNEL_ROWS = 2500
+KERNEL_ROWS = 1500
 _CHUNK = 1000
 _LEAST_SPREAD = 1e-6  # relative to the largest; smaller spreads are rounding of float32 codes
 
