@@ -7,11 +7,9 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from benchmark.metrics.disentanglement.dci import dci
-from benchmark.metrics.probes import (
-    Probe,
+from benchmark.metrics.probes import Probe, nonlinear_r2, probe
+from benchmark.metrics.readouts.kernel import (
     gaussian,
-    nonlinear_r2,
-    probe,
     ridge_weights,
     squared_distances,
     whitened,
@@ -59,7 +57,7 @@ def test_curved_mixtures_are_read() -> None:
     assert (nonlinear_r2(z, codes) > 0.98).all()
 
 
-@pytest.mark.parametrize("rows", [500, 4000])
+@pytest.mark.parametrize("rows", [500, 2000])
 def test_unrelated_codes_score_nothing(rows: int) -> None:
     found = nonlinear_r2(uniform(8, rows, 10), uniform(9, rows, 10))
     assert (found < 0.02).all()
@@ -119,11 +117,12 @@ def test_no_row_of_the_scored_half_is_looked_at() -> None:
 
 
 def test_seeds_repeat() -> None:
-    z = uniform(24, rows=4000)
-    one, again, other = (nonlinear_r2(z, z**3, seed=seed) for seed in (1, 1, 2))
+    z = uniform(24, rows=1000)
+    codes = z @ rotation(25, 3) * np.linalg.norm(z, axis=1, keepdims=True)
+    one, again, other = (nonlinear_r2(z, codes, seed=seed) for seed in (1, 1, 2))
     assert (one == again).all()
     assert (one != other).any()
-    assert other == pytest.approx(one, abs=0.01)
+    assert other == pytest.approx(one, abs=0.02)
 
 
 @pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")

@@ -35,11 +35,15 @@ def pearson(latents: ArrayLike, representations: ArrayLike, *, circular: Circula
         representations: codes, shape (N, m).
         circular: True for each circular factor; None if there is none.
     """
-    z, codes = as_float64(latents), standardised(representations)
-    found = standardised(z).T @ codes
+    return against(as_float64(latents), standardised(representations), circular)
+
+
+def against(latents: Array, codes: Array, circular: Circular) -> Array:
+    """Pearson correlation of every factor with codes that :func:`standardised` returned."""
+    found = standardised(latents).T @ codes
     for i in np.flatnonzero(np.zeros(0) if circular is None else circular):
-        found[i] = np.linalg.norm(_circle(z[:, i]).T @ codes, axis=0)
-    return np.clip(found, -1.0, 1.0)
+        found[i] = np.linalg.norm(_circle(latents[:, i]).T @ codes, axis=0)
+    return np.asarray(np.clip(found, -1.0, 1.0))
 
 
 def spearman(

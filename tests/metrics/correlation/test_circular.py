@@ -115,7 +115,7 @@ def test_factors_of_the_line_have_the_scores_they_had() -> None:
 
 
 def test_a_nonlinear_readout_finds_the_circle_in_its_number() -> None:
-    angle = np.random.default_rng(7).uniform(-np.pi, np.pi, (4000, 1))
+    angle = np.random.default_rng(7).uniform(-np.pi, np.pi, (1500, 1))
     assert nonlinear_r2(angle, angle, circular=[True])[0] > 0.99
     assert nonlinear_r2(angle, np.cos(angle), circular=[True])[0] == pytest.approx(0.5, abs=0.03)
 
