@@ -1,4 +1,4 @@
-"""Names of files and folders, which anybody may choose."""
+"""Names of files and folders, and texts of rules, which anybody may choose."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from tests.fuzz.watching import watched
 from tests.leaderboard.submissions import make_submission
 from threedident import ThreeDIdent
 from threedident.cli import main
+from threedident.conditionals.spelling import parse_rule, spell_rule
+from threedident.latents.layout import Layout, layout_of, numbered_layout
 from threedident.storage.folder import SplitFolder
 from threedident.storage.origin import Origin
 
@@ -184,3 +186,42 @@ def test_strangers_among_leases_and_journals(
         return False
 
     repeat("names of leases and journals", strangers, beside(folder.scratch, read), 60)
+
+
+_RULE_PIECES = (
+    *("x", "y", "hue", "hues", "position", "rest", "sphere", "z1", "z2..z4", "alpha", "", "a\nb"),
+    *("keep", "marginal", "normal:0.1", "gennorm:", "gennorm3:1e999", "vmf:0", "laplace:-1"),
+    *("=", ";", ",", "@", "/", "..", ":", "0.5", "2", "nan", "\u0663", "\x1b[2J", "9" * 5000),
+    *("position=keep", "rest=normal:0.1", "hue=marginal/2", "rest=marginal@0.5", ";" * 3),
+)
+_rules = st.tuples(
+    st.sampled_from(
+        [
+            layout_of("box"),
+            layout_of("box", {"x": 0.0, "alpha": 0.5}),
+            layout_of("periodic"),
+            numbered_layout("box", 5),
+            numbered_layout("sphere", 3),
+        ]
+    ),
+    st.lists(st.sampled_from(_RULE_PIECES), max_size=12).map("".join)
+    | st.lists(st.sampled_from(_RULE_PIECES), max_size=8).map(";".join)
+    | st.text(max_size=30),
+)
+
+
+def test_rules_of_pairs() -> None:
+    def example(drawn: tuple[Layout, str]) -> bool:
+        layout, text = drawn
+        try:
+            with watched():
+                rule = parse_rule(text, layout)
+        except ValueError as error:
+            assert str(error).isprintable()  # noqa: PT017
+            assert str(error).startswith("--pairs: expected ")  # noqa: PT017
+            assert len(str(error)) < 1000  # noqa: PT017
+            return True
+        assert parse_rule(spell_rule(rule), layout) == rule
+        return False
+
+    repeat("rules of pairs", _rules, example, 300)

@@ -90,6 +90,7 @@ def test_continuous_factors_take_part_in_the_distance(hues: ThreeDIdent) -> None
     assert found.agreeing == 0.0
     assert found.delivered[0] > 0.1 > found.requested[0] == 0.0
     assert "if possible of equal object_hue" in repr(pairs)
+    assert "content: x, object_hue, spotlight_hue, background_hue" in repr(pairs)
 
 
 def test_without_shared_values_the_nearest_row_is_the_positive(tmp_path: Path) -> None:
@@ -97,6 +98,17 @@ def test_without_shared_values_the_nearest_row_is_the_positive(tmp_path: Path) -
     pairs = PositivePairs(data, "position=keep;rest=normal:0.1")
     assert (pairs.draw(np.arange(ROWS)).positives == nearest_agreeing(pairs, [])).all()
     assert pairs.delivered(ROWS).agreeing == 0.0
+
+
+@pytest.mark.parametrize("text", ["hue=keep;rest=normal:0.3", "x=keep;rest=normal:0.3"])
+def test_an_approximate_index_serves(
+    hues: ThreeDIdent, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "_SMALL", 10)
+    exact, ours = (
+        PositivePairs(hues, text, index=kind).draw(np.arange(ROWS)) for kind in ("exact", "ivf")
+    )
+    assert (exact.positives == ours.positives).mean() > 0.99
 
 
 @pytest.mark.parametrize("text", ["rest=marginal/1", "position=normal:0.5@0.5;rest=marginal/2"])
@@ -119,7 +131,10 @@ def test_masks_are_those_of_the_draws(hues: ThreeDIdent) -> None:
         items = np.arange(3 * ROWS)
         draw, changed = pairs.draw(items), pairs.changed(items)
         assert (changed == (draw.z != draw.z_positive)).all()
-        assert (pairs.changed(items[[7, 900]]) == changed[[7, 900]]).all()
+        some = pairs.draw(items[[900, 7]])
+        for field, whole in zip(some, draw, strict=True):
+            assert (field == whole[[900, 7]]).all()
+        assert (pairs.changed(items[[900, 7]]) == changed[[900, 7]]).all()
         there = pairs.changed(torch.from_numpy(items))
         assert torch.equal(there, torch.from_numpy(changed))
     with pytest.raises(ValueError, match="changed: expected pairs that follow a rule, found Posi"):
@@ -192,6 +207,8 @@ def test_rendered_positives_follow_their_rule(tmp_path: Path, text: str) -> None
     rows, changed = pairs.draw(items).anchors, pairs.changed(items)
     assert ((raw[rows] != positives[rows]) == changed).mean() > 0.9999
     assert (raw[rows].view(np.int32) == positives[rows].view(np.int32))[~changed].all()
+    origin = pairs.positives.manifest.origin  # type: ignore[union-attr]
+    assert (origin.draw(50) == positives[:50]).all()
     some = [31, 7, 2000]
     part = RenderedPairs(ThreeDIdent(tmp_path).take(some))
     draw = part.draw(np.arange(3))

@@ -6,11 +6,14 @@ factor counts as shared if at least half of the rows have another row with the s
 
 For a rule that changes other factors in each pair, the rows agree in what that pair keeps. If the
 rule has more than 64 such sets of factors, only those that every pair keeps count.
+
+A small group of rows that agree is compared at once. A large one has an index of its own. It is
+approximate only if all pairs keep the same shared factors, so that all indexes are built at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,10 +52,14 @@ class Agreement:
         self._places = [units.index(unit) for unit in self.shared]
         self._codes = [coded[unit.name] for unit in self.shared]
         self._latents, self._factors = latents, index.factors
-        self._kind = "exact" if index.kind == "exact" else "auto"
         self._projection = Projection(latents.shape[1], index.factors)
         self._points = self._projection.points(latents.astype(np.float64), "latents")
         self._groups: dict[tuple[bool, ...], _Groups] = {}
+        self._kind = "exact"
+        one_set = not set(self.shared) & set(rule.sometimes)
+        if self.shared and one_set and index.kind != "exact":
+            self._kind = "auto"  # indexes must be built before loader processes are started
+            self._open(tuple(True for _ in self.shared)).open_indexes(self._index_of)
 
     def search(self, anchors: Rows, drawn: NDArray[np.float64], kept: NDArray[np.bool_]) -> Rows:
         """The nearest other row that agrees with each anchor in what its pair keeps.
@@ -74,10 +81,7 @@ class Agreement:
         return found
 
     def _search(self, anchors: Rows, drawn: NDArray[np.float64], kept: tuple[bool, ...]) -> Rows:
-        if kept not in self._groups:
-            codes = [code for code, used in zip(self._codes, kept, strict=True) if used]
-            self._groups[kept] = _Groups(_joined(codes))
-        groups = self._groups[kept]
+        groups = self._open(kept)
         found, sizes = np.full(len(anchors), -1), groups.sizes(anchors)
         near = np.empty((len(anchors), 2), np.int64)
         small = np.flatnonzero((sizes > 1) & (sizes <= _SMALL))
@@ -93,13 +97,20 @@ class Agreement:
         found[paired] = np.where(first == anchors[paired], second, first)
         return found
 
+    def _open(self, kept: tuple[bool, ...]) -> _Groups:
+        if kept not in self._groups:
+            codes = [code for code, used in zip(self._codes, kept, strict=True) if used]
+            self._groups[kept] = _Groups(_joined(codes))
+        return self._groups[kept]
+
     def _near_in(self, groups: _Groups, group: int, drawn: NDArray[np.float64]) -> Rows:
-        members = groups.members(group)
         if group not in groups.indexes:
-            groups.indexes[group] = NearestLatents(
-                self._latents[members], self._kind, factors=self._factors
-            )
-        return np.asarray(members[groups.indexes[group].search(drawn, k=2).indices])
+            groups.indexes[group] = self._index_of(groups.members(group))
+        found = groups.indexes[group].search(drawn, k=2).indices
+        return np.asarray(groups.members(group)[found])
+
+    def _index_of(self, members: Rows) -> NearestLatents:
+        return NearestLatents(self._latents[members], self._kind, factors=self._factors)
 
 
 class _Groups:
@@ -134,6 +145,11 @@ class _Groups:
             (self._starts[groups][:, None] + places).clip(max=len(self._order) - 1)
         ]
         return np.where(inside, found, -1)
+
+    def open_indexes(self, index_of: Callable[[Rows], NearestLatents]) -> None:
+        """Open the index of every group that is not compared at once."""
+        for group in np.flatnonzero(self._sizes > _SMALL).tolist():
+            self.indexes[group] = index_of(self.members(group))
 
     def split(self, rows: Rows, places: Rows) -> Sequence[tuple[int, Rows]]:
         """The given places of ``rows`` by the group of their row."""

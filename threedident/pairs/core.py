@@ -274,6 +274,7 @@ class Pairs(Card, Dataset[Pair]):
             "images": f"{data.folder.root}, {data.split} split, {len(data)} images of "
             f"{data.resolution} pixels",
             **self.law(),
+            **_roles(self.rule),
             "pairs": f"{len(self)} an epoch, seed {self.seed}, epoch {self.epoch}",
         }
 
@@ -309,6 +310,14 @@ class Pairs(Card, Dataset[Pair]):
         if rows.device not in self._tables:
             self._tables[rows.device] = torch.tensor(self.dataset.latents, device=rows.device)
         return self._tables[rows.device][rows].double()
+
+
+def _roles(rule: Rule | None) -> dict[str, str]:
+    """The factors of each role that the rule gives, by role."""
+    found: dict[str, list[str]] = {}
+    for factor, role in () if rule is None else rule.roles.items():
+        found.setdefault(role, []).append(factor)
+    return {role: ", ".join(factors) for role, factors in found.items()}
 
 
 def _gather(dataset: ThreeDIdent, rows: Any, shared: bool) -> Any:

@@ -30,6 +30,7 @@ _CLAUSES = "FACTORS=ACTION;... such as position=keep;rest=normal:0.1"
 _REST = "rest"
 _WORDS: tuple[Literal["keep", "marginal"], ...] = ("keep", "marginal")
 _QUOTED = 80  # characters of a part in a message
+_REASON = 400  # characters of what is wrong
 _MOST_DIGITS = 6
 
 
@@ -66,7 +67,8 @@ def parse_rule(text: str, layout: Layout | None = None) -> Rule:
         return Rule(layout, tuple(_clauses(text, layout)))
     except ValueError as error:
         forms, found = _CLAUSES if "=" in text else _LAWS, printable(repr(text))
-        raise ValueError(f"--pairs: expected {forms}, found {found}; {error}") from None
+        reason = printable(str(error), _REASON)
+        raise ValueError(f"--pairs: expected {forms}, found {found}; {reason}") from None
 
 
 def spell_rule(rule: Rule) -> str:
