@@ -21,6 +21,7 @@ _QUOTED = 80  # characters of a value in a message
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # per step
+MOST_ANCHORS = 10**7
 MOST_FRAMES = 10**6  # between the two images of a pair
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 MOST_WIDTH = 2**16  # of a layer
@@ -76,6 +77,7 @@ class MixingSettings(Frozen):
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
         marginal: name of p(z), see :class:`benchmark.sources.mixing.Marginal`.
         conditional: law of the positives; None for supervised training.
+        anchors: number of distinct anchors; None for new ones in every step.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -97,6 +99,16 @@ class MixingSettings(Frozen):
         ),
     ]
     conditional: Law | None
+    anchors: Annotated[
+        int | None,
+        Field(gt=1, le=MOST_ANCHORS),
+        Option(
+            "Pairs",
+            "Mixing: number of distinct anchors [default: new ones in every step].",
+            {"mixing": None},
+            contrastive=True,
+        ),
+    ] = None
 
 
 class MaskSettings(Frozen):

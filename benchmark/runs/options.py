@@ -240,6 +240,7 @@ def open_source(options: Options) -> Source:
             space=options.space,
             marginal=options.marginal,
             conditional=law,
+            anchors=options.anchors,
         )
         return MixingSource(settings)
     assert options.data is not None

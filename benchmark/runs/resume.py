@@ -80,7 +80,9 @@ def options_of(config: Config) -> Options:
             values |= {"source": source.pairs or "nearest", "anchor": source.anchor}
             values |= {"resolution": source.resolution, **_law(law)}
         case MixingSettings():
-            values |= {name: getattr(source, name) for name in ("factors", "space", "marginal")}
+            values |= {
+                name: getattr(source, name) for name in ("factors", "space", "marginal", "anchors")
+            }
             values |= {"source": "mixing", **_law(source.conditional)}
         case MaskSettings():
             distance = source.max_distance if source.paired else None

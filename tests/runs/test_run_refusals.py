@@ -203,7 +203,7 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--conditional", "cauchy"), "normal, laplace, gennorm3"),
         (("--conditional", "vmf", "--loss", "dot"), "normal, laplace, gennorm3, uniform"),
         (("--loss", "supervised", "--sigma", 1), "which has no pairs"),
-        (("--loss", "supervised", "--symmetric"), "which has no pairs"),
+        (("--loss", "supervised", "--symmetric"), "which has no similarity"),
         (("--factors", 3), "expected with --source mixing"),
         (("--factors", 101), "101 is not in the range 2<=x<=100"),
         (("--source", "rendered"), "render with --pairs"),
