@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from benchmark.option import Option, of_images
 from threedident.conditionals.law import Law
+from threedident.latents.factor_set import FactorSet
+from threedident.latents.factors import NAMES
 from threedident.latents.philox import SEEDS
-from threedident.runtime.errors import printable
-from threedident.runtime.files import sha256
 from threedident.runtime.records import Frozen
 from threedident.storage.manifest import MOST_PIXELS
 
-_QUOTED = 80  # characters of a value in a message
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # per step
@@ -42,6 +39,8 @@ class ImageSettings(Frozen):
         resolution: edge of the images in pixels.
         numbering: version of the numbering of pairs, see
             :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
+        space: latent space of the data set.
+        factors: names of the factors that are encoded and scored.
     """
 
     kind: Literal["images"] = "images"
@@ -67,6 +66,18 @@ class ImageSettings(Frozen):
         ),
     ]
     numbering: int = 1
+    space: str = "box"
+    factors: tuple[str, ...] = NAMES
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> ImageSettings:
+        _ = self.factor_set  # raises for names that do not exist
+        return self
+
+    @property
+    def factor_set(self) -> FactorSet:
+        """The factors that are encoded and scored."""
+        return FactorSet(self.space, self.factors)
 
 
 class MixingSettings(Frozen):
@@ -81,11 +92,7 @@ class MixingSettings(Frozen):
     """
 
     kind: Literal["mixing"] = "mixing"
-    factors: Annotated[
-        int,
-        Field(gt=1, le=MOST_LATENTS),
-        Option("Data", "Mixing: number of latents n [default: 10].", {"mixing": 10}),
-    ]
+    factors: Annotated[int, Field(gt=1, le=MOST_LATENTS)]
     space: Annotated[
         Literal["box", "sphere", "real"],
         Option("Data", "Mixing: space of the latents [default: box].", {"mixing": "box"}),
@@ -311,43 +318,3 @@ def with_numbering(config: Config, number: int | None) -> Config:
         return config
     source = config.source.model_copy(update={"numbering": number})
     return config.model_copy(update={"source": source})
-
-
-def differences(old: Config, new: Config) -> list[str]:
-    """The differing fields of two configurations, as ``name old where new is asked for``."""
-    return changes(flat(old), flat(new))
-
-
-def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
-    """The differing values of two sets of settings, as ``name old where new is asked for``."""
-    return [
-        f"{_quoted(name)} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
-        for name in {**was, **is_now}
-        if was.get(name) != is_now.get(name)
-    ]
-
-
-def _quoted(value: object) -> str:
-    return printable(str(value), _QUOTED)
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """All settings by name; nested ones have names such as ``source.conditional.sigma``."""
-    return dict(_flattened(config.model_dump()))
-
-
-def short_digest(config: Config) -> str:
-    """Six hex digits that identify a configuration, the same on every machine.
-
-    Fields with their default value do not count, so a field added later changes no digest.
-    """
-    values = config.model_dump(mode="json", exclude_defaults=True)
-    return sha256(json.dumps(values, sort_keys=True).encode())[:6]
-
-
-def _flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

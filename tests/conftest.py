@@ -198,11 +198,16 @@ def can_mount() -> bool:
 
 
 def make_images(
-    root: Path, n: int = 24, n_test: int = 8, edge: int = 16, digits: int | None = None
+    root: Path,
+    n: int = 24,
+    n_test: int = 8,
+    edge: int = 16,
+    digits: int | None = None,
+    fixed: dict[str, float] | None = None,
 ) -> Path:
     """A data set in the published layout whose images are coloured noise around their latents."""
     for split, count in (("train", n), ("test", n_test)):
-        raw = sample_raw(0, split, count)
+        raw = sample_raw(0, split, count, fixed=fixed)
         folder = root / split
         (folder / "images").mkdir(parents=True)
         np.save(folder / "raw_latents.npy", raw)

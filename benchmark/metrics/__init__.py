@@ -1,7 +1,7 @@
 """Metrics of how well codes recover latents."""
 
 from benchmark.metrics.hue_ceiling import Ceiling, ceiling
-from benchmark.metrics.readout import Probe, probe
+from benchmark.metrics.probes import Probe, probe
 from benchmark.metrics.scores import Scores, score
 
 __all__ = ["Ceiling", "Probe", "Scores", "ceiling", "probe", "score"]

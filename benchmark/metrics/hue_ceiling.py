@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.metrics.linear import Array
+from benchmark.metrics.readouts.targets import Array
 from benchmark.metrics.results import JsonRecord
 from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import unknown

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.linear import ROUNDING, Array, held_out_r2, least_spread
+from benchmark.metrics.readouts.linear import ROUNDING, held_out_r2, least_spread
+from benchmark.metrics.readouts.targets import Array, Circular
 
 SOUND_ROWS_PER_CODE = 20
 _TELLING_ROWS = 100
@@ -43,13 +44,17 @@ class SwapWarning(ScoreWarning):
     """Warning that latents and representations look swapped."""
 
 
-def warn(latents: Array, representations: Array) -> None:
+def warn(latents: Array, representations: Array, circular: Circular = None) -> None:
     """Issue one warning for each finding, which points at the caller of the calling function.
 
     Arguments:
         latents: shape (N, n), each column with largest magnitude 1.
         representations: shape (N, m), each column with largest magnitude 1.
+        circular: True for each circular factor, which the check for a swap leaves out; None if
+            there is none.
     """
+    if circular is not None:
+        latents = latents[:, ~np.asarray(circular)]
     few = few_rows(*representations.shape)
     if few is not None:
         warnings.warn(f"representations: {few}", FewRowsWarning, stacklevel=3)

@@ -51,10 +51,10 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(name: str, value: Any) -> Any:
-    """The value, with a list of texts as a tuple and any other list as an array."""
+    """The value, with a list of texts or of bools as a tuple and any other list as an array."""
     if not isinstance(value, list):
         return value
-    if value and all(isinstance(each, str) for each in value):
+    if value and any(all(isinstance(each, kind) for each in value) for kind in (str, bool)):
         return tuple(value)
     try:
         return np.array(value)

@@ -27,6 +27,7 @@ _CLOSED = {
     "output_space": list(OUTPUT_SPACES),
     "marginal": sorted({name for names in MARGINALS.values() for name in names}),
 }
+_MOST_DIGITS = 9  # of a number of latents, which is checked later
 _HEADINGS = ("Data", "Pairs", "Model", "Training", "Scoring", "Suite", "Run")
 _SUGGESTED = {"encoder": ENCODERS, "loss": LOSSES, "conditional": CONDITIONALS}
 
@@ -76,6 +77,8 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         return asked | {"type": click.IntRange(**_bounds(hint))}
     if kind is float:
         return asked | {"type": click.FloatRange(**_bounds(hint)), "callback": _finite}
+    if name == "factors":
+        return asked | {"metavar": "LIST|N", "callback": _names_or_number}
     if name not in _SUGGESTED:
         return asked
     names = _SUGGESTED[name]
@@ -103,6 +106,15 @@ def _bounds(hint: Any) -> dict[str, Any]:
         least, whole = schema["exclusiveMinimum"], schema["type"] == "integer"
         found |= {"min": least + 1} if whole else {"min": least, "min_open": True}
     return found
+
+
+def _names_or_number(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: str | None,
+) -> str | int | None:
+    few_digits = value is not None and value.isdecimal() and len(value) <= _MOST_DIGITS
+    return int(value) if few_digits and value is not None else value
 
 
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:

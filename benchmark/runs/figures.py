@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.metrics.scores import Array, Scores, linear_readout
+from benchmark.metrics.readouts.targets import Array
+from benchmark.metrics.scores import Scores, linear_readout
 from benchmark.pages.panels import Picture, Plot, legend_above, plotted
 
 _SHOWN = 2000
@@ -139,7 +140,7 @@ def scatter(latents: Array, codes: Array, scores: Scores, labels: Sequence[str])
     """The picture of true and linearly recovered values of every factor, on scored rows."""
     half = len(latents) // 2
     shown = slice(half, half + _SHOWN)
-    recovered = linear_readout(latents[:half], codes[:half], codes[shown])
+    recovered = linear_readout(latents[:half], codes[:half], codes[shown], scores.circular)
     plots = [
         Plot(
             partial(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.scores import Array
+from benchmark.metrics.readouts.targets import Array
 
 RECOVERED = 0.9
 IN_PART = 0.5

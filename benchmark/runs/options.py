@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
-from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, Positive
+from benchmark.config import (
+    MOST_LATENTS,
+    Config,
+    ImageSettings,
+    MaskSettings,
+    MixingSettings,
+    Positive,
+)
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.catalogue import (
@@ -26,6 +33,8 @@ from benchmark.option import Option, of_images
 from benchmark.sources.mixing import MARGINALS
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
+from threedident.latents.factor_set import parse_factors
+from threedident.runtime.errors import printable
 
 _SCORES_PER_RUN = 10
 _SUPERVISED_MIXING_STEPS = 100_001
@@ -49,6 +58,15 @@ class Data(BaseModel):
             "Data",
             "Data set [default: data/3dident; KITTI data/kitti_peds_v2.pickle].",
             {**of_images(Path("data/3dident")), "kitti": Path("data/kitti_peds_v2.pickle")},
+        ),
+    ]
+    factors: Annotated[
+        str | int | None,
+        Option(
+            "Data",
+            "Images: factors to encode and score, such as x,y,hue [default: all that vary]. "
+            "Mixing: number of latents n [default: 10].",
+            {**of_images(None), "mixing": 10},
         ),
     ]
     conditional: Annotated[
@@ -155,6 +173,8 @@ def complete(options: Options) -> Options:
                 f"with {source}; leave it out"
             )
         values[name] = option.paper_value(source) if given is None else given
+    if values["factors"] is not None:
+        values["factors"] = _factors(values["factors"], source)
     require_known(values["encoder"])
     loss = values["loss"]
     find_loss(loss)
@@ -193,6 +213,24 @@ def complete(options: Options) -> Options:
     )
     values["extent"] = find_extent(values["output_space"], options.extent)
     return Options(**values)
+
+
+def _factors(asked: int | str, source: str) -> int | str:
+    """The number of mixed latents, or the names of factors of images, separated by commas."""
+    digits = str(asked)
+    if source != "mixing" and digits.isdecimal():
+        raise ValueError(
+            f"--factors: expected names of factors such as x,y,hue, found {printable(digits)}; a "
+            "number of latents fits --source mixing"
+        )
+    if source != "mixing":
+        return ",".join(parse_factors(digits))
+    if not digits.isdecimal() or not 1 < int(digits) <= MOST_LATENTS:
+        raise ValueError(
+            f"--factors: expected a number of latents from 2 to {MOST_LATENTS} for mixing, found "
+            f"{printable(digits)}; give one"
+        )
+    return int(digits)
 
 
 def _refuse_pairs(options: Options, loss: str) -> None:
@@ -253,7 +291,8 @@ def open_source(options: Options) -> Source:
 
     splits = open_splits(options.data, options.resolution)
     pairs = options.source if paired else None
-    return ImageSource(splits, pairs, law, options.anchor or "row")
+    chosen = None if options.factors is None else options.factors.split(",")
+    return ImageSource(splits, pairs, law, options.anchor or "row", chosen)
 
 
 def resolve(options: Options, source: Source) -> Config:

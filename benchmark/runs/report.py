@@ -11,8 +11,8 @@ from warnings import catch_warnings
 import numpy as np
 
 from benchmark.config import Config
-from benchmark.metrics.dci import least_informativeness
-from benchmark.metrics.readout import Probe, probe
+from benchmark.metrics.disentanglement.dci import least_informativeness
+from benchmark.metrics.probes import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
@@ -112,7 +112,7 @@ def write_results(
         command: command that runs it again.
     """
     first, labels = results[0], source.labels
-    probes = [_probe(folder, config, source, result.seed) for result in results]
+    probes = [_probe(folder, config, source, result) for result in results]
     latents = scored_latents(config, source, first.seed).astype(np.float64)
     codes = load_npy(folder.representations(first.seed)).astype(np.float32)
     delivered = source.delivered(first.seed)
@@ -130,7 +130,7 @@ def write_results(
     for name, picture in {**examples, **others}.items():
         for suffix, content in picture.files.items():
             write_bytes(folder.figures / f"{name}{suffix}", content)
-    features = feature_scores(folder, config, source)
+    features = feature_scores(folder, config, source, first.trained.circular)
     scores = summary(config, results, probes, source, features)
     shown = examples, others
     page = _page(config, scores, results, probes, source, shown, command)
@@ -138,11 +138,16 @@ def write_results(
     return folder.write_scores(scores, config)
 
 
-def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:
-    codes = load_npy(folder.representations(seed))
-    latents = scored_latents(config, source, seed)
+def _probe(folder: RunFolder, config: Config, source: Source, result: Result) -> Probe:
+    codes = load_npy(folder.representations(result.seed))
+    latents = scored_latents(config, source, result.seed)
     with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
-        return probe(latents=latents, representations=codes, labels=source.labels)
+        return probe(
+            latents=latents,
+            representations=codes,
+            labels=source.labels,
+            circular=result.trained.circular,
+        )
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, changes
+from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings
+from benchmark.differences import changes
 from benchmark.losses.similarities import parse_similarity
 from benchmark.runs.options import OPTIONS, Options
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is

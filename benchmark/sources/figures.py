@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.pages.panels import Panel, Picture, Plot, plotted
 from benchmark.pages.strips import Strip, strip_picture
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
-from threedident.latents.factors import LABELS
+from threedident.latents.factor_set import FactorSet
+from threedident.latents.factors import NAMES
+from threedident.latents.spaces import find_space
 from threedident.pairs.delivered import Delivered
 from threedident.runtime.files import read_plain
 from threedident.storage.folder import MOST_PICTURE
@@ -37,13 +40,13 @@ def delivered(found: Delivered) -> Picture:
     return plotted(plots, "What the pairs delivered", _WIDENED if snapped else _EXACT)
 
 
-def traversal(dataset: ThreeDIdent) -> Picture:
+def traversal(dataset: ThreeDIdent, factors: FactorSet) -> Picture:
     """The picture of the rendered traversal in the data folder, or else of the nearest images."""
     exact = dataset.folder.root / "traversal.png"
     return (
         rendered_traversal(read_plain(exact, MOST_PICTURE))
         if exact.is_file()
-        else nearest_traversal(dataset)
+        else nearest_traversal(dataset, factors)
     )
 
 
@@ -64,33 +67,44 @@ def rendered_traversal(png: bytes) -> Picture:
     )
 
 
-def nearest_traversal(dataset: ThreeDIdent) -> Picture:
+def nearest_traversal(dataset: ThreeDIdent, factors: FactorSet) -> Picture:
     """The picture of the images of the data set that are nearest to the axes of the latent space.
 
     It has one strip for each factor and one image for each value of the factor. All other factors
-    are as near to 0 as the images allow.
+    are as near to the middle of their range as the images allow.
 
     Arguments:
         dataset: a split without a transform.
+        factors: the factors to show.
     """
-    count = len(LABELS)
-    targets = np.zeros((count, len(TRAVERSAL_VALUES), count))
-    for factor in range(count):
-        targets[factor, :, factor] = TRAVERSAL_VALUES
-    found = NearestLatents(dataset.latents).search(targets.reshape(-1, count)).indices[:, 0]
-    rows = found.reshape(count, len(TRAVERSAL_VALUES))
+    names = factors.names if any(factors.circular) else None
+    targets = np.concatenate([_axis(factors.space, name) for name in factors.names])
+    found = NearestLatents(dataset.latents, factors=names).search(targets).indices[:, 0]
+    rows = found.reshape(len(factors.names), len(TRAVERSAL_VALUES))
     ends = f"{TRAVERSAL_VALUES[0]:+} to {TRAVERSAL_VALUES[-1]:+}"
     strips = [
         Strip(
-            [np.asarray(dataset.picture(int(row))) for row in rows[factor]],
+            [np.asarray(dataset.picture(int(row))) for row in shown],
             f"Images in which {label} moves from {ends}",
             label,
         )
-        for factor, label in enumerate(LABELS)
+        for shown, label in zip(rows, factors.labels, strict=True)
     ]
     return strip_picture(
         strips,
         _TITLE,
         "The train images nearest to each axis of the latent space. In each strip one raw factor "
         f"moves from {ends}; the others are as near to 0 as the data set allows.",
+    )
+
+
+def _axis(space: str, name: str) -> NDArray[np.float32]:
+    """Raw rows in which one factor moves and all others are 0, shape (values, columns)."""
+    where = find_space(space)
+    free = next(other for other in NAMES if other != name)  # its uniform number makes it 0
+    others = {other: 0.0 for other in NAMES if other not in (name, free)}
+    middle = np.full((1, where.count), 0.5)
+    middle[:, where.flat :] = 0.6  # any point of the sphere, since every angle is given
+    return np.concatenate(
+        [where.sample(middle, {**others, name: value}) for value in TRAVERSAL_VALUES]
     )

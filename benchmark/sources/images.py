@@ -21,12 +21,15 @@ from benchmark.pages.panels import Picture
 from benchmark.sources import examples
 from benchmark.sources import figures as data_figures
 from benchmark.sources.source import Batch, Machine, Source
-from benchmark.sources.splits import identity
+from benchmark.sources.splits import identity, scored_factors
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.law import Law, parse_laws
+from threedident.conditionals.product import Part, Product
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
-from threedident.latents.factors import LABELS
+from threedident.latents.factor_set import FactorSet
+from threedident.latents.factors import NAMES
+from threedident.latents.spaces import find_space
 from threedident.pairs.core import Pair, Pairs
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.epochs import NUMBERING, Epochs
@@ -49,9 +52,11 @@ class ImageSource(Source):
         pairs: kind of positive pairs; None for supervised training.
         conditional: conditional law of nearest pairs.
         anchor: kind of anchors of nearest pairs.
+        chosen: names of the factors to encode and score; None for all. Factors that are constant
+            are left out.
 
     Raises:
-        ValueError: these images do not allow pairs of this kind.
+        ValueError: these images do not allow pairs of this kind, or no chosen factor varies.
     """
 
     settings: ImageSettings
@@ -62,8 +67,10 @@ class ImageSource(Source):
         pairs: PairKind | None = "nearest",
         conditional: Law | None = None,
         anchor: Anchor = "row",
+        chosen: Sequence[str] | None = None,
     ) -> None:
         self.train, self.test = splits
+        self.factors = scored_factors(splits, chosen)
         self.root = self.train.folder.root
         law = conditional if pairs == "nearest" else None
         identities = {split.folder.split: identity(split) for split in splits}
@@ -78,16 +85,28 @@ class ImageSource(Source):
             data=identities,
             resolution=self.train.resolution,
             numbering=NUMBERING,
+            space=self.factors.space,
+            factors=self.factors.names,
         )
         self.shape = (3, self.train.resolution, self.train.resolution)
         self._index: NearestLatents | None = None
         if pairs == "nearest":
-            self._law = _box_law(self.settings)
+            self._law = _nearest_law(self.settings)
 
     @property
     def labels(self) -> Sequence[str]:
         """See :class:`Source`."""
-        return LABELS
+        return self.factors.labels
+
+    @property
+    def circular(self) -> tuple[bool, ...]:
+        """See :class:`Source`."""
+        return self.factors.circular
+
+    @property
+    def codes(self) -> int:
+        """See :class:`Source`."""
+        return count_codes(self.settings)
 
     @property
     def size(self) -> int:
@@ -116,16 +135,24 @@ class ImageSource(Source):
             return AugmentedPairs(self.train, seed=seed)
         assert settings.anchor is not None
         if self._index is None:
-            self._index = NearestLatents(self.train.latents)
+            self._index = NearestLatents(self.train.latents, factors=self._counted())
         return PositivePairs(
             self.train, self._law, anchor=settings.anchor, index=self._index, seed=seed
         )
 
+    def _counted(self) -> tuple[str, ...] | None:
+        """The factors whose distances count in a lookup; None for all columns."""
+        every = scored_factors((self.train, self.test), None)
+        if self.factors == every and (any(every.circular) or every.names == NAMES):
+            return None
+        return self.factors.names
+
     def summary(self) -> str:
         """See :class:`Source`."""
-        return (
-            f"{self.train.folder.root}: {len(self.train)} train and {len(self.test)} test images"
-        )
+        images = f"{len(self.train)} train and {len(self.test)} test images"
+        names = self.factors.names
+        which = "" if names == NAMES else f", factors {', '.join(names)}"
+        return f"{self.train.folder.root}: {images}{which}"
 
     def facts(self) -> dict[str, str]:
         """See :class:`Source`."""
@@ -135,7 +162,7 @@ class ImageSource(Source):
 
     def pictures(self, delivered: Delivered | None) -> dict[str, Picture]:
         """See :class:`Source`."""
-        pictures = {"traversal": data_figures.traversal(self.train)}
+        pictures = {"traversal": data_figures.traversal(self.train, self.factors)}
         if delivered is None:
             return pictures
         return {"delivered": data_figures.delivered(delivered), **pictures}
@@ -156,10 +183,12 @@ class ImageSource(Source):
     def ceiling(self) -> NDArray[np.float64] | None:
         """See :class:`Source`."""
         manifest = self.train.manifest
-        if manifest is not None:
-            return ceiling(manifest.rendering.hue_mode).r2_per_factor
         published = (len(self.train), len(self.test)) == _PUBLISHED_ROWS
-        return ceiling("published").r2_per_factor if published else None
+        if self.factors.space != "box" or (manifest is None and not published):
+            return None
+        mode = "published" if manifest is None else manifest.rendering.hue_mode
+        places = [NAMES.index(name) for name in self.factors.names]
+        return ceiling(mode).r2_per_factor[places]
 
     def batches(
         self, seed: int, steps: range, batch_size: int, machine: Machine
@@ -193,8 +222,8 @@ class ImageSource(Source):
         if pairs is not None:
             return _batch(pairs.batch(items, shared=shared))
         rows = epochs.rows(items)
-        latents = torch.from_numpy(self.train.latents[rows])
-        return Batch(self.train.images(rows, shared=shared), None, latents)
+        targets = torch.from_numpy(self.factors.targets(self.train.latents[rows]))
+        return Batch(self.train.images(rows, shared=shared), None, targets)
 
     def _resident(
         self, epochs: Epochs, pairs: Pairs | None, device: torch.device
@@ -204,16 +233,17 @@ class ImageSource(Source):
             resident = ResidentPairs(pairs, device)
             return lambda items: _batch(resident.batch(items))
         images = ResidentImages(self.train, device)
+        targets = torch.from_numpy(self.factors.targets(self.train.latents)).to(device)
 
         def fetch(items: range) -> Batch:
             rows = torch.from_numpy(epochs.rows(items)).to(device)
-            return Batch(images.images(rows), None, images.latents(rows))
+            return Batch(images.images(rows), None, targets.index_select(0, rows))
 
         return fetch
 
     def latents(self, seed: int) -> NDArray[np.float32]:  # noqa: ARG002
-        """See :class:`Source`. The latents are the same for every seed."""
-        return self.test.latents
+        """See :class:`Source`. The factors are the same for every seed."""
+        return self.factors.values(self.test.latents)
 
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:  # noqa: ARG002
         """See :class:`Source`."""
@@ -232,11 +262,34 @@ def _rendered_law(positives: ThreeDIdent) -> Law | None:
     return laws[0] if len(laws) == 1 else None
 
 
-def _box_law(settings: ImageSettings) -> Conditional:
-    law = settings.conditional
+def _nearest_law(settings: ImageSettings) -> Conditional:
+    """The conditional of nearest pairs: it moves the scored factors, and copies all others.
+
+    Factors in [-1, 1] follow the law. A point on the sphere follows von Mises-Fisher with
+    kappa = 1 / sigma, as in the paper.
+    """
+    law, chosen = settings.conditional, settings.factor_set
     if law is None:
         raise ValueError("conditional: expected one for pairs by nearest latent, found none")
-    return law.conditional("box")
+    if chosen == FactorSet():
+        return law.conditional("box")
+    flat, sphere = chosen.columns[: chosen.flat], chosen.columns[chosen.flat :]
+    parts = [Part(flat, law.conditional("box"))] if flat else []
+    if sphere:
+        parts.append(Part(sphere, Law("vmf", law.sigma).conditional("sphere")))
+    return Product(find_space(settings.space).count, tuple(parts))
+
+
+def count_codes(settings: ImageSettings) -> int:
+    """Number of codes of an encoder, by default.
+
+    Contrastive codes are as many as the raw columns that encode the factors; regression predicts
+    cosine and sine of each circular factor.
+    """
+    chosen = settings.factor_set
+    return (
+        len(chosen.names) + sum(chosen.circular) if settings.pairs is None else len(chosen.columns)
+    )
 
 
 def _describe(split: ThreeDIdent) -> str:

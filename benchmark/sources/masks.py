@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -39,7 +38,6 @@ class MaskSource(Source):
         ValueError: the file contains other data, or would run code.
     """
 
-    spare_codes: ClassVar[bool] = True
     settings: MaskSettings
 
     def __init__(self, path: Path, max_distance: int, paired: bool = True) -> None:

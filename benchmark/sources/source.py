@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,7 +50,8 @@ class Batch(NamedTuple):
     Arguments:
         anchors: observations, shape (B, ...).
         positives: positives of the anchors, shape (B, ...); None for supervised training.
-        latents: latents of the anchors, shape (B, n).
+        latents: latents of the anchors, shape (B, d). For supervised training, the targets of
+            regression, shape (B, number of codes).
         rows: numbers of the anchors' rows, shape (B,); None if anchors are not rows of a table.
     """
 
@@ -75,13 +76,10 @@ class Source(ABC):
     Attributes:
         settings: settings that identify this source.
         shape: shape of one observation.
-        codes: number of codes of an encoder, by default the number of factors.
-        spare_codes: True if there are more codes than factors.
         counted: the things that :attr:`size` counts, in words.
         root: path of the data set; None for a source without files.
     """
 
-    spare_codes: ClassVar[bool] = False
     counted: str = "the images of the train split"
     root: Path | None = None
     settings: ImageSettings | MixingSettings | MaskSettings
@@ -119,7 +117,7 @@ class Source(ABC):
 
     @abstractmethod
     def latents(self, seed: int) -> NDArray[np.float32]:
-        """Latents of the test split, shape (N, n)."""
+        """Factors of the test split, shape (N, n). Circular ones are in rad."""
 
     @abstractmethod
     def held_out(self, seed: int, rows: int, machine: Machine) -> Iterator[Tensor]:
@@ -127,8 +125,18 @@ class Source(ABC):
 
     @property
     def codes(self) -> int:
-        """Number of codes of an encoder."""
+        """Number of codes of an encoder; by default the number of factors."""
         return len(self.labels)
+
+    @property
+    def spare_codes(self) -> bool:
+        """True if there are more codes than factors."""
+        return self.codes > len(self.labels)
+
+    @property
+    def circular(self) -> tuple[bool, ...]:
+        """True for each factor that is an angle without ends; see :meth:`latents`."""
+        return (False,) * len(self.labels)
 
     def preprocess(self) -> nn.Module:
         """A module that maps raw observations to inputs of the encoder."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.metrics.scores import LEAST_ROWS
+from benchmark.metrics.rows import LEAST_ROWS
 from threedident.dataset.split import ThreeDIdent
+from threedident.latents.factor_set import FactorSet, ordered
+from threedident.latents.factors import NAMES
 from threedident.runtime.files import MOST_ARRAY, read_plain, sha256
 from threedident.storage.manifest import require_alike
 from threedident.storage.verify import quick_check
@@ -19,8 +22,8 @@ def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeD
         resolution: edge of the images in pixels; None for that of the data set.
 
     Raises:
-        ValueError: a split is incomplete, the splits were rendered with different settings, a
-            factor is fixed, or there are too few test images.
+        ValueError: a split is incomplete, the splits were rendered with different settings or are
+            of different latent spaces, or there are too few test images.
     """
     train = ThreeDIdent(data, "train", resolution=resolution)
     test = ThreeDIdent(data, "test", resolution=resolution)
@@ -28,23 +31,56 @@ def open_splits(data: Path, resolution: int | None) -> tuple[ThreeDIdent, ThreeD
     for split in (train, test):
         if split.pack is None:
             quick_check(split.folder, len(split))
-    _check_factors(train)
+    _check_spaces(train, test)
     _check_test_split(test)
     return train, test
 
 
-def _check_factors(train: ThreeDIdent) -> None:
-    """Check that every factor varies independently; otherwise its score has no meaning.
+def scored_factors(
+    splits: tuple[ThreeDIdent, ThreeDIdent], chosen: Sequence[str] | None
+) -> FactorSet:
+    """The factors that vary, or those of the chosen ones that vary.
+
+    Arguments:
+        splits: train and test split.
+        chosen: names of factors; None for all.
 
     Raises:
-        ValueError: the data set is not of the box space, or has fixed factors.
+        ValueError: a factor varies in one split only, or no chosen factor varies.
     """
-    origin = train.manifest.origin if train.manifest is not None else None
-    if origin is not None and (origin.space != "box" or origin.fixed):
-        found = f"fixed {', '.join(origin.fixed)}" if origin.fixed else f"the {origin.space} space"
+    manifest = splits[0].manifest
+    whole = FactorSet("box" if manifest is None else manifest.origin.space)
+    train, test = (whole.varying(split.latents).names for split in splits)
+    asked = set(NAMES if chosen is None else chosen)
+    for name in NAMES:
+        if name in asked and (name in train) != (name in test):
+            here, there = splits if name in train else splits[::-1]
+            raise ValueError(
+                f"--data: expected the same factors to vary in both splits, found that {name} "
+                f"varies in {here.folder.path} and is constant in {there.folder.path}; choose "
+                "others with --factors"
+            )
+    if not asked.intersection(train):
         raise ValueError(
-            f"--data: expected a data set of the box space whose ten factors all vary, found "
-            f"{found}; render one without --space and --fix"
+            f"--factors: expected a factor that varies in {splits[0].folder.path} "
+            f"({', '.join(train)}), found {', '.join(ordered(asked))}; choose others"
+        )
+    return FactorSet(whole.space, ordered(asked.intersection(train)))
+
+
+def _check_spaces(train: ThreeDIdent, test: ThreeDIdent) -> None:
+    """Check that both splits are of one latent space.
+
+    Raises:
+        ValueError: they are not.
+    """
+    spaces = [
+        "box" if split.manifest is None else split.manifest.origin.space for split in (train, test)
+    ]
+    if spaces[0] != spaces[1]:
+        raise ValueError(
+            f"--data: expected one latent space for both splits, found {spaces[0]} for train and "
+            f"{spaces[1]} for test; render one data set"
         )
 
 

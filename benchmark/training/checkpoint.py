@@ -12,12 +12,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from benchmark.config import Config, ImageSettings, MixingSettings, differences
+from benchmark.config import Config, ImageSettings, MixingSettings
+from benchmark.differences import differences
 from benchmark.encoders.model import Observed, build_model
 from benchmark.metrics.scores import Scores
 from benchmark.training.folder import RunFolder
 from benchmark.training.seals import digest_of
-from threedident.latents.factors import LABELS
 from threedident.runtime.errors import printable
 from threedident.storage.manifest import MOST_PIXELS
 
@@ -202,10 +202,10 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
 
         return MixingSource(source)
     if isinstance(source, ImageSettings):
-        from benchmark.sources.images import Normalise
+        from benchmark.sources.images import Normalise, count_codes
 
-        edge = source.resolution
-        return _Outline((3, edge, edge), LABELS, len(LABELS), Normalise(np.zeros(3), np.ones(3)))
+        edge, first = source.resolution, Normalise(np.zeros(3), np.ones(3))
+        return _Outline((3, edge, edge), source.factor_set.labels, count_codes(source), first)
     from benchmark.sources.kitti import LABELS as MASK_LABELS
     from benchmark.sources.masks import CODES, Unit
 

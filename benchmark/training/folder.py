@@ -24,7 +24,8 @@ from typing import Any, TextIO
 
 import torch
 
-from benchmark.config import Config, differences, numbering, with_numbering
+from benchmark.config import Config, numbering, with_numbering
+from benchmark.differences import differences
 from benchmark.training.seals import is_intact, is_sealed, seal
 from threedident.pairs.epochs import NUMBERING
 from threedident.runtime.errors import explain
@@ -183,11 +184,13 @@ class RunFolder:
     def open(self, config: Config, resume: bool) -> None:
         """Prepare the folder for ``config``. The caller must hold its lock.
 
+        The configuration of a run that goes on stays as an earlier version wrote it.
+
         Raises:
             ValueError: for the same reasons as :meth:`check`.
         """
         self.check(config, resume)
-        if not self.config.is_file():
+        if not (self.config.is_file() and self.read_config() == config):
             write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
         parts = (self.figures, self.checkpoint(0).parent, self.representations(0).parent)
         for folder in parts:

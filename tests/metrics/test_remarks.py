@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.metrics.dci import dci
-from benchmark.metrics.readout import nonlinear_r2, probe
+from benchmark.metrics.disentanglement.dci import dci
+from benchmark.metrics.probes import nonlinear_r2, probe
 from benchmark.metrics.remarks import (
     FewRowsWarning,
     ScoreWarning,
@@ -194,7 +194,7 @@ def test_a_script_shows_a_warning_once_however_often_it_scores() -> None:
     script = (
         "import numpy as np\n"
         "from benchmark.metrics.scores import score\n"
-        "from benchmark.metrics.readout import probe\n"
+        "from benchmark.metrics.probes import probe\n"
         "z = np.random.default_rng(0).uniform(-1, 1, (30, 3))\n"
         "for _ in range(3):\n"
         "    score(z, z), probe(z, z)\n"

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.metrics.dci import Dci, dci
-from benchmark.metrics.readout import Probe, probe
+from benchmark.metrics.disentanglement.dci import Dci, dci
+from benchmark.metrics.probes import Probe, probe
 from benchmark.metrics.results import NONE
 from benchmark.metrics.scores import Scores, score
 

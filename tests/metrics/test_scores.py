@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from benchmark.metrics.scores import Scores, linear_r2, score, spearman
+from benchmark.metrics.correlation.correlations import spearman
+from benchmark.metrics.scores import Scores, linear_r2, score
 
 
 def case(seed: int, n: int = 4, rows: int = 301) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.config import Config
-from benchmark.metrics.readout import probe
+from benchmark.metrics.probes import probe
 from benchmark.metrics.results import NONE
 from benchmark.metrics.scores import Scores, score
 from benchmark.runs.report import write_results

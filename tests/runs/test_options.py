@@ -12,14 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.config import Config, differences, short_digest
+from benchmark.config import Config
+from benchmark.differences import differences, short_digest
 from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.runs.resume import options_of
 from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle
 
 NUMBERS = ("--sigma", "--extent", "--temperature", "--learning-rate")
-COUNTS = ("--steps", "--batch-size", "--warmup", "--factors", "--max-distance", "--workers")
+COUNTS = ("--steps", "--batch-size", "--warmup", "--max-distance", "--workers")
 
 
 def config(**asked: Any) -> Any:

@@ -75,9 +75,14 @@ def test_factors_that_cannot_be_scored_are_refused_before_anything_is_written(
     np.save(latents, raw)
     shared = ("--batch-size", 4, "--out", tmp_path / "run")
     line = refused("benchmark", "--data", images, *shared)
-    assert (
-        f"{images}: latents: expected every factor to vary, found rotation beta constant" in line
-    )
+    assert f"found that beta varies in {images}/train and is constant in {images}/test" in line
+    line = refused("benchmark", "--data", images, *shared, "--factors", "z,w")
+    assert "--factors: expected one of x, y, z" in line
+    line = refused("benchmark", "--source", "kitti", "--factors", "x", *shared)
+    assert "--factors: expected with --source nearest or rendered or augmented or mixing" in line
+    for asked in ("x", "101", "1", "-3", 10**400):
+        line = refused("benchmark", "--source", "mixing", "--factors", asked, *shared)
+        assert "--factors: expected a number of latents from 2 to 100 for mixing, found" in line
     masks = make_pickle(tmp_path, [3, 3, 3])
     line = refused("benchmark", "--source", "kitti", "--data", masks, *shared)
     assert f"{masks}: latents: expected shape (N, n) with N >= 4, found (3, 3)" in line
@@ -204,8 +209,7 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--conditional", "vmf", "--loss", "dot"), "normal, laplace, gennorm3, uniform"),
         (("--loss", "supervised", "--sigma", 1), "which has no pairs"),
         (("--loss", "supervised", "--symmetric"), "which has no similarity"),
-        (("--factors", 3), "expected with --source mixing"),
-        (("--factors", 101), "101 is not in the range 2<=x<=100"),
+        (("--factors", 3), "--factors: expected names of factors such as x,y,hue, found 3"),
         (("--source", "rendered"), "render with --pairs"),
         (("--warmup", 5, "--steps", 5), "fewer than the 5 steps"),
         (("--protocol", "published"), "expected at least 4096 test rows"),

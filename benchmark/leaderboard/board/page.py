@@ -17,7 +17,7 @@ from benchmark.leaderboard.board.standings import Standing, fresh_scores, is_com
 from benchmark.leaderboard.submission.submission import PROTOCOL_VERSION, SEEDS, TRAINER
 from benchmark.leaderboard.verification.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.verification.statistics import SUSPICIOUS, Spread
-from benchmark.metrics.scores import assign_codes
+from benchmark.metrics.correlation.correlations import assign_codes
 from threedident.latents.factors import LABELS
 
 LEVEL_MEANINGS = {

@@ -27,7 +27,7 @@ from benchmark.leaderboard.verification.findings import (
     Verification,
 )
 from benchmark.leaderboard.verification.secret import Secret, is_signed
-from benchmark.metrics.scores import assign_codes
+from benchmark.metrics.correlation.correlations import assign_codes
 
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]
 LEVELS: tuple[Level, ...] = ("reported", "recomputed", "re-executed", "retrained")

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from scipy.stats import t, ttest_ind
 
 from benchmark.metrics.remarks import ScoreWarning
-from benchmark.metrics.scores import LEAST_ROWS, Scores, score
+from benchmark.metrics.rows import LEAST_ROWS
+from benchmark.metrics.scores import Scores, score
 
 CONFIDENCE = 0.95
 SUSPICIOUS = 3.0

@@ -7,8 +7,9 @@ import pytest
 from scipy.linalg import lstsq
 from sklearn.linear_model import LinearRegression, RidgeCV
 
-from benchmark.metrics.linear import fit_linear, suitable_fit
-from benchmark.metrics.readout import nonlinear_r2, probe
+from benchmark.metrics.probes import nonlinear_r2, probe
+from benchmark.metrics.readouts.linear import fit_linear, suitable_fit
+from benchmark.metrics.readouts.targets import targets
 from benchmark.metrics.scores import linear_r2, score
 
 pytestmark = pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")
@@ -30,7 +31,7 @@ def test_ridge_is_scikit_learns_with_the_strength_of_leave_one_out(
     rng = np.random.default_rng(rows + codes)
     z = uniform(0, rows, 4)
     x = z @ rng.normal(size=(4, codes)) + noise_sd * rng.normal(size=(rows, codes)) + 5
-    found = fit_linear(z, x, "ridge")
+    found = fit_linear(targets(z, None), x, "ridge")
     standard = (x - x.mean(axis=0)) / x.std(axis=0)
     squares = np.linalg.svd(standard, compute_uv=False) ** 2
     alphas = 10.0 ** np.linspace(4, -10, 57) * standard.size
@@ -131,5 +132,5 @@ def test_codes_that_are_sums_of_others_or_asleep_change_nothing(seed: int) -> No
 
 def test_codes_of_full_rank_are_fitted_as_ever() -> None:
     z, codes = uniform(3, 500), noise(3, 500, 40)
-    weights = fit_linear(z, codes, "least squares").weights
+    weights = fit_linear(targets(z, None), codes, "least squares").weights
     assert (weights == lstsq(codes - codes.mean(axis=0), z - z.mean(axis=0))[0]).all()

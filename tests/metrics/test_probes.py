@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
 
-from benchmark.metrics.dci import dci
-from benchmark.metrics.readout import (
+from benchmark.metrics.disentanglement.dci import dci
+from benchmark.metrics.probes import (
     Probe,
     gaussian,
     nonlinear_r2,

@@ -23,6 +23,9 @@ and at most 1. Codes of pure noise stayed below 18 / N in all of 41,000 draws (1
 codes, 4 to 400 rows). A mean below this level does not mean that no factor is encoded: see the
 informativeness of each factor.
 
+For a circular factor, the Lasso predicts cosine and sine. The importance of a code for the factor
+is the root of the sum of its two squared weights, so the origin of the angle hardly matters.
+
 The paper reports an error instead, the root of MSE / variance (NRMSE): sqrt(1 - informativeness).
 
 References:
@@ -40,11 +43,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.metrics.lasso import lasso_path
-from benchmark.metrics.linear import ROUNDING, Array, r_squared
+from benchmark.metrics.disentanglement.lasso import lasso_path
+from benchmark.metrics.readouts.linear import ROUNDING
+from benchmark.metrics.readouts.targets import Array, Circular, Targets, targets
 from benchmark.metrics.remarks import few_rows, warn
 from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, factor_names, spell, spell_all
-from benchmark.metrics.scores import paired_rows
+from benchmark.metrics.rows import paired_rows
 
 _LEAST_INFORMATIVENESS = 0.05
 _NOISE = 20.0  # upper bound of the informativeness of pure noise, times the number of rows
@@ -132,6 +136,7 @@ def dci(
     *,
     seed: int = 0,
     labels: Sequence[str] | None = None,
+    circular: Circular = None,
 ) -> Dci:
     """DCI with weights from the first half of the rows and informativeness from the second.
 
@@ -140,7 +145,7 @@ def dci(
     that quarter. The weights are then fitted on the whole first half. Disentanglement and
     completeness are withheld below :func:`least_informativeness`. Codes are never merged into
     principal components, because disentanglement is a property of single codes.
-    :mod:`benchmark.metrics.lasso` describes the solution for hundreds of codes.
+    :mod:`benchmark.metrics.disentanglement.lasso` describes the solution for hundreds of codes.
 
     Arguments:
         latents: true factors z, shape (N, n).
@@ -148,23 +153,31 @@ def dci(
         seed: seed of the random choice of rows that choose the penalty.
         labels: names of the factors, for the result and for messages; None for the numbers of
             their columns.
+        circular: True for each factor that is an angle in rad, n entries; None if there is none.
 
     Raises:
         ValueError: for the same reasons as :func:`benchmark.metrics.scores.score`, but any number
             of codes is accepted.
     """
-    z, codes = paired_rows(latents, representations, labels)
-    warn(z, codes)
-    return dci_of_rows(z, codes, seed=seed, labels=labels)
+    z, codes = paired_rows(latents, representations, labels, circular)
+    warn(z, codes, circular)
+    return dci_of_rows(z, codes, seed=seed, labels=labels, circular=circular)
 
 
-def dci_of_rows(z: Array, codes: Array, *, seed: int, labels: Sequence[str] | None) -> Dci:
-    """Like :func:`dci`, for rows that :func:`benchmark.metrics.scores.paired_rows` returned."""
-    half = len(z) // 2
-    penalties = _best_penalties(z[:half], codes[:half], np.random.default_rng(seed))
-    weights, prediction = _fit(z[:half], codes[:half], codes[half:], penalties[None])
-    importance = np.abs(weights[0])
-    informativeness = r_squared(z[half:], prediction[0])
+def dci_of_rows(
+    z: Array,
+    codes: Array,
+    *,
+    seed: int,
+    labels: Sequence[str] | None,
+    circular: Circular = None,
+) -> Dci:
+    """Like :func:`dci`, for rows that :func:`benchmark.metrics.rows.paired_rows` returned."""
+    half, wanted = len(z) // 2, targets(z, circular)
+    penalties = _best_penalties(wanted[:half], codes[:half], np.random.default_rng(seed))
+    weights, prediction = _fit(wanted[:half], codes[:half], codes[half:], penalties[None])
+    importance = np.sqrt(wanted.pooled(weights[0] ** 2))
+    informativeness = wanted[half:].r_squared(prediction[0])
     mean = float(informativeness.mean())
     per_code, per_factor = disentanglement(importance), disentanglement(importance.T)
     withheld = mean < least_informativeness(len(z))
@@ -199,22 +212,24 @@ def disentanglement(importance: ArrayLike) -> Array:
     return np.where(totals[:, 0] > 0, np.clip(1.0 - entropy, 0.0, 1.0), 0.0)
 
 
-def _best_penalties(z: Array, codes: Array, rng: np.random.Generator) -> Array:
+def _best_penalties(wanted: Targets, codes: Array, rng: np.random.Generator) -> Array:
     """For each factor, the penalty that predicts left-out rows best, shape (n,)."""
-    order = rng.permutation(len(z))
-    held = max(1, len(z) // _VALIDATION)
+    rows = len(codes)
+    order = rng.permutation(rows)
+    held = max(1, rows // _VALIDATION)
     left_out, fitted = order[:held], order[held:]
-    grid = np.repeat(_PENALTIES[:, None], z.shape[1], axis=1)
-    _, prediction = _fit(z[fitted], codes[fitted], codes[left_out], grid)
-    errors = ((z[left_out] - prediction) ** 2).sum(axis=1)
-    return np.asarray(_PENALTIES[errors.argmin(axis=0)])
+    grid = np.repeat(_PENALTIES[:, None], wanted.factor[-1] + 1, axis=1)
+    _, prediction = _fit(wanted[fitted], codes[fitted], codes[left_out], grid)
+    errors = ((wanted[left_out].columns - prediction) ** 2).sum(axis=1)
+    return np.asarray(_PENALTIES[wanted.pooled(errors).argmin(axis=0)])
 
 
-def _fit(z: Array, codes: Array, new_codes: Array, penalties: Array) -> tuple[Array, Array]:
-    """Weights (p, m, n) and predictions (p, N, n) for p rows of penalties, shape (p, n)."""
+def _fit(wanted: Targets, codes: Array, new_codes: Array, penalties: Array) -> tuple[Array, Array]:
+    """Weights (p, m, k) and predictions (p, N, k) for p rows of penalties, shape (p, n)."""
+    z = wanted.columns
     x, y = _standardised(codes, codes), _standardised(z, z)
     moments = x.T @ y / len(x)
-    absolute = penalties * np.abs(moments).max(axis=0)
+    absolute = penalties[:, wanted.factor] * np.abs(moments).max(axis=0)
     weights = lasso_path(x.T @ x / len(x), moments, absolute)
     prediction = _standardised(codes, new_codes) @ weights
     return weights, z.mean(axis=0) + z.std(axis=0) * prediction

@@ -5,8 +5,8 @@ import pytest
 from scipy.linalg import hadamard
 from sklearn.linear_model import Lasso
 
-from benchmark.metrics.dci import Dci, dci, disentanglement, least_informativeness
-from benchmark.metrics.lasso import lasso, lasso_path
+from benchmark.metrics.disentanglement.dci import Dci, dci, disentanglement, least_informativeness
+from benchmark.metrics.disentanglement.lasso import lasso, lasso_path
 from benchmark.metrics.scores import linear_r2
 
 few_rows = pytest.mark.filterwarnings("ignore::benchmark.metrics.remarks.FewRowsWarning")

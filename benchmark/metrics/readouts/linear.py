@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lstsq
 
-Array = NDArray[np.float64]
+from benchmark.metrics.readouts.targets import Array, Circular, Targets, targets
+
 Fit = Literal["least squares", "ridge"]
 
 ROUNDING = 1e-12  # largest spread of a constant column, relative to its magnitude
@@ -40,12 +40,12 @@ FITTED_ROWS_PER_CODE = 5  # half of the rows are fitted, so this is ten rows in 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearReadout:
-    """A linear map from m codes to n latents.
+    """A linear map from m codes to the k columns of targets of n factors.
 
     Arguments:
         centre: mean of the fitted codes, shape (m,).
-        offset: mean of the fitted latents, shape (n,).
-        weights: matrix of the map, shape (m, n).
+        offset: mean of the fitted targets, shape (k,).
+        weights: matrix of the map, shape (m, k).
         strength_per_factor: strength of the ridge, shape (n,); None for least squares.
     """
 
@@ -55,7 +55,7 @@ class LinearReadout:
     strength_per_factor: Array | None = None
 
     def predict(self, codes: Array) -> Array:
-        """Predicted latents, shape (N, n), of codes, shape (N, m)."""
+        """Predicted targets, shape (N, k), of codes, shape (N, m)."""
         return np.asarray((codes - self.centre) @ self.weights + self.offset)
 
 
@@ -67,27 +67,24 @@ def suitable_fit(fitted_rows: int, codes: int) -> Fit:
     return "ridge" if codes * FITTED_ROWS_PER_CODE > fitted_rows else "least squares"
 
 
-def held_out_r2(latents: Array, codes: Array) -> tuple[Array, Fit, Array | None]:
-    """R^2 of each latent on the second half of the rows, for a readout fitted on the first half.
+def held_out_r2(
+    latents: Array, codes: Array, circular: Circular = None
+) -> tuple[Array, Fit, Array | None]:
+    """R^2 of each factor on the second half of the rows, for a readout fitted on the first half.
 
     Arguments:
         latents: shape (N, n). No column may be constant over one of the halves.
         codes: shape (N, m).
+        circular: True for each circular factor; None if there is none.
 
     Returns:
         R^2, shape (n,); the method of the fit; strengths of the ridge, shape (n,), or None.
     """
-    half = len(latents) // 2
+    half, wanted = len(latents) // 2, targets(latents, circular)
     fit = suitable_fit(half, codes.shape[1])
-    readout = fit_linear(latents[:half], codes[:half], fit)
-    per_latent = r_squared(latents[half:], readout.predict(codes[half:]))
-    return per_latent, fit, readout.strength_per_factor
-
-
-def r_squared(latents: Array, prediction: Array) -> Array:
-    """1 - residual sum of squares / total sum of squares, for each column, shape (n,)."""
-    spread = ((latents - latents.mean(axis=0)) ** 2).sum(axis=0)
-    return np.asarray(1.0 - ((latents - prediction) ** 2).sum(axis=0) / spread)
+    readout = fit_linear(wanted[:half], codes[:half], fit)
+    per_factor = wanted[half:].r_squared(readout.predict(codes[half:]))
+    return per_factor, fit, readout.strength_per_factor
 
 
 def least_spread(rows: Array) -> Array:
@@ -96,38 +93,40 @@ def least_spread(rows: Array) -> Array:
     return np.asarray(np.minimum(np.ptp(rows[:half], axis=0), np.ptp(rows[half:], axis=0)))
 
 
-def fit_linear(latents: Array, codes: Array, fit: Fit) -> LinearReadout:
-    """A linear readout of latents, shape (N, n), from codes, shape (N, m), of the same rows."""
-    centre, offset = codes.mean(axis=0), latents.mean(axis=0)
+def fit_linear(wanted: Targets, codes: Array, fit: Fit) -> LinearReadout:
+    """A linear readout of targets of N rows from codes, shape (N, m), of the same rows."""
+    centre, offset = codes.mean(axis=0), wanted.columns.mean(axis=0)
+    centred = Targets(columns=wanted.columns - offset, factor=wanted.factor)
     if fit == "ridge":
-        weights, strengths = _ridge(latents - offset, codes - centre)
+        weights, strengths = _ridge(centred, codes - centre)
     else:
         # singular values below this, relative to the largest, count as 0
         rounding = max(codes.shape) * np.finfo(np.float64).eps
-        weights = lstsq(codes - centre, latents - offset, cond=rounding)[0]
+        weights = lstsq(codes - centre, centred.columns, cond=rounding)[0]
         strengths = None
     return LinearReadout(
         centre=centre, offset=offset, weights=weights, strength_per_factor=strengths
     )
 
 
-def _ridge(z: Array, codes: Array) -> tuple[Array, Array]:
-    """Weights (m, n) and strengths (n,) for latents and codes whose columns have mean 0."""
+def _ridge(wanted: Targets, codes: Array) -> tuple[Array, Array]:
+    """Weights (m, k) and strengths (n,) for targets and codes whose columns have mean 0."""
     spread = codes.std(axis=0)
     scale = np.where(spread > ROUNDING * np.abs(codes).max(axis=0), spread, np.inf)
     left, singular, right = np.linalg.svd(codes / scale, full_matrices=False)
     squares = singular**2
     penalties = _STRENGTHS * (squares.sum() or 1.0)
-    moments = left.T @ z
-    best = _leave_one_out(z, left, squares, moments, penalties).argmin(axis=0)
-    shrunk = singular[:, None] / (squares[:, None] + penalties[best]) * moments
+    moments = left.T @ wanted.columns
+    errors = _leave_one_out(wanted.columns, left, squares, moments, penalties)
+    best = wanted.pooled(errors).argmin(axis=0)
+    shrunk = singular[:, None] / (squares[:, None] + penalties[best[wanted.factor]]) * moments
     return (right.T @ shrunk) / scale[:, None], _STRENGTHS[best]
 
 
 def _leave_one_out(
     z: Array, left: Array, squares: Array, moments: Array, penalties: Array
 ) -> Array:
-    """Mean squared leave-one-out error of each penalty and factor, shape (penalties, n).
+    """Mean squared leave-one-out error of each penalty and column, shape (penalties, k).
 
     It is infinite for penalties that leave too many degrees of freedom. Penalties must be in
     descending order.

@@ -30,18 +30,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 
-from benchmark.metrics.dci import Dci, dci_of_rows
-from benchmark.metrics.linear import (
-    FITTED_ROWS_PER_CODE,
-    Array,
-    Fit,
-    fit_linear,
-    r_squared,
-    suitable_fit,
-)
+from benchmark.metrics.disentanglement.dci import Dci, dci_of_rows
+from benchmark.metrics.readouts.linear import FITTED_ROWS_PER_CODE, Fit, fit_linear, suitable_fit
+from benchmark.metrics.readouts.targets import Array, Circular, Targets, targets
 from benchmark.metrics.remarks import warn
 from benchmark.metrics.results import NONE, JsonRecord, ScoreTable, spell, spell_all
-from benchmark.metrics.scores import paired_rows
+from benchmark.metrics.rows import paired_rows
 
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)  # relative to the root of the median squared distance
 _RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -105,6 +99,7 @@ def probe(
     *,
     seed: int = 0,
     labels: Sequence[str] | None = None,
+    circular: Circular = None,
 ) -> Probe:
     """The scores that are too slow to compute regularly during training.
 
@@ -117,19 +112,20 @@ def probe(
         seed: seed of the random choice of rows that select and fit the readouts.
         labels: names of the factors, for the result and for messages; None for the numbers of
             their columns.
+        circular: True for each factor that is an angle in rad, n entries; None if there is none.
 
     Raises:
         ValueError: for the same reasons as :func:`benchmark.metrics.scores.score`, but any number
             of codes is accepted.
     """
-    z, codes = paired_rows(latents, representations, labels)
-    warn(z, codes)
+    z, codes = paired_rows(latents, representations, labels, circular)
+    warn(z, codes, circular)
     fit = suitable_fit(len(z) // 2, codes.shape[1])
-    per_factor, components = _nonlinear_r2(z, codes, seed, fit)
+    per_factor, components = _nonlinear_r2(targets(z, circular), codes, seed, fit)
     return Probe(
         nonlinear_r2=float(per_factor.mean()),
         nonlinear_r2_per_factor=per_factor,
-        dci=dci_of_rows(z, codes, seed=seed, labels=labels),
+        dci=dci_of_rows(z, codes, seed=seed, labels=labels, circular=circular),
         readout=fit,
         components=components,
     )
@@ -141,6 +137,7 @@ def nonlinear_r2(
     *,
     seed: int = 0,
     labels: Sequence[str] | None = None,
+    circular: Circular = None,
 ) -> Array:
     """R^2 of the nonlinear readout of each factor, on the second half of the rows, shape (n,).
 
@@ -154,28 +151,31 @@ def nonlinear_r2(
         representations: codes with rows in the same order, shape (N, m).
         seed: seed of the random choice of rows for the kernel part.
         labels: names of the factors in messages; None for the numbers of their columns.
+        circular: True for each factor that is an angle in rad, n entries; None if there is none.
 
     Raises:
         ValueError: for the same reasons as :func:`benchmark.metrics.scores.score`, but any number
             of codes is accepted.
     """
-    z, codes = paired_rows(latents, representations, labels)
-    warn(z, codes)
-    return _nonlinear_r2(z, codes, seed, suitable_fit(len(z) // 2, codes.shape[1]))[0]
+    z, codes = paired_rows(latents, representations, labels, circular)
+    warn(z, codes, circular)
+    fit = suitable_fit(len(z) // 2, codes.shape[1])
+    return _nonlinear_r2(targets(z, circular), codes, seed, fit)[0]
 
 
-def _nonlinear_r2(z: Array, codes: Array, seed: int, fit: Fit) -> tuple[Array, int]:
+def _nonlinear_r2(wanted: Targets, codes: Array, seed: int, fit: Fit) -> tuple[Array, int]:
     """R^2 of each factor, and the number of components that the kernel part used."""
-    half = len(z) // 2
-    linear = fit_linear(z[:half], codes[:half], fit).predict(codes)
+    half = len(codes) // 2
+    linear = fit_linear(wanted[:half], codes[:half], fit).predict(codes)
     points = whitened(codes[:half], codes, max(1, half // FITTED_ROWS_PER_CODE))
     chosen = np.random.default_rng(seed).permutation(half)[:_KERNEL_ROWS]
     width = float(np.sqrt(np.median(squared_distances(points[chosen], points[chosen])))) or 1.0
     points /= width
-    settings = _best_settings(z[chosen], codes[chosen], points[chosen], fit)
-    residuals = (z - linear)[chosen]
-    curved = _kernel_part(points[chosen], residuals, points[half:], settings)
-    return r_squared(z[half:], linear[half:] + curved), points.shape[1]
+    settings = _best_settings(wanted[chosen], codes[chosen], points[chosen], fit)
+    residuals = (wanted.columns - linear)[chosen]
+    columns = [settings[factor] for factor in wanted.factor]
+    curved = _kernel_part(points[chosen], residuals, points[half:], columns)
+    return wanted[half:].r_squared(linear[half:] + curved), points.shape[1]
 
 
 def gaussian(distances: Array, width: float) -> Array:
@@ -221,10 +221,10 @@ def whitened(reference: Array, rows: Array, most: int | None = None) -> Array:
     return np.asarray((rows - centre) / scale @ axes)
 
 
-def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Kernel]:
+def _best_settings(wanted: Targets, codes: Array, points: Array, fit: Fit) -> list[_Kernel]:
     """Width and ridge for each factor; None if the linear part alone is used."""
-    fitted, held = slice(None, (len(z) + 1) // 2), slice((len(z) + 1) // 2, None)
-    residuals = z - fit_linear(z[fitted], codes[fitted], fit).predict(codes)
+    fitted, held = slice(None, (len(codes) + 1) // 2), slice((len(codes) + 1) // 2, None)
+    residuals = wanted.columns - fit_linear(wanted[fitted], codes[fitted], fit).predict(codes)
     settings: list[_Kernel] = [None, *product(_WIDTHS, _RIDGES)]
     predictions = [np.zeros_like(residuals[held])]
     distances = squared_distances(points, points[fitted])
@@ -232,7 +232,7 @@ def _best_settings(z: Array, codes: Array, points: Array, fit: Fit) -> list[_Ker
         kernel, onto = np.split(gaussian(distances, width), [fitted.stop])
         weights = [ridge_weights(kernel, residuals[fitted], ridge) for ridge in _RIDGES]
         predictions += [onto @ w for w in weights]
-    errors = (residuals[held] - np.stack(predictions)) ** 2
+    errors = wanted.pooled((residuals[held] - np.stack(predictions)) ** 2)
     best = errors.mean(axis=1).argmin(axis=0)
     gains = errors[0] - np.take_along_axis(errors, best[None, None], axis=0)[0]
     sure = gains.mean(axis=0) > _SURE * gains.std(axis=0) / np.sqrt(len(gains))

@@ -1,0 +1,1 @@
+"""Correlation of factors and codes, and what chance, rotation and bending do to it."""

@@ -1,0 +1,1 @@
+"""Disentanglement: which code holds which factor, beyond correlation."""

@@ -1,0 +1,1 @@
+"""Readouts: what can be predicted from codes."""
