@@ -14,7 +14,8 @@ trapezoidal sum over 17 points of [0, 3], doubled. Every step draws new vectors.
 References:
     LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics, Balestriero,
     LeCun, 2025, https://arxiv.org/abs/2511.08544
-    When Does LeJEPA Learn a World Model?, Klindt et al., 2026, https://arxiv.org/abs/2605.26379
+    When Does LeJEPA Learn a World Model?, Klindt, LeCun, Balestriero, 2026,
+    https://arxiv.org/abs/2605.26379
     A test for normality based on the empirical characteristic function, Epps, Pulley, 1983,
     https://doi.org/10.1093/biomet/70.3.723
 """

@@ -6,7 +6,8 @@ The mean of the first term is over pairs and coordinates: it is the variance wit
 the Frobenius norm, and covariances are over the whole batch.
 
 References:
-    When Does LeJEPA Learn a World Model?, Klindt et al., 2026, https://arxiv.org/abs/2605.26379
+    When Does LeJEPA Learn a World Model?, Klindt, LeCun, Balestriero, 2026,
+    https://arxiv.org/abs/2605.26379
 """
 
 from __future__ import annotations
