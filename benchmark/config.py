@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,15 +12,13 @@ from threedident.conditionals.law import Law
 from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
 from threedident.latents.philox import SEEDS
-from threedident.runtime.errors import printable
-from threedident.runtime.files import sha256
 from threedident.runtime.records import Frozen
 from threedident.storage.manifest import MOST_PIXELS
 
-_QUOTED = 80  # characters of a value in a message
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
 MOST_PAIRS = 10**6  # per step
+MOST_ANCHORS = 10**7
 MOST_FRAMES = 10**6  # between the two images of a pair
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 MOST_WIDTH = 2**16  # of a layer
@@ -98,6 +94,7 @@ class MixingSettings(Frozen):
         conditional: law of the positives; None for supervised training, or if a rule gives them.
         rule: rule of the positives, see :mod:`threedident.conditionals.rules.spelling`; None if
             one law describes them.
+        anchors: number of distinct anchors; None for new ones in every step.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -116,6 +113,16 @@ class MixingSettings(Frozen):
     ]
     conditional: Law | None
     rule: str | None = None
+    anchors: Annotated[
+        int | None,
+        Field(gt=1, le=MOST_ANCHORS),
+        Option(
+            "Pairs",
+            "Mixing: number of distinct anchors [default: new ones in every step].",
+            {"mixing": None},
+            contrastive=True,
+        ),
+    ] = None
 
 
 class MaskSettings(Frozen):
@@ -332,43 +339,3 @@ def with_numbering(config: Config, number: int | None) -> Config:
         return config
     source = config.source.model_copy(update={"numbering": number})
     return config.model_copy(update={"source": source})
-
-
-def differences(old: Config, new: Config) -> list[str]:
-    """The differing fields of two configurations, as ``name old where new is asked for``."""
-    return changes(flat(old), flat(new))
-
-
-def changes(was: Mapping[str, Any], is_now: Mapping[str, Any]) -> list[str]:
-    """The differing values of two sets of settings, as ``name old where new is asked for``."""
-    return [
-        f"{_quoted(name)} {_quoted(was.get(name))} where {_quoted(is_now.get(name))} is asked for"
-        for name in {**was, **is_now}
-        if was.get(name) != is_now.get(name)
-    ]
-
-
-def _quoted(value: object) -> str:
-    return printable(str(value), _QUOTED)
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """All settings by name; nested ones have names such as ``source.conditional.sigma``."""
-    return dict(_flattened(config.model_dump()))
-
-
-def short_digest(config: Config) -> str:
-    """Six hex digits that identify a configuration, the same on every machine.
-
-    Fields with their default value do not count, so a field added later changes no digest.
-    """
-    values = config.model_dump(mode="json", exclude_defaults=True)
-    return sha256(json.dumps(values, sort_keys=True).encode())[:6]
-
-
-def _flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

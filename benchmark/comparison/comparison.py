@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmark.config import Config, ImageSettings, MaskSettings, flat
+from benchmark.config import Config, ImageSettings, MaskSettings
+from benchmark.differences import flat
 from benchmark.leaderboard.verification.statistics import difference_interval
 from benchmark.protocol import label
 from benchmark.runs.finished import Finished

@@ -12,13 +12,21 @@ from torch import nn
 
 from benchmark.config import Config
 from benchmark.losses.custom import CheckedLoss
+from benchmark.losses.generative.beta_vae import BetaVAE
+from benchmark.losses.generative.slow_vae import SlowVAE
 from benchmark.losses.pairwise.aninfonce import AnInfoNCE
+from benchmark.losses.pairwise.critic import Critic
 from benchmark.losses.pairwise.decoupled import Decoupled
 from benchmark.losses.pairwise.info_nce import InfoNCE
 from benchmark.losses.pairwise.nce import NCE
 from benchmark.losses.pairwise.nwj import NWJ
 from benchmark.losses.pairwise.spectral import Spectral
+from benchmark.losses.redundancy.barlow import BarlowTwins
+from benchmark.losses.redundancy.lejepa import LeJEPA
+from benchmark.losses.redundancy.vicreg import VICReg
+from benchmark.losses.redundancy.whitening import Whitening
 from benchmark.losses.similarities import parse_similarity
+from benchmark.losses.targets.diet import DIET
 from benchmark.losses.targets.supervised import Supervised
 from benchmark.plugins import declared, imported, is_plugin
 from benchmark.protocol import procedure_of
@@ -35,10 +43,17 @@ ESTIMATORS: dict[str, Callable[..., nn.Module]] = {
 _OTHERS: dict[str, Callable[..., nn.Module]] = {
     SUPERVISED: Supervised,
     "aninfonce": AnInfoNCE,
+    "vicreg": VICReg,
+    "barlow": BarlowTwins,
+    "lejepa": LeJEPA,
+    "whitening": Whitening,
+    "diet": DIET,
+    "beta-vae": BetaVAE,
+    "slow-vae": SlowVAE,
 }
 SIMILARITIES = ("l1", "l2", "l3", "dot", "cosine")
 LOSSES = (*SIMILARITIES, *_OTHERS)
-_OF_OPTIONS = (  # follow from options of a command
+_OF_OPTIONS = (  # of a critic
     "similarity",
     "temperature",
     "symmetric",
@@ -157,7 +172,8 @@ def checked_options(loss: str, estimator: str | None, texts: Iterable[str]) -> t
 def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The arguments of a loss that a user may give: all but n and those that a run gives."""
     others = list(inspect.signature(make).parameters.values())[1:]
-    taken = (*_OF_OPTIONS, *_FACTS)
+    critic = isinstance(make, type) and issubclass(make, Critic)
+    taken = (*_FACTS, *(_OF_OPTIONS if critic else ()))
     named = [each for each in others if each.kind is not inspect.Parameter.VAR_KEYWORD]
     return {each.name: each for each in named if each.name not in taken}
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from benchmark.config import Config, short_digest
+from benchmark.config import Config
+from benchmark.differences import short_digest
 from benchmark.encoders.model import can_compile, count_codes
 from benchmark.losses.match import mismatch
 from benchmark.metrics.remarks import few_rows, recorded_few_rows

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.config import Config
 from benchmark.metrics.probes import nonlinear_r2
+from benchmark.metrics.readouts.targets import Circular
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import linear_r2
 from benchmark.sources.source import Source
@@ -16,10 +17,18 @@ from benchmark.training.evaluation import read_features, scored_latents
 from benchmark.training.folder import RunFolder
 
 
-def feature_scores(folder: RunFolder, config: Config, source: Source) -> dict[str, Any] | None:
+def feature_scores(
+    folder: RunFolder, config: Config, source: Source, circular: Circular
+) -> dict[str, Any] | None:
     """Linear and nonlinear R^2 of the features of a run, with mean and sample SD over seeds.
 
     None if the run stored no features for one of its seeds.
+
+    Arguments:
+        folder: folder of the run.
+        config: configuration of the run.
+        source: source with the test split.
+        circular: True for each factor that is an angle, as in the scores of the codes.
     """
     found: dict[str, list[float]] = {"r2": [], "nonlinear_r2": []}
     width = 0
@@ -29,8 +38,10 @@ def feature_scores(folder: RunFolder, config: Config, source: Source) -> dict[st
             return None
         width, latents = features.shape[1], scored_latents(config, source, seed)
         with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
-            found["r2"].append(float(linear_r2(latents, features).mean()))
-            found["nonlinear_r2"].append(float(nonlinear_r2(latents, features).mean()))
+            found["r2"].append(float(linear_r2(latents, features, circular=circular).mean()))
+            found["nonlinear_r2"].append(
+                float(nonlinear_r2(latents, features, circular=circular).mean())
+            )
     scores: dict[str, Any] = {"width": width}
     for name, values in found.items():
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None

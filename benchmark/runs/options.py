@@ -321,6 +321,7 @@ def open_source(options: Options) -> Source:
             marginal=options.marginal,
             conditional=law,
             rule=rule,
+            anchors=options.anchors,
         )
         return MixingSource(settings, followed)
     assert options.data is not None

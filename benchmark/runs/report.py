@@ -130,7 +130,7 @@ def write_results(
     for name, picture in {**examples, **others}.items():
         for suffix, content in picture.files.items():
             write_bytes(folder.figures / f"{name}{suffix}", content)
-    features = feature_scores(folder, config, source)
+    features = feature_scores(folder, config, source, first.trained.circular)
     scores = summary(config, results, probes, source, features)
     shown = examples, others
     page = _page(config, scores, results, probes, source, shown, command)

@@ -10,7 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings, changes
+from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings
+from benchmark.differences import changes
 from benchmark.losses.similarities import parse_similarity
 from benchmark.protocol import require_current
 from benchmark.runs.options import OPTIONS, Options
@@ -83,7 +84,9 @@ def options_of(config: Config) -> Options:
             values |= {"resolution": source.resolution, **_law(law)}
             values |= {"pairs": source.rule if source.pairs == "nearest" else None}
         case MixingSettings():
-            values |= {name: getattr(source, name) for name in ("factors", "space", "marginal")}
+            values |= {
+                name: getattr(source, name) for name in ("factors", "space", "marginal", "anchors")
+            }
             values |= {"source": "mixing", "pairs": source.rule, "score_on": None}
             values |= _law(source.conditional)
         case MaskSettings():

@@ -34,9 +34,11 @@ from threedident.conditionals.rules.spelling import parse_rule
 from threedident.latents.layout import numbered_layout
 from threedident.latents.philox import uniforms
 from threedident.pairs.loader import slices
+from threedident.runtime.arrays import is_tensor, namespace
 
 TEST_ROWS = 8192
 _TRAIN_STREAM, _TEST_STREAM = 6, 7
+_ROW_STREAM = 13
 _LAYERS = 3
 _SLOPE = 0.2
 _CANDIDATES = 25_000
@@ -87,6 +89,11 @@ class MixingSource(Source):
     def size(self) -> None:
         """See :class:`Source`."""
 
+    @property
+    def rows(self) -> int | None:
+        """See :class:`Source`."""
+        return self.settings.anchors
+
     def summary(self) -> str:
         """See :class:`Source`."""
         settings, law = self.settings, self.settings.conditional
@@ -111,17 +118,37 @@ class MixingSource(Source):
         latents = z.float()
         if z_positive is None:
             return Batch(mix(z).float(), None, latents)
-        return Batch(mix(z).float(), mix(z_positive).float(), latents)
+        rows = None if self.rows is None else self._rows(seed, items, device)[0]
+        return Batch(mix(z).float(), mix(z_positive).float(), latents, rows)
 
     def draw(self, seed: int, items: range, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """The latents and positives with the given numbers, shape (B, n) each, float64."""
         n = self.settings.factors
-        u = _uniforms(seed, _TRAIN_STREAM, items, self._count, device)
+        if self.rows is None:
+            u = _uniforms(seed, _TRAIN_STREAM, items, self._count, device)
+        else:
+            rows, others = self._rows(seed, items, device)
+            anchors = uniforms(
+                seed, (_TRAIN_STREAM,), rows if is_tensor(others) else rows.numpy(), n
+            )
+            u = namespace(others).concatenate([anchors, others], axis=1)
         z = self._marginal.transform(u[:, :n])
         positives = None
         if self._conditional is not None:
             positives = self._place(self._conditional.transform(z, u[:, n:]))
         return self._place(z), positives
+
+    def _rows(self, seed: int, items: range, device: torch.device) -> tuple[Tensor, Any]:
+        """The rows of the anchors with the given numbers, and the numbers for their positives.
+
+        Returns:
+            Rows, shape (B,), int64, and uniform numbers, shape (B, k).
+        """
+        assert self.rows is not None
+        count = self._count - self.settings.factors
+        u = _uniforms(seed, _ROW_STREAM, items, 1 + count, device)
+        rows = torch.as_tensor(u[:, 0] * self.rows).long()
+        return rows, u[:, 1:]
 
     def _place(self, z: Any) -> Tensor:
         """Latents mapped from the box of the laws, [-1, 1]^n, to the paper's box, [0, 1]^n."""

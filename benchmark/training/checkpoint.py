@@ -12,7 +12,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from benchmark.config import Config, ImageSettings, MixingSettings, differences
+from benchmark.config import Config, ImageSettings, MixingSettings
+from benchmark.differences import differences
 from benchmark.encoders.model import Observed, build_model
 from benchmark.metrics.scores import Scores
 from benchmark.training.folder import RunFolder

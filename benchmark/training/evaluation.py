@@ -122,16 +122,31 @@ def _r2_of_fitted_rows(
     return wanted.r_squared(fit_linear(wanted, c, "least squares").predict(c))
 
 
+@torch.no_grad()
 def represent(
-    model: Model,
+    model: nn.Module,
     config: Config,
     source: Source,
     seed: int,
     machine: Machine,
     between: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """The codes of :func:`features_and_codes`, with the same arguments."""
-    return features_and_codes(model, config, source, seed, machine, between)[1]
+    """Codes of the rows whose latents :func:`scored_latents` returns.
+
+    Arguments:
+        model: model that maps observations (B, ...) to codes (B, n). It stays unchanged.
+        config: configuration of the run; only its protocol matters.
+        source: source with the test split.
+        seed: seed of the run.
+        machine: machine with the device of the model.
+        between: function that is called before every batch.
+
+    Returns:
+        Codes, shape (N, n).
+    """
+    with _mode(model, procedure_of(config).batch_statistics):
+        observations = _held_out(config, source, seed, machine, between)
+        return torch.cat([model(each).float().cpu() for each in observations]).numpy()
 
 
 @torch.no_grad()
@@ -143,30 +158,28 @@ def features_and_codes(
     machine: Machine,
     between: Callable[[], None] = lambda: None,
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
-    """Features and codes of the rows whose latents :func:`scored_latents` returns.
-
-    Arguments:
-        model: model that maps observations (B, ...) to codes (B, n). It stays unchanged.
-        config: configuration of the run; only its protocol matters.
-        source: source, opened for the same protocol.
-        seed: seed of the run.
-        machine: machine with the device of the model.
-        between: function that is called before every batch.
+    """Features and codes of these rows, with the arguments of :func:`represent`.
 
     Returns:
         Outputs of the layer before the head, shape (N, F), or None if the encoder has no such
         layer, and codes, shape (N, n).
     """
-    rows = len(scored_latents(config, source, seed))
     features, codes = [], []
     with _mode(model, procedure_of(config).batch_statistics):
-        for observations in source.held_out(seed, rows, machine):
-            between()
+        for observations in _held_out(config, source, seed, machine, between):
             layer, found = model.features_and_codes(observations)
             codes.append(found.float().cpu())
             if layer is not None:
                 features.append(layer.float().cpu())
     return torch.cat(features).numpy() if features else None, torch.cat(codes).numpy()
+
+
+def _held_out(
+    config: Config, source: Source, seed: int, machine: Machine, between: Callable[[], None]
+) -> Iterator[Tensor]:
+    for observations in source.held_out(seed, len(scored_latents(config, source, seed)), machine):
+        between()
+        yield observations
 
 
 def write_features(folder: RunFolder, seed: int, features: NDArray[np.float32]) -> None:

@@ -24,7 +24,8 @@ from typing import Any, TextIO
 
 import torch
 
-from benchmark.config import Config, differences, numbering, with_numbering
+from benchmark.config import Config, numbering, with_numbering
+from benchmark.differences import differences
 from benchmark.training.seals import is_intact, is_sealed, seal
 from threedident.pairs.epochs import NUMBERING
 from threedident.runtime.errors import explain

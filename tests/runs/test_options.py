@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.config import Config, differences, short_digest
+from benchmark.config import Config
+from benchmark.differences import differences, short_digest
 from benchmark.runs.options import Options, complete, open_source, resolve
 from benchmark.runs.resume import options_of
 from tests.conftest import make_images, refused_at_once

@@ -208,7 +208,7 @@ def test_strange_folders_and_damaged_files_are_refused(
         (("--conditional", "cauchy"), "normal, laplace, gennorm3"),
         (("--conditional", "vmf", "--loss", "dot"), "normal, laplace, gennorm3, uniform"),
         (("--loss", "supervised", "--sigma", 1), "which has no pairs"),
-        (("--loss", "supervised", "--symmetric"), "which has no pairs"),
+        (("--loss", "supervised", "--symmetric"), "which has no similarity"),
         (("--factors", 3), "--factors: expected names of factors such as x,y,hue, found 3"),
         (("--source", "rendered"), "render with --pairs"),
         (("--warmup", 5, "--steps", 5), "fewer than the 5 steps"),

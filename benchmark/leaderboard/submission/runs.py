@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.config import Config, ImageSettings, differences, numbering
+from benchmark.config import Config, ImageSettings, numbering
+from benchmark.differences import differences
 from benchmark.leaderboard.submission.submission import SEEDS, Supervision
 from benchmark.losses.catalogue import is_supervised
 from benchmark.training.folder import RunFolder, is_run

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.config import Config, ImageSettings, differences
+from benchmark.config import Config, ImageSettings
+from benchmark.differences import differences
 from benchmark.leaderboard.record import explained, shown
 from benchmark.leaderboard.sandbox.agreement import TOLERANCE, agreeing_codes, require_spread
 from benchmark.leaderboard.sandbox.sandbox import Limits, shared_weights

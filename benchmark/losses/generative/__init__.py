@@ -1,0 +1,1 @@
+"""Variational autoencoders: codes are means of a posterior from which a decoder reconstructs."""

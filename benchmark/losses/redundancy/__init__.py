@@ -1,0 +1,1 @@
+"""Losses without negatives, which keep codes from collapsing by the statistics of the batch."""
