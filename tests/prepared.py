@@ -45,7 +45,7 @@ IMPORTED = (
     "benchmark.leaderboard.verification.verify",
     "benchmark.runs.report",
     "benchmark.sources.images",
-    "benchmark.sources.masks",
+    "benchmark.sources.kitti_masks.masks",
     "benchmark.suites.report",
     "benchmark.training.trainer",
     "render.cli",

@@ -326,7 +326,7 @@ def open_source(options: Options) -> Source:
         return MixingSource(settings, followed)
     assert options.data is not None
     if options.source == "kitti":
-        from benchmark.sources.masks import MaskSource
+        from benchmark.sources.kitti_masks.masks import MaskSource
 
         distance = options.max_distance or 1
         return MaskSource(options.data, distance, paired, followed, options.score_on)

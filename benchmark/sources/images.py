@@ -21,16 +21,15 @@ from benchmark.pages.panels import Picture
 from benchmark.protocol import OURS, Procedure, Scored
 from benchmark.sources import examples
 from benchmark.sources import figures as data_figures
+from benchmark.sources.image_laws import nearest_law, rendered_law
+from benchmark.sources.normalise import Normalise
 from benchmark.sources.source import Batch, Machine, Source
 from benchmark.sources.splits import identity, scored_factors
 from threedident.conditionals.conditional import Conditional
-from threedident.conditionals.law import Law, parse_laws
-from threedident.conditionals.product import Part, Product
+from threedident.conditionals.law import Law
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
-from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
-from threedident.latents.spaces import find_space
 from threedident.pairs.core import Pairs
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.epochs import NUMBERING, Epochs
@@ -87,7 +86,7 @@ class ImageSource(Source):
         identities = {split.folder.split: identity(split) for split in splits}
         if pairs == "rendered":
             rendered = RenderedPairs(self.train).positives
-            law, rule = _rendered_law(rendered)
+            law, rule = rendered_law(rendered)
             identities["positives"] = identity(rendered)
         self.settings = ImageSettings(
             pairs=pairs,
@@ -104,7 +103,7 @@ class ImageSource(Source):
         self._index: NearestLatents | None = None
         self._law: Conditional | str
         if pairs == "nearest":
-            self._law = _nearest_law(self.settings) if rule is None else rule
+            self._law = nearest_law(self.settings) if rule is None else rule
 
     @property
     def labels(self) -> Sequence[str]:
@@ -283,38 +282,6 @@ class ImageSource(Source):
             yield images.to(machine.device)
 
 
-def _rendered_law(positives: ThreeDIdent) -> tuple[Law | None, str | None]:
-    """The law that rendered positives were drawn from, or their rule.
-
-    Neither if factors have one law with different scales.
-    """
-    manifest = positives.manifest
-    assert manifest is not None
-    text = manifest.origin.conditional or ""
-    if "=" in text:
-        return None, text
-    laws = parse_laws(text)
-    return (laws[0] if len(laws) == 1 else None), None
-
-
-def _nearest_law(settings: ImageSettings) -> Conditional:
-    """The conditional of nearest pairs: it moves the scored factors, and copies all others.
-
-    Factors in [-1, 1] follow the law. A point on the sphere follows von Mises-Fisher with
-    kappa = 1 / sigma, as in the paper.
-    """
-    law, chosen = settings.conditional, settings.factor_set
-    if law is None:
-        raise ValueError("conditional: expected one for pairs by nearest latent, found none")
-    if chosen == FactorSet():
-        return law.conditional("box")
-    flat, sphere = chosen.columns[: chosen.flat], chosen.columns[chosen.flat :]
-    parts = [Part(flat, law.conditional("box"))] if flat else []
-    if sphere:
-        parts.append(Part(sphere, Law("vmf", law.sigma).conditional("sphere")))
-    return Product(find_space(settings.space).count, tuple(parts))
-
-
 def count_codes(settings: ImageSettings) -> int:
     """Number of codes of an encoder, by default.
 
@@ -342,27 +309,3 @@ def _describe(split: ThreeDIdent) -> str:
 def _batch(pair: Pair) -> Batch:
     assert pair.latents is not None
     return Batch(pair.image, pair.positive_image, pair.latents)
-
-
-class Normalise(nn.Module):
-    """Normalisation of uint8 images by the mean and the standard deviation of the train split.
-
-    Arguments:
-        mean: mean of each channel over the train split, for values in [0, 1], shape (3,).
-        std: standard deviation of each channel over all pixels, or the mean of the images' own,
-            for values in [0, 1], shape (3,).
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
-        super().__init__()
-        for name, values in (("mean", mean), ("std", std)):
-            tensor = torch.tensor(255.0 * values, dtype=torch.float32).view(3, 1, 1)
-            self.register_buffer(name, tensor)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images, shape (B, 3, H, W), float32, channels-last in memory."""
-        scaled = (images.float() - self.mean) / self.std
-        return scaled.contiguous(memory_format=torch.channels_last)

@@ -5,7 +5,7 @@ the number of processes and ranks. The sources are:
 
 - :class:`benchmark.sources.images.ImageSource`: rendered images, with three kinds of pairs,
 - :class:`benchmark.sources.mixing.MixingSource`: latents mixed by a random MLP,
-- :class:`benchmark.sources.masks.MaskSource`: KITTI Masks.
+- :class:`benchmark.sources.kitti_masks.masks.MaskSource`: KITTI Masks.
 """
 
 from __future__ import annotations

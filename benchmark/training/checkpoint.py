@@ -202,12 +202,13 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
 
         return MixingSource(source)
     if isinstance(source, ImageSettings):
-        from benchmark.sources.images import Normalise, count_codes
+        from benchmark.sources.images import count_codes
+        from benchmark.sources.normalise import Normalise
 
         edge, first = source.resolution, Normalise(np.zeros(3), np.ones(3))
         return _Outline((3, edge, edge), source.factor_set.labels, count_codes(source), first)
-    from benchmark.sources.kitti import LABELS as MASK_LABELS
-    from benchmark.sources.masks import CODES, Unit
+    from benchmark.sources.kitti_masks.masks import CODES, Unit
+    from benchmark.sources.kitti_masks.tracks import LABELS as MASK_LABELS
 
     masks = _mask_shape(state.get("shape", _PUBLISHED_MASKS))
     return _Outline(masks, MASK_LABELS, CODES if source.paired else len(MASK_LABELS), Unit())

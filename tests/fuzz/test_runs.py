@@ -17,7 +17,7 @@ from benchmark.comparison.comparison import on_one_split, ranked
 from benchmark.comparison.table import as_csv, show
 from benchmark.runs.finished import find_runs
 from benchmark.runs.loaded import LoadedEncoder, load_encoder
-from benchmark.sources.kitti import KittiMasks, load_masks
+from benchmark.sources.kitti_masks.tracks import KittiMasks, load_masks
 from benchmark.training.checkpoint import logged_scores, own_checkpoint, require_own_scores
 from benchmark.training.folder import RunFolder
 from benchmark.training.log import last_data, read_work

@@ -22,7 +22,7 @@ from benchmark.metrics.remarks import (
     look_swapped,
 )
 from benchmark.metrics.scores import linear_r2, score
-from benchmark.sources.kitti import load_masks
+from benchmark.sources.kitti_masks.tracks import load_masks
 from tests.pedestrians import make_pickle
 from threedident.latents.sampling import sample_raw
 

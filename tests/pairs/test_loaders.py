@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from benchmark.sources.images import ImageSource
-from benchmark.sources.kitti import MaskPairs, load_masks
+from benchmark.sources.kitti_masks.tracks import MaskPairs, load_masks
 from benchmark.sources.source import Machine
 from tests.pairs.numbered import N, anchors, same
 from tests.pedestrians import make_pickle

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import threedident
 from benchmark.config import MixingSettings
-from benchmark.sources.masks import MaskSource
+from benchmark.sources.kitti_masks.masks import MaskSource
 from benchmark.sources.mixing import MixingSource
 from benchmark.sources.source import Machine
 from benchmark.training.folder import RunFolder

@@ -20,7 +20,7 @@ from benchmark.runs import report
 from benchmark.runs.headline import levels, sentence
 from benchmark.sources.examples import SHOWN, nearest, neighbours
 from benchmark.sources.images import ImageSource
-from benchmark.sources.masks import MaskSource
+from benchmark.sources.kitti_masks.masks import MaskSource
 from benchmark.suites.paper import TABLES
 from benchmark.suites.report import Outcome, write_suite
 from benchmark.suites.table import Figure, Row

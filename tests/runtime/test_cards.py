@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.sources.kitti import MaskPairs, load_masks
+from benchmark.sources.kitti_masks.tracks import MaskPairs, load_masks
 from tests.conftest import make_images
 from tests.pedestrians import make_pickle
 from threedident import (

@@ -8,7 +8,7 @@ import torch
 from benchmark.config import MixingSettings
 from benchmark.ranks import Ranks
 from benchmark.sources.images import ImageSource
-from benchmark.sources.masks import MaskSource
+from benchmark.sources.kitti_masks.masks import MaskSource
 from benchmark.sources.mixing import MixingSource
 from benchmark.sources.source import Batch, Machine, Source
 from tests.conftest import cli, make_images

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from benchmark.sources.kitti import LABELS, KittiMasks, MaskPairs, load_masks
+from benchmark.sources.kitti_masks.tracks import LABELS, KittiMasks, MaskPairs, load_masks
 from tests.conditionals.laws import LEVEL
 from tests.pedestrians import make_pickle, make_tracks, published, write_pickle
 from threedident.pairs.loader import load, slices

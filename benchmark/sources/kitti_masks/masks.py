@@ -26,7 +26,7 @@ from benchmark.config import MaskSettings
 from benchmark.pages.panels import Picture
 from benchmark.protocol import OURS, Procedure
 from benchmark.sources import examples
-from benchmark.sources.kitti import LABELS, KittiMasks, MaskPairs, load_masks
+from benchmark.sources.kitti_masks.tracks import LABELS, KittiMasks, MaskPairs, load_masks
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.latents.philox import uniforms
 from threedident.pairs.epochs import NUMBERING, Epochs

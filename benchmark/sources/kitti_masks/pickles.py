@@ -21,7 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.sources.pickled_names import SHOWN, Forbidden, Name, build, called, named
+from benchmark.sources.kitti_masks.pickled_names import (
+    SHOWN,
+    Forbidden,
+    Name,
+    build,
+    called,
+    named,
+)
 from threedident.runtime.errors import DATA, advise
 from threedident.runtime.files import read_plain
 

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.sources.pickles import load_pickle
+from benchmark.sources.kitti_masks.pickles import load_pickle
 from threedident.latents.philox import check_seed, uniforms
 from threedident.pairs.epochs import Epochs
 from threedident.pairs.pair import Pair

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.sources.pickles import load_pickle
+from benchmark.sources.kitti_masks.pickles import load_pickle
 from tests.conftest import contents
 from tests.pedestrians import make_tracks, published
 

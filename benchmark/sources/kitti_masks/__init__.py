@@ -1,0 +1,1 @@
+"""KITTI Masks: a file of pedestrian tracks, read without running code, as a source of pairs."""
