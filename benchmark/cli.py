@@ -11,8 +11,9 @@ from click.core import ParameterSource
 
 from benchmark.ranks import find_device, joined
 from benchmark.runs.click_options import headings, run_options
+from benchmark.runs.completion import complete
 from benchmark.runs.experiment import carry_out
-from benchmark.runs.options import Options, complete
+from benchmark.runs.options import Options
 from benchmark.runs.resume import require_suite, take_up
 from benchmark.sources.source import Machine
 from benchmark.suites.paper import TABLES

@@ -43,7 +43,7 @@ IMPORTED = (
     "benchmark.leaderboard.cli",
     "benchmark.leaderboard.submission.submit",
     "benchmark.leaderboard.verification.verify",
-    "benchmark.runs.report",
+    "benchmark.runs.reports.report",
     "benchmark.sources.images",
     "benchmark.sources.kitti_masks.masks",
     "benchmark.suites.report",

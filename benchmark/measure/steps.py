@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from benchmark.encoders.model import can_compile
 from benchmark.encoders.networks import build_encoder
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, complete, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import resolve
+from benchmark.runs.options import Options
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
 from benchmark.training.objective import Objective

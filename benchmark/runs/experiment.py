@@ -14,8 +14,9 @@ from benchmark.losses.match import mismatch
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
 from benchmark.metrics.rows import paired_rows
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, open_source, resolve
-from benchmark.runs.report import write_results
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
+from benchmark.runs.reports.report import write_results
 from benchmark.sources.source import Machine, Source
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
@@ -33,7 +34,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
     """Train every seed, score the encoders, and write the report.
 
     Arguments:
-        options: options after :func:`benchmark.runs.options.complete`.
+        options: options after :func:`benchmark.runs.completion.complete`.
         machine: devices and processes that compute.
         resume: True to continue an existing run.
         tensorboard: True to write logs for TensorBoard.

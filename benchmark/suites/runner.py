@@ -13,7 +13,9 @@ from signal import SIGTERM, Signals
 
 import torch
 
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.suites.report import read_outcome, say_outcome
 from benchmark.suites.table import Row
 from benchmark.training.evaluation import scored_latents

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from benchmark.runs.options import Options, complete
+from benchmark.runs.completion import complete
+from benchmark.runs.options import Options
 from benchmark.suites.needs import Needs
 from benchmark.suites.paper import TABLES
 from benchmark.suites.report import read_outcome, write_suite

@@ -53,7 +53,7 @@ def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
     assert {f"{top}/py.typed" for top in tops} <= set(names)
     modules = [path for top in tops for path in (ROOT / top).rglob("*.py")]
     assert {str(path.relative_to(ROOT)) for path in modules} <= set(names)
-    for page in ("pages/page", "runs/report", "suites/report"):
+    for page in ("pages/page", "runs/reports/report", "suites/report"):
         assert f"benchmark/{page}.html.j2" in names
     board = {name for name in names if name.startswith("benchmark/leaderboard/")}
     for kind in ("html.j2", "css", "js"):

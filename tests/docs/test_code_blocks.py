@@ -21,7 +21,8 @@ from typing import Any
 import click
 import pytest
 
-from benchmark.runs.options import OPTIONS, Options, complete
+from benchmark.runs.completion import complete
+from benchmark.runs.options import OPTIONS, Options
 from benchmark.suites.paper import TABLES
 from render.options import machines
 from tests.docs.blocks import (

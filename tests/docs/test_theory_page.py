@@ -18,7 +18,9 @@ from scipy import stats
 import threedident
 from benchmark.cli import benchmark
 from benchmark.losses.match import mismatch
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.suites.paper import TABLES
 
 ROOT = Path(threedident.__file__).parents[1]

@@ -10,7 +10,9 @@ from torch import nn
 
 from benchmark.encoders.model import Model, build_model
 from benchmark.encoders.networks import Headed, Widths, build_encoder
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 
 SHAPES = {"resnet18": (3, 16, 16), "conv": (1, 16, 16), "mlp": (6,)}
 HERE = __name__

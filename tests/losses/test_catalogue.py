@@ -14,7 +14,9 @@ from benchmark.losses.catalogue import LOSSES, checked_options, find_loss, is_pa
 from benchmark.losses.match import fitting_space, mismatch
 from benchmark.losses.views import Views
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.source import Batch, Machine
 from benchmark.training.objective import Objective
 

@@ -9,7 +9,9 @@ from torch import nn
 
 from benchmark.metrics.scores import Scores, score
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.source import Machine
 from benchmark.training.evaluation import represent
 from benchmark.training.objective import Objective

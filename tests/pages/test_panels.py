@@ -17,7 +17,7 @@ from PIL import Image
 from benchmark.metrics.scores import score
 from benchmark.pages import panels
 from benchmark.pages.panels import PHONE, Panel, Picture, Plot, plotted, sheet
-from benchmark.runs import figures
+from benchmark.runs.reports import figures
 from benchmark.sources import figures as data_figures
 from benchmark.suites import figures as suite_figures
 from benchmark.suites.table import Figure

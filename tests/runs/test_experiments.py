@@ -15,7 +15,7 @@ from benchmark.config import Config
 from benchmark.metrics.probes import probe
 from benchmark.metrics.results import NONE
 from benchmark.metrics.scores import Scores, score
-from benchmark.runs.report import write_results
+from benchmark.runs.reports.report import write_results
 from benchmark.sources.images import ImageSource
 from benchmark.sources.splits import open_splits
 from benchmark.training.folder import RunFolder
@@ -52,7 +52,9 @@ def test_mixed_latents_are_recovered(tmp_path: Path) -> None:
 def test_scores_and_probes_are_those_of_the_representations(tmp_path: Path) -> None:
     folder = finished(tmp_path / "run", "--source", "mixing", "--factors", 3, "--steps", 0)
     [seed] = json.loads(folder.scores.read_text())["seeds"]
-    from benchmark.runs.options import Options, complete, open_source
+    from benchmark.runs.completion import complete
+    from benchmark.runs.opening import open_source
+    from benchmark.runs.options import Options
 
     latents = open_source(complete(Options(source="mixing", factors=3))).latents(0)
     codes = np.load(folder.representations(0))

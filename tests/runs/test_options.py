@@ -14,7 +14,9 @@ from click.testing import CliRunner
 from benchmark.cli import benchmark
 from benchmark.config import Config
 from benchmark.differences import differences, short_digest
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
 from tests.conftest import make_images, refused_at_once
 from tests.pedestrians import make_pickle

@@ -12,7 +12,9 @@ import pytest
 from benchmark.config import Config, ImageSettings, short_digest
 from benchmark.leaderboard.submission.reproduce import _positives
 from benchmark.measure.synthetic import sparse_pairs
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
 from benchmark.sources.images import ImageSource
 from tests.conftest import make_images

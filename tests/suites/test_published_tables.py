@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.runs.options import Options, complete
+from benchmark.runs.completion import complete
+from benchmark.runs.options import Options
 from benchmark.suites.paper import TABLES
 from benchmark.suites.report import Outcome, write_suite
 from threedident.latents.factors import NAMES

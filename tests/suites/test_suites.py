@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.runs.options import Options, complete
+from benchmark.runs.completion import complete
+from benchmark.runs.options import Options
 from benchmark.suites.departures import DEPARTURES
 from benchmark.suites.figures import over_steps
 from benchmark.suites.paper import TABLES

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.mixing import TEST_ROWS
 from benchmark.sources.source import Machine
 from benchmark.training.evaluation import represent, scored_latents

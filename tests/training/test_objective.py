@@ -19,7 +19,9 @@ from benchmark.losses.catalogue import find_loss
 from benchmark.losses.match import check_fit, fitting_space, mismatch
 from benchmark.losses.similarities import parse_similarity
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.source import Batch, Machine
 from benchmark.suites.paper import TABLES
 from benchmark.training.objective import Objective

@@ -18,7 +18,9 @@ from torch import nn
 from benchmark.config import Config
 from benchmark.protocol import VERSION, label, procedure_of, require_current
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.source import Batch, Machine, Source
 from benchmark.training.evaluation import score_codes, scored_latents
 from benchmark.training.objective import Objective

@@ -18,7 +18,9 @@ from benchmark.leaderboard.submission.data import LEAST_TEST_ROWS, DataRecord
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.reproduce import reproduce_command
 from benchmark.leaderboard.submission.runs import gather
-from benchmark.runs.options import OPTIONS, Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import OPTIONS, Options
 from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.leaderboard.submission.grown import grown
 from tests.leaderboard.submissions import DATA, make_submission

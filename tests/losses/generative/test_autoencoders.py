@@ -17,7 +17,9 @@ from benchmark.losses.generative.slow_vae import SlowVAE, step_divergence
 from benchmark.losses.match import mismatch
 from benchmark.losses.views import Views
 from benchmark.ranks import Ranks
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.source import Machine
 from benchmark.training.objective import Objective
 from tests.conftest import make_images

@@ -17,7 +17,9 @@ from benchmark.losses.pairwise.decoupled import Decoupled
 from benchmark.losses.pairwise.info_nce import InfoNCE
 from benchmark.losses.similarities import LpSimilarity
 from benchmark.losses.views import Views
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from tests.losses.codes_and_sums import codes
 
 Crossed = tuple[Tensor, Tensor, Tensor]  # s(u, v) of A anchors, s(u, w), and which w count

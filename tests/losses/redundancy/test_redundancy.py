@@ -16,7 +16,9 @@ from benchmark.losses.catalogue import find_loss
 from benchmark.losses.match import mismatch
 from benchmark.losses.redundancy.lejepa import LeJEPA, sigreg
 from benchmark.losses.views import Views
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from tests.losses.codes_and_sums import codes
 
 NAMES = ("vicreg", "barlow", "lejepa", "whitening")

@@ -12,7 +12,9 @@ from torch.nn.functional import cross_entropy, normalize
 from benchmark.losses.match import mismatch
 from benchmark.losses.targets.diet import DIET
 from benchmark.losses.views import Views
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.sources.source import Machine
 from tests.losses.codes_and_sums import codes
 

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page
 
 from benchmark.metrics.disentanglement.dci import least_informativeness
 from benchmark.metrics.scores import Scores
-from benchmark.runs import report
-from benchmark.runs.headline import levels, sentence
+from benchmark.runs.reports import report
+from benchmark.runs.reports.headline import levels, sentence
 from benchmark.sources.examples import SHOWN, nearest, neighbours
 from benchmark.sources.images import ImageSource
 from benchmark.sources.kitti_masks.masks import MaskSource

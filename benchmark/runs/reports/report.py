@@ -16,9 +16,9 @@ from benchmark.metrics.probes import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
-from benchmark.runs import figures
-from benchmark.runs.features import feature_scores
-from benchmark.runs.headline import levels, sentence
+from benchmark.runs.reports import figures
+from benchmark.runs.reports.features import feature_scores
+from benchmark.runs.reports.headline import levels, sentence
 from benchmark.sources.source import Source
 from benchmark.training.evaluation import fits_scored_rows, scored_latents
 from benchmark.training.folder import RunFolder
@@ -41,7 +41,7 @@ def summary(
         probes: probes of all seeds.
         source: source of the observations.
         features: scores of the layer before the last, see
-            :func:`benchmark.runs.features.feature_scores`.
+            :func:`benchmark.runs.reports.features.feature_scores`.
     """
     found: dict[str, Any] = {}
     for name in ("r2", "mcc", "mcc_spearman"):
@@ -201,7 +201,7 @@ def _page(
         ceiling,
     )
     examples, others = shown
-    return page_template("benchmark.runs", "report.html.j2").render(
+    return page_template("benchmark.runs.reports", "report.html.j2").render(
         config=_settings(config),
         scores=scores,
         headline=sentence(found),

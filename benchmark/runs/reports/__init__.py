@@ -1,0 +1,1 @@
+"""Reports of runs: scores, figures and a page that needs no network."""
