@@ -183,11 +183,14 @@ class RunFolder:
     def open(self, config: Config, resume: bool) -> None:
         """Prepare the folder for ``config``. The caller must hold its lock.
 
+        The configuration of a run that goes on stays as an earlier version wrote it.
+
         Raises:
             ValueError: for the same reasons as :meth:`check`.
         """
         self.check(config, resume)
-        write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
+        if not (self.config.is_file() and self.read_config() == config):
+            write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
         parts = (self.figures, self.checkpoint(0).parent, self.representations(0).parent)
         for folder in parts:
             folder.mkdir(exist_ok=True)
