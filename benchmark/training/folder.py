@@ -190,7 +190,7 @@ class RunFolder:
             ValueError: for the same reasons as :meth:`check`.
         """
         self.check(config, resume)
-        if not self.config.is_file():
+        if not (self.config.is_file() and self.read_config() == config):
             write_bytes(self.config, (config.model_dump_json(indent=2) + "\n").encode())
         parts = (self.figures, self.checkpoint(0).parent, self.representations(0).parent)
         for folder in parts:

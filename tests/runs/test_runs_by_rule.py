@@ -17,8 +17,8 @@ from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
 from benchmark.sources.images import ImageSource
-from tests.conftest import make_images
-from tests.small_runs import run
+from tests.conftest import cli, make_images, succeeded
+from tests.small_runs import ONE_THREAD, run
 from threedident import ThreeDIdent
 from threedident.latents.sampling import to_physical
 
@@ -111,3 +111,16 @@ def test_a_report_says_what_pairs_by_a_rule_delivered(hues: Path, tmp_path: Path
     page = (tmp_path / "run/report.html").read_text()
     assert "of pairs agree exactly in all that the rule keeps" in page
     assert settings["rule"] in page
+
+
+@pytest.mark.slow
+def test_contrastive_learning_finds_what_is_kept_and_drops_what_is_redrawn(
+    tmp_path: Path,
+) -> None:
+    line = ("--source", "mixing", "--factors", 4, "--pairs", "z1,z2=keep;rest=marginal")
+    short = ("--steps", 300, "--batch-size", 256, "--learning-rate", "1e-3", "--device", "cpu")
+    succeeded(cli("benchmark", *line, *short, "--out", tmp_path / "run", env=ONE_THREAD))
+    [seed] = json.loads((tmp_path / "run/scores.json").read_text())["seeds"]
+    found = seed["trained"]["r2_per_factor"]
+    assert min(found[:2]) > 0.95
+    assert max(map(abs, found[2:])) < 0.05
