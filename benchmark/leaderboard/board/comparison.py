@@ -61,12 +61,14 @@ class Sample(NamedTuple):
 
 
 def best_intervals(
-    samples: Sequence[Sample], draws: int = DRAWS
+    samples: Sequence[Sample], best: int | None = None, draws: int = DRAWS
 ) -> list[tuple[float, float] | None]:
-    """The 95 % intervals of each row minus the row with the highest mean, which hold together.
+    """The 95 % intervals of each row minus the best row, which hold together.
 
     Arguments:
         samples: rows that were scored on the same N images.
+        best: number of the best row, if it is the best in another score, which may depend on this
+            one; then all rows remain candidates. None for the row with the highest mean.
         draws: number of draws of the bootstrap.
 
     Returns:
@@ -76,12 +78,14 @@ def best_intervals(
         return [None] * len(samples)
     rows = _Rows.of(samples)
     draw = rows.draw(draws, np.random.default_rng(0))
-    best = int(rows.means.argmax())
+    picked = best is None
+    best = int(rows.means.argmax()) if best is None else best
     away = rows.means - rows.means[best]
     errors, freedom = rows.errors(best, rows.seeds(rows.spreads))
     everyone = np.arange(len(samples))
     level = rows.level(draw, everyone)
-    level = rows.level(draw, everyone[-away <= _reach(level, errors, freedom)])
+    if picked:
+        level = rows.level(draw, everyone[-away <= _reach(level, errors, freedom)])
     reach = _reach(level, errors, freedom)
     return [
         None if i == best else (float(away[i] - reach[i]), float(away[i] + reach[i]))

@@ -155,9 +155,8 @@ def _view(standing: Standing) -> dict[str, Any]:
         "public": {name: _spread(standing.public(name)) for name in ("r2", "mcc")},
         "fresh": {name: _spread(standing.fresh(name)) for name in ("r2", "mcc")},
         "best": standing.rank == 1,
-        "interval": None
-        if standing.interval is None
-        else [round(x, 6) for x in standing.interval],
+        "interval": _ends(standing.interval),
+        "r2_interval": _ends(standing.r2_interval),
         "level_with_best": standing.level_with_best,
         "by_seeds_alone": standing.by_seeds_alone,
     }
@@ -192,8 +191,12 @@ def _view(standing: Standing) -> dict[str, Any]:
         "season": None if row.verification is None else row.verification.season,
         "rows": None if row.verification is None else row.verification.rows,
         "protocol": found.protocol_version,
-        "detail": _detail(row),
+        "detail": _detail(row, standing.r2_interval),
     }
+
+
+def _ends(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [round(end, 6) for end in interval]
 
 
 def _spread(found: Spread | None) -> dict[str, float | int | None] | None:
@@ -211,7 +214,7 @@ def _flags(row: Entry) -> list[str]:
     return [name for name, value in named.items() if value]
 
 
-def _detail(row: Entry) -> dict[str, Any]:
+def _detail(row: Entry, r2_interval: tuple[float, float] | None) -> dict[str, Any]:
     """The details of a row, which the page shows on request."""
     submission, fresh = row.submission, fresh_scores(row)
     per_factor = {
@@ -226,9 +229,16 @@ def _detail(row: Entry) -> dict[str, Any]:
         "per_factor": per_factor,
         "correlation": matrix[:, order].round(2).tolist(),
         "codes": [f"code {code}" for code in order],
-        "facts": _facts(row),
+        "facts": _facts(row) | _difference(r2_interval),
         "reproduce": submission.command,
     }
+
+
+def _difference(interval: tuple[float, float] | None) -> dict[str, str]:
+    if interval is None:
+        return {}
+    low, high = (100 * end for end in interval)
+    return {"R², minus the row with the best MCC": f"{low:+.2f} to {high:+.2f} %, 95 % interval"}
 
 
 def _mean_per_factor(scores: Any, name: str) -> list[float]:

@@ -18,7 +18,7 @@ from benchmark.leaderboard.board.comparison import Sample, best_intervals
 from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.leaderboard.verification.entry import Entry, Row
 from benchmark.leaderboard.verification.findings import SeedScores
-from benchmark.leaderboard.verification.influence import ScoreName
+from benchmark.leaderboard.verification.influence import SCORES, ScoreName
 from benchmark.leaderboard.verification.seasons import Season
 from benchmark.leaderboard.verification.statistics import Spread, difference_interval, spread
 
@@ -35,6 +35,8 @@ class Standing:
         why: reason why the row is not ranked; empty for ranked rows.
         interval: 95 % confidence interval of its fresh MCC minus that of the best row; None for
             the best row and for rows that are not ranked.
+        r2_interval: the same for its fresh R^2, minus that of the row with the best MCC; also
+            None if one of the two rows kept no codes of the fresh images.
         by_seeds_alone: True if the interval covers seeds alone, one row at a time, because one of
             the two rows was verified before rows kept their codes of the fresh images.
     """
@@ -43,6 +45,7 @@ class Standing:
     rank: int | None = None
     why: str = ""
     interval: tuple[float, float] | None = None
+    r2_interval: tuple[float, float] | None = None
     by_seeds_alone: bool = False
 
     @property
@@ -88,34 +91,38 @@ def _ranked(board: Board, rows: Sequence[Row]) -> list[Standing]:
     reasons = {row.id: _unranked(board, row, latest) for row in rows}
     ranked = [row for row in rows if not reasons[row.id]]
     ranked.sort(key=_rank_score, reverse=True)
-    paired = _paired_intervals(ranked)
+    paired = {name: _paired_intervals(ranked, name) for name in SCORES}
     found = [Standing(row, 1) for row in ranked[:1]]
     for i, row in enumerate(ranked[1:], 2):
-        if row.id in paired:
-            found.append(Standing(row, i, interval=paired[row.id]))
-        else:
+        interval, r2_interval = (paired[name].get(row.id) for name in (RANKED_BY, "r2"))
+        alone = interval is None
+        if alone:
             interval = difference_interval(_values(row), _values(ranked[0]))
-            found.append(Standing(row, i, interval=interval, by_seeds_alone=True))
+        found.append(Standing(row, i, "", interval, r2_interval, alone))
     others = [Standing(row, why=reasons[row.id]) for row in rows if reasons[row.id]]
     return found + sorted(others, key=_public_order)
 
 
-def _paired_intervals(ranked: Sequence[Row]) -> dict[str, tuple[float, float]]:
-    """Intervals over images and seeds by id, of rows that kept their codes as the best did."""
-    samples = {row.id: _sample(row) for row in ranked}
-    kept = {name: sample for name, sample in samples.items() if sample is not None}
+def _paired_intervals(ranked: Sequence[Row], name: ScoreName) -> dict[str, tuple[float, float]]:
+    """Intervals of a score over images and seeds, by id, of rows that kept their codes.
+
+    They are empty if the best row kept none.
+    """
+    samples = {row.id: _sample(row, name) for row in ranked}
+    kept = {row: sample for row, sample in samples.items() if sample is not None}
     if not ranked or ranked[0].id not in kept:
         return {}
-    found = zip(kept, best_intervals([*kept.values()]), strict=True)
-    return {name: interval for name, interval in found if interval is not None}
+    best = None if name == RANKED_BY else 0
+    found = zip(kept, best_intervals([*kept.values()], best), strict=True)
+    return {row: interval for row, interval in found if interval is not None}
 
 
-def _sample(row: Row) -> Sample | None:
-    """The ranking scores of a row and their influences; None if it kept none."""
+def _sample(row: Row, name: ScoreName) -> Sample | None:
+    """The scores of a row and their influences; None if it kept none."""
     if not isinstance(row, Entry) or row.verification is None or row.verification.kept is None:
         return None
-    values = np.array(_values(row))
-    return Sample(values, row.verification.kept.influence(RANKED_BY, len(values)))
+    values = np.array(_values(row, name))
+    return Sample(values, row.verification.kept.influence(name, len(values)))
 
 
 def _latest(board: Board, rows: Sequence[Row]) -> Season | None:
@@ -171,8 +178,8 @@ def _track_order(track: tuple[str, list[Standing]]) -> tuple[bool, bool]:
     return not ranked, not any(isinstance(standing.row, Entry) for standing in members)
 
 
-def _values(row: Row) -> list[float]:
-    return [getattr(scores, RANKED_BY) for scores in fresh_scores(row)]
+def _values(row: Row, name: ScoreName = RANKED_BY) -> list[float]:
+    return [getattr(scores, name) for scores in fresh_scores(row)]
 
 
 def _rank_score(row: Row) -> float:

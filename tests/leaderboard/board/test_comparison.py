@@ -85,6 +85,20 @@ def test_intervals_are_the_same_each_time_and_in_each_order() -> None:
         assert here is None or here == pytest.approx(there, abs=0.02 * (here[1] - here[0]))
 
 
+def test_a_best_row_of_another_score_is_compared_with_all() -> None:
+    rng = np.random.default_rng(6)
+    rows = [sample(mean, rng, 0.2 * rng.normal(size=N)) for mean in (0.5, 0.6, 0.3)]
+    found = best_intervals(rows, 0)
+    assert found[0] is None
+    assert found[1] is not None
+    assert found[2] is not None
+    assert sum(found[1]) / 2 == pytest.approx(rows[1].scores.mean() - rows[0].scores.mean())
+    picked = best_intervals(rows)
+    assert picked[1] is None
+    assert picked[2] is not None
+    assert found[2][1] < 0
+
+
 def test_one_row_no_rows_and_rows_that_are_equal_in_all() -> None:
     rng = np.random.default_rng(5)
     row = sample(0.5, rng, spread=0.0)

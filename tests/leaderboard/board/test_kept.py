@@ -160,7 +160,13 @@ def test_rows_that_kept_codes_are_paired_by_image(three: list[Entry]) -> None:
     assert second.level_with_best
     assert third.row == three[2]
     assert not third.level_with_best
+    assert first.r2_interval is None
+    assert second.r2_interval is not None
+    assert third.r2_interval is not None
+    assert second.r2_interval[0] < 0 < second.r2_interval[1]
+    assert third.r2_interval[1] < 0
     assert page(board_of([*three])) == page(board_of([*three]))
+    assert "minus the row with the best MCC" in page(board_of([*three]))
     assert "over seeds alone" not in page(board_of([*three]))
 
 
@@ -173,4 +179,5 @@ def test_rows_without_codes_are_compared_over_seeds_alone(checked: Entry, withou
     expected = [False, True, True] if without == 0 else [False, False, True]
     assert [each.by_seeds_alone for each in found] == expected
     assert all(each.interval is not None for each in found[1:])
+    assert [each.r2_interval is None for each in found] == [True, *expected[1:]]
     assert page(board_of([*rows])).count("over seeds alone</span>") == sum(expected)

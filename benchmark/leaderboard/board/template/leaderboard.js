@@ -189,7 +189,7 @@
     public_r2: (r) => r.public.r2?.mean, public_r2_sd: (r) => r.public.r2?.sd,
     gap_mcc: (r) => r.gap?.mcc.difference, gap_mcc_se: (r) => r.gap?.mcc.standard_error,
     gap_r2: (r) => r.gap?.r2.difference, gap_r2_se: (r) => r.gap?.r2.standard_error,
-    best_from: (r) => r.interval?.[0], best_to: (r) => r.interval?.[1], best_by_seeds_alone: (r) => r.by_seeds_alone, suspicious: (r) => r.suspicious,
+    best_from: (r) => r.interval?.[0], best_to: (r) => r.interval?.[1], best_r2_from: (r) => r.r2_interval?.[0], best_r2_to: (r) => r.r2_interval?.[1], best_by_seeds_alone: (r) => r.by_seeds_alone, suspicious: (r) => r.suspicious,
     season: (r) => r.season, fresh_rows: (r) => r.rows, protocol: (r) => r.protocol, date: (r) => r.id.slice(0, 10),
     licence: (r) => r.licence, paper: (r) => r.paper, code: (r) => r.code,
   };
