@@ -143,7 +143,7 @@ def test_mixing_is_fitted_and_scored_on_ten_batches(noise: float) -> None:
 class Rows:
     """A source with latents alone."""
 
-    labels, spare_codes = ("a", "b", "c"), False
+    labels, spare_codes, circular = ("a", "b", "c"), False, (False, False, False)
 
     def __init__(self, latents: NDArray[np.float32]) -> None:
         self._latents = latents
