@@ -194,6 +194,7 @@ def is_here(ctx: click.Context) -> bool:
 @pytest.mark.parametrize("block", [*of("sh"), *of("bash")])
 def test_shell(block: Block, parsed: list[click.Context]) -> None:
     page = ROOT / block.place.rpartition(":")[0]
+    write_files(page)  # which hold losses that a command names
     found = list(commands(block.text))
     assert found, "expected a command"
     for words in found:

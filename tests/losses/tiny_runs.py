@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmark.metrics.scores import Scores, score
 from benchmark.ranks import Ranks
@@ -16,18 +15,8 @@ from benchmark.sources.source import Machine
 from benchmark.training.evaluation import represent
 from benchmark.training.objective import Objective
 
-USUAL = {"source": "mixing", "encoder": f"{__name__}:Small", "learning_rate": 3e-3}
+USUAL = {"source": "mixing", "factors": 3, "batch_size": 256, "learning_rate": 1e-3}
 CPU = Machine(torch.device("cpu"))
-
-
-class Small(nn.Sequential):
-    """A network of three hidden layers, which is quick on a CPU."""
-
-    def __init__(self, outputs: int) -> None:
-        layers: list[nn.Module] = [nn.LazyLinear(64), nn.LeakyReLU()]
-        for _ in range(2):
-            layers += [nn.Linear(64, 64), nn.LeakyReLU()]
-        super().__init__(*layers, nn.Linear(64, outputs))
 
 
 def trained(**asked: Any) -> tuple[Scores, Objective]:
