@@ -146,13 +146,13 @@ def test_a_rotation_is_informative_but_not_disentangled() -> None:
 
 @few_rows
 def test_two_factors_in_one_code_lower_disentanglement_alone() -> None:
-    z = balanced(3, copies=4)
+    z = balanced(3, copies=20)
     found = dci(z, np.stack([z[:, 0] + z[:, 1], z[:, 2]], axis=1))
     assert found.disentanglement_per_code == pytest.approx(
         [1 - np.log(2) / np.log(3), 1], abs=1e-6
     )
     assert found.completeness_per_factor == pytest.approx(1, abs=1e-6)
-    assert found.informativeness_per_factor == pytest.approx([0.5, 0.5, 1], abs=1e-3)
+    assert found.informativeness_per_factor == pytest.approx([0.5, 0.5, 1], abs=2e-3)
 
 
 @few_rows

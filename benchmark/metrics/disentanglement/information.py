@@ -1,0 +1,210 @@
+"""Scores by mutual information of binned factors and codes, and SAP.
+
+Factors and codes are cut into 20 bins of equal counts, so monotone maps of either change nothing.
+An angle is cut into 20 equal arcs of its circle by rank. I_ij is the mutual information of code i
+and factor j in nats, estimated from the counts of the bins, minus its mean over five permutations
+of the rows, and at least 0. H is the entropy of the binned factor. Of n factors and m codes,
+
+- MIG is the mean over factors of (I_first - I_second) / H, where first and second are the two
+  codes with the most information on the factor,
+- SAP is the mean over factors of the difference of the two largest squared correlations,
+- modularity is the mean over codes of 1 - sum_{j != max} I_ij^2 / (I_i,max^2 (n - 1)),
+- InfoM is (mean over codes of max_j I_ij / sum_j I_ij - 1/n) / (1 - 1/n),
+- InfoC is (mean over factors of max_i I_ij / sum_i I_ij - 1/m) / (1 - 1/m).
+
+Modularity, InfoM and InfoC use I_ij / H_j. InfoM and InfoC are those of InfoMEC, with rank bins in
+place of nearest neighbours; its explicitness InfoE is nonlinear R^2 here.
+A factor or code counts only if some of its I_ij / H_j exceeds 0.02 and twice the largest value of
+the permutations. If no factor is left, all scores are None: nothing is informative.
+
+References:
+    Isolating Sources of Disentanglement in Variational Autoencoders, on MIG, Chen et al., 2018,
+    https://arxiv.org/abs/1802.04942
+    Variational Inference of Disentangled Latent Concepts from Unlabeled Observations, on SAP,
+    Kumar et al., 2018, https://arxiv.org/abs/1711.00848
+    Learning Deep Disentangled Embeddings with the F-Statistic Loss, on modularity, Ridgeway and
+    Mozer, 2018, https://arxiv.org/abs/1802.05312
+    Disentanglement via Latent Quantization, on InfoMEC, Hsu et al., 2023,
+    https://arxiv.org/abs/2305.18378
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from benchmark.metrics.correlation.correlations import pearson
+from benchmark.metrics.readouts.targets import Array, Circular
+from benchmark.metrics.remarks import warn
+from benchmark.metrics.results import JsonRecord, ScoreTable, factor_names, spell, spell_all
+from benchmark.metrics.rows import paired_rows
+
+BINS = 20
+_PERMUTATIONS = 5
+_LEAST_SHARE = 0.02
+
+Bins = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Information(JsonRecord, ScoreTable):
+    """The scores that :func:`information` measures, for n factors and m codes.
+
+    Arguments:
+        mig: in [0, 1]; None, like the next four, if no factor is informative.
+        sap: in [0, 1].
+        modularity: in [0, 1].
+        info_m: in [0, 1].
+        info_c: in [0, 1].
+        shares: I_ij / H_j, codes x factors, shape (m, n), >= 0.
+        informative: for each factor 1 if it counts, 0 if not, shape (n,).
+        level: value that shares must exceed.
+        labels: names of the factors, or None.
+    """
+
+    mig: float | None
+    sap: float | None
+    modularity: float | None
+    info_m: float | None
+    info_c: float | None
+    shares: Array
+    informative: NDArray[np.int64]
+    level: float
+    labels: tuple[str, ...] | None = None
+
+    def card_title(self) -> str:
+        """The title of the card."""
+        return "Information"
+
+    def card(self) -> dict[str, str]:
+        """The mean scores."""
+        return {
+            "MIG": spell(self.mig),
+            "SAP": spell(self.sap),
+            "modularity": spell(self.modularity),
+            "InfoM": spell(self.info_m),
+            "InfoC": spell(self.info_c),
+            "bins": f"{BINS} of equal counts",
+        }
+
+    def columns(self) -> dict[str, list[str]]:
+        """The most informative code of each factor."""
+        count = self.shares.shape[1]
+        return {
+            "factor": factor_names(self.labels, count),
+            "largest I / H": spell_all(self.shares.max(axis=0), count),
+            "code": [str(code) for code in self.shares.argmax(axis=0)],
+        }
+
+    def notes(self) -> list[str]:
+        """The reason for withheld scores, if any."""
+        if self.informative.all():
+            return []
+        count = int((self.informative == 0).sum())
+        whole = count == len(self.informative)
+        which = "any factor" if whole else f"{count} factors"
+        what = (
+            "all scores are withheld" if whole else "they lower MIG and SAP, and count no further"
+        )
+        return [f"no code is informative on {which} (I / H is below {spell(self.level)}); {what}"]
+
+
+def information(
+    latents: ArrayLike,
+    representations: ArrayLike,
+    *,
+    seed: int = 0,
+    labels: Sequence[str] | None = None,
+    circular: Circular = None,
+) -> Information:
+    """MIG, SAP, modularity, InfoM and InfoC over all rows.
+
+    Arguments:
+        latents: true factors z, shape (N, n).
+        representations: codes with rows in the same order, shape (N, m).
+        seed: seed of the permutations.
+        labels: names of the factors; None for the numbers of their columns.
+        circular: True for each factor that is an angle in rad, n entries; None if there is none.
+
+    Raises:
+        ValueError: for the same reasons as :func:`benchmark.metrics.score`, but any number of
+            codes is accepted.
+    """
+    z, codes = paired_rows(latents, representations, labels, circular)
+    warn(z, codes, circular)
+    angles = np.zeros(z.shape[1], dtype=bool) if circular is None else np.asarray(circular)
+    factors = rank_bins(np.where(angles, np.mod(z, 2 * np.pi), z))
+    binned, rng = rank_bins(codes), np.random.default_rng(seed)
+    entropies = np.array([entropy(column) for column in factors.T])
+    nulls = np.stack(
+        [
+            mutual_information(binned[rng.permutation(len(z))], factors) / entropies
+            for _ in range(_PERMUTATIONS)
+        ]
+    )
+    raw = mutual_information(binned, factors) / entropies
+    shares = np.maximum(raw - nulls.mean(axis=0), 0.0)
+    level = float(max(_LEAST_SHARE, 2.0 * (nulls - nulls.mean(axis=0)).max()))
+    known, live = (shares > level).any(axis=0), (shares > level).any(axis=1)
+    squares = pearson(z, codes, circular=circular).T ** 2
+    some = bool(known.any())
+    seen = shares[np.ix_(live, known)]
+    whole = np.where(live[:, None], shares, 0.0)
+    return Information(
+        mig=_gap(shares) if some else None,
+        sap=_gap(squares) if some else None,
+        modularity=_modularity(whole[live], z.shape[1]) if some else None,
+        info_m=_concentration(whole[live][:, known], z.shape[1]) if some else None,
+        info_c=_concentration(seen.T, codes.shape[1]) if some else None,
+        shares=shares,
+        informative=known.astype(np.int64),
+        level=level,
+        labels=None if labels is None else tuple(map(str, labels)),
+    )
+
+
+def rank_bins(rows: Array) -> Bins:
+    """Numbers of the bins of equal counts, shape (N, c); equal values share a bin."""
+    return np.asarray((rankdata(rows, axis=0) - 0.5) * BINS // len(rows), dtype=np.int64)
+
+
+def entropy(bins: Bins) -> float:
+    """Entropy of a column of bins in nats."""
+    shares = np.bincount(bins) / len(bins)
+    return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+
+
+def mutual_information(codes: Bins, factors: Bins) -> Array:
+    """Mutual information of every code with every factor in nats, shape (codes, factors)."""
+    found = np.empty((codes.shape[1], factors.shape[1]))
+    for i, code in enumerate(codes.T):
+        for j, factor in enumerate(factors.T):
+            joint = entropy(code * BINS + factor)
+            found[i, j] = entropy(code) + entropy(factor) - joint
+    return np.maximum(found, 0.0)
+
+
+def _gap(values: Array) -> float:
+    """Mean over columns of the largest entry minus the second largest."""
+    ordered = np.sort(np.pad(values, ((1, 0), (0, 0))), axis=0)
+    return float((ordered[-1] - ordered[-2]).mean())
+
+
+def _modularity(shares: Array, factors: int) -> float:
+    if factors == 1:
+        return 1.0
+    largest = shares.max(axis=1)
+    rest = (shares**2).sum(axis=1) - largest**2
+    return float((1.0 - rest / (largest**2 * (factors - 1))).mean())
+
+
+def _concentration(shares: Array, most: int) -> float:
+    """The mean largest share of each row, rescaled so that equal shares over ``most`` are 0."""
+    if most == 1:
+        return 1.0
+    found = (shares.max(axis=1) / shares.sum(axis=1)).mean()
+    return float(max(0.0, (found - 1.0 / most) / (1.0 - 1.0 / most)))
