@@ -25,6 +25,10 @@ class Observed(Protocol):
     def codes(self) -> int:
         """Number of codes of an encoder."""
 
+    @property
+    def sphere(self) -> int:
+        """Number of the last codes, which encode a point on a sphere; 0 if there is none."""
+
     def preprocess(self) -> nn.Module:
         """A module that maps raw observations to inputs of the encoder."""
 
@@ -78,7 +82,8 @@ def build_model(config: Config, source: Observed, seed: int) -> Model:
     Raises:
         ValueError: the encoder does not fit the observations, or has no trainable parameters.
     """
-    widths = Widths(count_codes(config, source), config.features, config.projector)
+    codes = count_codes(config, source)
+    widths = Widths(codes, config.features, config.projector, source.sphere)
     encoder = build_encoder(
         config.encoder,
         source.shape,

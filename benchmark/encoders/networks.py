@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.encoders.custom import Checked, made, require_gradient
-from benchmark.encoders.output_spaces import OUTPUT_SPACES, find_extent
+from benchmark.encoders.output_spaces import build_space, find_extent
 from benchmark.plugins import declared, imported, is_plugin
 from benchmark.protocol import OURS, Procedure
 from threedident.runtime.errors import unknown
@@ -94,11 +94,13 @@ class Widths:
         codes: number of codes n.
         features: number of features F; None for the default of the body.
         projector: hidden widths of the head; None for one linear layer.
+        sphere: number of the last codes, which encode a point on a sphere.
     """
 
     codes: int
     features: int | None = None
     projector: tuple[int, ...] | None = None
+    sphere: int = 0
 
     def head(self, features: int) -> nn.Module:
         """A head from ``features`` numbers to codes."""
@@ -150,7 +152,7 @@ def build_encoder(
             checked.eval()(torch.zeros(_TRIED, *shape))
     plain = is_custom(name) and not isinstance(network, Headed)
     kept = checked.train() if plain else network.train()
-    return Encoder(kept, OUTPUT_SPACES[output_space].build(widths.codes, size, linear))
+    return Encoder(kept, build_space(output_space, widths.codes, size, linear, widths.sphere))
 
 
 def is_custom(name: str) -> bool:

@@ -113,6 +113,54 @@ OUTPUT_SPACES = {
 }
 
 
+SUMS = ("box+learned-sphere", "box+sphere")  # the last codes encode a point on a sphere
+
+
+class SumLayer(nn.Module):
+    """An output space for the first codes, and another one for the last.
+
+    Arguments:
+        first: space of the first codes.
+        last: space of the last codes.
+        sphere: number of the last codes.
+    """
+
+    def __init__(self, first: nn.Module, last: nn.Module, sphere: int) -> None:
+        super().__init__()
+        self.first, self.last, self._sphere = first, last, sphere
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes in both spaces, shape (B, n)."""
+        parts = codes[:, : -self._sphere], codes[:, -self._sphere :]
+        return torch.cat([self.first(parts[0]), self.last(parts[1])], dim=1)
+
+
+def build_space(name: str, codes: int, extent: float, linear: bool, sphere: int = 0) -> nn.Module:
+    """The layer of an output space.
+
+    Arguments:
+        name: one of :data:`OUTPUT_SPACES` or of :data:`SUMS`.
+        codes: number of codes n.
+        extent: side of a box or radius of a sphere; that of the box in a sum.
+        linear: True if a learned extent is linear.
+        sphere: number of the last codes, which encode a point on a sphere.
+
+    Raises:
+        ValueError: the codes do not have the two kinds of a sum.
+    """
+    if name not in SUMS:
+        return OUTPUT_SPACES[name].build(codes, extent, linear)
+    if not 0 < sphere < codes:
+        raise ValueError(
+            f"--output-space: expected one for codes of one kind, such as box or sphere, found "
+            f"{name} for {codes} codes, {sphere} of them on a sphere; take one of these"
+        )
+    flat, _, angular = name.partition("+")
+    first = OUTPUT_SPACES[flat].build(codes - sphere, extent, linear)
+    last = OUTPUT_SPACES[angular].build(sphere, 1.0, linear)
+    return SumLayer(first, last, sphere)
+
+
 def find_extent(name: str, extent: float | None, linear: bool = False) -> float | None:
     """The extent of an output space: the given one, or its default.
 
@@ -124,8 +172,9 @@ def find_extent(name: str, extent: float | None, linear: bool = False) -> float 
     Raises:
         ValueError: the space is unknown, or an extent is given for a space without one.
     """
-    if name not in OUTPUT_SPACES:
-        raise ValueError(unknown("output space", name, OUTPUT_SPACES))
+    if name not in OUTPUT_SPACES and name not in SUMS:
+        raise ValueError(unknown("output space", name, (*OUTPUT_SPACES, *SUMS)))
+    name = name.partition("+")[0]
     own = OUTPUT_SPACES[name].extent
     if own is None and extent is not None:
         raise ValueError(

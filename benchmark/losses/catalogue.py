@@ -59,6 +59,7 @@ _OF_OPTIONS = (  # of a critic
     "symmetric",
     "learned_scales",
     "anchor_as_negative",
+    "sphere",
 )
 
 
@@ -71,12 +72,14 @@ class Facts:
         shape: shape of one observation.
         rows: number of rows that anchors are taken from; None if there is no table.
         features: number of outputs of the layer before the last; None if there is none.
+        sphere: number of the last codes, which encode a point on a sphere.
     """
 
     codes: int
     shape: tuple[int, ...]
     rows: int | None = None
     features: int | None = None
+    sphere: int = 0
 
 
 _REASONS = {
@@ -90,7 +93,8 @@ def find_loss(name: str, estimator: str | None = None) -> Callable[..., nn.Modul
     """The class or function that makes a loss.
 
     Arguments:
-        name: one of :data:`LOSSES`, ``lP`` with an exponent P, or a plugin.
+        name: one of :data:`LOSSES`, ``lP`` with an exponent P, a sum such as ``l2+dot``, or a
+            plugin.
         estimator: one of :data:`ESTIMATORS` for losses of a similarity; None for InfoNCE.
 
     Raises:
@@ -218,6 +222,7 @@ def build_loss(config: Config, facts: Facts, seed: int) -> nn.Module:
             "symmetric": config.symmetric,
             "learned_scales": config.learned_scales,
             "anchor_as_negative": procedure_of(config).anchor_as_negative,
+            "sphere": facts.sphere,
         }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from benchmark.config import Config, MixingSettings
-from benchmark.encoders.output_spaces import OUTPUT_SPACES
+from benchmark.config import Config, ImageSettings, MixingSettings
+from benchmark.encoders.output_spaces import OUTPUT_SPACES, SUMS
 from benchmark.losses.catalogue import SUPERVISED, find_loss
-from benchmark.losses.similarities import exponent, parse_similarity
+from benchmark.losses.similarities import exponent, is_sum, parse_similarity
 from threedident.conditionals.law import Law
 
 _WITH_OFFSET = ("nce", "spectral", "nwj")
@@ -53,6 +53,8 @@ def _fitting(loss: str, latents: str, estimator: str | None) -> tuple[str, ...]:
         return _HOLDING[latents]
     if loss == "dot":
         return ("unbounded", *_SPHERES) if estimator == "spectral" else _SPHERES
+    if is_sum(loss):
+        return SUMS
     if loss == "cosine":
         return (*_SPHERES, "unbounded")
     if parse_similarity(loss) is not None:
@@ -95,6 +97,8 @@ def mismatch(config: Config) -> str | None:
     law = getattr(source, "conditional", None)
     if law is None:
         return None
+    if isinstance(source, ImageSettings) and any(source.factor_set.circular):
+        return _on_a_sphere(config, source, law)
     if isinstance(source, MixingSettings) and source.marginal != "uniform":
         return f"latents are not uniform, but {source.marginal}"
     sphere = isinstance(source, MixingSettings) and source.space == "sphere"
@@ -114,6 +118,23 @@ def mismatch(config: Config) -> str | None:
     if config.output_space == "unbounded":
         return "codes are unbounded where latents lie in a box"
     return None if config.output_space == "box" else _unlike_scale(config, law)
+
+
+def _on_a_sphere(config: Config, source: ImageSettings, law: Law) -> str | None:
+    """The difference between the model and images whose angles are a point on a sphere, in words.
+
+    Positions follow the law, angles a von Mises-Fisher law.
+    """
+    flat, plus, angular = config.loss.rpartition("+")
+    if bool(plus) != (source.factor_set.flat > 0) or angular not in ("dot", "cosine"):
+        return f"the loss {config.loss} does not model angles without ends"
+    if plus and not _same_form(flat, law):
+        return f"the loss {flat} models another law than the conditional {law.name}"
+    if not plus:
+        return _unlike_concentration(config, 1.0 / law.sigma)
+    if angular == "cosine" or config.output_space != "box+learned-sphere":
+        return "codes on a sphere of fixed radius have another concentration than the angles"
+    return None
 
 
 def _no_eigenfunctions(config: Config) -> str | None:

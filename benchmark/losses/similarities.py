@@ -20,17 +20,30 @@ from torch.nn.functional import normalize
 _LP = re.compile(r"l(\d+(\.\d+)?)")
 
 
-def parse_similarity(name: str, scales: Tensor | None = None) -> Similarity | None:
+def parse_similarity(
+    name: str, scales: Tensor | None = None, sphere: int = 1
+) -> Similarity | None:
     """The similarity of a name; None if no similarity has this name.
 
     Arguments:
-        name: ``dot``, ``cosine``, or ``l`` and an exponent p >= 1, for example ``l1.5``.
-        scales: weights of the coordinates for ``lP``, shape (n,).
+        name: ``dot``, ``cosine``, or ``l`` and an exponent p >= 1, for example ``l1.5``; or two
+            of them with a plus, such as ``l2+dot``, for codes in a box and codes on a sphere.
+        scales: weights of the coordinates for ``lP``, one for each.
+        sphere: number of the last codes, which the second similarity of a sum compares.
     """
+    flat, plus, angular = name.partition("+")
+    if plus:
+        first, second = parse_similarity(flat, scales), _ANGULAR.get(angular)
+        if not isinstance(first, LpSimilarity) or second is None:
+            return None
+        return SumSimilarity(first, second, sphere)
     p = exponent(name)
-    if p is not None:
-        return LpSimilarity(p, scales)
-    return {"dot": DotSimilarity(), "cosine": CosineSimilarity()}.get(name)
+    return _ANGULAR.get(name) if p is None else LpSimilarity(p, scales)
+
+
+def is_sum(name: str) -> bool:
+    """True if a name is that of the sum of two similarities."""
+    return isinstance(parse_similarity(name), SumSimilarity)
 
 
 def exponent(name: str) -> float | None:
@@ -174,6 +187,65 @@ class LpSimilarity:
                 f"scales: expected positive, finite numbers, found {scales.tolist()}; learn their "
                 "logarithms, and give the exponentials"
             )
+
+
+@dataclass(frozen=True, eq=False)
+class SumSimilarity:
+    """The sum of two similarities: one of the first codes, and one of the last.
+
+    It models latents of which some lie in a box and the others on a sphere.
+
+    Arguments:
+        flat: similarity of the first n - ``sphere`` codes.
+        angular: similarity of the last codes.
+        sphere: number of the last codes, at least 1.
+    """
+
+    flat: LpSimilarity
+    angular: DotSimilarity
+    sphere: int
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Those of the first similarity; the second one has none."""
+        return self.flat.parameters()
+
+    def prepare(self, codes: Tensor) -> Tensor:
+        """The codes in the forms of both similarities.
+
+        Raises:
+            ValueError: there are too few codes, or the scales do not fit the first ones.
+        """
+        if codes.shape[1] <= self.sphere:
+            raise ValueError(
+                f"codes: expected more than the {self.sphere} on the sphere, found "
+                f"{codes.shape[1]}; take the similarity of the sphere alone"
+            )
+        first, last = self._parts(codes)
+        return torch.cat([self.flat.prepare(first), self.angular.prepare(last)], dim=1)
+
+    def paired(self, u: Tensor, v: Tensor) -> Tensor:
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
+        (u1, u2), (v1, v2) = self._parts(u), self._parts(v)
+        return self.flat.paired(u1, v1) + self.angular.paired(u2, v2)
+
+    def crossed(self, u: Tensor, w: Tensor) -> Tensor:
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
+        (u1, u2), (w1, w2) = self._parts(u), self._parts(w)
+        return self.flat.crossed(u1, w1).add_(self.angular.crossed(u2, w2))
+
+    def pull(self, u: Tensor, w: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`~benchmark.losses.similarities.Similarity`."""
+        (u1, u2), (w1, w2) = self._parts(u), self._parts(w)
+        from_u1, from_w1, *from_scales = self.flat.pull(u1, w1, weights)
+        from_u2, from_w2 = self.angular.pull(u2, w2, weights)
+        from_u, from_w = torch.cat([from_u1, from_u2], 1), torch.cat([from_w1, from_w2], 1)
+        return from_u, from_w, *from_scales
+
+    def _parts(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        return codes[:, : -self.sphere], codes[:, -self.sphere :]
+
+
+_ANGULAR: dict[str, DotSimilarity] = {"dot": DotSimilarity(), "cosine": CosineSimilarity()}
 
 
 class Similarity(Protocol):

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from benchmark.config import MOST_WIDTH
 from benchmark.encoders.networks import ENCODERS
-from benchmark.encoders.output_spaces import OUTPUT_SPACES
+from benchmark.encoders.output_spaces import OUTPUT_SPACES, SUMS
 from benchmark.losses.catalogue import LOSSES
 from benchmark.option import Option
 from benchmark.runs.options import OPTIONS, flag
@@ -24,7 +24,7 @@ from threedident.runtime.errors import printable
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _CLOSED = {
-    "output_space": list(OUTPUT_SPACES),
+    "output_space": [*OUTPUT_SPACES, *SUMS],
     "marginal": sorted({name for names in MARGINALS.values() for name in names}),
 }
 _MOST_DIGITS = 9  # of a number of latents, which is checked later

@@ -16,9 +16,10 @@ from benchmark.losses.catalogue import (
     is_supervised,
 )
 from benchmark.losses.match import fitting_space
-from benchmark.losses.similarities import LpSimilarity, parse_similarity
+from benchmark.losses.similarities import LpSimilarity, SumSimilarity, parse_similarity
 from benchmark.protocol import procedure
 from benchmark.runs.options import OPTIONS, Options, flag
+from benchmark.sources.usual_loss import usual_loss
 from threedident.conditionals.marginal import MARGINALS
 from threedident.latents.factor_set import parse_factors
 from threedident.runtime.errors import printable
@@ -47,6 +48,8 @@ def complete(options: Options) -> Options:
     if options.pairs is not None:
         values |= _without_conditional(options)
     require_known(values["encoder"])
+    if options.loss is None and source in ("nearest", "rendered"):
+        values["loss"] = usual_loss(values["data"], values["factors"])
     loss, followed = values["loss"], procedure(options.protocol)
     find_loss(loss)
     similarity = parse_similarity(loss)
@@ -66,7 +69,7 @@ def complete(options: Options) -> Options:
     if similarity is None:
         _refuse_similarity(options, loss)
         values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.similarity}
-    elif options.learned_scales and not isinstance(similarity, LpSimilarity):
+    elif options.learned_scales and not isinstance(similarity, LpSimilarity | SumSimilarity):
         raise ValueError(
             f"--learned-scales: expected with a --loss such as l1 or l2, found it with {loss}; "
             "leave it out"
@@ -77,6 +80,11 @@ def complete(options: Options) -> Options:
         values["steps"] = _SUPERVISED_MIXING_STEPS
     if values["estimator"] == "info-nce":
         values["estimator"] = None
+    if isinstance(similarity, SumSimilarity) and options.codes is not None:
+        raise ValueError(
+            f"--codes: expected with a loss of one similarity, found it with {loss}, whose codes "
+            "are those of the positions and of the sphere; leave it out"
+        )
     if loss == SUPERVISED and options.codes is not None:
         raise ValueError(
             "--codes: expected with a loss that predicts no latents, found it with supervised, "

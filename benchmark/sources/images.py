@@ -121,6 +121,11 @@ class ImageSource(Source):
         return count_codes(self.settings)
 
     @property
+    def sphere(self) -> int:
+        """See :class:`Source`."""
+        return count_on_sphere(self.settings)
+
+    @property
     def size(self) -> int:
         """See :class:`Source`."""
         return len(self.train)
@@ -292,6 +297,12 @@ def count_codes(settings: ImageSettings) -> int:
     return (
         len(chosen.names) + sum(chosen.circular) if settings.pairs is None else len(chosen.columns)
     )
+
+
+def count_on_sphere(settings: ImageSettings) -> int:
+    """Number of the last codes, which encode the circular factors as a point on a sphere."""
+    chosen = settings.factor_set
+    return 0 if settings.pairs is None else len(chosen.columns) - chosen.flat
 
 
 def _describe(split: ThreeDIdent) -> str:

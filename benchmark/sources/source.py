@@ -129,6 +129,11 @@ class Source(ABC):
         return len(self.labels)
 
     @property
+    def sphere(self) -> int:
+        """Number of the last codes, which encode a point on a sphere; 0 if there is none."""
+        return 0
+
+    @property
     def circular(self) -> tuple[bool, ...] | None:
         """True for each factor that is an angle without ends; None if no factor is."""
         return None

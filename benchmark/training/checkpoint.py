@@ -40,6 +40,7 @@ class _Outline:
     labels: Sequence[str]
     codes: int
     first: nn.Module
+    sphere: int = 0
 
     def preprocess(self) -> nn.Module:
         return self.first
@@ -202,11 +203,12 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
 
         return MixingSource(source)
     if isinstance(source, ImageSettings):
-        from benchmark.sources.images import count_codes
+        from benchmark.sources.images import count_codes, count_on_sphere
         from benchmark.sources.normalise import Normalise
 
         edge, first = source.resolution, Normalise(np.zeros(3), np.ones(3))
-        return _Outline((3, edge, edge), source.factor_set.labels, count_codes(source), first)
+        labels, on_sphere = source.factor_set.labels, count_on_sphere(source)
+        return _Outline((3, edge, edge), labels, count_codes(source), first, on_sphere)
     from benchmark.sources.kitti_masks.masks import CODES, Unit
     from benchmark.sources.kitti_masks.tracks import LABELS as MASK_LABELS
 

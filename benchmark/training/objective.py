@@ -32,7 +32,8 @@ class Objective(nn.Module):
     def __init__(self, config: Config, source: Source, seed: int, ranks: Ranks) -> None:
         super().__init__()
         model = build_model(config, source, seed)
-        facts = Facts(count_codes(config, source), source.shape, source.rows, model.features)
+        codes = count_codes(config, source)
+        facts = Facts(codes, source.shape, source.rows, model.features, source.sphere)
         self.loss = build_loss(config, facts, seed)  # checkpoints hold its parameters first
         self.model = model
         self._supervised = is_supervised(config.loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from scipy.special import ive
 
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
-from threedident import ThreeDIdent
+from tests.conftest import cli, refused
+from tests.small_runs import run
+from threedident import ThreeDIdent, load_encoder
 from threedident.conditionals.law import Law
 from threedident.latents.factors import LABELS
 
@@ -68,3 +71,36 @@ def test_positions_alone_need_no_sphere(periodic: Path) -> None:
     found = source(periodic, chosen=("x", "y"))
     assert (found.codes, found.circular) == (2, None)
     assert not math.isnan(float(found.latents(0).sum()))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "loss", "space", "codes"),
+    [
+        ((), "l2+dot", "box+learned-sphere", 11),
+        (("--factors", "x,y"), "l2", "box", 2),
+        (("--factors", "rotation"), "dot", "sphere", 8),
+    ],
+)
+def test_a_run_takes_the_loss_that_fits_the_factors(
+    periodic: Path, tmp_path: Path, chosen: tuple[str, ...], loss: str, space: str, codes: int
+) -> None:
+    scores = run(periodic, tmp_path / "run", "--steps", 2, "--batch-size", 8, *chosen)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["loss"], config["output_space"]) == (loss, space)
+    encoder = load_encoder(tmp_path / "run")
+    assert encoder(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, codes)
+    assert len(scores["factors"]) == len(encoder.labels)
+
+
+def test_losses_that_do_not_fit_the_set_are_refused_or_named(
+    periodic: Path, coloured: Path, tmp_path: Path
+) -> None:
+    shared = ("--batch-size", 8, "--steps", 0, "--out", tmp_path / "run")
+    line = refused("benchmark", "--data", coloured, "--loss", "l2+dot", *shared)
+    assert "--output-space: expected one for codes of one kind" in line
+    line = refused("benchmark", "--data", periodic, "--codes", 5, *shared)
+    assert "--codes: expected with a loss of one similarity, found it with l2+dot" in line
+    asked = ("--loss", "l2", "--output-space", "unbounded", "--encoder", "conv")
+    result = cli("benchmark", "--data", periodic, *asked, *shared)
+    assert result.returncode == 0
+    assert "the loss l2 does not model angles without ends" in result.stderr

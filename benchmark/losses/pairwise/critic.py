@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.losses.contrastive import Comparison, compare
-from benchmark.losses.similarities import LpSimilarity, Similarity, parse_similarity
+from benchmark.losses.similarities import (
+    LpSimilarity,
+    Similarity,
+    SumSimilarity,
+    parse_similarity,
+)
 from benchmark.losses.views import Views
 from threedident.runtime.errors import unknown
 
@@ -19,15 +24,17 @@ class Critic(nn.Module):
 
     Arguments:
         n: number of codes.
-        similarity: ``dot``, ``cosine`` or ``lP``.
+        similarity: ``dot``, ``cosine`` or ``lP``, or a sum such as ``l2+dot``.
         temperature: positive number t that divides the similarities.
         symmetric: True to use positives as anchors, too.
-        learned_scales: True to learn a weight for each coordinate; only for ``lP``.
+        learned_scales: True to learn a weight for each coordinate that ``lP`` compares.
         anchor_as_negative: True if an anchor is one of its own negatives, as published. The
             positives are then no anchors.
+        sphere: number of the last codes, which encode a point on a sphere.
 
     Raises:
-        ValueError: the similarity is unknown, or has no weights to learn.
+        ValueError: the similarity is unknown, has no weights to learn, or is a sum that does not
+            fit the codes.
     """
 
     def __init__(
@@ -38,26 +45,34 @@ class Critic(nn.Module):
         symmetric: bool = False,
         learned_scales: bool = False,
         anchor_as_negative: bool = False,
+        sphere: int = 0,
     ) -> None:
         super().__init__()
         found = parse_similarity(similarity)
         if found is None:
             names = ("l1", "l2", "l3", "dot", "cosine")
             raise ValueError(unknown("similarity", similarity, names))
-        if learned_scales and not isinstance(found, LpSimilarity):
+        summed = isinstance(found, SumSimilarity)
+        if summed and not 0 < sphere < n:
+            raise ValueError(
+                f"similarity: expected one for codes of one kind, such as l2 or dot, found the "
+                f"sum {similarity} for {n} codes, {sphere} of them on a sphere; take one of these"
+            )
+        if learned_scales and not isinstance(found, LpSimilarity | SumSimilarity):
             raise ValueError(
                 f"learned_scales: expected with a similarity such as l2, found {similarity}; "
                 "leave it out"
             )
         if learned_scales:
-            self.log_scales = nn.Parameter(torch.zeros(n))
+            self.log_scales = nn.Parameter(torch.zeros(n - sphere if summed else n))
         self._name, self.temperature = similarity, temperature
         self._anchors, self._learned = 2 if symmetric else 1, learned_scales
-        self._itself = anchor_as_negative
+        self._itself, self._sphere = anchor_as_negative, sphere
 
     def similarity(self) -> Similarity:
         """The similarity with its current weights."""
-        found = parse_similarity(self._name, self.log_scales.exp() if self._learned else None)
+        scales = self.log_scales.exp() if self._learned else None
+        found = parse_similarity(self._name, scales, self._sphere)
         assert found is not None
         return found
 
