@@ -13,7 +13,7 @@ from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
 from threedident.latents.philox import SEEDS
 from threedident.runtime.records import Frozen
-from threedident.storage.manifest import MOST_PIXELS
+from threedident.storage.manifest import MOST_PIXELS, Material
 
 LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
 MOST_STEPS = 10**9
@@ -41,6 +41,7 @@ class ImageSettings(Frozen):
             :data:`threedident.pairs.epochs.NUMBERING`; 1 in runs without this field.
         space: latent space of the data set.
         factors: names of the factors that are encoded and scored.
+        positive_material: material of rendered positives if it is not that of their anchors.
         rule: rule of nearest or rendered pairs, see
             :mod:`threedident.conditionals.rules.spelling`; None if one law describes them.
     """
@@ -72,6 +73,7 @@ class ImageSettings(Frozen):
     space: str = "box"
     factors: tuple[str, ...] = NAMES
     rule: str | None = None
+    positive_material: Material | None = None
 
     @model_validator(mode="after")
     def _check_factors(self) -> ImageSettings:

@@ -15,6 +15,7 @@ from render.options import (
     DEVICE,
     HUE,
     MATERIAL,
+    POSITIVE_MATERIAL,
     QUALITY,
     RESOLUTION,
     SEED,
@@ -24,7 +25,7 @@ from render.options import (
     resolve,
 )
 from render.settings import rendering, require_blender
-from threedident.conditionals.rules.spelling import canonical
+from threedident.conditionals.rules.spelling import canonical, parse_rule, require_change
 from threedident.latents.layout import layout_of
 from threedident.latents.sampling import check_raw
 from threedident.latents.spaces import SPACES, parse_fixed
@@ -81,6 +82,7 @@ from threedident.storage.origin import Origin, rows_digest
 @QUALITY
 @HUE
 @MATERIAL
+@POSITIVE_MATERIAL
 @DEVICE
 @executor_options
 def render(**given: Any) -> None:
@@ -92,6 +94,7 @@ def render(**given: Any) -> None:
         threedident render --n 1000 --resolution 64 --quality draft --out data/small
         threedident render --n 1000 --pairs laplace:0.1 --annotate mask,depth --out data/pairs
         threedident render --n 1000 --pairs 'hue=keep;rest=marginal' --out data/subset
+        threedident render --n 1000 --pairs rest=keep --positive-material metal --out data/two
         threedident render --n 1000 --fix alpha=0,beta=0,gamma=0 --out data/upright
         threedident render --latents raw.npy --out data/mine
         threedident render --n 250000 --executor slurm --slurm-partition cpu
@@ -135,10 +138,17 @@ def _annotations(text: str | None) -> tuple[Annotation, ...]:
 
 def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
     """The requested splits, each followed by its positives if pairs are requested."""
-    space, pairs = given["space"], given["pairs"]
+    space, pairs, material = given["space"], given["pairs"], given["positive_material"]
     fixed = parse_fixed(given["fix"], space) if given["fix"] else {}
     if pairs is not None:
-        pairs = canonical(pairs, layout_of(space, fixed))
+        layout = layout_of(space, fixed)
+        pairs = canonical(pairs, layout)
+        if material in (None, given["material"]):
+            require_change(parse_rule(pairs, layout))
+    elif material is not None:
+        raise ValueError(
+            f"--positive-material: expected --pairs beside it, found none; leave {material} out"
+        )
     found = []
     for request in _anchors(out, given, fixed):
         found.append(request)
@@ -147,7 +157,7 @@ def _requests(out: Path, given: dict[str, Any]) -> list[Request]:
                 update={"conditional": pairs, "seed": given["seed"] or 0}
             )
             folder = request.folder.positives
-            found.append(Request(folder, request.n, origin, request.rows))
+            found.append(Request(folder, request.n, origin, request.rows, material))
         elif request.folder.positives.path.is_dir():
             raise ValueError(
                 f"{request.folder.positives.path}: expected --pairs for a data set that holds "

@@ -47,6 +47,12 @@ MATERIAL = click.option(
     default="rubber",
     help="Material of object and ground.",
 )
+POSITIVE_MATERIAL = click.option(
+    "--positive-material",
+    type=Choice(["rubber", "metal"]),
+    default=None,
+    help="Material of the positives [default: that of the images].",
+)
 DEVICE = click.option(
     "--device", type=Choice(DEVICES), default="auto", help="Device on which Cycles renders."
 )

@@ -14,7 +14,7 @@ from benchmark.protocol import procedure, version_of
 from benchmark.runs.options import Options
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
-from threedident.conditionals.rules.spelling import parse_rule, spell_rule
+from threedident.conditionals.rules.spelling import parse_rule, require_change, spell_rule
 from threedident.latents.layout import Layout, numbered_layout
 
 _SCORES_PER_RUN = 10
@@ -75,7 +75,7 @@ def _law_or_rule(options: Options, layout: Layout) -> tuple[Law | None, str | No
         ValueError: it spells no rule of these latents, or the loss does not fit its laws.
     """
     assert options.loss is not None
-    rule = parse_rule(options.pairs or "", layout)
+    rule = require_change(parse_rule(options.pairs or "", layout))
     for clause in rule.clauses:
         check_fit(options.loss, clause.action if isinstance(clause.action, Law) else None)
     return (rule.law, None) if rule.law is not None else (None, spell_rule(rule))

@@ -38,6 +38,7 @@ from threedident.pairs.nearest import Anchor, PositivePairs
 from threedident.pairs.pair import Pair
 from threedident.pairs.rendered import RenderedPairs
 from threedident.pairs.resident import ResidentImages, ResidentPairs, fits
+from threedident.storage.manifest import Material
 
 _EVALUATED = 256
 _PUBLISHED_ROWS = 250_000, 25_000  # the published archive has no manifest
@@ -84,8 +85,10 @@ class ImageSource(Source):
         self.root = self.train.folder.root
         law = conditional if pairs == "nearest" else None
         identities = {split.folder.split: identity(split) for split in splits}
+        material = None
         if pairs == "rendered":
             rendered = RenderedPairs(self.train).positives
+            material = _other_material(self.train, rendered)
             law, rule = rendered_law(rendered)
             identities["positives"] = identity(rendered)
         self.settings = ImageSettings(
@@ -98,6 +101,7 @@ class ImageSource(Source):
             space=self.factors.space,
             factors=self.factors.names,
             rule=rule,
+            positive_material=material,
         )
         self.shape = (3, self.train.resolution, self.train.resolution)
         self._index: NearestLatents | None = None
@@ -303,6 +307,15 @@ def count_on_sphere(settings: ImageSettings) -> int:
     """Number of the last codes, which encode the circular factors as a point on a sphere."""
     chosen = settings.factor_set
     return 0 if settings.pairs is None else len(chosen.columns) - chosen.flat
+
+
+def _other_material(anchors: ThreeDIdent, positives: ThreeDIdent) -> Material | None:
+    """The material of positives, if it is not that of their anchors."""
+    mine, theirs = anchors.manifest, positives.manifest
+    assert mine is not None
+    assert theirs is not None
+    material = theirs.rendering.material
+    return None if material == mine.rendering.material else material
 
 
 def _describe(split: ThreeDIdent) -> str:

@@ -27,7 +27,7 @@ from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import sweep
 from threedident.runtime.progress import progress, say
 from threedident.storage.folder import SplitFolder
-from threedident.storage.manifest import Manifest, Rendering, read_manifest
+from threedident.storage.manifest import Manifest, Material, Rendering, read_manifest
 from threedident.storage.origin import Origin
 from threedident.storage.verify import picture_state
 
@@ -41,12 +41,19 @@ class Request:
         n: number of rows.
         origin: origin of its latents.
         rows: raw latents of the anchors if the user provided them, or None.
+        material: material of these images; None for that of the data set.
     """
 
     folder: SplitFolder
     n: int
     origin: Origin
     rows: NDArray[np.float32] | None = None
+    material: Material | None = None
+
+    def plan(self, rendering: Rendering) -> Plan:
+        """The plan of the split, with the settings of the data set."""
+        own = {} if self.material is None else {"material": self.material}
+        return Plan(origin=self.origin, rendering=rendering.model_copy(update=own))
 
 
 @dataclass(frozen=True)
@@ -135,8 +142,7 @@ def _alone(root: Path) -> Iterator[Lease]:
 
 
 def _check(root: Path, request: Request, rendering: Rendering) -> Manifest | None:
-    plan = Plan(origin=request.origin, rendering=rendering)
-    return check_compatible(root, request.folder, plan)
+    return check_compatible(root, request.folder, request.plan(rendering))
 
 
 def _require_no_workers(root: Path, requests: list[Request]) -> None:
@@ -160,7 +166,7 @@ def _job(root: Path, request: Request, rendering: Rendering, manifest: Manifest 
     return _Job(
         name=str(request.folder.path.relative_to(root)),
         folder=request.folder,
-        plan=Plan(origin=request.origin, rendering=rendering),
+        plan=request.plan(rendering),
         manifest=manifest,
         raw=request.origin.draw(n, request.rows),
     )

@@ -126,17 +126,23 @@ def _differences(place: SplitFolder, plan: Plan, same: bool) -> list[str]:
     for there in (read_manifest(place), read_plan(place)):
         if there is None:
             continue
-        origin = plan.origin if same else _as_there(plan.origin, there.origin)
-        found = setting_differences((there.origin, there.rendering), (origin, plan.rendering))
+        asked = plan if same else _as_there(plan, there)
+        found = setting_differences(
+            (there.origin, there.rendering), (asked.origin, asked.rendering)
+        )
         if found:
             return found
     return []
 
 
-def _as_there(origin: Origin, there: Origin) -> Origin:
+def _as_there(plan: Plan, place: Manifest | Plan) -> Plan:
+    """The plan with the settings that another split has for itself."""
+    origin, there, rendering = plan.origin, place.origin, plan.rendering
     apart: dict[str, object] = {"split": there.split, "rows": there.rows}
     if origin.rows is not None or there.rows is not None:
         apart |= {"seed": there.seed, "fixed": there.fixed}
     if origin.conditional is None or there.conditional is None:
         apart |= {"conditional": there.conditional}
-    return origin.model_copy(update=apart)
+    if (origin.conditional is None) != (there.conditional is None):
+        rendering = rendering.model_copy(update={"material": place.rendering.material})
+    return Plan(origin=origin.model_copy(update=apart), rendering=rendering)

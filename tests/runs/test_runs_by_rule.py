@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.config import Config, ImageSettings, short_digest
+from benchmark.config import Config, ImageSettings
+from benchmark.differences import short_digest
 from benchmark.leaderboard.submission.reproduce import _positives
 from benchmark.measure.synthetic import sparse_pairs
 from benchmark.runs.completion import complete
@@ -124,3 +125,11 @@ def test_contrastive_learning_finds_what_is_kept_and_drops_what_is_redrawn(
     found = seed["trained"]["r2_per_factor"]
     assert min(found[:2]) > 0.95
     assert max(map(abs, found[2:])) < 0.05
+
+
+@pytest.mark.parametrize("source", ["nearest", "mixing"])
+def test_pairs_in_which_nothing_changes_are_refused(hues: Path, source: str) -> None:
+    data = {"data": hues} if source == "nearest" else {"factors": 4}
+    options = complete(Options(source=source, pairs="rest=keep", batch_size=20, **data))
+    with pytest.raises(ValueError, match=r"expected a factor that changes, found rest=keep"):
+        open_source(options)

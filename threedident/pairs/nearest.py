@@ -24,7 +24,7 @@ from torch.utils.data import Subset
 
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.rules.rule import Rule
-from threedident.conditionals.rules.spelling import parse_rule, spell_rule
+from threedident.conditionals.rules.spelling import parse_rule, require_change, spell_rule
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.layout import Layout
@@ -162,7 +162,7 @@ def _rule_of(rule: Rule | str, layout: Layout) -> Rule:
         ValueError: the text spells no such rule, or the rule is over another space.
     """
     if isinstance(rule, str):
-        return parse_rule(rule, layout)
+        return require_change(parse_rule(rule, layout))
     if rule.layout != layout:
         raise ValueError(
             f"rule: expected one over {', '.join(layout.names)}, as the latents are, found one "

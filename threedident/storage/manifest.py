@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +26,7 @@ from threedident.storage.statistics import Channels, Moments
 MOST_PIXELS = 4096
 
 Annotation = Literal["mask", "depth"]
+Material = Literal["rubber", "metal"]
 Word = Annotated[str, Field(pattern=r"^[ -~]{0,60}$")]  # safe to print unchanged
 
 
@@ -55,7 +56,7 @@ class Rendering(Frozen):
     resolution: Annotated[int, Field(gt=0, le=MOST_PIXELS)]
     quality: Word
     hue_mode: Literal["wrapped", "published"]
-    material: Literal["rubber", "metal"] = "rubber"
+    material: Material = "rubber"
     annotations: tuple[Annotation, ...] = ()
     device: Word
     blender: Word
@@ -254,18 +255,25 @@ def _spell(value: object) -> str:
 def require_alike(manifests: Sequence[Manifest]) -> None:
     """Check that splits were rendered with the same settings.
 
+    Positives may have another material than their anchors.
+
     Raises:
         ValueError: a setting differs. The message names it.
     """
-    for first, other in pairwise(manifests):
+    for first, other in combinations(manifests, 2):
+        apart = {"material"} if _is_positives(first) != _is_positives(other) else set()
         here, there = first.rendering.model_dump(), other.rendering.model_dump()
         differences = [
             f"{name} {here[name]} in {first.split} and {there[name]} in {other.split}"
             for name in here
-            if here[name] != there[name]
+            if here[name] != there[name] and name not in apart
         ]
         if differences:
             raise ValueError(
                 f"dataset.json: expected splits rendered alike, found {', '.join(differences)}; "
                 "render one of them again into a folder of its own"
             )
+
+
+def _is_positives(manifest: Manifest) -> bool:
+    return manifest.origin.conditional is not None

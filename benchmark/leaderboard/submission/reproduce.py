@@ -24,7 +24,8 @@ def reproduce_command(config: Config, data: DataRecord) -> str:
         data: data set of the runs.
     """
     train = shlex.join(["threedident", "benchmark", *_options(config, data).arguments()])
-    return f"{render_command(data, _positives(config))} && {train}"
+    rendered = render_command(data, _positives(config), _material(config))
+    return f"{rendered} && {train}"
 
 
 def training_command(
@@ -43,12 +44,15 @@ def training_command(
     return shlex.join(["threedident", "benchmark", *options.arguments()])
 
 
-def render_command(data: DataRecord, positives: str | None = None) -> str:
+def render_command(
+    data: DataRecord, positives: str | None = None, material: str | None = None
+) -> str:
     """The command that renders a data set.
 
     Arguments:
         data: record of the data set.
         positives: rule of the positives to render, such as ``normal:0.1``; None for no positives.
+        material: material of the positives; None for that of the images.
     """
     usual = {"--quality": "standard", "--hue": "wrapped", "--material": "rubber", "--seed": "0"}
     given = {
@@ -66,7 +70,11 @@ def render_command(data: DataRecord, positives: str | None = None) -> str:
     for name, value in given.items():
         if usual.get(name) != value:
             words += [name, value]
-    return shlex.join([*words, *(["--pairs", positives] if positives else [])])
+    if positives is not None:
+        words += ["--pairs", positives]
+    if material is not None:
+        words += ["--positive-material", material]
+    return shlex.join(words)
 
 
 def _positives(config: Config) -> str | None:
@@ -75,6 +83,11 @@ def _positives(config: Config) -> str | None:
     if source.pairs != "rendered" or source.conditional is None:
         return source.rule if source.pairs == "rendered" else None
     return spell_laws((source.conditional,))
+
+
+def _material(config: Config) -> str | None:
+    assert isinstance(config.source, ImageSettings)
+    return config.source.positive_material
 
 
 def _options(config: Config, data: DataRecord) -> Options:

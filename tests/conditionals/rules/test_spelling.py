@@ -126,7 +126,6 @@ def test_a_law_of_all_factors_is_stored_as_before(text: str) -> None:
         ),
         ("box", "x=keep;x=marginal;rest=keep", "expected x in one clause, found it twice"),
         ("box", "x,position=keep;rest=marginal", "expected x in one clause, found it twice"),
-        ("box", "rest=keep", "expected a factor that changes, found all kept"),
         ("box", "rest=keep@0.5", "keep: expected alone, found it with @P or /K"),
         ("box", "rest=keep/2", "keep: expected alone, found it with @P or /K"),
         ("box", "rest=marginal@1.5", "@P: expected a probability above 0, up to 1, found 1.5"),

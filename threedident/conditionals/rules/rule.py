@@ -81,7 +81,7 @@ class Rule:
         clauses: clauses that name every unit once.
 
     Raises:
-        ValueError: a unit has no clause or two, all are kept, or a law does not fit its space.
+        ValueError: a unit has no clause or two, or a law does not fit its space.
 
     Example:
         rule = parse_rule("position=keep;hue=marginal;rest=normal:0.3")
@@ -105,12 +105,13 @@ class Rule:
                 f"expected an action for every factor, found none for {', '.join(missing)}; name "
                 f"them, or end with rest=ACTION"
             )
-        if all(clause.action == "keep" for clause in self.clauses):
-            raise ValueError(
-                "expected a factor that changes, found all kept; give one a law or marginal"
-            )
         object.__setattr__(self, "clauses", _normal(self.layout, self.clauses))
         self._drawn  # noqa: B018  raises for laws that do not fit
+
+    @property
+    def changes(self) -> bool:
+        """False if every factor is kept in every pair."""
+        return any(clause.action != "keep" for clause in self.clauses)
 
     @property
     def roles(self) -> dict[str, Role]:

@@ -71,6 +71,20 @@ def parse_rule(text: str, layout: Layout | None = None) -> Rule:
         raise ValueError(f"--pairs: expected {forms}, found {found}; {reason}") from None
 
 
+def require_change(rule: Rule) -> Rule:
+    """The rule, which must change a factor.
+
+    Raises:
+        ValueError: it keeps every factor, so the positive would be its anchor.
+    """
+    if rule.changes:
+        return rule
+    raise ValueError(
+        f"--pairs: expected a factor that changes, found {spell_rule(rule)}, so positives would "
+        "be their anchors; give a factor a law or marginal"
+    )
+
+
 def spell_rule(rule: Rule) -> str:
     """The inverse of :func:`parse_rule`; equal rules have one spelling."""
     laws, layout = rule.laws, rule.layout
