@@ -162,7 +162,7 @@ def simulate(
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--seasons", type=click.IntRange(1), default=1000, help="Seasons of each scenario.")
+@click.option("--seasons", type=click.IntRange(1), default=600, help="Seasons of each scenario.")
 @click.option("--seeds", type=click.IntRange(2), default=3, help="Seeds of each row.")
 @click.option(
     "--spread",

@@ -81,7 +81,7 @@ def ratios(
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--rows", type=click.IntRange(2), default=1000, help="Rows of each kind.")
+@click.option("--rows", type=click.IntRange(2), default=120, help="Rows of each kind.")
 def false_alarms(rows: int) -> None:
     """Measure how often the leaderboard marks public minus fresh of honest rows.
 

@@ -21,6 +21,7 @@ from benchmark.leaderboard.submission.submission import read_submission
 from benchmark.leaderboard.verification import fresh
 from benchmark.leaderboard.verification.check import Checked, _check_configs, _scored, check
 from benchmark.leaderboard.verification.entry import Entry, read_row, row_bytes
+from benchmark.leaderboard.verification.findings import Kept
 from benchmark.leaderboard.verification.fresh import fresh_images
 from benchmark.leaderboard.verification.seasons import Season, open_season, reveal_season
 from benchmark.leaderboard.verification.secret import Secret, read_secret
@@ -150,7 +151,9 @@ def board(submission: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, latents = SubmissionFolder(submission), sample_raw(0, "test", DATA["n_test"])
     codes = [folder.representations(record) for record in folder.submission.seeds]
     scores = [score(latents=latents, representations=each, labels=LABELS) for each in codes]
-    row = signed(Checked(folder, latents, codes, scores).entry())
+    found = Checked(folder, latents, codes, scores).entry()
+    kept = Kept.of(latents[:512], [each[:512] for each in codes], SECRET, found.id)
+    row = signed(found, kept=kept)
     assert row.verification is not None
     (path / "entries" / f"{row.id}.json").write_bytes(row_bytes(row))
     seasons, other = path / "seasons.json", Secret("0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d")

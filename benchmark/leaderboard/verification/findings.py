@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -193,15 +194,19 @@ def _text(values: NDArray[np.float64]) -> str:
 def _halves(content: bytes, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """The float16 numbers in ``content`` as float64.
 
+    Arguments:
+        content: the bytes.
+        shape: shape of the numbers, with -1 for one size that follows from the others.
+
     Raises:
         ValueError: the content does not fit the shape, or contains NaN or infinity.
     """
-    try:
-        found = np.frombuffer(content, _HALF).reshape(shape).astype(np.float64)
-    except ValueError:
+    least = _HALF.itemsize * abs(math.prod(shape))
+    if not content or len(content) % least:
         raise ValueError(
             f"expected numbers of two bytes of shape {shape}, found {len(content)} bytes"
-        ) from None
+        )
+    found = np.frombuffer(content, _HALF).reshape(shape).astype(np.float64)
     if not np.isfinite(found).all():
         raise ValueError("expected finite numbers, found NaN or infinity")
     return found

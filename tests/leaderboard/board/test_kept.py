@@ -105,12 +105,14 @@ def test_what_does_not_fit_seeds_and_images_is_refused(checked: Entry) -> None:
     assert row.verification is not None
     kept = row.verification.kept
     assert kept is not None
-    short = kept.influences["mcc"][:400]
+    short = kept.influences["mcc"][:800]
     nan = base64.b64encode(np.full(3 * ROWS, np.nan, "<f2").tobytes()).decode()
     for changes, reason in (
         ({"influences": {**kept.influences, "mcc": short}}, "expected influences on mcc of 3"),
         ({"influences": {**kept.influences, "r2": nan}}, "expected finite numbers"),
         ({"influences": {"mcc": kept.influences["mcc"]}}, "expected influences on r2 and mcc"),
+        ({"influences": {**kept.influences, "mcc": ""}}, "numbers of two bytes"),
+        ({"influences": {**kept.influences, "mcc": short[:-1]}}, "padding"),
         ({"codes": kept.codes[:400]}, "bytes of encrypted codes"),
     ):
         with pytest.raises(ValueError, match=reason):

@@ -72,6 +72,19 @@ def test_what_follows_from_a_secret_tells_nothing_of_the_rest() -> None:
     assert not is_signed(b"row", Secret(OTHER).sign(b"row"), SECRET.public_key)
 
 
+def test_what_a_secret_encrypts_it_alone_reads_and_no_byte_changes_unseen() -> None:
+    hidden = SECRET.encrypt(b"codes", "row")
+    assert len(hidden) == len(b"codes") + Secret.OVERHEAD
+    assert hidden != SECRET.encrypt(b"codes", "row")
+    assert Secret(TEXT).decrypt(hidden, "row") == b"codes"
+    changed = [hidden[:i] + bytes([hidden[i] ^ 1]) + hidden[i + 1 :] for i in range(len(hidden))]
+    for content in (*changed, hidden[:-1], b""):
+        with pytest.raises(ValueError, match="row: expected content that this secret encrypted"):
+            SECRET.decrypt(content, "row")
+    with pytest.raises(ValueError, match="expected content that this secret encrypted"):
+        Secret(OTHER).decrypt(hidden, "row")
+
+
 def opened(board: Path, name: str, *more: object) -> str:
     return done_at_once("leaderboard", "season", "open", name, "--board", board, *more)
 
@@ -88,6 +101,14 @@ def test_opening_draws_the_secret_and_publishes_its_hash(
     assert text not in said
     assert text not in (tmp_path / "board" / "seasons.json").read_text()
     assert stat.S_IMODE((tmp_path / "2027-spring.secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("n", [255, 100_001])
+def test_a_fresh_split_has_as_many_rows_as_can_be_scored_and_kept(tmp_path: Path, n: int) -> None:
+    place = ("--board", tmp_path / "board", "--secret", tmp_path / "a.secret")
+    line = refused_at_once("leaderboard", "season", "open", "2027-spring", "--n", n, *place)
+    assert "256<=x<=100000" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_opening_that_was_killed_goes_on_with_its_secret(tmp_path: Path) -> None:
