@@ -181,6 +181,12 @@ def test_a_law_of_all_factors_draws_what_it_always_did(hues: ThreeDIdent) -> Non
     assert "agreeing" not in found.to_json()
 
 
+def test_pairs_in_which_nothing_is_kept_do_not_agree(tmp_path: Path) -> None:
+    pairs = PositivePairs(ThreeDIdent(make_images(tmp_path, n=ROWS)), "rest=normal:0.3@0.9")
+    assert pairs.changed(np.arange(ROWS)).all(axis=1).mean() > 0.2
+    assert pairs.delivered(ROWS).agreeing == 0.0
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_carry_what_changed_beside_their_four_fields(
     hues: ThreeDIdent, workers: int

@@ -94,3 +94,7 @@ class Redraw(Conditional):
     def draw(self, anchors: Any, uniforms: Any) -> Any:  # noqa: ARG002
         """See :class:`Conditional`."""
         return self.marginal.transform(uniforms)
+
+    def card(self) -> dict[str, str]:
+        """See :class:`threedident.runtime.cards.Card`."""
+        return {"marginal": self.marginal.name, "space": self.marginal.space}

@@ -161,13 +161,16 @@ class Masked(Conditional):
             first = end
         return found
 
+    def __repr__(self) -> str:
+        return Card.__repr__(self)
+
     def card(self) -> dict[str, str]:
         """See :class:`threedident.runtime.cards.Card`."""
         return self.product.card() | {
-            f"columns {choice.blocks}": (
-                f"change with probability {choice.chance:g}"
+            f"of columns {_span([column for block in choice.blocks for column in block])}": (
+                f"each changes with probability {choice.chance:g}"
                 if choice.count is None
-                else f"{choice.count} change in a pair"
+                else f"{choice.count} of {len(choice.blocks)} blocks change"
             )
             for choice in self.choices
         }

@@ -264,7 +264,7 @@ class Pairs(Card, Dataset[Pair]):
         shown = self.dataset.latents[draw.anchors], self.positives.latents[draw.positives]
         exact, kept = self.positives is not self.dataset, None
         if self.rule is not None and (self.rule.kept or self.rule.sometimes):
-            kept = ~self.rule.layout.over_columns(self.rule.acting(self._numbers(items)))
+            kept = self.rule.layout.over_columns(~self.rule.acting(self._numbers(items)))
         return measure(shown, (draw.z, draw.z_positive), exact, self.space.columns, kept)
 
     def card(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Delivered(Card):
             shape (N,).
         positive_snaps: the same distance for each positive, shape (N,).
         agreeing: share of pairs whose images agree exactly in every factor that the rule keeps in
-            them; None if no rule keeps any.
+            them, among pairs in which it keeps any; None if it keeps none.
     """
 
     columns: tuple[str, ...]
@@ -122,7 +122,8 @@ def measure(
         drawn: anchors, and positives drawn from the conditional around them, each (N, d).
         exact: True if the positives were rendered exactly, so that their snap distance is 0.
         columns: names of the d columns.
-        kept: True for columns that the rule keeps in a pair, shape (N, d); None without a rule.
+        kept: True for columns that a rule keeps in a pair and that are not fixed, shape (N, d);
+            None without a rule.
     """
     z, positive = (latents.astype(np.float64) for latents in shown)
     distances = (np.linalg.norm(a - b, axis=1) for a, b in zip(drawn, (z, positive), strict=True))
@@ -133,8 +134,13 @@ def measure(
         delivered=_root_mean_square(positive - z),
         anchor_snaps=anchor_snaps,
         positive_snaps=np.zeros_like(anchor_snaps) if exact else positive_snaps,
-        agreeing=None if kept is None else float(((z == positive) | ~kept).all(axis=1).mean()),
+        agreeing=None if kept is None else _agreeing(z == positive, kept),
     )
+
+
+def _agreeing(equal: NDArray[np.bool_], kept: NDArray[np.bool_]) -> float | None:
+    keeping = kept.any(axis=1)
+    return float((equal | ~kept).all(axis=1)[keeping].mean()) if keeping.any() else None
 
 
 def _root_mean_square(steps: Array) -> Array:

@@ -188,6 +188,17 @@ def test_a_law_of_all_factors_is_the_product_it_always_was() -> None:
         assert rule.changed(u).all()
 
 
+def test_conditionals_of_rules_print_what_changes() -> None:
+    drawn = parse_rule("x=keep;y,z=marginal/1;rest=normal:0.3@0.5").conditional()
+    assert repr(drawn).splitlines() == [
+        "Masked",
+        "    columns 1, 2: Redraw(marginal uniform, space box)",
+        "    columns 3 to 9: Normal(scale 0.3, space box)",
+        "    of columns 1, 2: 1 of 2 blocks change",
+        "    of columns 3 to 9: each changes with probability 0.5",
+    ]
+
+
 def test_roles_follow_from_the_rule() -> None:
     rule = parse_rule("x=keep;rotation=normal:0.1;theta=marginal@0.5;hue=marginal;rest=marginal/1")
     roles = rule.roles

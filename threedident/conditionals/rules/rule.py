@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -89,7 +89,7 @@ class Rule:
         rule.roles["x"]  # content
     """
 
-    layout: Layout
+    layout: Layout = field(repr=False)
     clauses: tuple[Clause, ...]
 
     def __post_init__(self) -> None:
