@@ -26,6 +26,8 @@ from benchmark.training.evaluation import score_codes, scored_latents
 from benchmark.training.objective import Objective
 from tests.conftest import make_images
 from tests.pedestrians import make_pickle
+from tests.small_runs import results, run
+from threedident import ThreeDIdent, load_encoder
 
 Array = NDArray[np.float64]
 CPU = Machine(torch.device("cpu"))
@@ -251,3 +253,18 @@ def test_runs_of_earlier_versions_keep_their_procedure() -> None:
     held_out, _ = opened(protocol="held-out")
     assert (held_out.protocol_version, label(held_out)) == (1, "held-out")
     require_current("run", held_out)
+
+
+@pytest.mark.slow
+def test_a_run_holds_its_normalisation_and_goes_on(tmp_path: Path) -> None:
+    data = make_images(tmp_path / "data", n=60, n_test=4096, edge=8)
+    out = tmp_path / "run"
+    found = run(data, out, "--protocol", "published", "--steps", 2)
+    assert (found["rows"], found["protocol"], found["split"]) == (4096, "published", "test")
+    encoder = load_encoder(out)
+    deviations = ThreeDIdent(data).image_deviations()
+    assert encoder.model[0].std.flatten().numpy() == pytest.approx(255 * deviations, rel=TIGHT)
+    before = results(out)
+    (out / "scores.json").unlink()
+    assert run(data, out, "--protocol", "published", "--steps", 2, "--resume") == found
+    assert results(out) == before
