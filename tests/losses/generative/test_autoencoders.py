@@ -79,7 +79,7 @@ def test_images_are_compared_as_bernoulli_variables(channels: int) -> None:
 
 
 def test_vectors_are_compared_as_normal_variables() -> None:
-    loss = BetaVAE(2, (5,), 8, beta=3.0)
+    loss = BetaVAE(2, (5,), 8, beta=3.0, noise=0.5)
     with torch.no_grad():
         loss.decoder[-1].weight.zero_()
         loss.decoder[-1].bias.zero_()
@@ -87,7 +87,7 @@ def test_vectors_are_compared_as_normal_variables() -> None:
         loss.head.bias.zero_()
     x, codes = torch.randn(6, 5), torch.randn(6, 2)
     found = loss(Views(codes=codes, features=torch.randn(6, 8), inputs=x))
-    expected = 0.5 * x.square().sum(1).mean() + 3 * 0.5 * codes.square().sum(1).mean()
+    expected = 0.5 * (x / 0.5).square().sum(1).mean() + 3 * 0.5 * codes.square().sum(1).mean()
     torch.testing.assert_close(found["loss"], expected)
 
 
@@ -156,7 +156,7 @@ def test_mixed_latents_are_reconstructed(name: str) -> None:
     [
         ("beta-vae", {"sigma": 0.1}, "--sigma: expected with a contrastive --loss"),
         ("beta-vae", {"temperature": 0.1}, "which has no similarity"),
-        ("beta-vae", {"loss_option": ("rate=1",)}, "expected one of beta, found 'rate'"),
+        ("beta-vae", {"loss_option": ("rate=1",)}, "expected one of beta, noise, found 'rate'"),
         ("beta-vae", {"output_space": "box"}, r"fits the loss beta-vae \(unbounded\)"),
         ("slow-vae", {"estimator": "nwj"}, "--estimator: expected with a contrastive --loss"),
     ],
@@ -171,6 +171,7 @@ def test_options_that_do_not_fit_are_refused(name: str, asked: dict[str, Any], w
     [
         ("beta-vae", {"beta": -1.0}, "beta: expected a number of at least 0, found -1.0"),
         ("slow-vae", {"gamma": math.nan}, "gamma: expected a number of at least 0, found nan"),
+        ("beta-vae", {"noise": 0.0}, "noise: expected a positive number, found 0.0"),
         ("slow-vae", {"rate": 0.0}, "rate: expected a positive number, found 0.0"),
     ],
 )
