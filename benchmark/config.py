@@ -88,7 +88,7 @@ class MixingSettings(Frozen):
         space: ``box`` [0, 1]^n, ``sphere`` or ``real``.
         marginal: name of p(z), see :class:`benchmark.sources.mixing.Marginal`.
         conditional: law of the positives; None for supervised training.
-        anchors: number of distinct anchors; None for new ones in every step.
+        anchor_rows: number of distinct anchors; None for new ones in every step.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -106,7 +106,7 @@ class MixingSettings(Frozen):
         ),
     ]
     conditional: Law | None
-    anchors: Annotated[
+    anchor_rows: Annotated[
         int | None,
         Field(gt=1, le=MOST_ANCHORS),
         Option(
@@ -172,6 +172,7 @@ class Config(Frozen):
         codes: number of codes; None for that of the source.
         features: number of features, which the head maps to codes; None for that of the encoder.
         projector: hidden widths of the head; None for one linear layer.
+        supervised: True if a loss that is a plugin reads latents.
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
@@ -305,6 +306,7 @@ class Config(Frozen):
             "Hidden widths of an MLP in place of the last layer, such as 512,512 [default: none].",
         ),
     ] = None
+    supervised: bool = False
 
 
 def numbering(config: Config) -> int | None:

@@ -24,6 +24,7 @@ from benchmark.losses.catalogue import (
     SUPERVISED,
     checked_options,
     find_loss,
+    is_custom,
     is_paired,
     is_supervised,
 )
@@ -278,7 +279,7 @@ def open_source(options: Options) -> Source:
             space=options.space,
             marginal=options.marginal,
             conditional=law,
-            anchors=options.anchors,
+            anchor_rows=options.anchor_rows,
         )
         return MixingSource(settings)
     assert options.data is not None
@@ -322,5 +323,6 @@ def resolve(options: Options, source: Source) -> Config:
     asked = vars(options) | {
         "source": source.settings,
         "eval_every": max(1, steps // _SCORES_PER_RUN),
+        "supervised": is_custom(options.loss) and is_supervised(options.loss),
     }
     return Config(**{name: asked[name] for name in Config.model_fields})

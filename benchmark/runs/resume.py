@@ -82,7 +82,8 @@ def options_of(config: Config) -> Options:
             values |= {"resolution": source.resolution, **_law(law)}
         case MixingSettings():
             values |= {
-                name: getattr(source, name) for name in ("factors", "space", "marginal", "anchors")
+                name: getattr(source, name)
+                for name in ("factors", "space", "marginal", "anchor_rows")
             }
             values |= {"source": "mixing", **_law(source.conditional)}
         case MaskSettings():

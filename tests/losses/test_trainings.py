@@ -28,7 +28,7 @@ def test_the_spectral_loss_recovers_latents_of_the_sphere() -> None:
 
 
 def test_diet_recovers_latents_of_the_sphere() -> None:
-    options: dict[str, Any] = {"sigma": 0.1, "loss": "diet", "anchors": 200}
+    options: dict[str, Any] = {"sigma": 0.1, "loss": "diet", "anchor_rows": 200}
     scores, _ = trained(**SPHERE, **options, steps=350, learning_rate=1e-2)
     assert scores.r2 > 0.95
 

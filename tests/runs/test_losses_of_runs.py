@@ -110,7 +110,7 @@ def test_features_are_stored_and_scored(tmp_path: Path) -> None:
         ("whitening", ()),
         ("slow-vae", ()),
         ("beta-vae", ("--loss-option", "beta=2")),
-        ("diet", ("--anchors", 30)),
+        ("diet", ("--anchor-rows", 30)),
         ("l2", ("--estimator", "nwj")),
     ],
 )
