@@ -189,7 +189,7 @@ class Config(Frozen):
         str,
         Option(
             "Training",
-            "{names}, lP with an exponent such as l1.5, or one of your own as my_pkg.losses:MyLoss "
+            "{names}, lP with an exponent such as l1.5, or one of your own as my_pkg.losses:Mine "
             "[default: l2; augmented dot; kitti l1].",
             {**of_images("l2"), "augmented": "dot", "mixing": "l2", "kitti": "l1"},
         ),

@@ -85,9 +85,7 @@ def mismatch(config: Config) -> str | None:
     conditional law.
     """
     if parse_similarity(config.loss) is None:
-        matches = getattr(find_loss(config.loss), "matches", None)
-        found: str | None = None if matches is None else matches(config)
-        return found
+        return _own_mismatch(config)
     source = config.source
     law = getattr(source, "conditional", None)
     if law is None:
@@ -111,6 +109,25 @@ def mismatch(config: Config) -> str | None:
     if config.output_space == "unbounded":
         return "codes are unbounded where latents lie in a box"
     return None if config.output_space == "box" else _unlike_scale(config, law)
+
+
+def _own_mismatch(config: Config) -> str | None:
+    """The answer of the loss itself.
+
+    Raises:
+        ValueError: the method of the loss fails.
+    """
+    matches = getattr(find_loss(config.loss), "matches", None)
+    if matches is None:
+        return None
+    try:
+        found: str | None = matches(config)
+    except Exception as error:
+        raise ValueError(
+            f"loss: expected matches of {config.loss} to take a configuration, found "
+            f"{type(error).__name__}: {error}; make it a static method"
+        ) from None
+    return found
 
 
 def _no_eigenfunctions(config: Config) -> str | None:

@@ -245,3 +245,21 @@ def test_a_configuration_says_whether_latents_were_read_without_an_import() -> N
     assert [reads_latents(config) for config in found.values()] == [True, False, True, False]
     unknown = found["l2"].model_copy(update={"loss": "no_such_package:Loss", "supervised": True})
     assert reads_latents(unknown)
+
+
+class Careless(Mine):
+    def matches(self, config: Config) -> str | None:  # type: ignore[override]
+        return config.loss
+
+    def after_step(self, model: nn.Module) -> None:
+        raise LookupError(f"no {len(list(model.children()))}")
+
+
+def test_failing_methods_of_a_loss_are_named() -> None:
+    name = f"{HERE}:Careless"
+    options = complete(Options(source="mixing", factors=3, loss=name))
+    with pytest.raises(ValueError, match=r"matches of .*:Careless .*; make it a static method"):
+        mismatch(resolve(options, open_source(options)))
+    objective, _ = build(name)
+    with pytest.raises(ValueError, match=r"after_step of .*:Careless .* LookupError: no 2"):
+        objective.after_step()
