@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
+from benchmark.leaderboard.submission.runs import supervision_of, uses_train_latents
 from benchmark.losses.catalogue import find_loss
 from benchmark.losses.generative.beta_vae import BetaVAE
 from benchmark.losses.generative.decoder import Posterior
@@ -119,7 +121,7 @@ def test_images_of_another_size_are_refused(name: str) -> None:
         find_loss(name)(3, (1, 16, 16), 8)
 
 
-def test_images_train_through_the_run(tmp_path: Any) -> None:
+def test_images_train_through_the_run(tmp_path: Path) -> None:
     data = make_images(tmp_path, n=20, n_test=10)
     options = complete(Options(data=data, loss="beta-vae", encoder="conv", batch_size=4, steps=1))
     source = open_source(options)
@@ -186,3 +188,13 @@ def test_no_theorem_is_claimed() -> None:
     for name, law in (("beta-vae", None), ("slow-vae", "laplace"), ("slow-vae", "normal")):
         options = complete(Options(source="mixing", factors=3, loss=name, conditional=law))
         assert mismatch(resolve(options, open_source(options)))
+
+
+def test_single_images_are_no_supervision(tmp_path: Path) -> None:
+    data = make_images(tmp_path, n=20, n_test=10)
+    found = []
+    for loss in ("beta-vae", "slow-vae", "supervised"):
+        options = complete(Options(data=data, loss=loss, batch_size=4, steps=1))
+        config = resolve(options, open_source(options))
+        found.append((supervision_of(config), uses_train_latents(config)))
+    assert found == [("none", False), ("pairs", True), ("full", True)]
