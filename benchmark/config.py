@@ -96,7 +96,7 @@ class MixingSettings(Frozen):
         conditional: law of the positives; None for supervised training, or if a rule gives them.
         rule: rule of the positives, see :mod:`threedident.conditionals.rules.spelling`; None if
             one law describes them.
-        anchors: number of distinct anchors; None for new ones in every step.
+        anchor_rows: number of distinct anchors; None for new ones in every step.
     """
 
     kind: Literal["mixing"] = "mixing"
@@ -115,7 +115,7 @@ class MixingSettings(Frozen):
     ]
     conditional: Law | None
     rule: str | None = None
-    anchors: Annotated[
+    anchor_rows: Annotated[
         int | None,
         Field(gt=1, le=MOST_ANCHORS),
         Option(
@@ -184,6 +184,7 @@ class Config(Frozen):
         score_on: split that is scored.
         protocol_version: version of the published protocol, see
             :data:`benchmark.protocol.VERSION`; 1 in runs without this field.
+        supervised: True if a loss that is a plugin reads latents.
     """
 
     source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
@@ -200,7 +201,8 @@ class Config(Frozen):
         str,
         Option(
             "Training",
-            "{names}, or lP with an exponent such as l1.5 [default: l2; augmented dot; kitti l1].",
+            "{names}, lP with an exponent such as l1.5, or one of your own as my_pkg.losses:Mine "
+            "[default: l2; augmented dot; kitti l1].",
             {**of_images("l2"), "augmented": "dot", "mixing": "l2", "kitti": "l1"},
         ),
     ]
@@ -328,6 +330,7 @@ class Config(Frozen):
         ),
     ] = "test"
     protocol_version: Literal[1, 2] = 1
+    supervised: bool = False
 
 
 def numbering(config: Config) -> int | None:

@@ -1,4 +1,4 @@
-"""Contrastive losses: InfoNCE, and the similarities that define a model's conditional."""
+"""Losses: InfoNCE, its similarities, and the views of a batch that every loss reads."""
 
 from benchmark.losses.contrastive import (
     Terms,
@@ -13,6 +13,7 @@ from benchmark.losses.similarities import (
     LpSimilarity,
     Similarity,
 )
+from benchmark.losses.views import Views
 
 __all__ = [
     "CosineSimilarity",
@@ -20,6 +21,7 @@ __all__ = [
     "LpSimilarity",
     "Similarity",
     "Terms",
+    "Views",
     "info_nce",
     "info_nce_terms",
     "symmetric_info_nce",

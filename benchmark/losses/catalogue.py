@@ -140,6 +140,11 @@ def is_supervised(loss: str) -> bool:
     return bool(getattr(find_loss(loss), "supervised", False))
 
 
+def reads_latents(config: Config) -> bool:
+    """True if training read latents, by the configuration alone, without import of a plugin."""
+    return config.loss == SUPERVISED or config.supervised
+
+
 def checked_options(loss: str, estimator: str | None, texts: Iterable[str]) -> tuple[str, ...]:
     """Arguments of a loss in their canonical spelling, sorted by name.
 

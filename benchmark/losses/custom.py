@@ -47,10 +47,21 @@ class CheckedLoss(nn.Module):
         return found  # type: ignore[no-any-return]
 
     def after_step(self, model: nn.Module) -> None:
-        """Call the method of the loss, if it has one."""
+        """Call the method of the loss, if it has one.
+
+        Raises:
+            ValueError: the method fails.
+        """
         after = getattr(self.loss, "after_step", None)
-        if after is not None:
+        if after is None:
+            return
+        try:
             after(model)
+        except Exception as error:
+            raise ValueError(
+                f"loss: expected after_step of {self.name} to take the model, found "
+                f"{type(error).__name__}: {error}; change the loss"
+            ) from None
 
     def _check(self, found: Any) -> None:
         if not isinstance(found, dict) or "loss" not in found:

@@ -87,9 +87,7 @@ def mismatch(config: Config) -> str | None:
     a conditional law nor a rule.
     """
     if parse_similarity(config.loss) is None:
-        matches = getattr(find_loss(config.loss), "matches", None)
-        found: str | None = None if matches is None else matches(config)
-        return found
+        return _own_mismatch(config)
     source = config.source
     rule = getattr(source, "rule", None)
     if rule is not None:
@@ -135,6 +133,25 @@ def _on_a_sphere(config: Config, source: ImageSettings, law: Law) -> str | None:
     if angular == "cosine" or config.output_space != "box+learned-sphere":
         return "codes on a sphere of fixed radius have another concentration than the angles"
     return None
+
+
+def _own_mismatch(config: Config) -> str | None:
+    """The answer of the loss itself.
+
+    Raises:
+        ValueError: the method of the loss fails.
+    """
+    matches = getattr(find_loss(config.loss), "matches", None)
+    if matches is None:
+        return None
+    try:
+        found: str | None = matches(config)
+    except Exception as error:
+        raise ValueError(
+            f"loss: expected matches of {config.loss} to take a configuration, found "
+            f"{type(error).__name__}: {error}; make it a static method"
+        ) from None
+    return found
 
 
 def _no_eigenfunctions(config: Config) -> str | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.config import (
-    MOST_LATENTS,
-)
+from benchmark.config import MOST_LATENTS
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.catalogue import (

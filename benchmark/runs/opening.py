@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark.config import (
-    Config,
-    MixingSettings,
-)
-from benchmark.losses.catalogue import (
-    is_paired,
-)
+from benchmark.config import Config, MixingSettings
+from benchmark.losses.catalogue import is_custom, is_paired, is_supervised
 from benchmark.losses.match import check_fit
 from benchmark.protocol import procedure, version_of
 from benchmark.runs.options import Options
@@ -47,7 +42,7 @@ def open_source(options: Options) -> Source:
             marginal=options.marginal,
             conditional=law,
             rule=rule,
-            anchors=options.anchors,
+            anchor_rows=options.anchor_rows,
         )
         return MixingSource(settings, followed)
     assert options.data is not None
@@ -108,6 +103,7 @@ def resolve(options: Options, source: Source) -> Config:
     asked = vars(options) | {
         "source": source.settings,
         "eval_every": max(1, steps // _SCORES_PER_RUN),
+        "supervised": is_custom(options.loss) and is_supervised(options.loss),
         "score_on": options.score_on or "test",
         "protocol_version": version_of(options.protocol),
     }

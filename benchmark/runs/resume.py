@@ -85,7 +85,8 @@ def options_of(config: Config) -> Options:
             values |= {"pairs": source.rule if source.pairs == "nearest" else None}
         case MixingSettings():
             values |= {
-                name: getattr(source, name) for name in ("factors", "space", "marginal", "anchors")
+                name: getattr(source, name)
+                for name in ("factors", "space", "marginal", "anchor_rows")
             }
             values |= {"source": "mixing", "pairs": source.rule, "score_on": None}
             values |= _law(source.conditional)

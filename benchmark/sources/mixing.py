@@ -92,7 +92,7 @@ class MixingSource(Source):
     @property
     def rows(self) -> int | None:
         """See :class:`Source`."""
-        return self.settings.anchors
+        return self.settings.anchor_rows
 
     def summary(self) -> str:
         """See :class:`Source`."""

@@ -154,7 +154,8 @@ class Loop:
                 f"loss: expected a finite number, found {values['loss']} {self._advice()}"
             )
         self.optimizer.step()
-        self.objective.after_step()
+        with self._named_failures():
+            self.objective.after_step()
         self.step += 1
         self.tracker.record(self.step, {k: v for k, v in values.items() if k != "stop"})
         self._settled = True

@@ -18,6 +18,8 @@ from benchmark.losses import (
     symmetric_info_nce,
 )
 from benchmark.losses import blocks as pairwise
+from benchmark.losses.catalogue import ESTIMATORS
+from benchmark.losses.views import Views
 from tests.losses.codes_and_sums import codes
 
 
@@ -56,6 +58,39 @@ def test_no_tensor_of_all_pairs_exists(
     with Largest() as largest, threads(1):  # else it sees no more than this thread
         loss(u, v, similarity).backward()
     assert 0 < largest.elements <= 2 * elements < batch**2 / 2
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("similarity", ["dot", "l1"])
+def test_estimators_need_no_tensor_of_all_pairs(
+    name: str, similarity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, n, elements = 512, 10, 2**15
+    monkeypatch.setattr(pairwise, "_elements", lambda _: elements)
+    u, v = (x.detach().float().requires_grad_() for x in codes(batch, batch, n=n))
+    loss = ESTIMATORS[name](n, similarity=similarity, symmetric=True)
+    with Largest() as largest, threads(1):
+        loss(Views(codes=u, positives=v))["loss"].backward()
+    assert 0 < largest.elements <= 2 * elements < batch**2 / 2
+
+
+@pytest.mark.parametrize("name", ["nce", "spectral"])
+def test_threads_do_not_change_a_bit_of_sums(name: str) -> None:
+    u, v = (x.detach().requires_grad_() for x in codes(700, 700))
+    loss, found = ESTIMATORS[name](3, similarity="l2").double(), []
+    for count in (1, 3):
+        with threads(count):
+            value = loss(Views(codes=u, positives=v))["loss"]
+            found.append((value, *torch.autograd.grad(value, (u, v, loss.offset.value))))
+    assert all(map(torch.equal, *found))
+
+
+def test_second_derivatives_are_refused() -> None:
+    u, v = codes(5, 5)
+    loss = ESTIMATORS["nce"](3, similarity="l2").double()(Views(codes=u, positives=v))["loss"]
+    [gradient] = torch.autograd.grad(loss, u, create_graph=True)
+    with pytest.raises(RuntimeError, match="expected to be differentiated once"):
+        gradient.sum().backward()
 
 
 def test_torch_keeps_its_threads() -> None:

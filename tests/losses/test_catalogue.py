@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from benchmark.config import Config
 from benchmark.encoders.output_spaces import OUTPUT_SPACES
-from benchmark.losses.catalogue import LOSSES, checked_options, find_loss, is_paired, is_supervised
+from benchmark.losses.catalogue import (
+    LOSSES,
+    checked_options,
+    find_loss,
+    is_paired,
+    is_supervised,
+    reads_latents,
+)
 from benchmark.losses.match import fitting_space, mismatch
 from benchmark.losses.views import Views
 from benchmark.ranks import Ranks
@@ -230,3 +237,31 @@ def test_arguments_that_a_loss_does_not_take_are_refused(text: str, words: str) 
 def test_every_loss_by_name_has_a_docstring_on_its_theory() -> None:
     for name in LOSSES:
         assert find_loss(name).__doc__
+
+
+def test_a_configuration_says_whether_latents_were_read_without_an_import() -> None:
+    found = {}
+    for name in ("supervised", "l2", f"{HERE}:Peeks", f"{HERE}:Mine"):
+        options = complete(Options(source="mixing", factors=3, loss=name))
+        found[name] = resolve(options, open_source(options))
+    assert [reads_latents(config) for config in found.values()] == [True, False, True, False]
+    unknown = found["l2"].model_copy(update={"loss": "no_such_package:Loss", "supervised": True})
+    assert reads_latents(unknown)
+
+
+class Careless(Mine):
+    def matches(self, config: Config) -> str | None:  # type: ignore[override]
+        return config.loss
+
+    def after_step(self, model: nn.Module) -> None:
+        raise LookupError(f"no {len(list(model.children()))}")
+
+
+def test_failing_methods_of_a_loss_are_named() -> None:
+    name = f"{HERE}:Careless"
+    options = complete(Options(source="mixing", factors=3, loss=name))
+    with pytest.raises(ValueError, match=r"matches of .*:Careless .*; make it a static method"):
+        mismatch(resolve(options, open_source(options)))
+    objective, _ = build(name)
+    with pytest.raises(ValueError, match=r"after_step of .*:Careless .* LookupError: no 2"):
+        objective.after_step()

@@ -66,6 +66,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--encoder", "conv", "--symmetric"),
         ("--encoder", "conv", "--precision", "bf16"),
         ("--encoder", "conv", "--loss", "supervised"),
+        ("--encoder", "conv", "--estimator", "nce"),
+        ("--encoder", "conv", "--loss", "lejepa", "--projector", 16),
     ],
     ids=str,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.config import Config, ImageSettings, numbering
 from benchmark.differences import differences
 from benchmark.leaderboard.submission.submission import SEEDS, Supervision
-from benchmark.losses.catalogue import is_supervised
+from benchmark.losses.catalogue import reads_latents
 from benchmark.training.folder import RunFolder, is_run
 from benchmark.training.log import read_work
 from threedident.pairs.epochs import NUMBERING
@@ -87,7 +87,7 @@ def supervision_of(config: Config) -> Supervision:
     assert isinstance(config.source, ImageSettings)
     if config.steps == 0:
         return "none"
-    if is_supervised(config.loss):
+    if reads_latents(config):
         return "full"
     if config.source.pairs is None:
         return "none"
@@ -97,7 +97,7 @@ def supervision_of(config: Config) -> Supervision:
 def uses_train_latents(config: Config) -> bool:
     """True if training read latents, as targets or to find pairs."""
     assert isinstance(config.source, ImageSettings)
-    return config.steps > 0 and (is_supervised(config.loss) or config.source.pairs == "nearest")
+    return config.steps > 0 and (reads_latents(config) or config.source.pairs == "nearest")
 
 
 def _finished(path: Path) -> Config:

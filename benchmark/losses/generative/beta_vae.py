@@ -30,16 +30,24 @@ class BetaVAE(Autoencoder):
         shape: shape of one observation.
         features: number of features of the encoder.
         beta: weight of the divergence, at least 0.
+        noise: standard deviation of observed vectors, positive.
 
     Raises:
-        ValueError: observations are neither images of 64 x 64 pixels nor vectors, or beta is
-            negative.
+        ValueError: observations are neither images of 64 x 64 pixels nor vectors, beta is
+            negative, or the noise is not positive.
     """
 
     paired = False
 
-    def __init__(self, n: int, shape: tuple[int, ...], features: int, beta: float = 4.0) -> None:
-        super().__init__(n, shape, features)
+    def __init__(
+        self,
+        n: int,
+        shape: tuple[int, ...],
+        features: int,
+        beta: float = 4.0,
+        noise: float = 0.1,
+    ) -> None:
+        super().__init__(n, shape, features, noise)
         require_weight("beta", beta)
         self._beta = beta
 

@@ -2,7 +2,7 @@
 
 Images of 64 x 64 pixels are decoded by transposed convolutions and compared as Bernoulli
 variables, summed over pixels. Vectors are decoded by an MLP and compared as normal variables of
-variance 1.
+one standard deviation.
 
 References:
     Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations,
@@ -11,11 +11,14 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+
+from threedident.runtime.errors import printable
 
 EDGE = 64
 _HIDDEN, _CHANNELS, _SIDE = 256, 64, 4
@@ -51,15 +54,22 @@ class Autoencoder(nn.Module):
         n: number of codes.
         shape: shape of one observation: (C, 64, 64) for images, (m,) for vectors.
         features: number of features, from which the log variance is computed.
+        noise: standard deviation of vectors around what is decoded, positive.
 
     Raises:
-        ValueError: observations have another shape.
+        ValueError: observations have another shape, or the noise is not positive.
     """
 
     output_space = "unbounded"
 
-    def __init__(self, n: int, shape: tuple[int, ...], features: int) -> None:
+    def __init__(self, n: int, shape: tuple[int, ...], features: int, noise: float = 0.1) -> None:
         super().__init__()
+        if not 0 < noise < math.inf:
+            raise ValueError(
+                f"noise: expected a positive number, found {printable(str(noise))}; it is the "
+                "standard deviation of observed vectors"
+            )
+        self._noise = noise
         if len(shape) != 1 and shape[1:] != (EDGE, EDGE):
             raise ValueError(
                 f"--loss: expected images of {EDGE} pixels or vectors for an autoencoder, found "
@@ -78,7 +88,7 @@ class Autoencoder(nn.Module):
         assert inputs is not None
         decoded = self.decoder(posterior.sample())
         if inputs.ndim == 2:
-            found = 0.5 * (decoded - inputs).square()
+            found = 0.5 * ((decoded - inputs) / self._noise).square()
         else:
             pixels = inputs.to(decoded.dtype) / 255.0
             found = binary_cross_entropy_with_logits(decoded, pixels, reduction="none")

@@ -39,10 +39,11 @@ class SlowVAE(Autoencoder):
         beta: weight of the divergence from the normal prior, at least 0.
         gamma: weight of the divergence from the Laplace prior, at least 0.
         rate: one over the scale of the Laplace prior, positive.
+        noise: standard deviation of observed vectors, positive.
 
     Raises:
         ValueError: observations are neither images of 64 x 64 pixels nor vectors, a weight is
-            negative, or the rate is not positive.
+            negative, or the rate or the noise is not positive.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class SlowVAE(Autoencoder):
         beta: float = 1.0,
         gamma: float = 10.0,
         rate: float = 6.0,
+        noise: float = 0.1,
     ) -> None:
-        super().__init__(n, shape, features)
+        super().__init__(n, shape, features, noise)
         require_weight("beta", beta)
         require_weight("gamma", gamma)
         if not 0 < rate < math.inf:

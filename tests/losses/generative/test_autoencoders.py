@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
+from benchmark.leaderboard.submission.runs import supervision_of, uses_train_latents
 from benchmark.losses.catalogue import find_loss
 from benchmark.losses.generative.beta_vae import BetaVAE
 from benchmark.losses.generative.decoder import Posterior
@@ -81,7 +83,7 @@ def test_images_are_compared_as_bernoulli_variables(channels: int) -> None:
 
 
 def test_vectors_are_compared_as_normal_variables() -> None:
-    loss = BetaVAE(2, (5,), 8, beta=3.0)
+    loss = BetaVAE(2, (5,), 8, beta=3.0, noise=0.5)
     with torch.no_grad():
         loss.decoder[-1].weight.zero_()
         loss.decoder[-1].bias.zero_()
@@ -89,7 +91,7 @@ def test_vectors_are_compared_as_normal_variables() -> None:
         loss.head.bias.zero_()
     x, codes = torch.randn(6, 5), torch.randn(6, 2)
     found = loss(Views(codes=codes, features=torch.randn(6, 8), inputs=x))
-    expected = 0.5 * x.square().sum(1).mean() + 3 * 0.5 * codes.square().sum(1).mean()
+    expected = 0.5 * (x / 0.5).square().sum(1).mean() + 3 * 0.5 * codes.square().sum(1).mean()
     torch.testing.assert_close(found["loss"], expected)
 
 
@@ -121,7 +123,7 @@ def test_images_of_another_size_are_refused(name: str) -> None:
         find_loss(name)(3, (1, 16, 16), 8)
 
 
-def test_images_train_through_the_run(tmp_path: Any) -> None:
+def test_images_train_through_the_run(tmp_path: Path) -> None:
     data = make_images(tmp_path, n=20, n_test=10)
     options = complete(Options(data=data, loss="beta-vae", encoder="conv", batch_size=4, steps=1))
     source = open_source(options)
@@ -158,7 +160,7 @@ def test_mixed_latents_are_reconstructed(name: str) -> None:
     [
         ("beta-vae", {"sigma": 0.1}, "--sigma: expected with a contrastive --loss"),
         ("beta-vae", {"temperature": 0.1}, "which has no similarity"),
-        ("beta-vae", {"loss_option": ("rate=1",)}, "expected one of beta, found 'rate'"),
+        ("beta-vae", {"loss_option": ("rate=1",)}, "expected one of beta, noise, found 'rate'"),
         ("beta-vae", {"output_space": "box"}, r"fits the loss beta-vae \(unbounded\)"),
         ("slow-vae", {"estimator": "nwj"}, "--estimator: expected with a contrastive --loss"),
     ],
@@ -173,6 +175,7 @@ def test_options_that_do_not_fit_are_refused(name: str, asked: dict[str, Any], w
     [
         ("beta-vae", {"beta": -1.0}, "beta: expected a number of at least 0, found -1.0"),
         ("slow-vae", {"gamma": math.nan}, "gamma: expected a number of at least 0, found nan"),
+        ("beta-vae", {"noise": 0.0}, "noise: expected a positive number, found 0.0"),
         ("slow-vae", {"rate": 0.0}, "rate: expected a positive number, found 0.0"),
     ],
 )
@@ -187,3 +190,13 @@ def test_no_theorem_is_claimed() -> None:
     for name, law in (("beta-vae", None), ("slow-vae", "laplace"), ("slow-vae", "normal")):
         options = complete(Options(source="mixing", factors=3, loss=name, conditional=law))
         assert mismatch(resolve(options, open_source(options)))
+
+
+def test_single_images_are_no_supervision(tmp_path: Path) -> None:
+    data = make_images(tmp_path, n=20, n_test=10)
+    found = []
+    for loss in ("beta-vae", "slow-vae", "supervised"):
+        options = complete(Options(data=data, loss=loss, batch_size=4, steps=1))
+        config = resolve(options, open_source(options))
+        found.append((supervision_of(config), uses_train_latents(config)))
+    assert found == [("none", False), ("pairs", True), ("full", True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from benchmark.runs.completion import complete
 from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
 from benchmark.sources.source import Machine
+from tests.conftest import make_images
 from tests.losses.codes_and_sums import codes
+from threedident import ThreeDIdent
 
 ROWS = torch.tensor([3, 0, 7, 3, 9, 1])
 
@@ -91,7 +94,7 @@ def test_mixing_numbers_its_anchors() -> None:
     asked = Options(
         source="mixing", factors=3, loss="diet", space="sphere", conditional="vmf", sigma=0.1
     )
-    options = complete(asked.replace(anchors=20))
+    options = complete(asked.replace(anchor_rows=20))
     assert options.output_space == "unbounded"
     source = open_source(options)
     assert source.rows == 20
@@ -126,10 +129,13 @@ def test_a_source_without_rows_is_refused() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"loss": "supervised", "anchors": 5}, "--anchors: expected with a contrastive --loss"),
+        (
+            {"loss": "supervised", "anchor_rows": 5},
+            "--anchor-rows: expected with a contrastive --loss",
+        ),
         ({"loss": "diet", "temperature": 1.0}, "--temperature: expected with a contrastive"),
         ({"loss": "diet", "output_space": "box"}, "fits the loss diet"),
-        ({"source": "nearest", "anchors": 5}, "--anchors: expected with --source mixing"),
+        ({"source": "nearest", "anchor_rows": 5}, "--anchor-rows: expected with --source mixing"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(asked: dict[str, Any], words: str) -> None:
@@ -148,3 +154,17 @@ def test_violated_assumptions_are_named() -> None:
     ):
         options = complete(Options(source="mixing", factors=3, loss="diet", **asked))
         assert words in str(mismatch(resolve(options, open_source(options))))
+
+
+def test_rows_of_images_are_those_of_the_anchors(tmp_path: Path) -> None:
+    data = make_images(tmp_path, n=30, n_test=10)
+    for source in ("nearest", "augmented"):
+        options = complete(Options(source=source, data=data, loss="diet", batch_size=8, steps=1))
+        images = open_source(options)
+        assert images.rows == 30
+        latents = ThreeDIdent(data).latents
+        for batch in images.batches(0, range(2, 5), 8, Machine(torch.device("cpu"))):
+            assert batch.rows is not None
+            assert torch.equal(batch.latents, torch.from_numpy(latents[batch.rows.numpy()]))
+    drawn = complete(Options(data=data, loss="diet", anchor="marginal", batch_size=8, steps=1))
+    assert open_source(drawn).rows is None
