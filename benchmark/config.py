@@ -252,6 +252,15 @@ class Config(Frozen):
         Field(min_length=1),
         Option("Run", "Seeds by commas, such as 0,1,2; one training each [default: 0].", (0,)),
     ]
+    metric: Annotated[
+        tuple[str, ...],
+        Option(
+            "Scoring",
+            "A metric of your own as package.module:Name, or one that a package offers; may be "
+            "given again.",
+            default=(),
+        ),
+    ] = ()
 
 
 def numbering(config: Config) -> int | None:

@@ -63,6 +63,8 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         return asked | {"is_flag": True}
     if kind is Path:
         return asked | {"type": click.Path(path_type=Path)}
+    if name == "metric":
+        return asked | {"multiple": True, "callback": _names, "metavar": "NAME", "default": None}
     if get_origin(kind) is tuple:
         return asked | {"callback": _seeds, "metavar": "LIST"}
     if get_origin(kind) is Literal:
@@ -106,6 +108,15 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"expected a finite number, found {value}", ctx=ctx, param=param)
     return value
+
+
+def _names(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> tuple[str, ...]:
+    """The names of an option that may be given again, or once with commas, without repetition."""
+    return tuple(dict.fromkeys(name for part in value for name in part.split(",")))
 
 
 def _seeds(

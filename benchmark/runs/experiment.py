@@ -10,6 +10,7 @@ import click
 from benchmark.config import Config, short_digest
 from benchmark.encoders.model import build_model, can_compile
 from benchmark.losses.match import mismatch
+from benchmark.metrics.custom import find_metric
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
 from benchmark.metrics.rows import paired_rows
 from benchmark.runs.options import Options, open_source, resolve
@@ -94,6 +95,8 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
             f"{config.batch_size}; change it"
         )
     build_model(config, source, config.seeds[0])
+    for name in config.metric:
+        find_metric(name)
     for seed in config.seeds:
         latents = scored_latents(config, source, seed)
         try:
@@ -121,6 +124,10 @@ def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the test split"
         + ("" if remark is None else f"; note: {remark}")
     )
+    for record in scores["seeds"]:
+        for outcome in record.get("own", {}).values():
+            for line in outcome["remarks"]:
+                click.echo(f"note: seed {record['seed']}: {line}", err=True)
     click.echo(f"report: {folder.report}")
 
 
