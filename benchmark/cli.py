@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from benchmark.guard.cli import guard
 from benchmark.ranks import find_device, joined
 from benchmark.runs.click_options import headings, run_options
 from benchmark.runs.completion import complete
@@ -19,7 +20,7 @@ from benchmark.sources.source import Machine
 from benchmark.suites.paper import TABLES
 from benchmark.suites.suite import SCALES, SUITES, run_suite
 from threedident.conditionals.marginal import MARGINALS
-from threedident.options import Choice, HeadedCommand, completed
+from threedident.options import Choice, HeadedGroup, completed
 from threedident.runtime.machine import processors
 
 _MOST_PROCESSES = 1024
@@ -61,7 +62,13 @@ def _complete_rows(ctx: click.Context, param: click.Parameter, begun: str) -> li
 _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
 
 
-@click.command(cls=HeadedCommand, headings=_HEADINGS, context_settings={"show_default": True})
+@click.group(
+    cls=HeadedGroup,
+    headings=_HEADINGS,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
+    context_settings={"show_default": True},
+)
 @run_options
 @click.option("--compile", "compiled", is_flag=True, help="Compile the encoder with torch.")
 @click.option(
@@ -138,7 +145,15 @@ def benchmark(
         threedident benchmark --source mixing --conditional laplace --loss l1 --output-space box
         threedident benchmark --suite table2
         threedident benchmark --resume runs/demo
+        threedident benchmark guard --data data/3dident
     """
+    if ctx.invoked_subcommand is not None:
+        for name in _given(ctx):
+            raise ValueError(
+                f"--{name.replace('_', '-')}: expected no option of a run before "
+                f"{ctx.invoked_subcommand}, found it; leave it out"
+            )
+        return
     options = Options(**asked)
     if isinstance(resume, Path):
         options = options.replace(out=_one_folder(options.out, resume))
@@ -157,6 +172,9 @@ def benchmark(
                 options = take_up(options, _given(ctx), required=isinstance(resume, Path))
             completed = complete(options)
         carry_out(completed, machine, bool(resume), tensorboard)
+
+
+benchmark.add_command(guard)
 
 
 def _given(ctx: click.Context) -> list[str]:

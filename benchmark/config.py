@@ -331,6 +331,15 @@ class Config(Frozen):
     ] = "test"
     protocol_version: Literal[1, 2] = 1
     supervised: bool = False
+    metric: Annotated[
+        tuple[str, ...],
+        Option(
+            "Scoring",
+            "A metric of your own as package.module:Name, or one that a package offers; may be "
+            "given again.",
+            default=(),
+        ),
+    ] = ()
 
 
 def numbering(config: Config) -> int | None:

@@ -122,6 +122,15 @@ class HeadedCommand(click.Command):
                 formatter.write_dl([record for name in names if (record := records[name])])
 
 
+class HeadedGroup(HeadedCommand, Group):
+    """A command with headed options that also has subcommands, listed below them."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write every option under its heading, and then the subcommands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
 def no_such_option(error: click.NoSuchOption) -> str:
     """Error line for an option that a command does not have."""
     command = "the command" if error.ctx is None else error.ctx.command_path

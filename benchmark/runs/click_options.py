@@ -67,6 +67,8 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         return asked | {"type": click.Path(path_type=Path)}
     if name == "loss_option":
         return asked | {"multiple": True, "callback": _texts, "metavar": "NAME=VALUE"}
+    if name == "metric":
+        return asked | {"multiple": True, "callback": _names, "metavar": "NAME", "default": None}
     if get_origin(kind) is tuple:
         return asked | {"callback": _seeds if name == "seeds" else _widths, "metavar": "LIST"}
     if get_origin(kind) is Literal:
@@ -121,6 +123,15 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"expected a finite number, found {value}", ctx=ctx, param=param)
     return value
+
+
+def _names(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> tuple[str, ...]:
+    """The names of an option that may be given again, or once with commas, without repetition."""
+    return tuple(dict.fromkeys(name for part in value for name in part.split(",")))
 
 
 def _seeds(

@@ -11,6 +11,7 @@ from benchmark.config import Config
 from benchmark.differences import short_digest
 from benchmark.encoders.model import can_compile, count_codes
 from benchmark.losses.match import mismatch
+from benchmark.metrics.custom import find_metric
 from benchmark.metrics.remarks import few_rows, recorded_few_rows
 from benchmark.metrics.rows import paired_rows
 from benchmark.ranks import Ranks
@@ -97,6 +98,8 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
             f"--batch-size: expected a multiple of the {machine.ranks.count} ranks, found "
             f"{config.batch_size}; change it"
         )
+    for name in config.metric:
+        find_metric(name)
     for seed in config.seeds:
         latents = scored_latents(config, source, seed)
         try:
@@ -125,6 +128,10 @@ def _conclude(scores: dict[str, Any], folder: RunFolder) -> None:
         f"MCC {scores['mcc']:.3f} (untrained {scores['untrained']['mcc']:.3f}) on the "
         f"{scores['split']} split" + ("" if remark is None else f"; note: {remark}")
     )
+    for record in scores["seeds"]:
+        for outcome in record.get("own", {}).values():
+            for line in outcome["remarks"]:
+                click.echo(f"note: seed {record['seed']}: {line}", err=True)
     click.echo(f"report: {folder.report}")
 
 

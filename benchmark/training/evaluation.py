@@ -16,22 +16,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from warnings import catch_warnings
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmark.config import Config, MaskSettings, MixingSettings
 from benchmark.encoders.model import Model
 from benchmark.metrics.readouts.linear import fit_linear
 from benchmark.metrics.readouts.targets import targets
+from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.rows import paired_rows
 from benchmark.metrics.scores import Scores, score
 from benchmark.protocol import procedure_of
 from benchmark.sources.source import Machine, Source
 from benchmark.training.folder import RunFolder
 from threedident.runtime.files import load_npy, npy_bytes, write_bytes
+
+_BY_BATCH = 4096  # rows scored with batch statistics
 
 
 def scored_latents(config: Config, source: Source, seed: int) -> NDArray[np.float32]:
@@ -76,22 +81,12 @@ def score_codes(config: Config, source: Source, seed: int, codes: NDArray[np.flo
         batches. Correlations and assignments are those of all rows together.
     """
     latents, followed = scored_latents(config, source, seed), procedure_of(config)
-
-    def scores(rows: slice) -> Scores:
-        return score(
-            latents=latents[rows],
-            representations=codes[rows],
-            labels=source.labels,
-            spare_codes=codes.shape[1] > len(source.labels),
-            circular=source.circular,
-        )
-
-    whole = scores(slice(None))
+    whole = _scores(source, latents, codes)
     if not fits_scored_rows(config):
         return whole
     size = followed.scored[config.source.kind].batch
     parts = [slice(start, start + size) for start in range(0, len(latents), size)]
-    batches = [scores(part) for part in parts]
+    batches = [_scores(source, latents[part], codes[part]) for part in parts]
     r2, mcc, spearman = (
         np.mean(found, axis=0)
         for found in (
@@ -195,6 +190,54 @@ def read_features(folder: RunFolder, seed: int) -> NDArray[np.float32] | None:
 
 def _features(folder: RunFolder, seed: int) -> Path:
     return folder.representations(seed).with_name(f"seed-{seed}-features.npy")
+
+
+def scores_by_batch(
+    model: nn.Module,
+    config: Config,
+    source: Source,
+    seed: int,
+    machine: Machine,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, float] | None:
+    """R^2 and MCC of a model whose BatchNorm uses the statistics of each batch.
+
+    The running statistics of an untrained BatchNorm are not those of its inputs, so scores in eval
+    mode say little of it. At most the first 4096 rows are scored. With several ranks, all ranks
+    must call this, since they share the statistics of a batch; the result counts on the first.
+    Arguments as for :func:`represent`.
+
+    Returns:
+        None for a model without BatchNorm, for a protocol whose scores have these statistics
+        already, and if codes are not finite or a batch has no statistics.
+    """
+    normalises = any(isinstance(module, _BatchNorm) for module in model.modules())
+    if procedure_of(config).batch_statistics or not normalises:
+        return None
+    latents, codes = scored_latents(config, source, seed)[:_BY_BATCH], []
+    try:
+        with torch.no_grad(), _mode(model, True):
+            for observations in source.held_out(seed, len(latents), machine):
+                between()
+                codes.append(model(observations).float().cpu().numpy())
+    except ValueError:  # a last batch of one row has no statistics
+        return None
+    found = np.concatenate(codes)
+    if not np.isfinite(found).all():
+        return None
+    scores = _scores(source, latents, found)
+    return {name: getattr(scores, name) for name in ("r2", "mcc", "mcc_spearman")}
+
+
+def _scores(source: Source, latents: NDArray[np.float32], codes: NDArray[np.float32]) -> Scores:
+    with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
+        return score(
+            latents=latents,
+            representations=codes,
+            labels=source.labels,
+            spare_codes=codes.shape[1] > len(source.labels),
+            circular=source.circular,
+        )
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from warnings import catch_warnings
 
 import numpy as np
 import torch
@@ -16,11 +15,15 @@ from numpy.typing import NDArray
 
 from benchmark.encoders.networks import is_custom
 from benchmark.losses import catalogue
-from benchmark.metrics.remarks import ScoreWarning
 from benchmark.protocol import procedure_of
 from benchmark.ranks import lost_another
 from benchmark.sources.source import Batch
-from benchmark.training.evaluation import features_and_codes, score_codes, write_features
+from benchmark.training.evaluation import (
+    features_and_codes,
+    score_codes,
+    scores_by_batch,
+    write_features,
+)
 from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
 from benchmark.training.seals import digest_of
@@ -32,6 +35,7 @@ from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.runtime.progress import Advance, progress, spell_time
 
 CHECKPOINT_PERIOD_S = 60.0
+UNTRAINED_BY_BATCH = "untrained_batch_statistics"
 _INSTEAD = {  # advice for CPUs, on which the paper's scale takes too long, by kind of source
     "images": "--encoder conv, a lower --resolution, fewer --steps, or a --suite at --scale small",
     "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
@@ -219,6 +223,7 @@ class Loop:
         if not due or self._scored_step == self.step:
             return
         leads = self.task.machine.ranks.leads
+        beside = self._untrained_by_batch()
         # all ranks share the statistics of a batch
         if leads or procedure_of(self.task.config).batch_statistics:
             features, codes = features_and_codes(
@@ -232,18 +237,26 @@ class Loop:
             if leads:
                 if features is not None and self.step == self.task.config.steps:
                     write_features(self.task.folder, self.task.seed, features)
-                self._score(codes)
+                self._score(codes, beside)
         self._scored_step = self.step
         self.task.machine.ranks.wait()
 
-    def _score(self, codes: NDArray[np.float32]) -> None:
+    def _untrained_by_batch(self) -> dict[str, Any]:
+        """Scores of the untrained encoder with batch statistics, at step 0. All ranks call it."""
+        task = self.task
+        if self.step:
+            return {}
+        model, heed = self.objective.model, self._heed_stop
+        found = scores_by_batch(model, task.config, task.source, task.seed, task.machine, heed)
+        return {} if found is None else {UNTRAINED_BY_BATCH: found}
+
+    def _score(self, codes: NDArray[np.float32], beside: dict[str, Any]) -> None:
         config, source = self.task.config, self.task.source
         if not np.isfinite(codes).all():
             raise ValueError(f"codes: expected finite numbers, found others {self._advice()}")
         content = npy_bytes(codes)
         write_bytes(self.task.folder.representations(self.task.seed), content)
-        with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
-            scores = score_codes(config, source, self.task.seed, codes).to_json()
+        scores = {**score_codes(config, source, self.task.seed, codes).to_json(), **beside}
         scores["codes"] = sha256(content)
         self.tracker.record(self.step, scores)
         self._scored.append({"seed": self.task.seed, "step": self.step, **scores})

@@ -21,18 +21,27 @@ from benchmark.training.checkpoint import (
     restore,
 )
 from benchmark.training.log import Tracker, logged
-from benchmark.training.loop import Loop
+from benchmark.training.loop import UNTRAINED_BY_BATCH, Loop
 from benchmark.training.objective import Objective
 from benchmark.training.task import Task
 
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of one seed on the test split, before and after training."""
+    """Scores of one seed on the test split, before and after training.
+
+    Arguments:
+        seed: seed of the training.
+        untrained: scores before training.
+        trained: scores after training.
+        untrained_by_batch: R^2 and MCC before training with the statistics of each batch; None if
+            the model has no BatchNorm, for the published protocol, and for earlier versions.
+    """
 
     seed: int
     untrained: Scores
     trained: Scores
+    untrained_by_batch: dict[str, float] | None = None
 
 
 def train(task: Task) -> Result:
@@ -99,4 +108,4 @@ def _result(task: Task) -> Result:
             f"others; delete {folder.checkpoint(seed)} to train this seed again"
         )
     first, last = (logged_scores(folder, r) for r in (scored[0], scored[-1]))
-    return Result(seed, first, last)
+    return Result(seed, first, last, scored[0].get(UNTRAINED_BY_BATCH))

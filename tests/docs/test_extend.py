@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -104,6 +105,10 @@ def test_an_encoder_and_then_a_metric_of_ones_own(place: Path) -> None:
     assert overlap(latents, latents @ names["rotation"]) > 0.8  # type: ignore[operator]
     assert overlap(latents, np.random.default_rng(1).normal(size=latents.shape)) < 0.1  # type: ignore[operator]
     assert 0 < overlap(latents, names["codes"]) < 1  # type: ignore[operator]
+    scores = json.loads((place / "runs" / "measured" / "scores.json").read_text())
+    own = scores["seeds"][0]["own"]["neighbours:overlap"]
+    assert 0 <= own["values"]["overlap"] < 1
+    assert own["remarks"] == []
 
 
 def test_a_source_of_batches(place: Path) -> None:

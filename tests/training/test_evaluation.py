@@ -13,7 +13,7 @@ from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
 from benchmark.sources.mixing import TEST_ROWS
 from benchmark.sources.source import Machine
-from benchmark.training.evaluation import represent, scored_latents
+from benchmark.training.evaluation import represent, scored_latents, scores_by_batch
 
 CPU = Machine(torch.device("cpu"))
 
@@ -59,3 +59,25 @@ def test_published_rows_are_scored_with_statistics_of_the_batch(
     assert (model.running_var == 9).all()
     assert model.num_batches_tracked == 0
     assert model.training == training
+
+
+def test_untrained_models_have_scores_with_statistics_of_the_batch(model: nn.Module) -> None:
+    """The rectifier sees nothing of codes that the running statistics shift below 0."""
+    config, source = build("held-out")
+    network = nn.Sequential(model, nn.ReLU()).eval()
+    assert (represent(network, config, source, 0, CPU) == 0).all()
+    found = scores_by_batch(network, config, source, 0, CPU)
+    assert found is not None
+    assert found.keys() == {"r2", "mcc", "mcc_spearman"}
+    assert found["r2"] > 0.3
+    assert (model.running_mean == 7).all()
+    assert not network.training
+
+
+def test_models_without_batch_statistics_and_published_scores_have_no_second_ones(
+    model: nn.Module,
+) -> None:
+    config, source = build("held-out")
+    assert scores_by_batch(nn.Linear(3, 3), config, source, 0, CPU) is None
+    config, source = build("published")
+    assert scores_by_batch(model, config, source, 0, CPU) is None

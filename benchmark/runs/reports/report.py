@@ -19,9 +19,11 @@ from benchmark.pages.template import page_template
 from benchmark.runs.reports import figures
 from benchmark.runs.reports.features import feature_scores
 from benchmark.runs.reports.headline import levels, sentence
+from benchmark.runs.reports.scoring import Beside, means, scores_beside
 from benchmark.sources.source import Source
 from benchmark.training.evaluation import fits_scored_rows, scored_latents
 from benchmark.training.folder import RunFolder
+from benchmark.training.loop import UNTRAINED_BY_BATCH
 from benchmark.training.trainer import Result
 from threedident.runtime.files import load_npy, write_bytes
 
@@ -30,6 +32,7 @@ def summary(
     config: Config,
     results: Sequence[Result],
     probes: Sequence[Probe],
+    besides: Sequence[Beside],
     source: Source,
     features: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def summary(
         config: configuration of the run.
         results: results of all seeds.
         probes: probes of all seeds.
+        besides: what stands beside the scores of all seeds.
         source: source of the observations.
         features: scores of the layer before the last, see
             :func:`benchmark.runs.reports.features.feature_scores`.
@@ -64,6 +68,8 @@ def summary(
             name: _mean([getattr(result.untrained, name) for result in results])
             for name in ("r2", "mcc", "mcc_spearman")
         },
+        UNTRAINED_BY_BATCH: _mean_by_batch(results),
+        "beside_mcc": means(besides),
         "split": config.score_on,
         "rows": len(scored_latents(config, source, results[0].seed)),
         "protocol": config.protocol,
@@ -75,14 +81,24 @@ def summary(
                 "untrained": result.untrained.to_json(),
                 "trained": result.trained.to_json(),
                 "probe": probe.to_json(),
+                **beside.to_json(),
             }
-            for result, probe in zip(results, probes, strict=True)
+            for result, probe, beside in zip(results, probes, besides, strict=True)
         ],
     }
 
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
+
+
+def _mean_by_batch(results: Sequence[Result]) -> dict[str, float] | None:
+    """Means over seeds of the untrained scores with batch statistics; None if a seed has none."""
+    found = [result.untrained_by_batch for result in results]
+    given = [scores for scores in found if scores is not None]
+    if len(given) < len(found):
+        return None
+    return {name: _mean([scores[name] for scores in given]) for name in given[0]}
 
 
 def _mean_of_given(values: Sequence[float | None]) -> float | None:
@@ -113,6 +129,7 @@ def write_results(
     """
     first, labels = results[0], source.labels
     probes = [_probe(folder, config, source, result) for result in results]
+    besides = [scores_beside(folder, config, source, result) for result in results]
     latents = scored_latents(config, source, first.seed).astype(np.float64)
     codes = load_npy(folder.representations(first.seed)).astype(np.float32)
     delivered = source.delivered(first.seed)
@@ -131,9 +148,9 @@ def write_results(
         for suffix, content in picture.files.items():
             write_bytes(folder.figures / f"{name}{suffix}", content)
     features = feature_scores(folder, config, source, first.trained.circular)
-    scores = summary(config, results, probes, source, features)
+    scores = summary(config, results, probes, besides, source, features)
     shown = examples, others
-    page = _page(config, scores, results, probes, source, shown, command)
+    page = _page(config, scores, results, probes, besides[0], source, shown, command)
     write_bytes(folder.report, page.encode())
     return folder.write_scores(scores, config)
 
@@ -158,7 +175,9 @@ def _settings(config: Config) -> dict[str, str]:
     """The settings in words, for the report. Digests are shortened."""
     fields = config.model_dump(exclude={"source", "seeds"}) | config.source.model_dump()
     data = fields.pop("data", None)
-    settings = {name: _spell(value) for name, value in fields.items() if value not in (None, {})}
+    settings = {
+        name: _spell(value) for name, value in fields.items() if value not in (None, {}, ())
+    }
     settings["seeds"] = ", ".join(map(str, config.seeds))
     if isinstance(data, dict):
         settings["data"] = ", ".join(f"{split} {digest[:12]}" for split, digest in data.items())
@@ -178,6 +197,7 @@ def _page(
     scores: dict[str, Any],
     results: Sequence[Result],
     probes: Sequence[Probe],
+    beside: Beside,
     source: Source,
     shown: tuple[dict[str, Picture], dict[str, Picture]],
     command: str,
@@ -212,6 +232,11 @@ def _page(
         fitted="the rows that it was fitted on" if fits_scored_rows(config) else "held-out rows",
         first_seed=first.seed,
         factors=list(per_factor),
+        context=beside.context,
+        groups=beside.blocks.columns(),
+        group_rows=list(zip(*beside.blocks.columns().values(), strict=True)),
+        own=beside.own,
+        by_batch=scores[UNTRAINED_BY_BATCH],
         least_informativeness=least_informativeness(scores["rows"]),
         ceiling=None if ceiling is None or (ceiling == 1).all() else ceiling.tolist(),
         examples=list(examples.values()),

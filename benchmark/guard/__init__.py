@@ -1,0 +1,1 @@
+"""Guard: synthetic encoders of known structure, and what every metric says of them."""
