@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmark.config import Config, ImageSettings, MaskSettings
+from benchmark.config import Config
 from benchmark.differences import flat
 from benchmark.leaderboard.verification.statistics import difference_interval
 from benchmark.protocol import label
 from benchmark.runs.finished import Finished
+from benchmark.settings import ImageSettings, MaskSettings
 from threedident.runtime.errors import printable, unknown
 
 DASH = "-"

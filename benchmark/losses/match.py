@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from benchmark.config import Config, ImageSettings, MixingSettings
+from benchmark.config import Config
 from benchmark.encoders.output_spaces import OUTPUT_SPACES, SUMS
 from benchmark.losses.catalogue import SUPERVISED, find_loss
 from benchmark.losses.similarities import exponent, is_sum, parse_similarity
+from benchmark.settings import ImageSettings, MixingSettings
 from threedident.conditionals.law import Law
 
 _WITH_OFFSET = ("nce", "spectral", "nwj")

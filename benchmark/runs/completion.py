@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from benchmark.config import MOST_LATENTS
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
 from benchmark.losses.catalogue import (
@@ -17,6 +16,7 @@ from benchmark.losses.match import fitting_space
 from benchmark.losses.similarities import LpSimilarity, SumSimilarity, parse_similarity
 from benchmark.protocol import procedure
 from benchmark.runs.options import OPTIONS, Options, flag
+from benchmark.settings import MOST_LATENTS
 from benchmark.sources.usual_loss import usual_loss
 from threedident.conditionals.marginal import MARGINALS
 from threedident.latents.factor_set import parse_factors

@@ -11,9 +11,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from benchmark.config import Config, MixingSettings
+from benchmark.config import Config
 from benchmark.encoders.model import count_codes
 from benchmark.metrics.scores import Scores
+from benchmark.settings import MixingSettings
 from benchmark.training.checkpoint import (
     Labelled,
     logged_scores,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from benchmark.config import Config, MixingSettings
+from benchmark.config import Config
 from benchmark.losses.catalogue import is_custom, is_paired, is_supervised
 from benchmark.losses.match import check_fit
 from benchmark.protocol import procedure, version_of
 from benchmark.runs.options import Options
+from benchmark.settings import MixingSettings
 from benchmark.sources.source import Source
 from threedident.conditionals.law import Law
 from threedident.conditionals.rules.spelling import parse_rule, require_change, spell_rule

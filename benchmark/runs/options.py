@@ -9,14 +9,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
-from benchmark.config import (
-    Config,
-    ImageSettings,
-    MaskSettings,
-    MixingSettings,
-    Positive,
-)
+from benchmark.config import Config, Positive
 from benchmark.option import Option, of_images
+from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
 
 
 class Data(BaseModel):

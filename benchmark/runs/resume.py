@@ -10,11 +10,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Config, ImageSettings, MaskSettings, MixingSettings
+from benchmark.config import Config
 from benchmark.differences import changes
 from benchmark.losses.similarities import parse_similarity
 from benchmark.protocol import require_current
 from benchmark.runs.options import OPTIONS, Options
+from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
 from threedident.conditionals.law import Law

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.config import ImageSettings
+from benchmark.settings import ImageSettings
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.law import Law, parse_laws
 from threedident.conditionals.product import Part, Product

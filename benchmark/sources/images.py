@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.config import ImageSettings
 from benchmark.metrics.hue_ceiling import ceiling
 from benchmark.pages.panels import Picture
 from benchmark.protocol import OURS, Procedure, Scored
+from benchmark.settings import ImageSettings
 from benchmark.sources import examples
 from benchmark.sources import figures as data_figures
 from benchmark.sources.image_laws import nearest_law, rendered_law

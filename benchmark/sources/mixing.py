@@ -26,8 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.config import MixingSettings
 from benchmark.protocol import OURS, Procedure, Scored
+from benchmark.settings import MixingSettings
 from benchmark.sources.source import Batch, Machine, Source
 from threedident.conditionals.marginal import Marginal
 from threedident.conditionals.rules.spelling import parse_rule

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.config import ImageSettings, MaskSettings, MixingSettings
 from benchmark.pages.panels import Picture
 from benchmark.ranks import Ranks
+from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
 from threedident.pairs.delivered import Delivered
 
 

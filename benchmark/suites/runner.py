@@ -20,12 +20,12 @@ from benchmark.suites.report import read_outcome, say_outcome
 from benchmark.suites.table import Row
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
-from benchmark.training.signals import deferred_stop
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import open_appending
 from threedident.runtime.machine import die_with, processors
 from threedident.runtime.packages import module_command
 from threedident.runtime.progress import progress
+from threedident.runtime.signals import deferred_stop
 
 _POLL_S = 0.2
 

@@ -12,10 +12,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from benchmark.config import Config, ImageSettings, MixingSettings
+from benchmark.config import Config
 from benchmark.differences import differences
 from benchmark.encoders.model import Observed, build_model
 from benchmark.metrics.scores import Scores
+from benchmark.settings import ImageSettings, MixingSettings
 from benchmark.training.folder import RunFolder
 from benchmark.training.seals import digest_of
 from threedident.runtime.errors import printable

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmark.config import Config, MaskSettings, MixingSettings
+from benchmark.config import Config
 from benchmark.encoders.model import Model
 from benchmark.metrics.readouts.linear import fit_linear
 from benchmark.metrics.readouts.targets import targets
@@ -32,6 +32,7 @@ from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.rows import paired_rows
 from benchmark.metrics.scores import Scores, score
 from benchmark.protocol import procedure_of
+from benchmark.settings import MaskSettings, MixingSettings
 from benchmark.sources.source import Machine, Source
 from benchmark.training.folder import RunFolder
 from threedident.runtime.files import load_npy, npy_bytes, write_bytes

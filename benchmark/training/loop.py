@@ -26,13 +26,14 @@ from benchmark.training.evaluation import (
 )
 from benchmark.training.log import Tracker
 from benchmark.training.objective import Objective
+from benchmark.training.schedules import factor
 from benchmark.training.seals import digest_of
-from benchmark.training.signals import Stop, deferred_stop
 from benchmark.training.task import Task
 from threedident.pairs.loader import WorkerDied, is_death, named_deaths
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
 from threedident.runtime.progress import Advance, progress, spell_time
+from threedident.runtime.signals import Stop, deferred_stop
 
 CHECKPOINT_PERIOD_S = 60.0
 UNTRAINED_BY_BATCH = "untrained_batch_statistics"
@@ -291,30 +292,6 @@ def _seed_step(seed: int, step: int, rank: int) -> None:
     """Seed torch for a step, from (seed, step, rank), for encoders that draw, as in dropout."""
     [word] = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
     torch.manual_seed(int(word))
-
-
-_FALLS: dict[str, Callable[[float], float]] = {
-    "constant": lambda _: 1.0,
-    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
-    "linear": lambda done: 1.0 - done,
-}
-SCHEDULES = tuple(_FALLS)
-
-
-def factor(schedule: str, step: int, steps: int, warmup: int) -> float:
-    """The factor of the learning rate at a step.
-
-    It rises linearly during the warm-up, and then decreases with the schedule.
-
-    Arguments:
-        schedule: ``constant``, as published, or ``cosine`` or ``linear``, which both end at 0.
-        step: number of the step, from 0 to ``steps`` - 1.
-        steps: number of steps of the whole run.
-        warmup: number of steps of the rise, fewer than ``steps``.
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return _FALLS[schedule]((step - warmup) / max(1, steps - warmup))
 
 
 class Forecast:

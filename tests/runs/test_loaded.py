@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import threedident
-from benchmark.config import MixingSettings
+from benchmark.settings import MixingSettings
 from benchmark.sources.kitti_masks.masks import MaskSource
 from benchmark.sources.mixing import MixingSource
 from benchmark.sources.source import Machine

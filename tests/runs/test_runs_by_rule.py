@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.config import Config, ImageSettings
+from benchmark.config import Config
 from benchmark.differences import short_digest
 from benchmark.leaderboard.submission.reproduce import _positives
 from benchmark.measure.synthetic import sparse_pairs
@@ -17,6 +17,7 @@ from benchmark.runs.completion import complete
 from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
+from benchmark.settings import ImageSettings
 from benchmark.sources.images import ImageSource
 from tests.conftest import cli, make_images, succeeded
 from tests.small_runs import ONE_THREAD, run

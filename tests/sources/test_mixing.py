@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import kstest, laplace, uniform
 
-from benchmark.config import MixingSettings
+from benchmark.settings import MixingSettings
 from benchmark.sources import mixing
 from benchmark.sources.mixing import TEST_ROWS, Mixing, MixingSource
 from benchmark.sources.source import Machine

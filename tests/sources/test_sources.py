@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.config import MixingSettings
 from benchmark.ranks import Ranks
+from benchmark.settings import MixingSettings
 from benchmark.sources.images import ImageSource
 from benchmark.sources.kitti_masks.masks import MaskSource
 from benchmark.sources.mixing import MixingSource

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.training.loop import SCHEDULES, factor
+from benchmark.training.schedules import SCHEDULES, factor
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

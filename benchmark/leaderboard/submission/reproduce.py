@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.config import Config, ImageSettings
+from benchmark.config import Config
 from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
+from benchmark.settings import ImageSettings
 from threedident.conditionals.law import spell_laws
 
 _HOME = Path("data")

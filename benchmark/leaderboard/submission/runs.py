@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.config import Config, ImageSettings, numbering
+from benchmark.config import Config, numbering
 from benchmark.differences import differences
 from benchmark.leaderboard.submission.submission import SEEDS, Supervision
 from benchmark.losses.catalogue import reads_latents
+from benchmark.settings import ImageSettings
 from benchmark.training.folder import RunFolder, is_run
 from benchmark.training.log import read_work
 from threedident.pairs.epochs import NUMBERING

@@ -12,7 +12,6 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import ImageSettings
 from benchmark.leaderboard.sandbox.agreement import agreeing_codes, require_spread
 from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.data import DataRecord, describe_data
@@ -38,6 +37,7 @@ from benchmark.leaderboard.submission.submission import (
 )
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
+from benchmark.settings import ImageSettings
 from benchmark.sources.images import ImageSource
 from benchmark.sources.splits import open_splits
 from benchmark.training.checkpoint import own_checkpoint, restored_model

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.config import Config, ImageSettings
+from benchmark.config import Config
 from benchmark.differences import differences
 from benchmark.leaderboard.record import explained, shown
 from benchmark.leaderboard.sandbox.agreement import TOLERANCE, agreeing_codes, require_spread
@@ -37,6 +37,7 @@ from benchmark.leaderboard.verification.findings import Alike, Likeness, SeedSco
 from benchmark.leaderboard.verification.likeness import ALIKE, likeness
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import Scores, score
+from benchmark.settings import ImageSettings
 from threedident.latents.factors import LABELS
 from threedident.latents.sampling import sample_raw
 

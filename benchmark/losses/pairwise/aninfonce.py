@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from benchmark.config import Config, MixingSettings
+from benchmark.config import Config
 from benchmark.losses.contrastive import compare, terms_of
 from benchmark.losses.similarities import LpSimilarity
 from benchmark.losses.views import Views
+from benchmark.settings import MixingSettings
 
 # The published weights learn ten times as fast as the network. Adam moves a parameter by about the
 # learning rate in a step, so they are parameters times ten.

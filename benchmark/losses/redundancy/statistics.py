@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from benchmark.config import Config, MixingSettings
+from benchmark.config import Config
+from benchmark.settings import MixingSettings
 
 
 def covariance(codes: Tensor) -> Tensor:

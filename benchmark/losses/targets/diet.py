@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from benchmark.config import Config, MixingSettings
+from benchmark.config import Config
 from benchmark.losses.views import Views
+from benchmark.settings import MixingSettings
 from threedident.runtime.errors import printable
 
 _MOST_EXACT = 16_384  # rows of whose logits no sample is drawn

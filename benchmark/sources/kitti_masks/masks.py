@@ -22,9 +22,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from benchmark.config import MaskSettings
 from benchmark.pages.panels import Picture
 from benchmark.protocol import OURS, Procedure
+from benchmark.settings import MaskSettings
 from benchmark.sources import examples
 from benchmark.sources.kitti_masks.tracks import LABELS, KittiMasks, MaskPairs, load_masks
 from benchmark.sources.source import Batch, Machine, Source

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmark.cli import benchmark
-from benchmark.config import Config, ImageSettings
+from benchmark.config import Config
 from benchmark.leaderboard.submission.data import LEAST_TEST_ROWS, DataRecord
 from benchmark.leaderboard.submission.folder import SubmissionFolder
 from benchmark.leaderboard.submission.reproduce import reproduce_command
@@ -21,6 +21,7 @@ from benchmark.leaderboard.submission.runs import gather
 from benchmark.runs.completion import complete
 from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import OPTIONS, Options
+from benchmark.settings import ImageSettings
 from tests.conftest import contents, done_at_once, make_images, refused_at_once
 from tests.leaderboard.submission.grown import grown
 from tests.leaderboard.submissions import DATA, make_submission
