@@ -27,8 +27,6 @@ from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import open_latents, open_manifest
 from threedident.storage.statistics import Channels
 
-_CHUNK = 64  # images whose deviations are computed at once
-
 
 class ThreeDIdent(Card, Dataset[tuple[Any, torch.Tensor]]):
     """Rendered images and the raw latents behind them.
@@ -238,16 +236,14 @@ found no folder no/such/folder; render one with threedident render --out
         The deviation of an image is the square root of its unbiased variance over its pixels, for
         each channel. Zimmermann et al. normalise with it. Every image is read.
         """
-        pixels, total = self.resolution**2, np.zeros(3)
+        count, total = self.resolution**2, np.zeros(3)
         with progress("deviations of the images", len(self), "images") as advance:
-            for start in range(0, len(self), _CHUNK):
-                rows = np.arange(start, min(start + _CHUNK, len(self)))
-                values = self.images(rows).flatten(2).int()
-                sums, squares = values.sum(2), values.square().sum(2)  # exact, in int64
-                variances = (pixels * squares - sums**2).double() / (pixels * max(1, pixels - 1))
-                total += (variances.sqrt() / 255.0).sum(0).numpy()
-                advance(len(rows))
-        return total / len(self)
+            for row in range(len(self)):
+                _, deviation = Channels.of(np.asarray(self.picture(row))).moments(count)
+                total += deviation
+                advance()
+        mean: NDArray[np.float64] = total / len(self) * np.sqrt(count / max(1, count - 1))
+        return mean
 
     def _channels(self) -> Channels:
         if self.rows is None and self.pack is not None:
