@@ -17,8 +17,7 @@ from benchmark.runs.experiment import carry_out
 from benchmark.runs.options import Options
 from benchmark.runs.resume import require_suite, take_up
 from benchmark.sources.source import Machine
-from benchmark.suites.paper import TABLES
-from benchmark.suites.suite import SCALES, SUITES, run_suite
+from benchmark.suites.suite import SCALES, SUITES, TABLES, run_suite
 from threedident.conditionals.marginal import MARGINALS
 from threedident.options import Choice, HeadedGroup, completed
 from threedident.runtime.machine import processors

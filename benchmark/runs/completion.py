@@ -61,6 +61,11 @@ def complete(options: Options) -> Options:
             "--symmetric: expected with --protocol held-out, found it with published, in which "
             "only first views are anchors; leave it out"
         )
+    if followed.anchor_as_negative and not _is_published(loss, values["estimator"]):
+        raise ValueError(
+            f"--loss: expected a similarity under info-nce, or supervised, with --protocol "
+            f"published, found {values['estimator'] or loss}; take --protocol held-out"
+        )
     if not is_paired(loss):
         _refuse_pairs(options, loss)
         values |= {name: o.default for name, (_, o) in OPTIONS.items() if o.contrastive}
@@ -103,6 +108,12 @@ def complete(options: Options) -> Options:
     linear = followed.linear_extents
     values["extent"] = find_extent(values["output_space"], options.extent, linear)
     return Options(**values)
+
+
+def _is_published(loss: str, estimator: str | None) -> bool:
+    """True if the published code has the loss."""
+    by_similarity = parse_similarity(loss) is not None and estimator in (None, "info-nce")
+    return loss == SUPERVISED or by_similarity
 
 
 def _factors(asked: int | str, source: str) -> int | str:

@@ -23,10 +23,11 @@ from benchmark.sources import examples
 from benchmark.sources import figures as data_figures
 from benchmark.sources.image_laws import nearest_law, rendered_law
 from benchmark.sources.normalise import Normalise
-from benchmark.sources.source import Batch, Machine, Source
+from benchmark.sources.source import Batch, Machine, Source, role_groups
 from benchmark.sources.splits import identity, scored_factors
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.law import Law
+from threedident.conditionals.rules.spelling import parse_rule
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factors import NAMES
@@ -138,6 +139,12 @@ class ImageSource(Source):
     def rows(self) -> int | None:
         """See :class:`Source`."""
         return None if self.settings.anchor == "marginal" else len(self.train)
+
+    def roles(self) -> dict[str, list[int]] | None:
+        """See :class:`Source`."""
+        if self.settings.rule is None:
+            return None
+        return role_groups(parse_rule(self.settings.rule, self.train.layout), self.factors.names)
 
     def preprocess(self) -> nn.Module:
         """See :class:`Source`."""

@@ -28,8 +28,9 @@ from torch import Tensor, nn
 
 from benchmark.protocol import OURS, Procedure, Scored
 from benchmark.settings import MixingSettings
-from benchmark.sources.source import Batch, Machine, Source
+from benchmark.sources.source import Batch, Machine, Source, role_groups
 from threedident.conditionals.marginal import Marginal
+from threedident.conditionals.rules.rule import Rule
 from threedident.conditionals.rules.spelling import parse_rule
 from threedident.latents.layout import numbered_layout
 from threedident.latents.philox import uniforms
@@ -74,8 +75,7 @@ class MixingSource(Source):
         if law is not None:
             stretched = replace(law, sigma=self._stretch * law.sigma)
             self._conditional = stretched.conditional(settings.space)
-        elif settings.rule is not None:
-            rule = parse_rule(settings.rule, numbered_layout(settings.space, n))
+        elif (rule := self._rule()) is not None:
             self._conditional = rule.conditional(settings.marginal, self._stretch)
         if self._conditional is not None:
             self._count += self._conditional.count(n)
@@ -84,6 +84,15 @@ class MixingSource(Source):
     def labels(self) -> Sequence[str]:
         """See :class:`Source`."""
         return [f"z{i + 1}" for i in range(self.settings.factors)]
+
+    def roles(self) -> dict[str, list[int]] | None:
+        """See :class:`Source`."""
+        rule = self._rule()
+        return None if rule is None else role_groups(rule, self.labels)
+
+    def _rule(self) -> Rule | None:
+        text, n = self.settings.rule, self.settings.factors
+        return None if text is None else parse_rule(text, numbered_layout(self.settings.space, n))
 
     @property
     def size(self) -> None:

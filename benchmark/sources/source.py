@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from benchmark.pages.panels import Picture
 from benchmark.ranks import Ranks
 from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
+from threedident.conditionals.rules.rule import Rule
 from threedident.pairs.delivered import Delivered
 
 
@@ -138,6 +139,10 @@ class Source(ABC):
         """True for each factor that is an angle without ends; None if no factor is."""
         return None
 
+    def roles(self) -> dict[str, list[int]] | None:
+        """Numbers of the factors of each role: content, style, private; None without a rule."""
+        return None
+
     def preprocess(self) -> nn.Module:
         """A module that maps raw observations to inputs of the encoder."""
         return nn.Identity()
@@ -178,3 +183,11 @@ class Source(ABC):
     def ceiling(self) -> NDArray[np.float64] | None:
         """The best R^2 that the data allow for each factor, shape (n,); None without a bound."""
         return None
+
+
+def role_groups(rule: Rule, names: Sequence[str]) -> dict[str, list[int]]:
+    """Numbers of the named factors of each role of a rule; roles without a factor are left out."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        found.setdefault(rule.roles[name], []).append(number)
+    return found

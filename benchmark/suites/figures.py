@@ -17,7 +17,7 @@ _STYLES = ("-", "--", ":")
 _COLOURS = 10  # in matplotlib's colour cycle
 _LINE = 0.17  # height of a line of a legend, in inches
 
-_Beside = Sequence[tuple[str, Figure, Figure | None]]
+_Beside = Sequence[tuple[str, Figure | None, Figure | None]]
 _Records = Sequence[tuple[str, list[dict[str, Any]]]]
 
 
@@ -25,8 +25,8 @@ def beside(scores: Mapping[str, _Beside]) -> Picture:
     """The picture of our and the paper's results of every row, with standard deviations.
 
     Arguments:
-        scores: for each score by name, a list with the name of every row, our result, and the
-            paper's result or None, in percent.
+        scores: for each score by name, a list with the name of every row, our result and the
+            paper's, in percent, or None.
     """
     plots = [
         Plot(

@@ -9,7 +9,7 @@ from typing import Literal
 from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
 from threedident.storage.folder import SplitFolder
-from threedident.storage.manifest import open_latents, open_manifest
+from threedident.storage.manifest import Manifest, open_latents, open_manifest, read_manifest
 
 HueMode = Literal["wrapped", "published"]
 
@@ -22,17 +22,21 @@ class Needs:
         space: latent space.
         hues: hue modes that fit.
         factors: names of factors that must vary.
+        two_materials: True if every image needs a positive of another material.
     """
 
     space: str = "box"
     hues: tuple[HueMode, ...] = ("wrapped", "published")
     factors: tuple[str, ...] = NAMES
+    two_materials: bool = False
 
     def spell(self) -> str:
         """The requirements in words."""
         every = self.factors == NAMES
         factors = "all ten factors" if every else f"the factors {', '.join(self.factors)}"
-        return f"the {self.space} space, hue mode {' or '.join(self.hues)}, {factors} free"
+        positives = ", positives of another material" if self.two_materials else ""
+        modes = " or ".join(self.hues)
+        return f"the {self.space} space, hue mode {modes}, {factors} free{positives}"
 
     def check(self, suite: str, data: Path) -> None:
         """Check that a data set fits. The published archive has published hues.
@@ -56,8 +60,17 @@ class Needs:
             found.append(f"hue mode {hues}")
         if held := [name for name in self.factors if name not in free]:
             found.append(f"constant {', '.join(held)}")
+        if self.two_materials and not _has_two_materials(folder, manifest):
+            found.append("no such positives")
         if found:
             raise ValueError(
                 f"--data: expected a data set for the suite {suite} ({self.spell()}), found "
                 f"{', '.join(found)} in {data}; render one that fits"
             )
+
+
+def _has_two_materials(folder: SplitFolder, manifest: Manifest | None) -> bool:
+    positives = read_manifest(folder.positives)
+    if manifest is None or positives is None:
+        return False
+    return positives.rendering.material != manifest.rendering.material

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,79 +19,38 @@ from benchmark.metrics.remarks import notes_on_runs
 from benchmark.pages.template import page_template
 from benchmark.suites import figures as suite_figures
 from benchmark.suites.departures import DEPARTURES
-from benchmark.suites.table import Figure, Row, Table
-from benchmark.training.folder import RunFolder
+from benchmark.suites.outcome import Outcome
+from benchmark.suites.table import Figure, Table
 from threedident.runtime.files import write_bytes
 
-_NAMES = {"r2": "R²", "mcc": "MCC", "mcc_spearman": "MCC (Spearman)"}
+_NAMES = {
+    "r2": "R²",
+    "mcc": "MCC",
+    "mcc_spearman": "MCC (Spearman)",
+    "nonlinear_r2": "nonlinear R²",
+    "null_level": "null level of MCC",
+    "weak_mcc": "weak MCC",
+    "ica_mcc": "MCC after ICA",
+}
+_OVER_STEPS = ("r2", "mcc", "mcc_spearman")
 _UNKNOWN = "-"
+WITHHELD = "withheld"
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The scores of a finished row.
-
-    Arguments:
-        row: row of the table.
-        scores: content of the ``scores.json`` of its run.
-        records: scores over the steps, lines of its ``metrics.jsonl``.
-    """
-
-    row: Row
-    scores: dict[str, Any]
-    records: list[dict[str, Any]]
-
-    def ours(self, score: str) -> Figure:
-        """Our mean and standard deviation over the seeds, in percent."""
-        sd = self.scores[f"{score}_sd"]
-        return Figure(100 * float(self.scores[score]), None if sd is None else 100 * float(sd))
-
-    @property
-    def seeds(self) -> int:
-        """Number of trained seeds."""
-        return len(self.scores["seeds"])
-
-    def paper(self, score: str) -> Figure | None:
-        """The figure reported in the paper, or None."""
-        return self.row.paper.get(score)
-
-    def distance(self, score: str) -> float | None:
-        """Our score minus the paper's, in standard deviations; None if one of them is unknown."""
-        ours, paper = self.ours(score), self.paper(score)
-        if paper is None or ours.sd is None or paper.sd is None:
-            return None
-        spread = math.hypot(ours.sd, paper.sd)
-        return (ours.mean - paper.mean) / spread if spread else None
-
-
-def read_outcome(row: Row, folder: RunFolder) -> Outcome | None:
-    """The scores of a row; None if its run is not finished.
-
-    Raises:
-        ValueError: the file of the scores is damaged.
-    """
-    if not folder.scores.is_file():
-        return None
-    try:
-        outcome = Outcome(row, folder.read_scores(), folder.scored())
-        if not (outcome.seeds and all(map(outcome.ours, _NAMES))):
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(
-            f"{folder.scores}: expected the scores of a run, found a damaged file; delete it, and "
-            "the run is scored again"
-        ) from None
-    return outcome
+def _name(score: str) -> str:
+    """The title of a score."""
+    return _NAMES.get(score) or f"R² of {score.removeprefix('r2:')}"
 
 
 def say_outcome(outcome: Outcome) -> str:
     """One line of text with the scores of a finished row."""
     parts = []
-    for score, name in _NAMES.items():
+    for score in outcome.row.paper:
         paper = outcome.paper(score)
         if paper is not None:
-            parts.append(f"{name} {_spell(outcome.ours(score))} (paper {_spell(paper)})")
+            ours = _spell(outcome.ours(score)) or WITHHELD
+            parts.append(f"{_name(score)} {ours} (paper {_spell(paper)})")
     return f"{outcome.row.name}: {', '.join(parts) or 'done'}"
 
 
@@ -150,8 +107,8 @@ def _grid(table: Table, scale: str, outcomes: Sequence[Outcome]) -> Grid:
         grid.add_row(
             outcome.row.name,
             "yes" if outcome.row.matches else "",
-            _NAMES[score],
-            _spell(outcome.ours(score)),
+            _name(score),
+            _spell(outcome.ours(score)) or WITHHELD,
             _spell(outcome.paper(score)),
             _spell_distance(outcome.distance(score)),
         )
@@ -163,7 +120,8 @@ def _csv(table: Table, outcomes: Sequence[Outcome]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_HEADER)
     for outcome, score in _cells(table, outcomes):
-        ours, paper = outcome.ours(score), outcome.paper(score) or (None, None)
+        ours = outcome.ours(score) or (None, None)
+        paper = outcome.paper(score) or (None, None)
         seeds, distance = outcome.seeds, outcome.distance(score)
         matches = "yes" if outcome.row.matches else ""
         writer.writerow([outcome.row.name, matches, score, *ours, seeds, *paper, distance])
@@ -185,7 +143,7 @@ def _latex(table: Table, outcomes: Sequence[Outcome]) -> str:
                 "row",
                 "M",
                 *(
-                    f"{_tex(_NAMES[s])} {who}"
+                    f"{_tex(_name(s))} {who}"
                     for s in table.scores
                     for who in ("ours", "paper", "diff.")
                 ),
@@ -218,19 +176,20 @@ def _page(
 ) -> str:
     beside = suite_figures.beside(
         {
-            _NAMES[score]: [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
+            _name(score): [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
             for score in table.scores
         }
     )
     curves = suite_figures.over_steps(
-        [(o.row.name, o.records) for o in outcomes], {s: _NAMES[s] for s in table.scores}
+        [(o.row.name, o.records) for o in outcomes],
+        {s: _name(s) for s in table.scores if s in _OVER_STEPS} or {"r2": _NAMES["r2"]},
     )
     rows = [
         {
             "name": outcome.row.name,
             "matches": outcome.row.matches,
-            "score": _NAMES[score],
-            "ours": _spell(outcome.ours(score)),
+            "score": _name(score),
+            "ours": _spell(outcome.ours(score)) or WITHHELD,
             "paper": _spell(outcome.paper(score)),
             "distance": _spell_distance(outcome.distance(score)),
             "seeds": outcome.seeds,
@@ -241,7 +200,7 @@ def _page(
     return page_template("benchmark.suites", "report.html.j2").render(
         title=table.title,
         command=command,
-        departures=DEPARTURES[protocol][table.name],
+        departures=DEPARTURES[protocol].get(table.name, ()),
         scale=scale,
         needs=None if table.needs is None else table.needs.spell(),
         settings=_spell_settings(table.shared(scale)),

@@ -16,7 +16,8 @@ import torch
 from benchmark.runs.completion import complete
 from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
-from benchmark.suites.report import read_outcome, say_outcome
+from benchmark.suites.outcome import read_outcome
+from benchmark.suites.report import say_outcome
 from benchmark.suites.table import Row
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder

@@ -15,9 +15,11 @@ import torch
 
 from benchmark.runs.completion import complete
 from benchmark.runs.options import Options
+from benchmark.suites import paper
 from benchmark.suites.needs import Needs
-from benchmark.suites.paper import TABLES
-from benchmark.suites.report import read_outcome, write_suite
+from benchmark.suites.outcome import read_outcome
+from benchmark.suites.questions import QUESTIONS
+from benchmark.suites.report import write_suite
 from benchmark.suites.runner import Planned, Runner
 from benchmark.suites.table import Row, Table
 from benchmark.training.folder import RunFolder
@@ -26,6 +28,7 @@ from threedident.runtime.files import is_leftover, locked
 from threedident.runtime.machine import processors
 from threedident.runtime.progress import say
 
+TABLES = {**paper.TABLES, **QUESTIONS}
 SUITES = tuple(TABLES)
 SCALES = ("paper", "small")
 
@@ -112,7 +115,7 @@ def _find_rows(table: Table, names: str | None) -> Sequence[Row]:
 
 def _plan(table: Table, row: Row, scale: str, asked: Options, root: Path) -> Planned:
     values = table.options(row, scale, asked.protocol)
-    if table.takes_data and asked.data is not None:
+    if table.takes_data and asked.data is not None and values.get("source") != "mixing":
         values["data"] = asked.data
     if asked.data is not None and not table.takes_data:
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.suites.report import read_outcome
+from benchmark.suites.outcome import read_outcome
 from benchmark.suites.table import Row
 from benchmark.training.folder import RunFolder
 from benchmark.training.log import last_data, read_work

@@ -37,3 +37,10 @@ def test_a_suite_says_what_it_needs_and_refuses_other_data(held: Path, tmp_path:
     assert "--data: expected a data set for the suite table4 (the box space, hue mode" in line
     assert "all ten factors free), found constant z" in line
     assert not (tmp_path / "suite").exists()
+
+
+def test_positives_of_another_material_are_found(rendered: Path, paired: Path) -> None:
+    needs = Needs(two_materials=True)
+    for data in (rendered, paired):
+        with pytest.raises(ValueError, match=r"positives of another material\), found no such"):
+            needs.check("mine", data)

@@ -8,8 +8,9 @@ import pytest
 
 from benchmark.runs.completion import complete
 from benchmark.runs.options import Options
+from benchmark.suites.outcome import Outcome
 from benchmark.suites.paper import TABLES
-from benchmark.suites.report import Outcome, write_suite
+from benchmark.suites.report import write_suite
 from threedident.latents.factors import NAMES
 
 

@@ -12,14 +12,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.runs.completion import complete
 from benchmark.runs.options import Options
 from benchmark.suites.departures import DEPARTURES
 from benchmark.suites.figures import over_steps
+from benchmark.suites.outcome import Outcome, read_outcome
 from benchmark.suites.paper import TABLES
-from benchmark.suites.report import Outcome, read_outcome, write_suite
+from benchmark.suites.questions import QUESTIONS
+from benchmark.suites.report import write_suite
+from benchmark.suites.suite import TABLES as EVERY
+from benchmark.suites.suite import _plan
 from benchmark.suites.table import Figure, Row
 from benchmark.training.folder import RunFolder
 from tests.conftest import (
@@ -34,14 +39,18 @@ from tests.conftest import (
 )
 
 IMAGES = ("table4", "table5", "subsets", "pairs")
-ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
+ROWS = [(table, row) for table in EVERY.values() for row in table.rows]
 
 
-@pytest.mark.parametrize("protocol", DEPARTURES)
 @pytest.mark.parametrize("scale", ["paper", "small"])
-@pytest.mark.parametrize(("table", "row"), ROWS, ids=lambda x: x.name)
+@pytest.mark.parametrize(
+    ("table", "row", "protocol"),
+    [(*each, protocol) for each in ROWS for protocol in DEPARTURES if each[0].name in TABLES]
+    + [(*each, "held-out") for each in ROWS if each[0].name in QUESTIONS],
+    ids=lambda x: getattr(x, "name", x),
+)
 def test_every_row_is_a_run_that_fits_together(
-    table: Any, row: Row, scale: str, protocol: str
+    table: Any, row: Row, protocol: str, scale: str
 ) -> None:
     options = complete(Options(**table.options(row, scale, protocol)))
     assert complete(options) == options
@@ -96,7 +105,7 @@ def test_the_small_scale_replaces_options_of_the_papers(table: Any, row: Row) ->
     for name, value in {**table.small, **row.small}.items():
         own = row.small.get(name, row.options.get(name, value))
         assert options[name] == own
-    assert any(table.paper.get(name) != value for name, value in table.small.items())
+    assert not table.small or any(table.paper.get(k) != v for k, v in table.small.items())
     for name, value in table.paper.items():
         assert table.options(row, "paper")[name] == row.options.get(name, value)
 
@@ -331,3 +340,31 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     assert words in refused_at_once("benchmark", *arguments, "--out", tmp_path / "suite")
     assert not (tmp_path / "suite").exists()
+
+
+def test_scores_beside_mcc_and_of_groups_come_from_the_seeds() -> None:
+    def seed(ica: float | None, content: float) -> dict[str, Any]:
+        return {
+            "mcc_context": {"ica_mcc": ica, "null_level": 0.1},
+            "blocks": {"groups": ["content", "style"], "nonlinear": [[content, 0], [0.2, 0]]},
+            "probe": {"nonlinear_r2_per_factor": [0.5, 0.7, 0.1]},
+        }
+
+    factors = ["object x", "object y", "object hue"]
+    both = Outcome(
+        Row("a", {}, {}), {"factors": factors, "seeds": [seed(0.9, 1), seed(0.7, 1)]}, []
+    )
+    assert both.ours("ica_mcc") == pytest.approx((80, np.std([90, 70], ddof=1)))
+    assert both.ours("r2:content") == (100, 0)
+    assert both.ours("r2:position") == pytest.approx((60, 0))
+    assert both.ours("r2:private") is None
+    withheld = Outcome(both.row, {"factors": factors, "seeds": [seed(0.9, 1), seed(None, 1)]}, [])
+    assert withheld.ours("ica_mcc") is None
+
+
+def test_rows_of_mixing_leave_the_data_set_to_the_others(tmp_path: Path) -> None:
+    table = QUESTIONS["content-style"]
+    asked = Options(data=tmp_path)
+    plans = {row.name: _plan(table, row, "small", asked, tmp_path) for row in table.rows}
+    assert plans["mixing-every"].options.data is None
+    assert plans["images-hues"].options.data == tmp_path

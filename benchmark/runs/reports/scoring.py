@@ -61,7 +61,7 @@ def scores_beside(folder: RunFolder, config: Config, source: Source, result: Res
     with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
         return Beside(
             context=mcc_context(latents, codes, labels=labels, circular=circular),
-            blocks=blocks(latents, codes, labels=labels, circular=circular),
+            blocks=blocks(latents, codes, groups=source.roles(), labels=labels, circular=circular),
             own={
                 name: measure(name, find_metric(name), latents, codes, result.seed)
                 for name in config.metric

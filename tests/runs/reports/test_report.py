@@ -21,8 +21,9 @@ from benchmark.runs.reports.headline import levels, sentence
 from benchmark.sources.examples import SHOWN, nearest, neighbours
 from benchmark.sources.images import ImageSource
 from benchmark.sources.kitti_masks.masks import MaskSource
+from benchmark.suites.outcome import Outcome
 from benchmark.suites.paper import TABLES
-from benchmark.suites.report import Outcome, write_suite
+from benchmark.suites.report import write_suite
 from benchmark.suites.table import Figure, Row
 from benchmark.training.folder import RunFolder
 from benchmark.training.trainer import Result
