@@ -88,7 +88,7 @@ def test_the_table_as_csv_has_empty_cells_for_withheld_scores(verdicts: Verdicts
 def test_the_command_prints_writes_and_draws(tmp_path: Path) -> None:
     table, picture = tmp_path / "guard.csv", tmp_path / "guard.svg"
     arguments = ("--n", 240, "--factors", 2, "--csv", table, "--picture", picture)
-    done = cli("benchmark", "guard", *arguments)
+    done = cli("benchmark", "guard", *arguments, drawn=True)
     assert done.returncode == 0, done.stderr
     assert "240 uniform latents, 2 factors" in done.stdout
     assert "sine and cosine" in done.stdout

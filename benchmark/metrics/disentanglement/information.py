@@ -2,19 +2,19 @@
 
 Factors and codes are cut into 20 bins of equal counts, so monotone maps of either change nothing.
 An angle is cut into 20 equal arcs of its circle by rank. I_ij is the mutual information of code i
-and factor j in nats, estimated from the counts of the bins, minus its mean over five permutations
-of the rows, and at least 0. H is the entropy of the binned factor. Of n factors and m codes,
+and factor j, estimated from the counts of the bins, and H_j the entropy of the binned factor. The
+share S_ij = (I_ij - I_0) / (H_j - I_0), and at least 0, where I_0 is the mean of I_ij over five
+permutations of the rows: 0 for unrelated codes, 1 for equal bins. Of n factors and m codes,
 
-- MIG is the mean over factors of (I_first - I_second) / H, where first and second are the two
-  codes with the most information on the factor,
+- MIG is the mean over factors of the difference of the two largest shares,
 - SAP is the mean over factors of the difference of the two largest squared correlations,
-- modularity is the mean over codes of 1 - sum_{j != max} I_ij^2 / (I_i,max^2 (n - 1)),
-- InfoM is (mean over codes of max_j I_ij / sum_j I_ij - 1/n) / (1 - 1/n),
-- InfoC is (mean over factors of max_i I_ij / sum_i I_ij - 1/m) / (1 - 1/m).
+- modularity is the mean over codes of 1 - sum_{j != max} S_ij^2 / (S_i,max^2 (n - 1)),
+- InfoM is (mean over codes of max_j S_ij / sum_j S_ij - 1/n) / (1 - 1/n),
+- InfoC is (mean over factors of max_i S_ij / sum_i S_ij - 1/m) / (1 - 1/m).
 
-Modularity, InfoM and InfoC use I_ij / H_j. InfoM and InfoC are those of InfoMEC, with rank bins in
+InfoM and InfoC are those of InfoMEC, with rank bins in
 place of nearest neighbours; its explicitness InfoE is nonlinear R^2 here.
-A factor or code counts only if some of its I_ij / H_j exceeds 0.02 and twice the largest value of
+A factor or code counts only if some of its shares exceeds 0.02 and twice the largest value of
 the permutations. If no factor is left, all scores are None: nothing is informative.
 
 References:
@@ -60,7 +60,7 @@ class Information(JsonRecord, ScoreTable):
         modularity: in [0, 1].
         info_m: in [0, 1].
         info_c: in [0, 1].
-        shares: I_ij / H_j, codes x factors, shape (m, n), >= 0.
+        shares: S_ij, codes x factors, shape (m, n), >= 0.
         informative: for each factor 1 if it counts, 0 if not, shape (n,).
         level: value that shares must exceed.
         labels: names of the factors, or None.
@@ -96,7 +96,7 @@ class Information(JsonRecord, ScoreTable):
         count = self.shares.shape[1]
         return {
             "factor": factor_names(self.labels, count),
-            "largest I / H": spell_all(self.shares.max(axis=0), count),
+            "largest share": spell_all(self.shares.max(axis=0), count),
             "code": [str(code) for code in self.shares.argmax(axis=0)],
         }
 
@@ -110,7 +110,9 @@ class Information(JsonRecord, ScoreTable):
         what = (
             "all scores are withheld" if whole else "they lower MIG and SAP, and count no further"
         )
-        return [f"no code is informative on {which} (I / H is below {spell(self.level)}); {what}"]
+        return [
+            f"no code is informative on {which} (its share is below {spell(self.level)}); {what}"
+        ]
 
 
 def information(
@@ -147,8 +149,9 @@ def information(
         ]
     )
     raw = mutual_information(binned, factors) / entropies
-    shares = np.maximum(raw - nulls.mean(axis=0), 0.0)
-    level = float(max(_LEAST_SHARE, 2.0 * (nulls - nulls.mean(axis=0)).max()))
+    chance = nulls.mean(axis=0)
+    shares = np.maximum((raw - chance) / (1.0 - chance), 0.0)
+    level = float(max(_LEAST_SHARE, 2.0 * (nulls - chance).max()))
     known, live = (shares > level).any(axis=0), (shares > level).any(axis=1)
     squares = pearson(z, codes, circular=circular).T ** 2
     some = bool(known.any())
