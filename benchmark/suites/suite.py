@@ -65,10 +65,11 @@ def run_suite(
             f"{root}: expected no suite there, found files; add --resume to go on with it, or "
             "give another --out"
         )
-    if table.needs is not None:
+    read = {complete(plan.options).data for plan in planned} - {None}  # mixing reads none
+    if table.needs is not None and read:
         needs = _needs(table.needs, scale, asked.protocol)
-        needs.check(name, complete(planned[0].options).data)
-        say(f"{name}: the rows need {needs.spell()}")
+        needs.check(name, read.pop())
+        say(f"{name}: the rows on images need {needs.spell()}")
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
         say("note: the published scale takes days on a CPU; use --scale small there")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
