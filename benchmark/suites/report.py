@@ -34,7 +34,6 @@ _NAMES = {
 }
 _OVER_STEPS = ("r2", "mcc", "mcc_spearman")
 _UNKNOWN = "-"
-WITHHELD = "withheld"
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
 
 
@@ -49,7 +48,7 @@ def say_outcome(outcome: Outcome) -> str:
     for score in outcome.row.paper:
         paper = outcome.paper(score)
         if paper is not None:
-            ours = _spell(outcome.ours(score)) or WITHHELD
+            ours = _spell_ours(outcome, score)
             parts.append(f"{_name(score)} {ours} (paper {_spell(paper)})")
     return f"{outcome.row.name}: {', '.join(parts) or 'done'}"
 
@@ -95,6 +94,11 @@ def _spell(figure: Figure | None) -> str:
     return f"{figure.mean:.2f}" + ("" if figure.sd is None else f" ± {figure.sd:.2f}")
 
 
+def _spell_ours(outcome: Outcome, score: str) -> str:
+    ours = outcome.ours(score)
+    return "withheld" if ours is None and score == "ica_mcc" else _spell(ours)
+
+
 def _spell_distance(distance: float | None) -> str:
     return "" if distance is None else f"{distance:+.1f}"
 
@@ -108,7 +112,7 @@ def _grid(table: Table, scale: str, outcomes: Sequence[Outcome]) -> Grid:
             outcome.row.name,
             "yes" if outcome.row.matches else "",
             _name(score),
-            _spell(outcome.ours(score)) or WITHHELD,
+            _spell_ours(outcome, score),
             _spell(outcome.paper(score)),
             _spell_distance(outcome.distance(score)),
         )
@@ -189,7 +193,7 @@ def _page(
             "name": outcome.row.name,
             "matches": outcome.row.matches,
             "score": _name(score),
-            "ours": _spell(outcome.ours(score)) or WITHHELD,
+            "ours": _spell_ours(outcome, score),
             "paper": _spell(outcome.paper(score)),
             "distance": _spell_distance(outcome.distance(score)),
             "seeds": outcome.seeds,

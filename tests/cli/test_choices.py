@@ -25,7 +25,7 @@ from benchmark.losses import info_nce
 from benchmark.losses.catalogue import LOSSES, find_loss
 from benchmark.measure.__main__ import measure as measure_benchmark
 from benchmark.metrics.hue_ceiling import ceiling
-from benchmark.suites.paper import TABLES
+from benchmark.suites.suite import TABLES
 from render.measure.__main__ import main as measure_qualities
 from tests.conftest import refused_at_once
 from threedident import Normal, PositivePairs, ThreeDIdent

@@ -23,7 +23,7 @@ import pytest
 
 from benchmark.runs.completion import complete
 from benchmark.runs.options import OPTIONS, Options
-from benchmark.suites.paper import TABLES
+from benchmark.suites.suite import TABLES
 from render.options import machines
 from tests.docs.blocks import (
     PAGES,
