@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
 from tests.conftest import refused_at_once
 
