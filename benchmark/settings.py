@@ -157,7 +157,7 @@ class Observations(Frozen):
         sphere: number of the last codes, which encode a point on a sphere.
     """
 
-    shape: tuple[Annotated[int, Field(gt=0, le=MOST_NUMBERS)], ...]
+    shape: Annotated[tuple[Annotated[int, Field(gt=0, le=MOST_NUMBERS)], ...], Field(min_length=1)]
     labels: Annotated[tuple[str, ...], Field(min_length=1)]
     codes: Annotated[int, Field(gt=0, le=MOST_CODES)]
     sphere: Annotated[int, Field(ge=0)] = 0
