@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from benchmark.option import Option, of_images
-from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
+from benchmark.option import CUSTOM, Option, of_images
+from benchmark.settings import CustomSettings, ImageSettings, MaskSettings, MixingSettings
 from threedident.latents.philox import SEEDS
 from threedident.runtime.records import Frozen
 
@@ -54,14 +54,16 @@ class Config(Frozen):
         supervised: True if a loss that is a plugin reads latents.
     """
 
-    source: Annotated[ImageSettings | MixingSettings | MaskSettings, Field(discriminator="kind")]
+    source: Annotated[
+        ImageSettings | MixingSettings | MaskSettings | CustomSettings, Field(discriminator="kind")
+    ]
     encoder: Annotated[
         str,
         Option(
             "Model",
             "Network: {names}, or one of your own as my_pkg.nets:MyNet [default: resnet18; mixing "
-            "mlp; kitti conv, by the published protocol kitti-conv].",
-            {**of_images("resnet18"), "mixing": "mlp", "kitti": "conv"},
+            "and your own source mlp; kitti conv, by the published protocol kitti-conv].",
+            {**of_images("resnet18"), "mixing": "mlp", "kitti": "conv", CUSTOM: "mlp"},
         ),
     ]
     loss: Annotated[
@@ -70,7 +72,7 @@ class Config(Frozen):
             "Training",
             "{names}, lP with an exponent such as l1.5, or one of your own as my_pkg.losses:Mine "
             "[default: l2; augmented dot; kitti l1].",
-            {**of_images("l2"), "augmented": "dot", "mixing": "l2", "kitti": "l1"},
+            {**of_images("l2"), "augmented": "dot", "mixing": "l2", "kitti": "l1", CUSTOM: "l2"},
         ),
     ]
     output_space: Annotated[
@@ -114,7 +116,7 @@ class Config(Frozen):
         Option(
             "Training",
             "Training steps; 0 scores the untrained encoder [default: the paper's].",
-            {**of_images(30_000), "mixing": 300_003, "kitti": 300_000},
+            {**of_images(30_000), "mixing": 300_003, "kitti": 300_000, CUSTOM: 30_000},
         ),
     ]
     batch_size: Annotated[
@@ -123,7 +125,8 @@ class Config(Frozen):
         Option(
             "Training",
             "Pairs per step, over all ranks [default: the paper's].",
-            {**of_images(512), "mixing": 6144, "kitti": 32},  # the paper's 64 counts images
+            # the paper's 64 of kitti counts images
+            {**of_images(512), "mixing": 6144, "kitti": 32, CUSTOM: 512},
         ),
     ]
     learning_rate: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from benchmark.option import Option, of_images
+from benchmark.option import CUSTOM, Option, of_images
 from threedident.conditionals.law import Law
 from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
@@ -15,6 +15,8 @@ from threedident.storage.manifest import MOST_PIXELS, Material
 
 MOST_ANCHORS = 10**7
 MOST_FRAMES = 10**6  # between the two images of a pair
+MOST_CODES = 2**16
+MOST_NUMBERS = 10**7  # along an axis of an observation
 MOST_LATENTS = 100  # with more, the mixing function would take minutes to draw
 
 
@@ -143,3 +145,52 @@ class MaskSettings(Frozen):
     ]
     paired: bool
     numbering: int = 1
+
+
+class Observations(Frozen):
+    """The observations of a source and their factors, for use without the data.
+
+    Arguments:
+        shape: shape of one observation.
+        labels: names of the factors.
+        codes: number of codes of an encoder.
+        sphere: number of the last codes, which encode a point on a sphere.
+    """
+
+    shape: Annotated[tuple[Annotated[int, Field(gt=0, le=MOST_NUMBERS)], ...], Field(min_length=1)]
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
+    codes: Annotated[int, Field(gt=0, le=MOST_CODES)]
+    sphere: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Observations:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels should differ")
+        if self.codes < len(self.labels) or self.sphere > self.codes:
+            raise ValueError("codes should not be fewer than labels or those on a sphere")
+        return self
+
+
+class CustomSettings(Frozen):
+    """Settings of a source of users.
+
+    Arguments:
+        name: import path of the class or function, or the name of an entry point.
+        data: digest of the text with which the source identifies its scored split, see
+            :attr:`benchmark.sources.source.Source.identity`.
+        observed: shape of observations, and names of the factors.
+        source_option: arguments of the source, as ``name=value``; None if there are none.
+    """
+
+    kind: Literal["custom"] = "custom"
+    name: str
+    data: str
+    observed: Observations
+    source_option: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            "Data",
+            "An argument of a source of your own, as name=value; may be repeated.",
+            {CUSTOM: None},
+        ),
+    ] = None

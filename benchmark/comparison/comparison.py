@@ -19,7 +19,7 @@ from benchmark.differences import flat
 from benchmark.leaderboard.verification.statistics import difference_interval
 from benchmark.protocol import label
 from benchmark.runs.finished import Finished
-from benchmark.settings import ImageSettings, MaskSettings
+from benchmark.settings import CustomSettings, ImageSettings, MaskSettings
 from threedident.runtime.errors import printable, unknown
 
 DASH = "-"
@@ -81,7 +81,7 @@ def scored_on(config: Config) -> ScoredOn:
     parts: tuple[str, ...]
     if isinstance(source, ImageSettings):
         parts = (source.data[config.score_on],)
-    elif isinstance(source, MaskSettings):
+    elif isinstance(source, MaskSettings | CustomSettings):
         parts = (source.data,)
     else:
         parts = (str(source.factors), source.space, source.marginal)

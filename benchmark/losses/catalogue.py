@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmark.arguments import parameters_of, read_arguments, spell_arguments
 from benchmark.config import Config
 from benchmark.losses.custom import CheckedLoss
 from benchmark.losses.generative.beta_vae import BetaVAE
@@ -30,7 +31,7 @@ from benchmark.losses.targets.diet import DIET
 from benchmark.losses.targets.supervised import Supervised
 from benchmark.plugins import declared, imported, is_plugin
 from benchmark.protocol import procedure_of
-from threedident.runtime.errors import printable, unknown
+from threedident.runtime.errors import unknown
 
 SUPERVISED = "supervised"
 ESTIMATORS: dict[str, Callable[..., nn.Module]] = {
@@ -105,23 +106,14 @@ def find_loss(name: str, estimator: str | None = None) -> Callable[..., nn.Modul
     if name in _OTHERS:
         return _OTHERS[name]
     if is_custom(name):
-        return _with_signature(name, imported(name, "loss"))
+        make = imported(name, "loss")
+        parameters_of(make, name, "loss", ())
+        return make
     advice = (
         "take one of these, or l with an exponent of at least 1, such as l1.5, or an import path "
         "such as my_package.losses:MyLoss"
     )
     raise ValueError(unknown("--loss", name, [*LOSSES, *declared("loss")], advice))
-
-
-def _with_signature(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        inspect.signature(make)
-    except ValueError:
-        raise ValueError(
-            f"loss: expected {name} to have a signature in Python, found none; wrap it in a "
-            "function of the number of codes"
-        ) from None
-    return make
 
 
 def is_custom(name: str) -> bool:
@@ -157,51 +149,16 @@ def checked_options(loss: str, estimator: str | None, texts: Iterable[str]) -> t
         ValueError: the loss has no such argument, a value has another type, or a name is given
             twice.
     """
-    values: dict[str, Any] = {}
-    parameters = _parameters(find_loss(loss, estimator))
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(
-                f"--loss-option: expected name=value, found {printable(text)}; write such a pair"
-            )
-        if name not in parameters:
-            if not parameters:
-                raise ValueError(
-                    f"--loss-option: expected none for the loss {loss}, which takes no arguments, "
-                    f"found {printable(name)}; leave it out"
-                )
-            raise ValueError(unknown("--loss-option", name, parameters, "name one of these"))
-        if name in values:
-            raise ValueError(f"--loss-option: expected {name} once, found it twice; give it once")
-        values[name] = _value(name, value, parameters[name])
-    return tuple(f"{name}={values[name]}" for name in sorted(values))
+    known = _parameters(loss, find_loss(loss, estimator))
+    return spell_arguments(read_arguments(texts, known, loss, "loss"))
 
 
-def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def _parameters(loss: str, make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The arguments of a loss that a user may give: all but n and those that a run gives."""
-    others = list(inspect.signature(make).parameters.values())[1:]
     critic = isinstance(make, type) and issubclass(make, Critic)
     taken = (*_FACTS, *(_OF_OPTIONS if critic else ()))
-    named = [each for each in others if each.kind is not inspect.Parameter.VAR_KEYWORD]
-    return {each.name: each for each in named if each.name not in taken}
-
-
-def _value(name: str, text: str, parameter: inspect.Parameter) -> bool | int | float | str:
-    """The value of a text, which has the type of the argument's default value."""
-    default = parameter.default
-    try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(default, str):
-            return text
-        return int(text) if isinstance(default, int) else float(text)
-    except (KeyError, ValueError):
-        kinds = {bool: "true or false", int: "an integer"}
-        raise ValueError(
-            f"--loss-option: expected {kinds.get(type(default), 'a number')} for {name}, found "
-            f"{printable(text)!r}; give one"
-        ) from None
+    codes = next(iter(inspect.signature(make).parameters), "")
+    return parameters_of(make, loss, "loss", (codes, *taken))
 
 
 def build_loss(config: Config, facts: Facts, seed: int) -> nn.Module:
@@ -216,9 +173,8 @@ def build_loss(config: Config, facts: Facts, seed: int) -> nn.Module:
         ValueError: the loss does not fit the data or the encoder, or cannot be made.
     """
     make = find_loss(config.loss, config.estimator)
-    parameters = _parameters(make)
-    given = dict(text.split("=", 1) for text in config.loss_option or ())
-    asked: dict[str, Any] = {name: _value(name, given[name], parameters[name]) for name in given}
+    known = _parameters(config.loss, make)
+    asked: dict[str, Any] = read_arguments(config.loss_option or (), known, config.loss, "loss")
     asked |= _facts(config.loss, make, facts)
     if parse_similarity(config.loss) is not None:
         asked |= {

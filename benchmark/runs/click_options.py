@@ -15,7 +15,7 @@ from benchmark.config import MOST_WIDTH
 from benchmark.encoders.networks import ENCODERS
 from benchmark.encoders.output_spaces import OUTPUT_SPACES, SUMS
 from benchmark.losses.catalogue import LOSSES
-from benchmark.option import Option
+from benchmark.option import SOURCES, Option
 from benchmark.runs.options import OPTIONS, flag
 from threedident.conditionals.law import CONDITIONALS
 from threedident.conditionals.marginal import MARGINALS
@@ -29,7 +29,12 @@ _CLOSED = {
 }
 _MOST_DIGITS = 9  # of a number of latents, which is checked later
 _HEADINGS = ("Data", "Pairs", "Model", "Training", "Scoring", "Suite", "Run")
-_SUGGESTED = {"encoder": ENCODERS, "loss": LOSSES, "conditional": CONDITIONALS}
+_SUGGESTED = {
+    "source": SOURCES,
+    "encoder": ENCODERS,
+    "loss": LOSSES,
+    "conditional": CONDITIONALS,
+}
 
 
 def run_options(command: _Command) -> _Command:
@@ -65,7 +70,7 @@ def _asked_for(name: str, hint: Any, option: Option) -> dict[str, Any]:
         return asked | {"is_flag": True}
     if kind is Path:
         return asked | {"type": click.Path(path_type=Path)}
-    if name == "loss_option":
+    if name in ("loss_option", "source_option"):
         return asked | {"multiple": True, "callback": _texts, "metavar": "NAME=VALUE"}
     if name == "metric":
         return asked | {"multiple": True, "callback": _names, "metavar": "NAME", "default": None}

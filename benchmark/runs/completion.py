@@ -14,9 +14,12 @@ from benchmark.losses.catalogue import (
 )
 from benchmark.losses.match import fitting_space
 from benchmark.losses.similarities import LpSimilarity, SumSimilarity, parse_similarity
+from benchmark.option import SOURCES
 from benchmark.protocol import procedure
 from benchmark.runs.options import OPTIONS, Options, flag
 from benchmark.settings import MOST_LATENTS
+from benchmark.sources.custom.made import checked_options as checked_source_options
+from benchmark.sources.custom.made import require_known as require_known_source
 from benchmark.sources.usual_loss import usual_loss
 from threedident.conditionals.marginal import MARGINALS
 from threedident.latents.factor_set import parse_factors
@@ -33,9 +36,15 @@ def complete(options: Options) -> Options:
             does not fit the loss.
     """
     source, values = options.source, {}
+    require_known_source(source)
+    if source not in SOURCES and options.protocol == "published":
+        raise ValueError(
+            f"--protocol: expected held-out with a source of your own, found published with "
+            f"{source}, which the published code does not have; leave it out"
+        )
     for name, (_, option) in OPTIONS.items():
         given = getattr(options, name)
-        if given is not None and source not in option.sources:
+        if given is not None and not option.fits(source):
             raise ValueError(
                 f"{flag(name)}: expected with --source {' or '.join(option.sources)}, found it "
                 f"with {source}; leave it out"
@@ -96,6 +105,8 @@ def complete(options: Options) -> Options:
     values["loss_option"] = (
         checked_options(loss, values["estimator"], options.loss_option or ()) or None
     )
+    if options.source_option is not None:
+        values["source_option"] = checked_source_options(source, options.source_option)
     if source == "mixing" and values["marginal"] is None:
         values["marginal"] = MARGINALS[values["space"]][0]
     space = values["space"] or "real"  # latents of images and masks may be negative

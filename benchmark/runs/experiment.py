@@ -18,6 +18,7 @@ from benchmark.ranks import Ranks
 from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
 from benchmark.runs.reports.report import write_results
+from benchmark.sources.custom.checked import CheckedSource
 from benchmark.sources.source import Machine, Source
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
@@ -107,6 +108,8 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
         except ValueError as error:
             raise ValueError(f"{options.data or 'latents drawn'}: {error}") from None
     Objective(config, source, config.seeds[0], Ranks())
+    if isinstance(source, CheckedSource):
+        source.try_batches(config.seeds[0], config.batch_size, machine)
     return source, config
 
 
@@ -145,7 +148,7 @@ def _usual_folder(config: Config, resume: bool) -> Path:
 def _run_name(config: Config) -> str:
     law = getattr(config.source, "conditional", None)
     pairs = getattr(config.source, "pairs", None)
-    kind = pairs or config.source.kind
+    kind = pairs or getattr(config.source, "name", config.source.kind).replace(":", ".")
     encoder = config.encoder.replace(":", ".")
     loss = "-".join(filter(None, (config.loss.replace(":", "."), config.estimator)))
     parts = [kind, encoder, loss, config.output_space, law.name if law else None]

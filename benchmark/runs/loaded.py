@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.config import Config
 from benchmark.encoders.model import count_codes
 from benchmark.metrics.scores import Scores
-from benchmark.settings import MixingSettings
+from benchmark.settings import CustomSettings, MixingSettings
 from benchmark.training.checkpoint import (
     Labelled,
     logged_scores,
@@ -61,8 +61,8 @@ class LoadedEncoder(Card, nn.Module):
         self.codes = count_codes(config, source)
         self.resolution = self.shape[-1] if len(self.shape) == 3 else None
         self.scores = _scores(folder, seed, step)
-        mixed = isinstance(config.source, MixingSettings)
-        self._dtype = torch.float32 if mixed else torch.uint8
+        real = isinstance(config.source, MixingSettings | CustomSettings)
+        self._dtype = torch.float32 if real else torch.uint8
         self.model = model
         self.requires_grad_(False).eval()
 
@@ -73,7 +73,7 @@ class LoadedEncoder(Card, nn.Module):
             observations: batch on the device of the encoder, shape (B, ...). For a run on images:
                 uint8 (B, 3, H, W), RGB, channels first, with H = W = :attr:`resolution`, such as
                 stacked items of ``ThreeDIdent``. For KITTI Masks: uint8 (B, 1, H, W), 0 or 255.
-                For mixed latents: float32 (B, n).
+                For mixed latents: float32 (B, n). For a source of users: float32 (B, ...).
 
         Returns:
             Codes, shape (B, n), float32.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmark.config import Config
 from benchmark.losses.catalogue import is_custom, is_paired, is_supervised
 from benchmark.losses.match import check_fit
+from benchmark.option import SOURCES
 from benchmark.protocol import procedure, version_of
 from benchmark.runs.options import Options
 from benchmark.settings import MixingSettings
@@ -46,6 +47,10 @@ def open_source(options: Options) -> Source:
             anchor_rows=options.anchor_rows,
         )
         return MixingSource(settings, followed)
+    if options.source not in SOURCES:
+        from benchmark.sources.custom.made import open_custom
+
+        return open_custom(options.source, options.source_option or (), options.data, paired)
     assert options.data is not None
     if options.source == "kitti":
         from benchmark.sources.kitti_masks.masks import MaskSource

@@ -5,24 +5,24 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel
 
 from benchmark.config import Config, Positive
-from benchmark.option import Option, of_images
-from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
+from benchmark.option import CUSTOM, Option, of_images
+from benchmark.settings import CustomSettings, ImageSettings, MaskSettings, MixingSettings
 
 
 class Data(BaseModel):
     """Declarations of the options on data and pairs that are not settings of one source."""
 
     source: Annotated[
-        Literal["nearest", "rendered", "augmented", "mixing", "kitti"],
+        str,
         Option(
             "Data",
-            "Positive pairs: images by nearest latent, rendered exactly or augmented; mixed "
-            "latents; KITTI Masks.",
+            "Positive pairs: {names}, which are images by nearest latent, rendered exactly or "
+            "augmented, mixed latents, and KITTI Masks; or one of your own as my_pkg.data:Mine.",
             default="nearest",
         ),
     ]
@@ -31,7 +31,11 @@ class Data(BaseModel):
         Option(
             "Data",
             "Data set [default: data/3dident; KITTI data/kitti_peds_v2.pickle].",
-            {**of_images(Path("data/3dident")), "kitti": Path("data/kitti_peds_v2.pickle")},
+            {
+                **of_images(Path("data/3dident")),
+                "kitti": Path("data/kitti_peds_v2.pickle"),
+                CUSTOM: None,
+            },
         ),
     ]
     factors: Annotated[
@@ -76,7 +80,7 @@ class Data(BaseModel):
 
 def _options() -> Iterator[tuple[str, tuple[Any, Option]]]:
     """The declarations of all options by name, with the types of their fields."""
-    for record in (Data, ImageSettings, MixingSettings, MaskSettings, Config):
+    for record in (Data, ImageSettings, MixingSettings, MaskSettings, CustomSettings, Config):
         for name, hint in get_type_hints(record, include_extras=True).items():
             for option in getattr(hint, "__metadata__", ()):
                 if isinstance(option, Option):

@@ -12,10 +12,12 @@ from typing import Any
 
 from benchmark.config import Config
 from benchmark.differences import changes
+from benchmark.losses import catalogue as losses
 from benchmark.losses.similarities import parse_similarity
 from benchmark.protocol import require_current
 from benchmark.runs.options import OPTIONS, Options
-from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
+from benchmark.settings import CustomSettings, ImageSettings, MaskSettings, MixingSettings
+from benchmark.sources.custom import made as sources
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
 from threedident.conditionals.law import Law
@@ -47,13 +49,30 @@ def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
     require_current(folder.path, config)
     held = options_of(config)
     names = [name for name in OPTIONS if name in given and name not in _FREE]
-    changed = changes(*({name: getattr(each, name) for name in names} for each in (held, asked)))
+    spelled = asked.replace(**_arguments(asked, held))
+    changed = changes(*({name: getattr(each, name) for name in names} for each in (held, spelled)))
     if changed:
         raise ValueError(
             f"{folder.path}: it holds a run with {', '.join(changed)}; leave that out to go on "
             "with it, or give another --out for a new run"
         )
     return held.replace(out=asked.out, data=asked.data or _recorded_data(folder))
+
+
+def _arguments(asked: Options, held: Options) -> dict[str, tuple[str, ...]]:
+    """The given arguments of the loss and the source of a run, in the spelling of its folder.
+
+    Raises:
+        ValueError: the loss or the source does not take them.
+    """
+    found = {}
+    if asked.loss_option is not None and asked.loss in (None, held.loss):
+        found["loss_option"] = losses.checked_options(
+            held.loss or "", held.estimator, asked.loss_option
+        )
+    if asked.source_option is not None and sources.is_custom(held.source):
+        found["source_option"] = sources.checked_options(held.source, asked.source_option)
+    return found
 
 
 def require_suite(path: Path) -> None:
@@ -94,6 +113,9 @@ def options_of(config: Config) -> Options:
         case MaskSettings():
             distance = source.max_distance if source.paired else None
             values |= {"source": "kitti", "max_distance": distance}
+        case CustomSettings():
+            values |= {"source": source.name, "source_option": source.source_option}
+            values |= {"score_on": None}
     return Options(**values)
 
 

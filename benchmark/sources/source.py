@@ -5,7 +5,8 @@ the number of processes and ranks. The sources are:
 
 - :class:`benchmark.sources.images.ImageSource`: rendered images, with three kinds of pairs,
 - :class:`benchmark.sources.mixing.MixingSource`: latents mixed by a random MLP,
-- :class:`benchmark.sources.kitti_masks.masks.MaskSource`: KITTI Masks.
+- :class:`benchmark.sources.kitti_masks.masks.MaskSource`: KITTI Masks,
+- sources of users, see :mod:`benchmark.sources.custom.made`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from benchmark.pages.panels import Picture
 from benchmark.ranks import Ranks
-from benchmark.settings import ImageSettings, MaskSettings, MixingSettings
+from benchmark.settings import CustomSettings, ImageSettings, MaskSettings, MixingSettings
 from threedident.conditionals.rules.rule import Rule
 from threedident.pairs.delivered import Delivered
 
@@ -43,6 +44,10 @@ class Machine:
     workers: int = 0
     ranks: Ranks = field(default_factory=Ranks)
     compiled: bool = False
+
+
+class SourceFailed(ValueError):  # noqa: N818
+    """A source of users failed in a run; the message says how."""
 
 
 class Batch(NamedTuple):
@@ -75,15 +80,19 @@ class Source(ABC):
     """Batches to train on and a split to score on, by default the test split.
 
     Attributes:
-        settings: settings that identify this source.
+        settings: settings that identify this source. A run sets those of a user's source.
         shape: shape of one observation.
+        identity: text that identifies the scored split of a user's source, for example a digest
+            of its files. Only runs with the same text are ranked together. By default it consists
+            of the import path, the arguments and the latents of the scored split.
         counted: the things that :attr:`size` counts, in words.
         root: path of the data set; None for a source without files.
     """
 
     counted: str = "the images of the train split"
     root: Path | None = None
-    settings: ImageSettings | MixingSettings | MaskSettings
+    identity: str | None = None
+    settings: ImageSettings | MixingSettings | MaskSettings | CustomSettings
     shape: tuple[int, ...]
 
     @property

@@ -16,7 +16,7 @@ from benchmark.config import Config
 from benchmark.differences import differences
 from benchmark.encoders.model import Observed, build_model
 from benchmark.metrics.scores import Scores
-from benchmark.settings import ImageSettings, MixingSettings
+from benchmark.settings import CustomSettings, ImageSettings, MixingSettings
 from benchmark.training.folder import RunFolder
 from benchmark.training.seals import digest_of
 from threedident.runtime.errors import printable
@@ -210,6 +210,8 @@ def observed(config: Config, state: dict[str, Any]) -> Labelled:
         edge, first = source.resolution, Normalise(np.zeros(3), np.ones(3))
         labels, on_sphere = source.factor_set.labels, count_on_sphere(source)
         return _Outline((3, edge, edge), labels, count_codes(source), first, on_sphere)
+    if isinstance(source, CustomSettings):
+        return _Outline(**dict(source.observed), first=nn.Identity())
     from benchmark.sources.kitti_masks.masks import CODES, Unit
     from benchmark.sources.kitti_masks.tracks import LABELS as MASK_LABELS
 

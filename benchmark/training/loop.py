@@ -17,7 +17,7 @@ from benchmark.encoders.networks import is_custom
 from benchmark.losses import catalogue
 from benchmark.protocol import procedure_of
 from benchmark.ranks import lost_another
-from benchmark.sources.source import Batch
+from benchmark.sources.source import Batch, SourceFailed
 from benchmark.training.evaluation import (
     features_and_codes,
     score_codes,
@@ -42,6 +42,7 @@ _INSTEAD = {  # advice for CPUs, on which the paper's scale takes too long, by k
     "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
     "small",
     "kitti": "fewer --steps, or --suite kitti at --scale small",
+    "custom": "a smaller --encoder, a smaller --batch-size, or fewer --steps",
 }
 _AFTER = 20
 _LONG_S = 12 * 3600.0
@@ -96,6 +97,10 @@ class Loop:
                     self._save()
                 name = self._stop.name or "interrupted"
                 raise Interrupted(f"{name}: {self._way_on()}") from None
+            except SourceFailed as error:
+                if self._settled:
+                    self._save()
+                raise ValueError(f"{error}; {self._way_on()}") from None
             except WorkerDied as error:
                 raise ValueError(f"{error}; {self._way_on()}") from None
             self._save()

@@ -83,7 +83,7 @@ def test_every_section_with_code_is_followed_here() -> None:
         "A loss of your own",
         "An encoder of your own",
         "A metric of your own",
-        "A source of batches",
+        "A source of your own",
         OBJECT,
     }
     assert PAGE.count("\n```") == 2 * sum(len(blocks(title)) for title in titles)
@@ -111,13 +111,12 @@ def test_an_encoder_and_then_a_metric_of_ones_own(place: Path) -> None:
     assert own["remarks"] == []
 
 
-def test_a_source_of_batches(place: Path) -> None:
-    names = follow("A source of batches", place)
-    assert names["scores"].r2 > 0.8  # type: ignore[attr-defined]
-    source, machine = names["source"], names["machine"]
-    again = [next(source.batches(0, range(t, 9), 8, machine)).anchors for t in (3, 3, 4)]  # type: ignore[attr-defined]
-    assert (again[0] == again[1]).all()
-    assert (again[0] != again[2]).any()
+def test_a_source_of_ones_own(place: Path) -> None:
+    names = follow("A source of your own", place)
+    assert names["encoder"].scores.r2 > 0.9  # type: ignore[attr-defined]
+    line = ("--source-option", "turns=0.5,sigma=0.3", "--steps", 1, "--out", "runs/wide")
+    done_at_once("benchmark", "--source", "my_source:Spirals", *line, "--device", "cpu")
+    assert "source option" in done_at_once("compare", "runs/spirals", "runs/wide")
 
 
 def test_another_object_is_drawn(tmp_path: Path) -> None:

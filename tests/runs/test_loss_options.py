@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import benchmark
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from benchmark.runs.resume import options_of
-from tests.conftest import refused_at_once
+from tests.conftest import done_at_once, refused_at_once
 
 ASKED: list[dict[str, Any]] = [
     {"loss": "beta-vae", "loss_option": ("beta=2", "noise=0.5")},
@@ -68,3 +71,13 @@ def test_an_argument_may_be_repeated_or_follow_a_comma(monkeypatch: pytest.Monke
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(line: tuple[str, ...], words: str) -> None:
     assert words in refused_at_once("benchmark", "--source", "mixing", *line)
+
+
+@pytest.mark.slow
+def test_a_command_may_be_given_again_however_its_arguments_were_spelt(tmp_path: Path) -> None:
+    line = ("benchmark", "--source", "mixing", "--factors", 3, "--loss", "beta-vae")
+    small = ("--steps", 1, "--batch-size", 16, "--device", "cpu", "--out", tmp_path / "run")
+    for again in ((), ("--resume",)):
+        done_at_once(*line, "--loss-option", "beta=2", *small, *again)
+    said = refused_at_once(*line, "--loss-option", "beta=3", *small, "--resume")
+    assert "loss_option ('beta=2.0',) where ('beta=3.0',) is asked for" in said

@@ -110,8 +110,9 @@ def _finished(path: Path) -> Config:
     config = folder.read_config()
     if not isinstance(config.source, ImageSettings):
         raise ValueError(
-            f"{path}: expected a run on rendered images, found one on {config.source.kind}, for "
-            "which no fresh images can be rendered"
+            f"{path}: expected a run on rendered images, found one on "
+            f"{getattr(config.source, 'name', config.source.kind)}, for which no fresh images can "
+            "be rendered"
         )
     if config.protocol != "held-out":
         raise ValueError(

@@ -15,7 +15,9 @@ from benchmark.losses.match import mismatch
 from benchmark.losses.pairwise.aninfonce import AnInfoNCE
 from benchmark.losses.views import Views
 from benchmark.metrics.scores import score
-from benchmark.runs.options import Options, complete, open_source, resolve
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.options import Options
 from tests.losses.codes_and_sums import codes
 from threedident.conditionals.anisotropic import Anisotropic
 

@@ -1,0 +1,1 @@
+"""Sources of users, given as plugins: how they are made, and checks of all that they give."""
