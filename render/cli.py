@@ -188,10 +188,10 @@ def _anchors(out: Path, given: dict[str, Any], fixed: dict[str, float]) -> list[
 def _check_beside_latents(given: dict[str, Any], n_test: int) -> None:
     if given["n"] is not None:
         raise ValueError(f"--n: expected none beside --latents, found {given['n']}; drop it")
-    if given["fix"]:
+    if given["fix"] and (given["pairs"] or not n_test):
         raise ValueError(
-            f"--fix: expected none beside --latents, found {given['fix'][0]}; set those columns "
-            "in the file"
+            "--fix: expected beside --latents only with --n-test, whose rows it holds, and no "
+            f"--pairs, found {given['fix'][0]}; set those columns in the file"
         )
     if given["seed"] is not None and not (n_test or given["pairs"]):
         raise ValueError(

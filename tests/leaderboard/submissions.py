@@ -16,6 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
 from tests.conftest import contents, refused_at_once
+from threedident.latents.factors import NAMES
 from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import npy_bytes, sha256
 from threedident.storage.folder import image_name, sums_bytes
@@ -52,25 +53,30 @@ DATA = {
 Weights = NDArray[np.float32]
 
 
-def weights(seed: int = 0, seen: int = EDGE) -> Weights:
-    """Of a linear encoder from the mean colour of each column of pixels, shape (3 seen, 10)."""
+def weights(seed: int = 0, seen: int = EDGE, codes: int = CODES) -> Weights:
+    """Of a linear encoder from the mean colour of each column of pixels, (3 seen, codes)."""
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(EDGE, 3, CODES))[:seen].reshape(3 * seen, CODES).astype(np.float32)
+    return rng.normal(size=(EDGE, 3, codes))[:seen].reshape(3 * seen, codes).astype(np.float32)
 
 
-def encode(images: NDArray[np.uint8], seed: int = 0, seen: int = EDGE) -> NDArray[np.float32]:
+def encode(
+    images: NDArray[np.uint8], seed: int = 0, seen: int = EDGE, codes: int = CODES
+) -> NDArray[np.float32]:
     """What :func:`encoder` gives, by numpy."""
     columns = images[:, :seen, :seen].astype(np.float32).mean(axis=1)
-    return columns.reshape(len(images), -1) @ weights(seed, seen) / 255.0
+    return columns.reshape(len(images), -1) @ weights(seed, seen, codes) / 255.0
 
 
-def encoder(seed: int = 0, edge: int = EDGE, seen: int = EDGE, **changes: Any) -> ModelProto:
+def encoder(
+    seed: int = 0, edge: int = EDGE, seen: int = EDGE, codes: int = CODES, **changes: Any
+) -> ModelProto:
     """A linear encoder from the mean colours of a corner's columns, as ONNX.
 
     Arguments:
         seed: of its weights.
         edge: of its images.
         seen: edge of the upper left corner that it looks at.
+        codes: number of its codes.
         changes: for :func:`model`.
     """
     nodes = [
@@ -85,9 +91,9 @@ def encoder(seed: int = 0, edge: int = EDGE, seen: int = EDGE, **changes: Any) -
         "end": np.array([seen, seen]),
         "axes": np.array([1, 2]),
         "rows": np.array([1]),
-        "weights": weights(seed, seen) / np.float32(255.0),
+        "weights": weights(seed, seen, codes) / np.float32(255.0),
     }
-    return model(nodes, constants, edge=edge, **changes)
+    return model(nodes, constants, edge=edge, codes=codes, **changes)
 
 
 def model(
@@ -139,7 +145,7 @@ def make_submission(
     """
     folder = parent / name
     folder.mkdir(parents=True)
-    latents = sample_raw(data["seed"], "test", data["n_test"])
+    latents = scored_latents(data)
     (folder / "SHA256SUMS").write_bytes(made_up_sums(data["n_test"]) if sums is None else sums)
     records = []
     for seed in seeds:
@@ -150,7 +156,7 @@ def make_submission(
             f"representations_seed{seed}.npy": npy_bytes(found),
             f"config_seed{seed}.json": b'{"framework": "none"}',
             f"encoder_seed{seed}.onnx": encoder(
-                seed, data["resolution"], seen
+                seed, data["resolution"], seen, latents.shape[1]
             ).SerializeToString(),
         }
         for file, content in files.items():
@@ -175,6 +181,13 @@ def make_submission(
     }
     write_record(folder, record)
     return folder
+
+
+def scored_latents(data: dict[str, Any]) -> NDArray[np.float32]:
+    """The columns of the public test split that are not fixed."""
+    fixed = data.get("fixed", {})
+    drawn = sample_raw(data["seed"], "test", data["n_test"], fixed=fixed)
+    return drawn[:, [column for column, name in enumerate(NAMES) if name not in fixed]]
 
 
 def claim(latents: NDArray[np.float32], codes: NDArray[np.float32]) -> dict[str, float]:
@@ -214,8 +227,7 @@ def change_codes(folder: Path, codes: NDArray[Any], claimed: bool = True) -> Non
     record = read_record(folder)
     (folder / "representations_seed0.npy").write_bytes(npy_bytes(codes))
     if claimed:
-        latents = sample_raw(record["data"]["seed"], "test", record["data"]["n_test"])
-        record["seeds"][0]["claim"] = claim(latents, codes)
+        record["seeds"][0]["claim"] = claim(scored_latents(record["data"]), codes)
     write_record(folder, record)
 
 

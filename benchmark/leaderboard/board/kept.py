@@ -11,13 +11,13 @@ from warnings import catch_warnings
 import numpy as np
 
 from benchmark.leaderboard.board.board import Board
+from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.verification.entry import Entry
 from benchmark.leaderboard.verification.findings import Kept, Verification
 from benchmark.leaderboard.verification.influence import SCORES
 from benchmark.leaderboard.verification.secret import Secret
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
-from threedident.latents.sampling import sample_raw
 
 _ROUNDING = 2e-3  # of codes and influences of two bytes, in scores and influences
 
@@ -38,15 +38,17 @@ def require_kept_codes(board: Board) -> int:
         season, found = board.season(row), row.verification
         if season is None or season.secret is None or found is None or found.kept is None:
             continue
-        _require_codes(row.id, found, found.kept, Secret(season.secret))
+        _require_codes(row.id, row.submission.data, found, found.kept, Secret(season.secret))
         checked += 1
     return checked
 
 
-def _require_codes(name: str, found: Verification, kept: Kept, secret: Secret) -> None:
-    seeds = len(found.fresh)
-    codes = kept.opened(secret, name, seeds).astype(np.float32)
-    latents = sample_raw(secret.number("fresh split"), "test", found.rows)
+def _require_codes(
+    name: str, data: DataRecord, found: Verification, kept: Kept, secret: Secret
+) -> None:
+    seeds, factors = len(found.fresh), data.factors
+    codes = kept.opened(secret, name, seeds, len(factors.names)).astype(np.float32)
+    latents = factors.values(data.test_latents(secret.number("fresh split"), found.rows))
     for each, scores in zip(codes, found.fresh, strict=True):
         with catch_warnings(action="ignore", category=ScoreWarning):
             again = score(latents=latents, representations=each)

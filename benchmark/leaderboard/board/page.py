@@ -18,7 +18,6 @@ from benchmark.leaderboard.submission.submission import PROTOCOL_VERSION, SEEDS,
 from benchmark.leaderboard.verification.entry import LEVELS, Change, Entry
 from benchmark.leaderboard.verification.statistics import FALSE_ALARMS, SUSPICIOUS, Spread
 from benchmark.metrics.correlation.correlations import assign_codes
-from threedident.latents.factors import LABELS
 
 LEVEL_MEANINGS = {
     "reported": (
@@ -93,7 +92,7 @@ def page(board: Board) -> str:
         js=texts["js"],
         css_hash=_source_hash(texts["css"]),
         js_hash=_source_hash(texts["js"]),
-        data=_script_json({"factors": list(LABELS), "rows": rows}),
+        data=_script_json({"rows": rows}),
     )
 
 
@@ -226,6 +225,7 @@ def _detail(row: Entry, r2_interval: tuple[float, float] | None) -> dict[str, An
     matrix = np.array(row.correlation)
     order, _ = assign_codes(matrix)
     return {
+        "factors": list(submission.data.factors.labels),
         "per_factor": per_factor,
         "correlation": matrix[:, order].round(2).tolist(),
         "codes": [f"code {code}" for code in order],
@@ -256,7 +256,7 @@ def _facts(row: Entry) -> dict[str, str]:
         "licence": submission.licence or "not stated",
         "data set": f"{data.id}: {data.n_train} train and {data.n_test} test images of "
         f"{data.resolution} px, quality {data.quality}, hue mode {data.hue_mode}, space "
-        f"{data.space}",
+        f"{data.space}{', fixed ' if data.fixed else ''}{', '.join(data.held)}",
         "digests": f"train {data.digests.train[:12]}, test {data.digests.test[:12]}",
         "renderer": f"Blender {data.blender} on {data.device}, fingerprint {data.fingerprint}",
         "protocol": f"version {submission.protocol_version}, schema {row.schema_version}",

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from benchmark.leaderboard.record import Digest, Fingerprint, Record, Seed, explained, shown
+from threedident.latents.factor_set import FactorSet
+from threedident.latents.factors import NAMES
+from threedident.latents.sampling import sample_raw
+from threedident.latents.spaces import find_space
 from threedident.storage.folder import MOST_ROWS
 from threedident.storage.manifest import Manifest
 
 LEAST_TEST_ROWS = 1000  # with fewer rows, scores are imprecise and codes are easy to invent
 MOST_EDGE = 512  # pixels; images are rendered again for every season
+_MOST_ID = 200  # characters; folders are named by ids
+
+
+def _held(fixed: dict[str, float]) -> dict[str, float]:
+    return find_space("box").check_fixed(fixed, "fixed")
+
+
+def _spelled(fixed: dict[str, float]) -> tuple[str, ...]:
+    return tuple(f"{name}={str(value).removesuffix('.0')}" for name, value in fixed.items())
 
 
 class SplitDigests(Record):
@@ -38,9 +60,11 @@ class DataRecord(Record):
         blender: version of Blender.
         fingerprint: fingerprint of the renderer.
         digests: digests of the images of both splits.
+        fixed: raw value in [-1, 1] of each factor that is the same in all images. Such factors
+            have no codes and no scores.
     """
 
-    id: str
+    id: Annotated[str, Field(max_length=_MOST_ID)]
     hue_mode: Literal["wrapped", "published"]
     space: Literal["box"]
     material: Literal["rubber", "metal"]
@@ -53,6 +77,7 @@ class DataRecord(Record):
     blender: Annotated[str, Field(pattern=r"^[0-9.]{1,20}$")]
     fingerprint: Fingerprint
     digests: SplitDigests
+    fixed: Annotated[dict[str, float], AfterValidator(_held)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_id(self) -> DataRecord:
@@ -67,6 +92,7 @@ class DataRecord(Record):
         """The id that follows from the settings. Default settings are left out."""
         parts = [
             "3dident",
+            *self.held,
             "" if self.hue_mode == "wrapped" else f"{self.hue_mode}-hue",
             "" if self.material == "rubber" else self.material,
             "" if self.quality == "standard" else self.quality,
@@ -75,6 +101,31 @@ class DataRecord(Record):
             "" if self.seed == 0 else f"seed{self.seed}",
         ]
         return "-".join(part for part in parts if part)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_nothing_fixed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The fields; without ``fixed`` if it is empty, as in records of earlier versions."""
+        values: dict[str, Any] = handler(self)
+        return values if self.fixed else {k: v for k, v in values.items() if k != "fixed"}
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The fixed factors as text, such as ``x=0.25``, in the order of the table of factors."""
+        return _spelled(self.fixed)
+
+    @property
+    def factors(self) -> FactorSet:
+        """The factors that vary. Each has one code."""
+        return FactorSet(self.space, tuple(name for name in NAMES if name not in self.fixed))
+
+    def test_latents(self, seed: int, n: int) -> NDArray[np.float32]:
+        """Raw latents of a test split with the settings of this data set, shape (n, 10).
+
+        Arguments:
+            seed: seed of the split, which may be another than that of the data set.
+            n: number of rows.
+        """
+        return sample_raw(seed, "test", n, self.space, self.fixed)
 
 
 def describe_data(train: Manifest, test: Manifest) -> DataRecord:
@@ -85,16 +136,27 @@ def describe_data(train: Manifest, test: Manifest) -> DataRecord:
     """
     for manifest in (train, test):
         origin = manifest.origin
-        if origin.seed is None or origin.rows or origin.space != "box" or origin.fixed:
+        if origin.space != "box":
             raise ValueError(
-                f"data: expected latents drawn from the box by a seed, found others in the "
-                f"{manifest.split} split; render a data set without --latents, --space and --fix"
+                f"data: expected latents of the box, found the {origin.space} space in the "
+                f"{manifest.split} split; render a data set without --space"
             )
-    rendering, seed = test.rendering, test.origin.seed
+        if origin.seed is None or origin.rows:
+            raise ValueError(
+                f"data: expected latents drawn by a seed, found given rows in the "
+                f"{manifest.split} split; render a data set without --latents"
+            )
+    rendering, seed, fixed = test.rendering, test.origin.seed, _held(test.origin.fixed)
     if train.origin.seed != seed:
         raise ValueError(
             f"data: expected one seed for both splits, found {train.origin.seed} for train and "
             f"{seed} for test; render one data set"
+        )
+    if train.origin.fixed != fixed:
+        here, there = (", ".join(_spelled(f)) or "none" for f in (train.origin.fixed, fixed))
+        raise ValueError(
+            f"data: expected the same fixed factors in both splits, found {here} for train and "
+            f"{there} for test; render one data set"
         )
     values: dict[str, Any] = {
         **rendering.model_dump(exclude={"annotations"}),
@@ -103,6 +165,7 @@ def describe_data(train: Manifest, test: Manifest) -> DataRecord:
         "n_train": train.n,
         "n_test": test.n,
         "digests": {"train": train.digests.sums, "test": test.digests.sums},
+        "fixed": fixed,
     }
     name = DataRecord.model_construct(**values, id="").name()
     try:

@@ -2,9 +2,11 @@
 
 FOLDER/submission.json              its description, see :class:`.submission.Submission`
 FOLDER/SHA256SUMS                   digests of the images of the test split, from the data set
-FOLDER/representations_seedK.npy    codes of the test split in order, N x 10, float32
+FOLDER/representations_seedK.npy    codes of the test split in order, N x n, float32
 FOLDER/config_seedK.json            the resolved configuration of the training
-FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, 10) in float32
+FOLDER/encoder_seedK.onnx           images (B, H, W, 3) in uint8 to codes (B, n) in float32
+
+There is one code for each of the n factors that vary in the data set.
 """
 
 from __future__ import annotations
@@ -20,14 +22,12 @@ from numpy.typing import NDArray
 
 from benchmark.leaderboard.record import parse_json, shown
 from benchmark.leaderboard.submission.submission import SeedRecord, read_submission
-from threedident.latents.factors import FACTORS
 from threedident.runtime.errors import advise, printable
 from threedident.runtime.files import read_plain, sha256
 from threedident.storage.folder import image_name, parse_sums
 
 SUBMISSION = "submission.json"
 SUMS = "SHA256SUMS"
-CODES = len(FACTORS)
 _MOST_JSON = 10**6
 _MOST_ENCODER = 2**29
 _MOST_HEADER = 4096
@@ -85,13 +85,13 @@ class SubmissionFolder:
         self._check_names()
 
     def representations(self, record: SeedRecord) -> NDArray[np.float32]:
-        """Codes of the test split of one seed, shape (N, 10).
+        """Codes of the test split of one seed, shape (N, n).
 
         Raises:
             ValueError: the file contains something else, or does not have the submitted digest.
         """
         name = representations_name(record.seed)
-        shape = (self.submission.data.n_test, CODES)
+        shape = (self.submission.data.n_test, len(self.submission.data.factors.names))
         most = _MOST_HEADER + _MOST_CODES * shape[0] * shape[1]
         content = self._digested(name, most, record.digests.representations)
         return _float32(content, shape, str(self.path / name))

@@ -71,6 +71,8 @@ def render_command(
     for name, value in given.items():
         if usual.get(name) != value:
             words += [name, value]
+    if data.fixed:
+        words += ["--fix", ",".join(data.held)]
     if positives is not None:
         words += ["--pairs", positives]
     if material is not None:

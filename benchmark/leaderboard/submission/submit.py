@@ -12,6 +12,7 @@ from warnings import catch_warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.config import Config
 from benchmark.leaderboard.sandbox.agreement import agreeing_codes, require_spread
 from benchmark.leaderboard.sandbox.sandbox import Limits
 from benchmark.leaderboard.submission.data import DataRecord, describe_data
@@ -42,7 +43,6 @@ from benchmark.sources.images import ImageSource
 from benchmark.sources.splits import open_splits
 from benchmark.training.checkpoint import own_checkpoint, restored_model
 from benchmark.training.log import read_work
-from threedident.latents.factors import LABELS
 from threedident.runtime.files import load_npy, npy_bytes, sha256, write_bytes
 from threedident.storage.folder import SplitFolder
 
@@ -70,12 +70,14 @@ def submit(
         The path of the folder.
 
     Raises:
-        ValueError: the runs were trained on another data set, or an encoder cannot be exported.
+        ValueError: the runs were trained on another data set or have other codes than one for
+            each factor that varies in it, or an encoder cannot be exported.
     """
     config = trained[0].config
     settings = config.source
     assert isinstance(settings, ImageSettings)
     source, record = _open(data, settings)
+    _require_codes(config, record)
     name = facts.new_id()
     target = out / name
     if target.exists():
@@ -94,7 +96,7 @@ def submit(
             command=reproduce_command(config, record),
             data=record,
             input_resolution=settings.resolution,
-            seeds=tuple(_seed(each, source, scratch, limits) for each in trained),
+            seeds=tuple(_seed(each, source, record, scratch, limits) for each in trained),
         )
         write_bytes(scratch / SUMS, _sums(data, record))
         write_bytes(scratch / SUBMISSION, submission.content())
@@ -128,6 +130,27 @@ def _open(data: Path, settings: ImageSettings) -> tuple[ImageSource, DataRecord]
     return ImageSource(splits, None), describe_data(train, test)
 
 
+def _require_codes(config: Config, record: DataRecord) -> None:
+    """Check that a run has one code for each factor that varies.
+
+    Raises:
+        ValueError: it encodes others, or has more codes.
+    """
+    assert isinstance(config.source, ImageSettings)
+    factors, names = config.source.factors, record.factors.names
+    if factors != names:
+        raise ValueError(
+            f"--factors: expected a run that encodes all factors that vary in {record.id}, "
+            f"{', '.join(names)}, found one that encodes {', '.join(factors)}; train it without "
+            "--factors"
+        )
+    if config.codes not in (None, len(names)):
+        raise ValueError(
+            f"--codes: expected a run of {len(names)} codes, one for each factor that varies in "
+            f"{record.id}, found {config.codes}; train it without --codes"
+        )
+
+
 def _sums(data: Path, record: DataRecord) -> bytes:
     """The content of ``SHA256SUMS`` of the test split, compared with its manifest.
 
@@ -144,7 +167,9 @@ def _sums(data: Path, record: DataRecord) -> bytes:
     return content
 
 
-def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) -> SeedRecord:
+def _seed(
+    trained: Trained, source: ImageSource, data: DataRecord, scratch: Path, limits: Limits
+) -> SeedRecord:
     """Write the files of one seed, and return its record."""
     seed, config = trained.seed, trained.config
     if not trained.folder.has_scored_codes(seed):
@@ -154,7 +179,8 @@ def _seed(trained: Trained, source: ImageSource, scratch: Path, limits: Limits) 
         )
     codes = np.ascontiguousarray(load_npy(trained.folder.representations(seed)), np.float32)
     with catch_warnings(action="ignore", category=ScoreWarning):
-        found = score(latents=source.test.latents, representations=codes, labels=LABELS)
+        latents = data.factors.values(source.test.latents)
+        found = score(latents=latents, representations=codes, labels=data.factors.labels)
     require_spread(codes, str(trained.folder.representations(seed)))
     encoder = onnx_bytes(_model(trained), source.test.resolution)
     _require_same(encoder, codes, source, f"{trained.folder.path}, seed {seed}", limits)

@@ -38,8 +38,6 @@ from benchmark.leaderboard.verification.likeness import ALIKE, likeness
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import Scores, score
 from benchmark.settings import ImageSettings
-from threedident.latents.factors import LABELS
-from threedident.latents.sampling import sample_raw
 
 _NOISE_IMAGES = 6
 
@@ -50,8 +48,8 @@ class Checked:
 
     Arguments:
         folder: folder of the submission.
-        latents: latents of the public test split, shape (N, 10).
-        codes: codes of every seed, shape (N, 10) each.
+        latents: factors that vary, of the public test split, shape (N, n).
+        codes: codes of every seed, shape (N, n) each.
         scores: scores of every seed.
         alike: pairs of seeds that are not independent trainings.
     """
@@ -91,7 +89,8 @@ def check(
     """
     submission = folder.submission
     _require_past(submission)
-    latents = sample_raw(submission.data.seed, "test", submission.data.n_test)
+    data = submission.data
+    latents = data.factors.values(data.test_latents(data.seed, data.n_test))
     folder.image_digests()
     _check_configs(folder)
     codes, scores, encoders = [], [], []
@@ -169,9 +168,10 @@ def _scored(
     codes: NDArray[np.float32],
 ) -> Scores:
     name = str(folder.path / representations_name(record.seed))
+    labels = folder.submission.data.factors.labels
     try:
         with catch_warnings(action="ignore", category=ScoreWarning):
-            found = score(latents=latents, representations=codes, labels=LABELS)
+            found = score(latents=latents, representations=codes, labels=labels)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     for field in Claim.model_fields:
@@ -247,6 +247,8 @@ def _require_as_recorded(
         "seeds": (config.seeds, (record.seed,)),
         "steps": (config.steps, record.steps),
         "resolution": (config.source.resolution, submission.input_resolution),
+        "latent space": (config.source.space, submission.data.space),
+        "factors": (config.source.factors, submission.data.factors.names),
     }
     for name, (here, said) in found.items():
         if here != said:

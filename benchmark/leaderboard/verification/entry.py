@@ -21,7 +21,7 @@ from benchmark.leaderboard.submission.submission import (
     check_version,
 )
 from benchmark.leaderboard.verification.findings import (
-    N_FACTORS,
+    MOST_FACTORS,
     Alike,
     Number,
     SeedScores,
@@ -33,8 +33,8 @@ from benchmark.metrics.correlation.correlations import assign_codes
 Level = Literal["reported", "recomputed", "re-executed", "retrained"]
 LEVELS: tuple[Level, ...] = ("reported", "recomputed", "re-executed", "retrained")
 _Correlation = Annotated[float, Field(ge=-1, le=1)]
-_Row = Annotated[tuple[_Correlation, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
-_Matrix = Annotated[tuple[_Row, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
+_Row = Annotated[tuple[_Correlation, ...], Field(min_length=1, max_length=MOST_FACTORS)]
+_Matrix = Annotated[tuple[_Row, ...], Field(min_length=1, max_length=MOST_FACTORS)]
 
 
 class Entry(Record):
@@ -43,7 +43,8 @@ class Entry(Record):
     Arguments:
         submission: the submission.
         scores: scores on the public test split, from the submitted representations.
-        correlation: correlation of factors and codes of the first seed, signed, shape (10, 10).
+        correlation: correlation of factors and codes of the first seed, signed, shape (n, n) for
+            the n factors that vary.
         alike: pairs of seeds that are not independent trainings, or None.
         verification: findings on a fresh split; None if not verified.
         signature: signature of all other fields with the key of the season.
@@ -65,6 +66,7 @@ class Entry(Record):
         for scores in (self.scores, *fresh):
             if [each.seed for each in scores] != seeds:
                 raise ValueError(f"expected scores of the seeds {seeds} in order")
+        self._check_factors()
         for record, found in zip(self.submission.seeds, self.scores, strict=True):
             for name in Claim.model_fields:
                 if abs(getattr(found, name) - getattr(record.claim, name)) > 2 * TOLERANCE:
@@ -79,6 +81,20 @@ class Entry(Record):
         ):
             raise ValueError("expected the signature of this row, found that of another")
         return self
+
+    def _check_factors(self) -> None:
+        """Check that all scores are of the factors that vary in the data set.
+
+        Raises:
+            ValueError: they are of more or fewer factors.
+        """
+        n, found = len(self.submission.data.factors.names), self.verification
+        fresh = () if found is None else found.fresh
+        again = () if found is None or found.retrained is None else found.retrained.fresh
+        if any(len(each.r2_per_factor) != n for each in (*self.scores, *fresh, *again)):
+            raise ValueError(f"expected scores of the {n} factors that vary in the data set")
+        if [len(row) for row in self.correlation] != [n] * n:
+            raise ValueError(f"expected correlations of {n} factors with {n} codes")
 
     @property
     def id(self) -> str:

@@ -19,16 +19,16 @@ from benchmark.metrics.scores import Scores
 from threedident.latents.factors import FACTORS
 from threedident.storage.folder import MOST_ROWS
 
-N_FACTORS = len(FACTORS)
+MOST_FACTORS = len(FACTORS)
 Number = Annotated[float, Field(ge=-1e6, le=1)]  # a score; R^2 has no lower end
 _DIGITS = 6
 _MOST_GAP = 1e6
-_PerFactor = Annotated[tuple[Number, ...], Field(min_length=N_FACTORS, max_length=N_FACTORS)]
+_PerFactor = Annotated[tuple[Number, ...], Field(min_length=1, max_length=MOST_FACTORS)]
 Likeness = Literal["codes", "fresh codes", "weights"]
 
 
 class SeedScores(Record):
-    """Scores of one seed, from the official scorer."""
+    """Scores of one seed, from the official scorer, for the factors that vary."""
 
     seed: Seed
     r2: Number
@@ -39,6 +39,8 @@ class SeedScores(Record):
 
     @model_validator(mode="after")
     def _check_means(self) -> SeedScores:
+        if len(self.r2_per_factor) != len(self.mcc_per_factor):
+            raise ValueError("expected R^2 and MCC of the same factors")
         for mean, parts in ((self.r2, self.r2_per_factor), (self.mcc, self.mcc_per_factor)):
             if abs(mean - float(np.mean(parts))) > 10.0**-_DIGITS:
                 raise ValueError(f"expected the mean of the factors' scores, found {mean:g}")
@@ -119,7 +121,7 @@ class Kept(Record):
     Arguments:
         influences: influence of every image on R^2 and MCC, float16 of shape (seeds, N) each, in
             base64.
-        codes: standardised codes, float16 of shape (seeds, N, 10), encrypted, in base64.
+        codes: standardised codes, float16 of shape (seeds, N, n), encrypted, in base64.
     """
 
     influences: dict[ScoreName, _Base64]
@@ -136,8 +138,8 @@ class Kept(Record):
         """The record of the codes of every seed.
 
         Arguments:
-            latents: latents of the fresh images, shape (N, 10).
-            codes: codes of every seed, shape (N, 10) each.
+            latents: factors that vary, of the fresh images, shape (N, n).
+            codes: codes of every seed, shape (N, n) each.
             secret: secret of the season.
             name: id of the row.
         """
@@ -159,16 +161,16 @@ class Kept(Record):
         values = _halves(base64.b64decode(self.influences[score]), (seeds, -1))
         return np.asarray(values - values.mean(axis=1, keepdims=True))
 
-    def opened(self, secret: Secret, name: str, seeds: int) -> NDArray[np.float64]:
-        """The standardised codes, shape (seeds, N, 10).
+    def opened(self, secret: Secret, name: str, seeds: int, count: int) -> NDArray[np.float64]:
+        """The standardised codes, shape (seeds, N, count).
 
         Raises:
             ValueError: they were encrypted with another secret or for another row.
         """
-        return _halves(secret.decrypt(base64.b64decode(self.codes), name), (seeds, -1, N_FACTORS))
+        return _halves(secret.decrypt(base64.b64decode(self.codes), name), (seeds, -1, count))
 
-    def require(self, seeds: int, rows: int) -> None:
-        """Check that the content has the size that belongs to numbers of seeds and images.
+    def require(self, seeds: int, rows: int, count: int) -> None:
+        """Check that the content has the size that belongs to numbers of seeds, images and codes.
 
         Raises:
             ValueError: it has another size, or contains NaN or infinity.
@@ -182,7 +184,7 @@ class Kept(Record):
                     f"expected influences on {score} of {seeds} seeds and {rows} images, found "
                     f"{found.size} numbers"
                 )
-        expected = _HALF.itemsize * seeds * rows * N_FACTORS + Secret.OVERHEAD
+        expected = _HALF.itemsize * seeds * rows * count + Secret.OVERHEAD
         if len(base64.b64decode(self.codes)) != expected:
             raise ValueError(f"expected {expected} bytes of encrypted codes, found others")
 
@@ -240,7 +242,7 @@ class Verification(Record):
     rows: Annotated[int, Field(gt=0, le=MOST_ROWS)]
     fingerprint: Fingerprint
     tolerance: Annotated[float, Field(gt=0, le=1)]
-    fresh: tuple[SeedScores, ...]
+    fresh: Annotated[tuple[SeedScores, ...], Field(min_length=1)]
     gap: dict[Literal["r2", "mcc"], GapRecord]
     alike: tuple[Alike, ...] | None = None
     retrained: Retrained | None = None
@@ -253,7 +255,7 @@ class Verification(Record):
         if set(self.gap) != {"r2", "mcc"}:
             raise ValueError("expected the gaps of r2 and mcc")
         if self.kept is not None:
-            self.kept.require(len(self.fresh), self.rows)
+            self.kept.require(len(self.fresh), self.rows, len(self.fresh[0].r2_per_factor))
         return self
 
 

@@ -26,14 +26,15 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.submission.data import DataRecord
 from benchmark.leaderboard.verification.secret import Secret, is_signed
 from threedident.dataset.split import ThreeDIdent
-from threedident.latents.sampling import SPLITS, sample_raw
+from threedident.latents.factor_set import FactorSet
+from threedident.latents.sampling import SPLITS
 from threedident.runtime.files import MOST_JSON, locked, npy_bytes, read_plain, sha256, write_bytes
 from threedident.runtime.machine import child
 from threedident.runtime.packages import module_command
 from threedident.runtime.progress import say
 from threedident.storage.folder import MOST_PICTURE, SplitFolder
 from threedident.storage.manifest import read_manifest
-from threedident.storage.origin import rows_digest
+from threedident.storage.origin import Origin, rows_digest
 from threedident.storage.verify import verify_split
 
 _PUBLIC_ROWS = 64
@@ -49,15 +50,17 @@ class FreshImages:
         root: folder of the rendered data set: ``test`` is the fresh split, ``train`` contains the
             public rows.
         rows: numbers of the public rows in the public test split, shape (K,).
+        factors: the factors that vary.
     """
 
     root: Path
     rows: NDArray[np.int64]
+    factors: FactorSet
 
     @property
     def latents(self) -> NDArray[np.float32]:
-        """Latents of the fresh split, shape (N, 10)."""
-        return ThreeDIdent(self.root, "test").latents
+        """The factors that vary, of the fresh split, shape (N, n)."""
+        return self.factors.values(ThreeDIdent(self.root, "test").latents)
 
     @property
     def fingerprint(self) -> str:
@@ -114,10 +117,11 @@ def fresh_images(
 
 def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> FreshImages:
     root, rows = root.resolve(), _public_rows(data, secret)
-    public, seed = sample_raw(data.seed, "test", data.n_test)[rows], secret.number("fresh split")
-    found = FreshImages(root, rows)
+    public, seed = data.test_latents(data.seed, data.n_test)[rows], secret.number("fresh split")
+    origin = Origin(split="test", space=data.space, seed=seed, fixed=data.fixed)
+    found = FreshImages(root, rows, data.factors)
     with locked(root.parent, wait=True):  # another verification may render there
-        if _is_sealed(root, secret) and _holds(root, public, n, seed) and _is_intact(root):
+        if _is_sealed(root, secret) and _holds(root, public, n, origin) and _is_intact(root):
             _require_same_renderer(root, data)
             return found
         if root.exists():
@@ -134,7 +138,8 @@ def _drawn(data: DataRecord, secret: Secret, n: int, root: Path, kept: bool) -> 
         shown = str(root) if kept else "fresh split"
         _render(root, shown, *settings)
         _require_same_renderer(root, data)  # before the larger part is rendered
-        _render(root, shown, *settings, "--n-test", n, "--seed", "-", said=f"{seed}\n")
+        held = ("--fix", ",".join(data.held)) if data.fixed else ()
+        _render(root, shown, *settings, *held, "--n-test", n, "--seed", "-", said=f"{seed}\n")
         write_bytes(root / _SEAL, secret.sign(_sealed_content(root)).encode())
     return found
 
@@ -161,13 +166,13 @@ def _sealed_content(root: Path) -> bytes:
     return b"".join(read_plain(p, MOST_JSON) if p.is_file() else b"" for p in manifests)
 
 
-def _holds(root: Path, public: NDArray[np.float32], n: int, seed: int) -> bool:
+def _holds(root: Path, public: NDArray[np.float32], n: int, origin: Origin) -> bool:
     """True if the splits in the folder belong to this season and data set."""
     train, test = (read_manifest(SplitFolder(root, split)) for split in SPLITS)
     return (
         train is not None
         and test is not None
-        and (test.n, test.origin.seed) == (n, seed)
+        and (test.n, test.origin) == (n, origin)
         and (train.n, train.origin.rows) == (len(public), rows_digest(public))
     )
 

@@ -27,7 +27,7 @@ from benchmark.leaderboard.sandbox.agreement import (
     require_spread,
 )
 from benchmark.leaderboard.sandbox.sandbox import Limits, Pass, execute
-from benchmark.leaderboard.submission.folder import CODES, SUMS, encoder_name, representations_name
+from benchmark.leaderboard.submission.folder import SUMS, encoder_name, representations_name
 from benchmark.leaderboard.submission.submission import SEEDS
 from benchmark.leaderboard.verification.check import Checked, alike_codes
 from benchmark.leaderboard.verification.findings import (
@@ -43,7 +43,6 @@ from benchmark.leaderboard.verification.secret import Secret
 from benchmark.leaderboard.verification.statistics import difference_interval, public_minus_fresh
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import score
-from threedident.latents.factors import LABELS
 
 _UNEXPLAINED = 1e-4
 _MARGIN = 0.05
@@ -133,14 +132,14 @@ def _require_its_images(checked: Checked, fresh: FreshImages) -> None:
 def _fresh_codes(
     checked: Checked, fresh: FreshImages, limits: Limits, between: Callable[[], None]
 ) -> Codes:
-    """Codes of the fresh split from the encoders of all seeds, shape (N, 10) each."""
+    """Codes of the fresh split from the encoders of all seeds, shape (N, n) each."""
     folder, found = checked.folder, []
     edge = folder.submission.input_resolution
     images, public = fresh.images(edge), fresh.public_images(edge)
     for record, codes in zip(folder.submission.seeds, checked.codes, strict=True):
         name = str(folder.path / encoder_name(record.seed))
         model = folder.encoder(record)
-        [given] = execute(model, public, CODES, [Pass(64)], name, limits)
+        [given] = execute(model, public, codes.shape[1], [Pass(64)], name, limits)
         submitted = folder.path / representations_name(record.seed)
         _require_own(given, codes, fresh.rows, name, str(submitted))
         found.append(agreeing_codes(model, images, codes, name, limits))
@@ -179,11 +178,12 @@ def _require_own(
 def _scores(
     checked: Checked, latents: NDArray[np.float32], codes: Codes
 ) -> tuple[SeedScores, ...]:
-    records = checked.folder.submission.seeds
+    submission = checked.folder.submission
+    labels = submission.data.factors.labels
     with catch_warnings(action="ignore", category=ScoreWarning):
         return tuple(
-            SeedScores.of(record.seed, score(latents=latents, representations=each, labels=LABELS))
-            for record, each in zip(records, codes, strict=True)
+            SeedScores.of(record.seed, score(latents=latents, representations=each, labels=labels))
+            for record, each in zip(submission.seeds, codes, strict=True)
         )
 
 

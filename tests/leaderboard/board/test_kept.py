@@ -74,7 +74,7 @@ def test_codes_survive_their_file_and_fill_two_bytes_each(
     assert row.verification is not None
     kept = row.verification.kept
     assert kept is not None
-    found = kept.opened(SECRET, row.id, 3)
+    found = kept.opened(SECRET, row.id, 3, 10)
     assert found.shape == (3, ROWS, 10)
     for here, codes in zip(found, codes_of(0, 0.3), strict=True):
         exact = (codes - codes.mean(axis=0, dtype=np.float64)) / codes.std(axis=0, dtype=float)
@@ -91,7 +91,7 @@ def test_codes_are_read_with_the_secret_of_the_season_and_name_of_the_row_alone(
     assert kept is not None
     for secret, name in ((OTHER, three[0].id), (SECRET, three[1].id)):
         with pytest.raises(ValueError, match="expected content that this secret encrypted"):
-            kept.opened(secret, name, 3)
+            kept.opened(secret, name, 3, 10)
     hidden = np.frombuffer(base64.b64decode(kept.codes), np.uint8)
     counts = np.bincount(hidden, minlength=256)
     assert counts.max() < 2 * counts.mean()  # as of random bytes

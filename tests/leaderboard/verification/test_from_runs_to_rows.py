@@ -18,11 +18,14 @@ import threedident
 from benchmark.leaderboard.board.board import read_board
 from benchmark.leaderboard.board.page import LEVEL_MEANINGS, page
 from benchmark.leaderboard.board.standings import standings
+from benchmark.leaderboard.verification.entry import Entry
+from benchmark.metrics.scores import score
 from tests.conftest import (
     cli,
     command,
     done_at_once,
     refused_at_once,
+    succeeded,
 )
 from tests.leaderboard.submissions import (
     EDGE,
@@ -30,10 +33,15 @@ from tests.leaderboard.submissions import (
     read_record,
 )
 from tests.leaderboard.verification.verifying import (
+    PUBLIC,
+    SMALL,
     Verify,
+    drawn,
     verified,
 )
 from tests.small_runs import run
+from threedident import ThreeDIdent, load_encoder
+from threedident.latents.factors import NAMES
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +80,39 @@ def test_runs_become_a_row_that_was_re_executed(
     [standing] = standings(read_board(board))[f"{TRACK} / pairs"]
     assert (standing.row.level, standing.rank) == ("re-executed", 1)
     assert "all sound" in done_at_once("leaderboard", "entries", "--board", board)
+
+
+def test_runs_on_images_with_fixed_factors_become_a_row(
+    board: Path, secret: Path, tmp_path: Path
+) -> None:
+    """Fresh images have the same fixed factors, and scores are of the factors that vary."""
+    data, held = tmp_path / "data", {"alpha": 0.0, "beta": 0.0, "gamma": 0.25}
+    size = ("--n", 60, "--n-test", PUBLIC, *SMALL)
+    succeeded(cli("render", *size, "--fix", "alpha=0,beta=0,gamma=0.25", "--out", data))
+    run(data, tmp_path / "run", "--encoder", "conv", "--steps", 15, "--seeds", "0")
+    named = ("--method", "Upright", "--data", data, "--out", tmp_path / "out")
+    succeeded(cli("leaderboard", "submit", tmp_path / "run", *named))
+    [folder] = (tmp_path / "out").iterdir()
+    record = read_record(folder)
+    assert record["data"]["fixed"] == held
+    assert record["data"]["id"] == f"3dident-alpha=0-beta=0-gamma=0.25-draft-{EDGE}px-60"
+    assert "--fix alpha=0,beta=0,gamma=0.25" in record["command"]
+    place = ("--secret", secret, "--fresh", tmp_path / "season", "--board", board)
+    done_at_once("leaderboard", "verify", folder, *place)
+    [row] = read_board(board).rows
+    assert isinstance(row, Entry)
+    assert row.verification is not None
+    fresh = ThreeDIdent(drawn(tmp_path / "season"), "test")
+    free = [column for column, name in enumerate(NAMES) if name not in held]
+    for name, value in held.items():
+        assert set(fresh.latents[:, NAMES.index(name)]) == {np.float32(value)}
+    codes = load_encoder(tmp_path / "run", 0)(fresh.images(range(len(fresh)))).numpy()
+    expected = score(latents=fresh.latents[:, free], representations=codes)
+    [found] = row.verification.fresh
+    assert found.mcc_per_factor == pytest.approx(expected.mcc_per_factor, abs=1e-3)
+    assert found.r2_per_factor == pytest.approx(expected.r2_per_factor, abs=1e-3)
+    assert len(row.scores[0].mcc_per_factor) == len(free)
+    assert "Upright" in page(read_board(board))
 
 
 def test_a_supervised_encoder_that_claims_none_passes_and_the_page_says_so(

@@ -11,11 +11,20 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from tests.conftest import DRAFT, cli, contents, pixels, refused, refused_at_once
+from tests.conftest import (
+    DRAFT,
+    cli,
+    contents,
+    pixels,
+    refused,
+    refused_at_once,
+    succeeded,
+)
 from tests.render.blender.closed_forms import AXES, CAMERA, plane_points, polygon_coverage, teapot
 from threedident import ThreeDIdent
 from threedident.conditionals.rules.spelling import parse_conditional
 from threedident.dataset.annotations import DEPTH_STEP, GROUND, OBJECT
+from threedident.latents.factors import NAMES
 from threedident.latents.philox import uniforms
 from threedident.latents.sampling import sample_raw
 
@@ -218,8 +227,22 @@ def test_bad_variants_are_refused(tmp_path: Path, arguments: tuple[str, ...], wo
 def test_rows_of_ones_own_take_pairs_but_no_fixed_factors(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", sample_raw(5, "train", 2))
     arguments = ("--latents", tmp_path / "rows.npy", "--out", tmp_path / "out", *DRAFT)
-    assert "--fix: expected none beside --latents" in refused("render", *arguments, "--fix", "x=0")
+    for beside in ((), ("--n-test", 0), ("--n-test", 2, "--pairs", "normal:0.1")):
+        line = refused("render", *arguments, "--fix", "x=0", *beside)
+        assert "--fix: expected beside --latents only with --n-test" in line
+        assert "and no --pairs, found x=0; set those columns in the file" in line
     assert cli("render", *arguments, "--pairs", "uniform:0.2", "--seed", 3).returncode == 0
     beside = ThreeDIdent(tmp_path / "out", "train/positives").latents
     assert np.abs(beside - sample_raw(5, "train", 2)).max() <= 0.2 + 1e-6
     assert cli("verify", tmp_path / "out").returncode == 0
+
+
+def test_a_fixed_factor_beside_given_rows_holds_in_drawn_rows_alone(tmp_path: Path) -> None:
+    given = sample_raw(5, "train", 2)
+    np.save(tmp_path / "rows.npy", given)
+    arguments = ("--latents", tmp_path / "rows.npy", "--out", tmp_path / "out", *DRAFT)
+    succeeded(cli("render", *arguments, "--n-test", 2, "--seed", 3, "--fix", "x=0.25,theta=-1"))
+    assert np.array_equal(ThreeDIdent(tmp_path / "out", "train").latents, given)
+    expected = sample_raw(3, "test", 2)
+    expected[:, [NAMES.index("x"), NAMES.index("theta")]] = 0.25, -1.0
+    assert np.array_equal(ThreeDIdent(tmp_path / "out", "test").latents, expected)

@@ -132,16 +132,16 @@
   };
 
   const detail = (row) => {
-    const { per_factor, correlation, codes, facts, reproduce } = row.detail;
+    const { factors, per_factor, correlation, codes, facts, reproduce } = row.detail;
     const place = make("td", undefined, { colspan: "10", role: "cell" });
     const grid = make("div", undefined, { class: "grid" });
     const [left, right] = [make("div"), make("div")];
     const names = Object.keys(per_factor);
-    const lines = board.factors.map((_, index) => names.map((name) => per_factor[name][index]));
+    const lines = factors.map((_, index) => names.map((name) => per_factor[name][index]));
     left.append(make("h3", "Factor by factor"));
-    left.append(heat("Mean over seeds, at best 1", names, board.factors, lines));
+    left.append(heat("Mean over seeds, at best 1", names, factors, lines));
     right.append(make("h3", "Correlation of factors and codes"));
-    right.append(heat("Pearson, first seed, public test split, codes as assigned", codes, board.factors, correlation));
+    right.append(heat("Pearson, first seed, public test split, codes as assigned", codes, factors, correlation));
     grid.append(left, right);
     const list = make("dl", undefined, { class: "facts" });
     for (const [name, value] of Object.entries(facts)) list.append(make("dt", name), make("dd", value));
