@@ -21,6 +21,7 @@ from benchmark.sources.custom import made as sources
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
 from threedident.conditionals.law import Law
+from threedident.latents.factors import NAMES
 from threedident.runtime.errors import RUNS, advise
 
 _FREE = ("data", "out")
@@ -103,6 +104,8 @@ def options_of(config: Config) -> Options:
             values |= {"source": source.pairs or "nearest", "anchor": source.anchor}
             values |= {"resolution": source.resolution, **_law(law)}
             values |= {"pairs": source.rule if source.pairs == "nearest" else None}
+            every = source.factors == NAMES
+            values |= {"factors": None if every else ",".join(source.factors)}
         case MixingSettings():
             values |= {
                 name: getattr(source, name)

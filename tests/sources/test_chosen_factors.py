@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.runs.completion import complete
+from benchmark.runs.opening import open_source, resolve
+from benchmark.runs.resume import options_of
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
-from tests.conftest import make_images
+from benchmark.training.folder import RunFolder
+from tests.conftest import cli, make_images
 from tests.small_runs import run
 from threedident import ThreeDIdent, load_encoder
 from threedident.conditionals.law import Law
@@ -105,3 +110,17 @@ def test_a_run_leaves_constant_factors_out_of_its_scores_and_pages(
     assert encoder(torch.zeros(2, 3, 16, 16, dtype=torch.uint8)).shape == (2, 7)
     some = run(held, tmp_path / "some", "--steps", 2, "--factors", "hues,x")
     assert some["factors"] == ["object x", "spotlight hue", "background hue"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [(), ("--factors", "hues,x")])
+def test_a_run_on_some_factors_goes_on_from_its_folder(
+    held: Path, tmp_path: Path, chosen: tuple[str, ...]
+) -> None:
+    scores = run(held, tmp_path / "run", "--steps", 2, *chosen)
+    result = cli("benchmark", "--resume", tmp_path / "run", "--device", "cpu")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "run" / "scores.json").read_text()) == scores
+    config = RunFolder(tmp_path / "run").read_config()
+    options = complete(options_of(config).replace(data=held))
+    assert resolve(options, open_source(options)) == config
