@@ -113,7 +113,11 @@ def test_an_encoder_and_then_a_metric_of_ones_own(place: Path) -> None:
 
 def test_a_source_of_ones_own(place: Path) -> None:
     names = follow("A source of your own", place)
-    assert names["encoder"].scores.r2 > 0.9  # type: ignore[attr-defined]
+    assert names["batch"].anchors.shape == (256, 3)  # type: ignore[attr-defined]
+    encoder = threedident.load_encoder("runs/spirals")
+    assert encoder.labels == ("radius", "angle")
+    assert encoder.scores is not None
+    assert encoder.scores.r2 > 0.9
     line = ("--source-option", "turns=0.5,sigma=0.3", "--steps", 1, "--out", "runs/wide")
     done_at_once("benchmark", "--source", "my_source:Spirals", *line, "--device", "cpu")
     assert "source option" in done_at_once("compare", "runs/spirals", "runs/wide")
