@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
-from threedident.conditionals.spelling import parse_rule, spell_rule
 
 from render.workers import leases
 from render.workers.journal import read_journals
@@ -23,6 +22,7 @@ from tests.fuzz.watching import watched
 from tests.leaderboard.submissions import make_submission
 from threedident import ThreeDIdent
 from threedident.cli import main
+from threedident.conditionals.rules.spelling import parse_rule, spell_rule
 from threedident.latents.layout import Layout, layout_of, numbered_layout
 from threedident.storage.folder import SplitFolder
 from threedident.storage.origin import Origin
