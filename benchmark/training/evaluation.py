@@ -216,13 +216,13 @@ def scores_by_batch(
     if procedure_of(config).batch_statistics or not normalises:
         return None
     latents, codes = scored_latents(config, source, seed)[:_BY_BATCH], []
-    try:
-        with torch.no_grad(), _mode(model, True):
-            for observations in source.held_out(seed, len(latents), machine):
-                between()
+    with torch.no_grad(), _mode(model, True):
+        for observations in source.held_out(seed, len(latents), machine):
+            between()
+            try:
                 codes.append(model(observations).float().cpu().numpy())
-    except ValueError:  # a last batch of one row has no statistics
-        return None
+            except ValueError:  # a last batch of one row has no statistics
+                return None
     found = np.concatenate(codes)
     if not np.isfinite(found).all():
         return None

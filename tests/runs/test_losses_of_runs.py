@@ -82,7 +82,7 @@ def test_arguments_of_a_loss_are_stored_and_compared(tmp_path: Path) -> None:
     assert json.loads((out / "config.json").read_text())["loss_option"] == ["weight=2.0"]
     done_at_once("benchmark", "--resume", out, *MACHINE)
     said = refused_at_once("benchmark", "--resume", out, "--loss-option", "weight=3", *MACHINE)
-    assert "loss_option ('weight=2.0',) where ('weight=3',) is asked for" in said
+    assert "loss_option ('weight=2.0',) where ('weight=3.0',) is asked for" in said
 
 
 def test_features_are_stored_and_scored(tmp_path: Path) -> None:
