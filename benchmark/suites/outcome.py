@@ -76,9 +76,9 @@ def _of_seed(score: str, record: Mapping[str, Any], factors: Sequence[str]) -> f
     if score in _BESIDE:
         value = record["mcc_context"][score]
         return None if value is None else float(value)
-    groups, group = record["blocks"]["groups"], score.removeprefix(_GROUP)
-    if group in groups:
-        return float(record["blocks"]["nonlinear"][groups.index(group)][0])
+    blocks, group = record["blocks"], score.removeprefix(_GROUP)
+    if blocks is not None and group in blocks["groups"]:
+        return float(blocks["nonlinear"][blocks["groups"].index(group)][0])
     members = usual_groups(factors).get(group)
     values = record["probe"]["nonlinear_r2_per_factor"]
     return None if members is None else float(np.mean([values[i] for i in members]))

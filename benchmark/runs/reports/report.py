@@ -221,6 +221,7 @@ def _page(
         ceiling,
     )
     examples, others = shown
+    groups = {} if beside.blocks is None else beside.blocks.columns()
     return page_template("benchmark.runs.reports", "report.html.j2").render(
         config=_settings(config),
         scores=scores,
@@ -233,8 +234,8 @@ def _page(
         first_seed=first.seed,
         factors=list(per_factor),
         context=beside.context,
-        groups=beside.blocks.columns(),
-        group_rows=list(zip(*beside.blocks.columns().values(), strict=True)),
+        groups=groups,
+        group_rows=list(zip(*groups.values(), strict=True)),
         own=beside.own,
         by_batch=scores[UNTRAINED_BY_BATCH],
         least_informativeness=least_informativeness(scores["rows"]),

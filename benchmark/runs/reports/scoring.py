@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.config import Config
 from benchmark.metrics.correlation.mcc_context import MccContext, mcc_context
 from benchmark.metrics.custom import Outcome, find_metric, measure
-from benchmark.metrics.readouts.blocks import Blocks, blocks
+from benchmark.metrics.readouts.blocks import Blocks, blocks, usual_groups
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.sources.source import Source
 from benchmark.training.evaluation import scored_latents
@@ -36,19 +36,19 @@ class Beside:
 
     Arguments:
         context: what stands beside its MCC.
-        blocks: readouts of the usual groups of its factors.
+        blocks: readouts of roles, or of the groups of 3DIdent; None if every factor is alone.
         own: outcomes of metrics of one's own, by the names that ``--metric`` gave.
     """
 
     context: MccContext
-    blocks: Blocks
+    blocks: Blocks | None
     own: dict[str, Outcome]
 
     def to_json(self) -> dict[str, Any]:
         """The three as plain numbers, texts and lists."""
         return {
             "mcc_context": self.context.to_json(),
-            "blocks": self.blocks.to_json(),
+            "blocks": None if self.blocks is None else self.blocks.to_json(),
             "own": {name: outcome.to_json() for name, outcome in self.own.items()},
         }
 
@@ -58,10 +58,13 @@ def scores_beside(folder: RunFolder, config: Config, source: Source, result: Res
     codes = load_npy(folder.representations(result.seed)).astype(np.float64)
     latents = scored_latents(config, source, result.seed).astype(np.float64)
     labels, circular = source.labels, result.trained.circular
+    groups = source.roles() or usual_groups(labels)
     with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
         return Beside(
             context=mcc_context(latents, codes, labels=labels, circular=circular),
-            blocks=blocks(latents, codes, groups=source.roles(), labels=labels, circular=circular),
+            blocks=blocks(latents, codes, groups=groups, labels=labels, circular=circular)
+            if len(groups) < len(labels)
+            else None,
             own={
                 name: measure(name, find_metric(name), latents, codes, result.seed)
                 for name in config.metric
