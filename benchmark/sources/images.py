@@ -30,6 +30,7 @@ from threedident.conditionals.law import Law
 from threedident.conditionals.rules.spelling import parse_rule
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
+from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
 from threedident.pairs.core import Pairs
 from threedident.pairs.delivered import Delivered
@@ -182,7 +183,7 @@ class ImageSource(Source):
 
     def _counted(self) -> tuple[str, ...] | None:
         """The factors whose distances count in a lookup; None for all columns."""
-        every = scored_factors((self.train, self.test), None)
+        every = FactorSet(self.factors.space).varying(self.train.latents)
         if self.factors == every and (any(every.circular) or every.names == NAMES):
             return None
         return self.factors.names

@@ -89,6 +89,16 @@ def test_regression_predicts_the_chosen_factors(held: Path) -> None:
     assert float(apart.max()) == 0.0
 
 
+def test_factors_that_are_not_chosen_may_vary_in_one_split_only(tmp_path: Path) -> None:
+    data = make_images(tmp_path / "data", n=40, n_test=20)
+    held = make_images(tmp_path / "held", n=40, n_test=20, fixed={"beta": 0.5})
+    splits = ThreeDIdent(data), ThreeDIdent(held, "test")
+    pairs = made(ImageSource(splits, "nearest", NARROW, chosen=("x", "theta")))
+    assert pairs.draw(np.arange(30)).positives.max() < 40
+    with pytest.raises(ValueError, match=r"that beta varies in .* and is constant in"):
+        ImageSource(splits, "nearest", NARROW)
+
+
 def test_one_chosen_factor_must_vary(held: Path) -> None:
     assert source(held, chosen=("x", "alpha")).settings.factors == ("x",)
     with pytest.raises(ValueError, match=r"--factors: expected a factor .* found z, alpha"):
