@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from threedident.latents.factor_set import FactorSet, groups_of, parse_factors
+from threedident.latents.factor_set import FactorSet, parse_factors
 from threedident.latents.factors import NAMES
 from threedident.latents.sampling import sample_raw, to_physical
 from threedident.latents.spaces import sphere_points
@@ -63,11 +63,6 @@ def test_an_angle_near_its_seam_is_constant_on_both_sides() -> None:
 def test_names_and_groups_are_parsed_in_the_order_of_the_table() -> None:
     assert parse_factors("hue,x") == ("x", "object_hue", "spotlight_hue", "background_hue")
     assert parse_factors("rotations, position") == NAMES[:6]
-    assert groups_of(parse_factors("theta,y,hue")) == {
-        "position": ("y",),
-        "spotlight": ("theta",),
-        "hue": NAMES[7:],
-    }
 
 
 @pytest.mark.parametrize(

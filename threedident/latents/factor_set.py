@@ -7,7 +7,7 @@ cosine and sine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,9 +184,3 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """The names in the order of the table of factors."""
     chosen = set(names)
     return tuple(name for name in NAMES if name in chosen)
-
-
-def groups_of(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The given factors by group, groups without any left out."""
-    found = {group: tuple(n for n in members(group) if n in names) for group in _GROUPS}
-    return {group: those for group, those in found.items() if those}
