@@ -44,7 +44,7 @@ class Config(Frozen):
         seeds: seeds; each one is one training.
         estimator: name of the loss of the similarities, see
             :data:`benchmark.losses.catalogue.ESTIMATORS`; None for InfoNCE.
-        loss_option: further arguments of the loss, as ``name=value``; None if there are none.
+        loss_option: arguments of the loss, each as ``name=value``, or None.
         codes: number of codes; None for that of the source.
         features: number of features, which the head maps to codes; None for that of the encoder.
         projector: hidden widths of the head; None for one linear layer.

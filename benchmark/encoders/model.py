@@ -27,7 +27,7 @@ class Observed(Protocol):
 
     @property
     def sphere(self) -> int:
-        """Number of the last codes, which encode a point on a sphere; 0 if there is none."""
+        """Number of codes on a sphere, which come last; 0 without a sphere."""
 
     def preprocess(self) -> nn.Module:
         """A module that maps raw observations to inputs of the encoder."""
@@ -60,7 +60,7 @@ class Model(nn.Sequential):
 
     @property
     def features(self) -> int | None:
-        """The number of outputs of the layer before the head; None if there is none."""
+        """The number of outputs of the layer before the head, or None without such a layer."""
         _, encoder = self
         network = next(iter(encoder.children()))
         return network.features if isinstance(network, Headed) else None

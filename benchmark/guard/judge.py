@@ -1,4 +1,4 @@
-"""What every metric says of the synthetic encoders."""
+"""Scores of the synthetic encoders by every metric."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Facts:
         codes: number of codes n.
         shape: shape of one observation.
         rows: number of rows that anchors are taken from; None if there is no table.
-        features: number of outputs of the layer before the last; None if there is none.
+        features: number of outputs of the layer before the last, or None.
         sphere: number of the last codes, which encode a point on a sphere.
     """
 

@@ -28,7 +28,7 @@ Metric = Callable[..., Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a metric gave.
+    """The result of a metric.
 
     Arguments:
         numbers: numbers and nested lists of numbers by name; empty if the metric failed.

@@ -140,7 +140,7 @@ class Source(ABC):
 
     @property
     def sphere(self) -> int:
-        """Number of the last codes, which encode a point on a sphere; 0 if there is none."""
+        """Number of codes on a sphere, which come last; 0 without a sphere."""
         return 0
 
     @property

@@ -111,7 +111,7 @@ _MOST_INFLUENCE = 6e4  # in the range of two bytes
 
 
 class Kept(Record):
-    """What a row keeps of its codes of the fresh images.
+    """The part of its codes of the fresh images that a row keeps.
 
     Influences are public. They are one number for each image, seed and score, and pair the row
     with the other rows of its season. Good codes are nearly the latents of the fresh images, from

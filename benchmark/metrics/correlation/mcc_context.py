@@ -1,4 +1,4 @@
-"""What stands beside an MCC: chance, the choice of codes, bending, rotation, rank.
+"""Numbers that put an MCC in context: chance, choice of codes, bending, rotation, rank.
 
 - The null level is the largest MCC of 100 permutations of the rows of the codes. An MCC of one
   factor that is the best of m unrelated codes is about sqrt(2 ln m / N).

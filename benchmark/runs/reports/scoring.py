@@ -1,4 +1,4 @@
-"""Scores that a run takes once, after training: readouts, what stands beside MCC, own metrics."""
+"""Scores that a run takes once, after training: the context of MCC, blocks, own metrics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MEANS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What stands beside the scores of one seed.
+    """Further scores of one seed.
 
     Arguments:
         context: what stands beside its MCC.
@@ -54,7 +54,7 @@ class Beside:
 
 
 def scores_beside(folder: RunFolder, config: Config, source: Source, result: Result) -> Beside:
-    """What stands beside the scores of one seed, from its stored codes."""
+    """The further scores of one seed, from its stored codes."""
     codes = load_npy(folder.representations(result.seed)).astype(np.float64)
     latents = scored_latents(config, source, result.seed).astype(np.float64)
     labels, circular = source.labels, result.trained.circular
