@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmark.config import Config
 from benchmark.metrics.probes import nonlinear_r2
-from benchmark.metrics.readouts.targets import Circular
 from benchmark.metrics.remarks import ScoreWarning
 from benchmark.metrics.scores import linear_r2
 from benchmark.sources.source import Source
@@ -17,9 +16,7 @@ from benchmark.training.evaluation import read_features, scored_latents
 from benchmark.training.folder import RunFolder
 
 
-def feature_scores(
-    folder: RunFolder, config: Config, source: Source, circular: Circular
-) -> dict[str, Any] | None:
+def feature_scores(folder: RunFolder, config: Config, source: Source) -> dict[str, Any] | None:
     """Linear and nonlinear R^2 of the features of a run, with mean and sample SD over seeds.
 
     None if the run stored no features for one of its seeds.
@@ -28,10 +25,9 @@ def feature_scores(
         folder: folder of the run.
         config: configuration of the run.
         source: source with the test split.
-        circular: True for each factor that is an angle, as in the scores of the codes.
     """
     found: dict[str, list[float]] = {"r2": [], "nonlinear_r2": []}
-    width = 0
+    width, circular = 0, source.circular
     for seed in config.seeds:
         features = read_features(folder, seed)
         if features is None:

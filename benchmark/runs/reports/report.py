@@ -128,8 +128,8 @@ def write_results(
         command: command that runs it again.
     """
     first, labels = results[0], source.labels
-    probes = [_probe(folder, config, source, result) for result in results]
-    besides = [scores_beside(folder, config, source, result) for result in results]
+    probes = [_probe(folder, config, source, result.seed) for result in results]
+    besides = [scores_beside(folder, config, source, result.seed) for result in results]
     latents = scored_latents(config, source, first.seed).astype(np.float64)
     codes = load_npy(folder.representations(first.seed)).astype(np.float32)
     delivered = source.delivered(first.seed)
@@ -147,7 +147,7 @@ def write_results(
     for name, picture in {**examples, **others}.items():
         for suffix, content in picture.files.items():
             write_bytes(folder.figures / f"{name}{suffix}", content)
-    features = feature_scores(folder, config, source, first.trained.circular)
+    features = feature_scores(folder, config, source)
     scores = summary(config, results, probes, besides, source, features)
     shown = examples, others
     page = _page(config, scores, results, probes, besides[0], source, shown, command)
@@ -155,15 +155,15 @@ def write_results(
     return folder.write_scores(scores, config)
 
 
-def _probe(folder: RunFolder, config: Config, source: Source, result: Result) -> Probe:
-    codes = load_npy(folder.representations(result.seed))
-    latents = scored_latents(config, source, result.seed)
+def _probe(folder: RunFolder, config: Config, source: Source, seed: int) -> Probe:
+    codes = load_npy(folder.representations(seed))
+    latents = scored_latents(config, source, seed)
     with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
         return probe(
             latents=latents,
             representations=codes,
             labels=source.labels,
-            circular=result.trained.circular,
+            circular=source.circular,
         )
 
 
@@ -189,6 +189,8 @@ def _settings(config: Config) -> dict[str, str]:
 def _spell(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {part}" for name, part in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
     return str(value)
 
 

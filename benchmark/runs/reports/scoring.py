@@ -17,7 +17,6 @@ from benchmark.metrics.remarks import ScoreWarning
 from benchmark.sources.source import Source
 from benchmark.training.evaluation import scored_latents
 from benchmark.training.folder import RunFolder
-from benchmark.training.trainer import Result
 from threedident.runtime.files import load_npy
 
 _MEANS = (
@@ -53,11 +52,11 @@ class Beside:
         }
 
 
-def scores_beside(folder: RunFolder, config: Config, source: Source, result: Result) -> Beside:
+def scores_beside(folder: RunFolder, config: Config, source: Source, seed: int) -> Beside:
     """The further scores of one seed, from its stored codes."""
-    codes = load_npy(folder.representations(result.seed)).astype(np.float64)
-    latents = scored_latents(config, source, result.seed).astype(np.float64)
-    labels, circular = source.labels, result.trained.circular
+    codes = load_npy(folder.representations(seed)).astype(np.float64)
+    latents = scored_latents(config, source, seed).astype(np.float64)
+    labels, circular = source.labels, source.circular
     groups = source.roles() or usual_groups(labels)
     with catch_warnings(action="ignore", category=ScoreWarning):  # printed once per run
         return Beside(
@@ -66,7 +65,7 @@ def scores_beside(folder: RunFolder, config: Config, source: Source, result: Res
             if len(groups) < len(labels)
             else None,
             own={
-                name: measure(name, find_metric(name), latents, codes, result.seed)
+                name: measure(name, find_metric(name), latents, codes, seed)
                 for name in config.metric
             },
         )

@@ -172,7 +172,7 @@ def test_withheld_scores_are_a_dash(
         Result(*(seed[k] if k == "seed" else Scores.from_json(seed[k]) for k in RESULT))
         for seed in json.loads(folder.scores.read_text())["seeds"]
     ]
-    withheld = report._probe(folder, config, source, results[0])
+    withheld = report._probe(folder, config, source, results[0].seed)
     dci = replace(withheld.dci, disentanglement=None, completeness=None)  # type: ignore[arg-type]
     monkeypatch.setattr(report, "_probe", lambda *_: replace(withheld, dci=dci))
     scores = report.write_results(folder, config, results, source, "the command")
