@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.prepared import Prepared, without_figures
+from tests.prepared import Prepared, abridged
 from threedident.cli import main
 from threedident.latents.sampling import sample_raw, to_physical
 from threedident.runtime.files import locked
@@ -170,7 +170,7 @@ def refused_at_once(*arguments: object) -> str:
 def done_at_once(*arguments: object, drawn: bool = False) -> str:
     """What the command line prints when it is run to its end in this process."""
     with (
-        nullcontext() if drawn or arguments[0] != "benchmark" else without_figures(),
+        nullcontext() if drawn or arguments[0] != "benchmark" else abridged(),
         redirect_stdout(io.StringIO()) as stdout,
         redirect_stderr(io.StringIO()) as stderr,
         pytest.raises(SystemExit) as ended,

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ class Prepared(subprocess.Popen[str]):
 
     Arguments:
         args: the words of the command.
-        drawn: whether figures of reports are drawn, which takes longer than a short training;
-            otherwise they are empty.
+        drawn: whether figures of reports are drawn, and networks that read codes fully trained,
+            which takes longer than a short training; otherwise they are :func:`abridged`.
         options: those of Popen, but for what is done before the command starts.
     """
 
@@ -158,13 +158,16 @@ def become(request: dict[str, Any], streams: list[int], *others: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal would deliver them
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not request["drawn"]:
-        without_figures().__enter__()
+        abridged()
 
 
-def without_figures() -> AbstractContextManager[object]:
-    """Within, reports have empty figures."""
+def abridged() -> ExitStack:
+    """Until it is closed, reports have empty figures, and networks that read codes one epoch."""
     empty = {"sheet": lambda *_, **__: None, "save": lambda *_: b""}
-    return patch.multiple("benchmark.pages.panels", **empty)
+    stack = ExitStack()
+    stack.enter_context(patch.multiple("benchmark.pages.panels", **empty))
+    stack.enter_context(patch("benchmark.metrics.readouts.network._EPOCHS", 1))
+    return stack
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def _scores(z: Array, codes: Array, seed: int) -> dict[str, float | None]:
         "modularity": shared.modularity,
         "InfoM": shared.info_m,
         "InfoC": shared.info_c,
+        "InfoE": shared.info_e,
     }
 
 

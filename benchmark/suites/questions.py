@@ -25,6 +25,7 @@ _THREE = {"seeds": (0, 1, 2)}
 _MIXING = {"source": "mixing", **_THREE}
 _OF_MIXING = {"encoder": "mlp", "resolution": None}  # in place of the settings of images
 _FREE_OF_OFFSETS = ("info-nce", "decoupled")  # they need no normaliser of the conditional
+_SHORT_IMAGES = {**SMALL_IMAGES, "steps": 400}  # many rows within an hour of two cores
 _BATCHES = (64, 256, 1024, 4096)
 _WIDTHS = (0.05, 0.1, 0.3)
 
@@ -111,6 +112,8 @@ def _ica() -> Iterator[Row]:
         for row in TABLES[table].rows:
             if row.name in names:
                 options, small = (TABLES[table].options(row, s) for s in ("paper", "small"))
+                if TABLES[table].takes_data:
+                    small |= _SHORT_IMAGES
                 own = {name: value for name, value in small.items() if options.get(name) != value}
                 yield Row(f"{table}-{row.name}", options, row.paper, row.matches, own)
 
@@ -148,7 +151,7 @@ QUESTIONS = {
             ("r2:content", "r2:style", "r2:position", "r2:spotlight", "r2:rotation", "r2:hue"),
             tuple(_content_style()),
             _THREE,
-            SMALL_IMAGES,
+            _SHORT_IMAGES,
             takes_data=True,
             needs=Needs(),
         ),
@@ -158,7 +161,7 @@ QUESTIONS = {
             ("r2", "nonlinear_r2", "mcc"),
             tuple(_two_materials()),
             _THREE,
-            SMALL_IMAGES,
+            _SHORT_IMAGES,
             takes_data=True,
             needs=Needs(two_materials=True),
         ),

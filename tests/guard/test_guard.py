@@ -54,6 +54,7 @@ def test_noise_is_at_its_null_level_or_withheld(verdicts: Verdicts) -> None:
         value = found[metric]
         assert value is not None
         assert -0.05 < value < 0.02
+    assert found["InfoE"] == pytest.approx(0, abs=0.01)
     for metric in ("MCC after ICA", "D Lasso", "C Lasso", "D trees", "C trees", "MIG", "InfoM"):
         assert found[metric] is None, metric
 

@@ -10,12 +10,14 @@ permutations of the rows: 0 for unrelated codes, 1 for equal bins. Of n factors 
 - SAP is the mean over factors of the difference of the two largest squared correlations,
 - modularity is the mean over codes of 1 - sum_{j != max} S_ij^2 / (S_i,max^2 (n - 1)),
 - InfoM is (mean over codes of max_j S_ij / sum_j S_ij - 1/n) / (1 - 1/n),
-- InfoC is (mean over factors of max_i S_ij / sum_i S_ij - 1/m) / (1 - 1/m).
+- InfoC is (mean over factors of max_i S_ij / sum_i S_ij - 1/m) / (1 - 1/m),
+- InfoE is the mean over factors of the share of the entropy of the factor, in 10 bins, that
+  logistic regression on all codes explains on held-out rows.
 
-InfoM and InfoC are those of InfoMEC, with rank bins in
-place of nearest neighbours; its explicitness InfoE is nonlinear R^2 here.
+These are the scores of InfoMEC, with rank bins in place of nearest neighbours and of discrete
+factors. InfoE is near 1 if factors are linear in the codes; 10,000 perfect codes reach 0.98.
 A factor or code counts only if some of its shares exceeds 0.02 and twice the largest value of
-the permutations. If no factor is left, all scores are None: nothing is informative.
+the permutations. If no factor is left, nothing is informative: all scores but InfoE are None.
 
 References:
     Isolating Sources of Disentanglement in Variational Autoencoders, on MIG, Chen et al., 2018,
@@ -38,12 +40,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from benchmark.metrics.correlation.correlations import pearson
+from benchmark.metrics.readouts.logistic import explained_entropy
 from benchmark.metrics.readouts.targets import Array, Circular
 from benchmark.metrics.remarks import warn
 from benchmark.metrics.results import JsonRecord, ScoreTable, factor_names, spell, spell_all
 from benchmark.metrics.rows import paired_rows
 
 BINS = 20
+_EXPLICIT_BINS = 10
 _PERMUTATIONS = 5
 _LEAST_SHARE = 0.02
 
@@ -60,6 +64,7 @@ class Information(JsonRecord, ScoreTable):
         modularity: in [0, 1].
         info_m: in [0, 1].
         info_c: in [0, 1].
+        info_e: in [0, 1].
         shares: S_ij, codes x factors, shape (m, n), >= 0.
         informative: for each factor 1 if it counts, 0 if not, shape (n,).
         level: value that shares must exceed.
@@ -71,6 +76,7 @@ class Information(JsonRecord, ScoreTable):
     modularity: float | None
     info_m: float | None
     info_c: float | None
+    info_e: float
     shares: Array
     informative: NDArray[np.int64]
     level: float
@@ -88,7 +94,8 @@ class Information(JsonRecord, ScoreTable):
             "modularity": spell(self.modularity),
             "InfoM": spell(self.info_m),
             "InfoC": spell(self.info_c),
-            "bins": f"{BINS} of equal counts",
+            "InfoE": spell(self.info_e),
+            "bins": f"{BINS} of equal counts, {_EXPLICIT_BINS} for InfoE",
         }
 
     def columns(self) -> dict[str, list[str]]:
@@ -105,11 +112,10 @@ class Information(JsonRecord, ScoreTable):
         if self.informative.all():
             return []
         count = int((self.informative == 0).sum())
-        whole = count == len(self.informative)
-        which = "any factor" if whole else f"{count} factors"
-        what = (
-            "all scores are withheld" if whole else "they lower MIG and SAP, and count no further"
-        )
+        if count == len(self.informative):
+            which, what = "any factor", "all scores but InfoE are withheld"
+        else:
+            which, what = f"{count} factors", "they lower MIG and SAP, and count no further"
         return [
             f"no code is informative on {which} (its share is below {spell(self.level)}); {what}"
         ]
@@ -123,7 +129,7 @@ def information(
     labels: Sequence[str] | None = None,
     circular: Circular = None,
 ) -> Information:
-    """MIG, SAP, modularity, InfoM and InfoC over all rows.
+    """MIG, SAP, modularity, InfoM and InfoC over all rows, and InfoE on the second half.
 
     Arguments:
         latents: true factors z, shape (N, n).
@@ -139,7 +145,8 @@ def information(
     z, codes = paired_rows(latents, representations, labels, circular)
     warn(z, codes, circular)
     angles = np.zeros(z.shape[1], dtype=bool) if circular is None else np.asarray(circular)
-    factors = rank_bins(np.where(angles, np.mod(z, 2 * np.pi), z))
+    turned = np.where(angles, np.mod(z, 2 * np.pi), z)
+    factors = rank_bins(turned)
     binned, rng = rank_bins(codes), np.random.default_rng(seed)
     entropies = np.array([entropy(column) for column in factors.T])
     nulls = np.stack(
@@ -153,6 +160,7 @@ def information(
     shares = np.maximum((raw - chance) / (1.0 - chance), 0.0)
     level = float(max(_LEAST_SHARE, 2.0 * (nulls - chance).max()))
     known, live = (shares > level).any(axis=0), (shares > level).any(axis=1)
+    explicit = rank_bins(turned, _EXPLICIT_BINS)
     squares = pearson(z, codes, circular=circular).T ** 2
     some = bool(known.any())
     seen = shares[np.ix_(live, known)]
@@ -163,6 +171,7 @@ def information(
         modularity=_modularity(whole[live], z.shape[1]) if some else None,
         info_m=_concentration(whole[live][:, known], z.shape[1]) if some else None,
         info_c=_concentration(seen.T, codes.shape[1]) if some else None,
+        info_e=float(np.mean([explained_entropy(column, codes) for column in explicit.T])),
         shares=shares,
         informative=known.astype(np.int64),
         level=level,
@@ -170,9 +179,9 @@ def information(
     )
 
 
-def rank_bins(rows: Array) -> Bins:
+def rank_bins(rows: Array, count: int = BINS) -> Bins:
     """Numbers of the bins of equal counts, shape (N, c); equal values share a bin."""
-    return np.asarray((rankdata(rows, axis=0) - 0.5) * BINS // len(rows), dtype=np.int64)
+    return np.asarray((rankdata(rows, axis=0) - 0.5) * count // len(rows), dtype=np.int64)
 
 
 def entropy(bins: Bins) -> float:

@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import mutual_info_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, mutual_info_score
 
 from benchmark.metrics.disentanglement.information import (
     BINS,
@@ -79,7 +80,31 @@ def test_noise_is_withheld(rows: int) -> None:
         found = information(uniform(seed, rows=rows), codes, seed=seed)
         values = [found.mig, found.sap, found.modularity, found.info_m, found.info_c]
         assert values == [None] * 5
-        assert "all scores are withheld" in str(found)
+        assert found.info_e < 0.01
+        assert "all scores but InfoE are withheld" in str(found)
+
+
+def test_infoe_is_high_for_linear_codes_and_lower_for_bent_ones() -> None:
+    z = uniform(13, rows=10_000)
+    for codes in (z, z @ rotation(14), np.hstack([z, z])):
+        assert information(z, codes).info_e == pytest.approx(0.985, abs=0.01)
+    assert information(z, np.tanh(8 * z)).info_e < 0.8
+    assert information(z, z[:, :3]).info_e == pytest.approx(0.985 / 2, abs=0.01)
+
+
+def test_infoe_is_scikit_learns_without_a_ridge() -> None:
+    z = uniform(15, 2, 600)
+    codes = z @ rotation(16, 2) + 0.3 * np.random.default_rng(17).normal(size=z.shape)
+    bins, half = rank_bins(z, 10), 300
+    expected = []
+    for column in bins.T:
+        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=5000)
+        model.fit(codes[:half], column[:half])
+        shares = np.bincount(column[:half]) / half
+        alone = log_loss(column[half:], np.tile(shares, (half, 1)), labels=range(10))
+        loss = log_loss(column[half:], model.predict_proba(codes[half:]), labels=range(10))
+        expected.append(1 - loss / alone)
+    assert information(z, codes).info_e == pytest.approx(np.mean(expected), abs=1e-3)
 
 
 def test_copies_close_the_gap_and_lower_completeness_alone() -> None:
