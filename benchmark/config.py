@@ -205,8 +205,8 @@ class Config(Frozen):
         tuple[str, ...],
         Option(
             "Scoring",
-            "A metric of your own as package.module:Name, or one that a package offers; may be "
-            "given again.",
+            "information, dci-trees, a metric of your own as package.module:Name, or one that a "
+            "package offers; may be given again.",
             default=(),
         ),
     ] = ()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark import plugins
+from benchmark.metrics import dci, information
 from benchmark.metrics.custom import find_metric, measure
 
 Z = np.random.default_rng(0).uniform(-1, 1, (60, 3))
@@ -110,3 +111,25 @@ def test_modules_of_the_working_directory_are_found(
     monkeypatch.chdir(tmp_path)
     found = find_metric("metric_found_here:one")
     assert measure("one", found, Z, Z, seed=0).numbers == {"one": 1.0}
+
+
+def test_the_project_offers_information_and_dci_by_trees() -> None:
+    z, noise = np.random.default_rng(1).uniform(-1, 1, (2, 400, 3))
+    found = {
+        name: [measure(name, find_metric(name), z, codes, seed=0).numbers for codes in (z, noise)]
+        for name in ("information", "dci-trees")
+    }
+    of_z, of_noise = found["information"]
+    whole = information(z, z)
+    assert of_z == {
+        "MIG": whole.mig,
+        "SAP": whole.sap,
+        "modularity": whole.modularity,
+        "InfoM": whole.info_m,
+        "InfoC": whole.info_c,
+        "InfoE": whole.info_e,
+    }
+    assert of_noise.keys() == {"InfoE"}
+    of_z, of_noise = found["dci-trees"]
+    assert of_z["disentanglement"] == dci(z, z, model="trees").disentanglement
+    assert of_noise.keys() == {"informativeness"}
