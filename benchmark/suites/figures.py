@@ -22,22 +22,25 @@ _Records = Sequence[tuple[str, list[dict[str, Any]]]]
 
 
 def beside(scores: Mapping[str, _Beside]) -> Picture:
-    """The picture of our and the paper's results of every row, with standard deviations.
+    """The picture of our results of every row, and the paper's, with standard deviations.
 
     Arguments:
         scores: for each score by name, a list with the name of every row, our result and the
             paper's, in percent, or None.
     """
+    reported = any(paper for rows in scores.values() for _, _, paper in rows)
+    what = ", ours next to the paper's" if reported else ""
     plots = [
         Plot(
             partial(_draw_beside, title, rows),
-            f"{title} of every row, ours next to the paper's, as in the table above",
+            f"{title} of every row{what}, as in the table above",
             width=3.6,
             height=0.8 + 0.26 * len(rows),
         )
         for title, rows in scores.items()
     ]
-    return plotted(plots, "Ours and the paper's", "Mean and standard deviation over seeds, in %.")
+    heading = "Ours and the paper's" if reported else "Scores"
+    return plotted(plots, heading, "Mean and standard deviation over seeds, in %.")
 
 
 def _draw_beside(title: str, rows: _Beside, axis: Axes) -> None:
@@ -56,7 +59,8 @@ def _draw_beside(title: str, rows: _Beside, axis: Axes) -> None:
     axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axis.set(xlim=(0, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="%")
     axis.plot([], [], "o", color="C0", label="ours")
-    axis.plot([], [], "s", color="0.55", label="paper")
+    if any(paper for _, _, paper in rows):
+        axis.plot([], [], "s", color="0.55", label="paper")
     axis.grid(axis="x", alpha=0.25)
     legend_above(axis, title)
 

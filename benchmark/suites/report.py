@@ -84,8 +84,22 @@ def write_suite(
 
 def _cells(table: Table, outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, str]]:
     for outcome in outcomes:
-        for score in table.scores:
+        for score in _scores(table, outcome):
             yield outcome, score
+
+
+def _scores(table: Table, outcome: Outcome) -> list[str]:
+    """The scores of a row, without those of groups that neither the run nor the paper has."""
+    return [
+        score
+        for score in table.scores
+        if score in _NAMES or outcome.ours(score) or outcome.paper(score)
+    ]
+
+
+def _reported(table: Table, outcomes: Sequence[Outcome]) -> bool:
+    """True if the paper has a figure for some row."""
+    return any(outcome.paper(score) is not None for outcome, score in _cells(table, outcomes))
 
 
 def _spell(figure: Figure | None) -> str:
@@ -105,16 +119,18 @@ def _spell_distance(distance: float | None) -> str:
 
 def _grid(table: Table, scale: str, outcomes: Sequence[Outcome]) -> Grid:
     grid = Grid(title=f"{table.title}, scale {scale}, %", title_justify="left")
-    for name in ("row", "M", "score", "ours", "paper", "difference in sd"):
+    reported = _reported(table, outcomes)
+    papers = ("paper", "difference in sd") if reported else ()
+    for name in ("row", "M", "score", "ours", *papers):
         grid.add_column(name, overflow="fold", no_wrap=name != "row")
     for outcome, score in _cells(table, outcomes):
+        paper = [_spell(outcome.paper(score)), _spell_distance(outcome.distance(score))]
         grid.add_row(
             outcome.row.name,
             "yes" if outcome.row.matches else "",
             _name(score),
             _spell_ours(outcome, score),
-            _spell(outcome.paper(score)),
-            _spell_distance(outcome.distance(score)),
+            *(paper if reported else ()),
         )
     return grid
 
@@ -175,6 +191,21 @@ def _spell_settings(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in parts.items())
 
 
+def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings that all rows share."""
+    first, *others = settings
+    missing = object()
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name, missing) == value for other in others)
+    }
+
+
+def _without(common: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in common}
+
+
 def _page(
     table: Table, scale: str, protocol: str, outcomes: Sequence[Outcome], command: str
 ) -> str:
@@ -188,18 +219,25 @@ def _page(
         [(o.row.name, o.records) for o in outcomes],
         {s: _name(s) for s in table.scores if s in _OVER_STEPS} or {"r2": _NAMES["r2"]},
     )
+    own = {row.name: table.own(row, scale, protocol) for row in table.rows}
+    common = _common([*own.values()])
     rows = [
         {
             "name": outcome.row.name,
             "matches": outcome.row.matches,
-            "score": _name(score),
-            "ours": _spell_ours(outcome, score),
-            "paper": _spell(outcome.paper(score)),
-            "distance": _spell_distance(outcome.distance(score)),
             "seeds": outcome.seeds,
-            "settings": _spell_settings(table.own(outcome.row, scale, protocol)),
+            "settings": _spell_settings(_without(common, own.get(outcome.row.name, {}))),
+            "scores": [
+                {
+                    "name": _name(score),
+                    "ours": _spell_ours(outcome, score),
+                    "paper": _spell(outcome.paper(score)),
+                    "distance": _spell_distance(outcome.distance(score)),
+                }
+                for score in _scores(table, outcome)
+            ],
         }
-        for outcome, score in _cells(table, outcomes)
+        for outcome in outcomes
     ]
     return page_template("benchmark.suites", "report.html.j2").render(
         title=table.title,
@@ -207,7 +245,8 @@ def _page(
         departures=DEPARTURES[protocol].get(table.name, ()),
         scale=scale,
         needs=None if table.needs is None else table.needs.spell(),
-        settings=_spell_settings(table.shared(scale)),
+        settings=_spell_settings({**table.shared(scale), **common}),
+        reported=_reported(table, outcomes),
         rows=rows,
         notes=notes_on_runs((outcome.row.name, outcome.scores) for outcome in outcomes),
         pictures=[beside] if curves is None else [beside, curves],

@@ -157,6 +157,7 @@ def test_a_suite_is_shown_as_text_csv_latex_and_page(
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
     content = Page(page.read_text())
     assert content.links == ["some-row/report.html"] * 2
+    assert content.words.count("some-row") == 2
     assert len(content.images) == 3
     assert all(image["alt"] for image in content.images)
     assert "90.00 ± 3.00" in content.words
