@@ -25,7 +25,7 @@ _THREE = {"seeds": (0, 1, 2)}
 _MIXING = {"source": "mixing", **_THREE}
 _OF_MIXING = {"encoder": "mlp", "resolution": None}  # in place of the settings of images
 _FREE_OF_OFFSETS = ("info-nce", "decoupled")  # they need no normaliser of the conditional
-_SHORT_IMAGES = {**SMALL_IMAGES, "steps": 400}  # many rows within an hour of two cores
+_SHORT_IMAGES = {**SMALL_IMAGES, "resolution": 32, "steps": 800}  # an hour for all rows
 _BATCHES = (64, 256, 1024, 4096)
 _WIDTHS = (0.05, 0.1, 0.3)
 
