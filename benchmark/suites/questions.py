@@ -143,7 +143,7 @@ QUESTIONS = {
             ("r2", "mcc"),
             tuple(_negatives()),
             _MIXING,
-            {**SMALL_MIXING, "steps": 1500},
+            {**SMALL_MIXING, "steps": 750},
         ),
         Table(
             "content-style",
