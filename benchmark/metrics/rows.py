@@ -54,7 +54,7 @@ def paired_rows(
 
 
 def require_a_code_each(
-    latents: ArrayLike, representations: ArrayLike, spare_codes: bool
+    latents: ArrayLike, representations: ArrayLike, spare_codes: bool, missing_codes: bool
 ) -> tuple[Array, Array]:
     """Check the number of codes: MCC assigns a different code to every factor.
 
@@ -62,14 +62,16 @@ def require_a_code_each(
         Latents and codes as float64.
 
     Raises:
-        ValueError: there are too few codes, or too many and ``spare_codes`` is False.
+        ValueError: there are too few codes and ``missing_codes`` is False, or too many and
+            ``spare_codes`` is False.
     """
     z, codes = _rows(latents, "latents"), _rows(representations, "representations")
     factors, m = z.shape[1], codes.shape[1]
-    if len(z) == len(codes) and (m < factors or (m > factors and not spare_codes)):
+    fits = m == factors or (missing_codes if m < factors else spare_codes)
+    if len(z) == len(codes) and not fits:
         advice = f"pass spare_codes=True to score all {m} (MCC then assigns {factors} of them)"
         if m < factors:
-            advice = f"give more codes, or, {_SWAP}"
+            advice = f"give more codes, pass missing_codes=True, or, {_SWAP}"
         raise ValueError(
             f"representations: expected shape {z.shape} as the latents have (MCC assigns every "
             f"factor a code of its own), found {codes.shape}; {advice}"

@@ -53,9 +53,9 @@ class Scores(JsonRecord, ScoreTable):
             ``spearman_assignment`` gives it, shape (n,), in [0, 1].
         correlation: Pearson correlation, factors x codes, signed, shape (n, m).
         spearman: Spearman correlation, factors x codes, signed, shape (n, m).
-        assignment: number of the code assigned to each factor by ``correlation``, shape (n,).
-        spearman_assignment: number of the code assigned to each factor by ``spearman``,
-            shape (n,).
+        assignment: number of the code assigned to each factor by ``correlation``, shape (n,);
+            at least m for a factor without a code.
+        spearman_assignment: likewise by ``spearman``, shape (n,).
         labels: names of the factors, or None.
         rows: N, the number of fitted and scored rows together; None in records of earlier
             versions.
@@ -98,6 +98,11 @@ class Scores(JsonRecord, ScoreTable):
             "fitted by": self.readout,
         }
 
+    def assigned(self) -> list[str]:
+        """The number of each factor's code in words; a dash for a factor without one."""
+        codes = self.correlation.shape[1]
+        return [str(code) if code < codes else NONE for code in self.assignment]
+
     def columns(self) -> dict[str, list[str]]:
         """The scores of each factor, and its assigned code."""
         count = len(self.r2_per_factor)
@@ -106,7 +111,7 @@ class Scores(JsonRecord, ScoreTable):
             "R²": spell_all(self.r2_per_factor, count),
             "|Pearson|": spell_all(self.mcc_per_factor, count),
             "|Spearman|": spell_all(self.mcc_spearman_per_factor, count),
-            "assigned code": [str(code) for code in self.assignment],
+            "assigned code": self.assigned(),
         }
 
     def notes(self) -> list[str]:
@@ -119,6 +124,7 @@ def score(
     representations: ArrayLike,
     *,
     spare_codes: bool = False,
+    missing_codes: bool = False,
     labels: Sequence[str] | None = None,
     circular: Circular = None,
 ) -> Scores:
@@ -133,6 +139,8 @@ def score(
         spare_codes: also accept more codes than factors, shape (N, m) with m >= n. The codes that
             fit worst then stay unassigned. MCC grows with every spare code, so compare it only
             between representations with the same number of codes.
+        missing_codes: also accept fewer codes than factors, shape (N, m) with m < n. Factors
+            without a code count as 0 in MCC, which is at most m/n.
         labels: names of the factors, for the result and for messages; None for the numbers of
             their columns.
         circular: True for each factor that is an angle in rad without ends, n entries; None if
@@ -154,13 +162,15 @@ def score(
         y       0.839      0.913       1.000              2
         hue     0.834      0.913       1.000              0
     """
-    z, codes = require_a_code_each(latents, representations, spare_codes)
+    z, codes = require_a_code_each(latents, representations, spare_codes, missing_codes)
     z, codes = paired_rows(z, codes, labels, circular)
     warn(z, codes, circular)
     per_factor, fit, strengths = held_out_r2(z, codes, circular)
     linear = pearson(z, codes, circular=circular)
     monotone = spearman(z, codes, circular=circular)
-    (assigned, values), (by_rank, rank_values) = assign_codes(linear), assign_codes(monotone)
+    missing = ((0, 0), (0, max(0, z.shape[1] - codes.shape[1])))
+    assigned, values = assign_codes(np.pad(linear, missing))
+    by_rank, rank_values = assign_codes(np.pad(monotone, missing))
     return Scores(
         r2=float(per_factor.mean()),
         mcc=float(values.mean()),

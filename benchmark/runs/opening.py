@@ -101,10 +101,10 @@ def resolve(options: Options, source: Source) -> Config:
             f"--warmup: expected fewer than the {steps} steps of the run, found "
             f"{options.warmup}; lower it"
         )
-    if options.codes is not None and options.codes < len(source.labels):
+    if options.codes == 1 and "sphere" in (options.output_space or ""):
         raise ValueError(
-            f"--codes: expected at least {len(source.labels)}, one for each factor, found "
-            f"{options.codes}; raise it, or leave it out"
+            f"--codes: expected at least 2 in the output space {options.output_space}, found 1, "
+            "which would be 1 or -1; raise it"
         )
     asked = vars(options) | {
         "source": source.settings,

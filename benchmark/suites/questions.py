@@ -14,7 +14,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from benchmark.losses.catalogue import SUPERVISED
 from benchmark.suites.needs import Needs
@@ -72,15 +71,18 @@ _REDRAWN: dict[str, tuple[str, dict[str, float]]] = {
 
 
 def _content_style() -> Iterator[Row]:
-    """Kept factors are content. Mixed latents have as many of each kind; images have one shape."""
-    mixed: dict[str, Any] = {"source": "mixing", "space": "real", "loss": "l2"}
+    """Kept factors are content. Mixed latents have as many of each kind; images have one shape.
+
+    Of mixed latents there are as many codes as content factors, as von Kügelgen et al. have.
+    """
+    mixed = {"source": "mixing", "space": "real", "loss": "l2", "output_space": "unbounded"}
     for name, chance, style in (("every", "", 7), ("some", "@0.75", 6)):
-        large, small = (f"z1..z{n}=keep;rest=normal:1{chance}" for n in (5, 3))
+        kept, few = ({"pairs": f"z1..z{n}=keep;rest=normal:1{chance}", "codes": n} for n in (5, 3))
         yield Row(
             f"mixing-{name}",
-            {**mixed, "pairs": large},
+            {**mixed, **kept},
             {"r2:content": Figure(100), "r2:style": Figure(style)},
-            small={**SMALL_MIXING, **_OF_MIXING, "factors": 6, "pairs": small},
+            small={**SMALL_MIXING, **_OF_MIXING, "factors": 6, **few},
         )
     for name, (redrawn, reported) in _REDRAWN.items():
         rule = f"{redrawn}=normal:1;rest=keep"

@@ -236,7 +236,8 @@ def _scores(source: Source, latents: NDArray[np.float32], codes: NDArray[np.floa
             latents=latents,
             representations=codes,
             labels=source.labels,
-            spare_codes=codes.shape[1] > len(source.labels),
+            spare_codes=True,
+            missing_codes=True,
             circular=source.circular,
         )
 

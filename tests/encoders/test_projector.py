@@ -90,7 +90,7 @@ def test_options_reach_the_model() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"codes": 2}, "--codes: expected at least 3, one for each factor, found 2"),
+        ({"codes": 1, "loss": "dot"}, "--codes: expected at least 2 in the output space sphere"),
         ({"codes": 4, "loss": "supervised"}, "--codes: expected with a loss that predicts no"),
     ],
 )

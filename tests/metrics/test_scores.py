@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from benchmark.metrics.correlation.correlations import spearman
+from benchmark.metrics.results import NONE
 from benchmark.metrics.scores import Scores, linear_r2, score
 
 
@@ -163,6 +164,20 @@ def test_every_factor_needs_a_code_of_its_own(spare_codes: bool) -> None:
     z, codes = case(11)
     with pytest.raises(ValueError, match=r"found \(301, 3\); give more codes"):
         score(z, codes[:, :3], spare_codes=spare_codes)
+
+
+def test_factors_without_a_code_count_as_nothing() -> None:
+    z = np.random.default_rng(0).uniform(-1, 1, (500, 4))
+    scores = score(z, -z[:, [3, 1]], missing_codes=True)
+    assert scores.mcc_per_factor == pytest.approx([0, 1, 0, 1])
+    assert scores.mcc == pytest.approx(0.5)
+    assert scores.assigned() == [NONE, "1", NONE, "0"]
+    assert scores.correlation.shape == scores.spearman.shape == (4, 2)
+    assert Scores.from_json(scores.to_json()).assigned() == scores.assigned()
+    assert scores.r2_per_factor[[1, 3]] == pytest.approx([1, 1])
+    assert scores.r2_per_factor[[0, 2]] == pytest.approx([0, 0], abs=0.1)
+    assert scores.r2_per_factor == pytest.approx(linear_r2(z, z[:, [1, 3]]))
+    assert score(z, z, missing_codes=True).to_json() == score(z, z).to_json()
 
 
 def test_spare_codes_are_refused_unless_asked_for() -> None:

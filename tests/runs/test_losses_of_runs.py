@@ -102,6 +102,29 @@ def test_features_are_stored_and_scored(tmp_path: Path) -> None:
     assert any(".13." in name or ".14." in name or ".15." in name for name in network)
 
 
+def test_fewer_codes_than_factors_are_scored(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    line = (
+        "benchmark",
+        *MIXED,
+        "--factors",
+        3,
+        "--codes",
+        2,
+        "--steps",
+        3,
+        *MACHINE,
+        "--out",
+        out,
+    )
+    done_at_once(*line, drawn=True)
+    [seed] = json.loads((out / "scores.json").read_text())["seeds"]
+    assert np.shape(seed["trained"]["correlation"]) == (3, 2)
+    assert seed["trained"]["mcc"] <= 2 / 3
+    assert sorted(seed["trained"]["mcc_per_factor"])[0] == 0
+    assert np.load(out / "representations" / "seed-0.npy").shape[1] == 2
+
+
 @pytest.mark.parametrize(
     ("loss", "options"),
     [

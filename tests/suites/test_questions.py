@@ -40,4 +40,7 @@ def test_rows_of_mixing_leave_the_data_set_to_the_others(tmp_path: Path) -> None
     asked = Options(data=tmp_path)
     plans = {row.name: _plan(table, row, "small", asked, tmp_path) for row in table.rows}
     assert plans["mixing-every"].options.data is None
+    assert plans["mixing-every"].options.codes == 3
+    paper = table.options(table.rows[0], "paper")
+    assert (paper["codes"], paper["pairs"]) == (5, "z1..z5=keep;rest=normal:1")
     assert plans["images-hues"].options.data == tmp_path

@@ -100,8 +100,9 @@ def correlation(scores: Scores, labels: Sequence[str]) -> Picture:
 
     Codes are in the order of their assigned factors, followed by codes without a factor.
     """
-    spare = np.setdiff1d(np.arange(scores.correlation.shape[1]), scores.assignment)
-    order = np.concatenate([scores.assignment, spare])
+    codes = scores.correlation.shape[1]
+    spare = np.setdiff1d(np.arange(codes), scores.assignment)
+    order = np.concatenate([scores.assignment[scores.assignment < codes], spare])
     plot = Plot(
         partial(_draw_matrix, scores.correlation[:, order], labels, order),
         "Matrix of Pearson correlations, factors by codes",

@@ -210,7 +210,7 @@ def _page(
         first.untrained.r2_per_factor,
         trained.r2_per_factor,
         probe.nonlinear_r2_per_factor,
-        trained.assignment,
+        trained.assigned(),
         trained.mcc_per_factor,
         trained.mcc_spearman_per_factor,
         strict=True,
