@@ -145,7 +145,7 @@ QUESTIONS = {
             ("r2", "mcc"),
             tuple(_negatives()),
             _MIXING,
-            {**SMALL_MIXING, "steps": 750},
+            {**SMALL_MIXING, "steps": 750, "learning_rate": 3e-3},
         ),
         Table(
             "content-style",
