@@ -50,7 +50,7 @@ def guard(
     """Show what every metric says of ten synthetic encoders, whose structure is known.
 
     The encoders are functions of the latents of a data set, or of uniform latents. Nothing is
-    trained. For 10,000 latents it takes about a minute of one core.
+    trained. For 10,000 latents it takes about 90 seconds of one core.
 
     \b
     Examples:

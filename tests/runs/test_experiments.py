@@ -29,8 +29,9 @@ SHARED = ("--device", "cpu", "--workers", 0, "--learning-rate", "1e-3")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
-def finished(out: Path, *arguments: object) -> RunFolder:
-    result = cli("benchmark", "--out", out, *SHARED, *arguments, env=ONE_THREAD)
+def finished(out: Path, *arguments: object, drawn: bool = False) -> RunFolder:
+    line = ("benchmark", "--out", out, *SHARED, *arguments)
+    result = cli(*line, env=ONE_THREAD, drawn=drawn)
     assert result.returncode == 0, result.stderr
     assert out.joinpath("report.html").is_file()
     return RunFolder(out)
@@ -50,7 +51,8 @@ def test_mixed_latents_are_recovered(tmp_path: Path) -> None:
 
 
 def test_scores_and_probes_are_those_of_the_representations(tmp_path: Path) -> None:
-    folder = finished(tmp_path / "run", "--source", "mixing", "--factors", 3, "--steps", 0)
+    line = ("--source", "mixing", "--factors", 3, "--steps", 0)
+    folder = finished(tmp_path / "run", *line, drawn=True)
     [seed] = json.loads(folder.scores.read_text())["seeds"]
     from benchmark.runs.completion import complete
     from benchmark.runs.opening import open_source
