@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmark.suites.table import Figure
 _STYLES = ("-", "--", ":")
 _COLOURS = 10  # in matplotlib's colour cycle
 _LINE = 0.17  # height of a line of a legend, in inches
+_LETTERS = 22  # of a row's name in one line
 
 _Beside = Sequence[tuple[str, Figure | None, Figure | None]]
 _Records = Sequence[tuple[str, list[dict[str, Any]]]]
@@ -56,7 +58,7 @@ def _draw_beside(title: str, rows: _Beside, axis: Axes) -> None:
                 color="C0" if style == "o" else "0.55",
                 markersize=4,
             )
-    axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axis.set_yticks(range(len(rows)), [fill(name, _LETTERS) for name, _, _ in rows])
     axis.set(xlim=(0, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="%")
     axis.plot([], [], "o", color="C0", label="ours")
     if any(paper for _, _, paper in rows):

@@ -187,7 +187,9 @@ def _tex(text: str) -> str:
 
 
 def _spell_settings(options: Mapping[str, Any]) -> str:
-    parts = {name: value for name, value in options.items() if name != "seeds"}
+    parts = {
+        name: value for name, value in options.items() if name != "seeds" and value is not None
+    }
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in parts.items())
 
 
@@ -247,6 +249,7 @@ def _page(
         needs=None if table.needs is None else table.needs.spell(),
         settings=_spell_settings({**table.shared(scale), **common}),
         reported=_reported(table, outcomes),
+        compared=any(score["distance"] for row in rows for score in row["scores"]),
         rows=rows,
         notes=notes_on_runs((outcome.row.name, outcome.scores) for outcome in outcomes),
         pictures=[beside] if curves is None else [beside, curves],
