@@ -249,7 +249,7 @@ def _page(
         needs=None if table.needs is None else table.needs.spell(),
         settings=_spell_settings({**table.shared(scale), **common}),
         reported=_reported(table, outcomes),
-        compared=any(score["distance"] for row in rows for score in row["scores"]),
+        compared=any(o.distance(score) is not None for o, score in _cells(table, outcomes)),
         rows=rows,
         notes=notes_on_runs((outcome.row.name, outcome.scores) for outcome in outcomes),
         pictures=[beside] if curves is None else [beside, curves],
