@@ -155,7 +155,8 @@ def test_perfect_codes_are_no_swap() -> None:
 def test_too_few_codes_and_labels_of_the_other_side_name_the_swap() -> None:
     z = sample_raw(0, "test", 1000)
     codes = features(z, 64)
-    with pytest.raises(ValueError, match=r"found \(1000, 10\); give more codes, or, if the two"):
+    words = r"found \(1000, 10\); give more codes, pass missing_codes=True, or, if the two"
+    with pytest.raises(ValueError, match=words):
         score(codes, z)
     with pytest.raises(ValueError, match="labels: expected 64, one a factor, found 10; if the"):
         probe(codes, z, labels=[str(i) for i in range(10)])
