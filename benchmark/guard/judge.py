@@ -64,12 +64,7 @@ def _scores(z: Array, codes: Array, seed: int) -> dict[str, float | None]:
         "C Lasso": lasso.completeness,
         "D trees": trees.disentanglement,
         "C trees": trees.completeness,
-        "MIG": shared.mig,
-        "SAP": shared.sap,
-        "modularity": shared.modularity,
-        "InfoM": shared.info_m,
-        "InfoC": shared.info_c,
-        "InfoE": shared.info_e,
+        **shared.scores(),
     }
 
 

@@ -6,6 +6,8 @@ without ends counts as a number in (-pi, pi].
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmark.metrics.disentanglement.dci import dci
 from benchmark.metrics.disentanglement.information import information as measured
 from benchmark.metrics.readouts.targets import Array
@@ -19,15 +21,7 @@ def information(latents: Array, codes: Array, *, seed: int) -> dict[str, float]:
         codes: shape (N, m).
         seed: seed of the permutations.
     """
-    found = measured(latents, codes, seed=seed)
-    return _given(
-        MIG=found.mig,
-        SAP=found.sap,
-        modularity=found.modularity,
-        InfoM=found.info_m,
-        InfoC=found.info_c,
-        InfoE=found.info_e,
-    )
+    return _given(measured(latents, codes, seed=seed).scores())
 
 
 def dci_trees(latents: Array, codes: Array, *, seed: int) -> dict[str, float]:
@@ -40,11 +34,13 @@ def dci_trees(latents: Array, codes: Array, *, seed: int) -> dict[str, float]:
     """
     found = dci(latents, codes, seed=seed, model="trees")
     return _given(
-        disentanglement=found.disentanglement,
-        completeness=found.completeness,
-        informativeness=found.informativeness,
+        {
+            "disentanglement": found.disentanglement,
+            "completeness": found.completeness,
+            "informativeness": found.informativeness,
+        }
     )
 
 
-def _given(**scores: float | None) -> dict[str, float]:
+def _given(scores: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in scores.items() if value is not None}

@@ -221,14 +221,13 @@ def _page(
         [(o.row.name, o.records) for o in outcomes],
         {s: _name(s) for s in table.scores if s in _OVER_STEPS} or {"r2": _NAMES["r2"]},
     )
-    own = {row.name: table.own(row, scale, protocol) for row in table.rows}
-    common = _common([*own.values()])
+    common = _common([table.own(row, scale, protocol) for row in table.rows])
     rows = [
         {
             "name": outcome.row.name,
             "matches": outcome.row.matches,
             "seeds": outcome.seeds,
-            "settings": _spell_settings(_without(common, own.get(outcome.row.name, {}))),
+            "settings": _spell_settings(_without(common, table.own(outcome.row, scale, protocol))),
             "scores": [
                 {
                     "name": _name(score),

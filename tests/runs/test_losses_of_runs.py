@@ -104,20 +104,8 @@ def test_features_are_stored_and_scored(tmp_path: Path) -> None:
 
 def test_fewer_codes_than_factors_are_scored(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    line = (
-        "benchmark",
-        *MIXED,
-        "--factors",
-        3,
-        "--codes",
-        2,
-        "--steps",
-        3,
-        *MACHINE,
-        "--out",
-        out,
-    )
-    done_at_once(*line, drawn=True)
+    line = ("benchmark", *MIXED, "--factors", 3, "--codes", 2, "--steps", 3, *MACHINE)
+    done_at_once(*line, "--out", out, drawn=True)
     [seed] = json.loads((out / "scores.json").read_text())["seeds"]
     assert np.shape(seed["trained"]["correlation"]) == (3, 2)
     assert seed["trained"]["mcc"] <= 2 / 3

@@ -48,7 +48,7 @@ from benchmark.metrics.results import JsonRecord, ScoreTable, factor_names, spel
 from benchmark.metrics.rows import paired_rows
 
 BINS = 20
-_EXPLICIT_BINS = 5
+_BINS_PER_EXPLICIT = 4  # InfoE joins so many bins to one
 _PERMUTATIONS = 5
 _LEAST_SHARE = 0.02
 
@@ -87,17 +87,21 @@ class Information(JsonRecord, ScoreTable):
         """The title of the card."""
         return "Information"
 
+    def scores(self) -> dict[str, float | None]:
+        """The mean scores by name; None if one is withheld."""
+        return {
+            "MIG": self.mig,
+            "SAP": self.sap,
+            "modularity": self.modularity,
+            "InfoM": self.info_m,
+            "InfoC": self.info_c,
+            "InfoE": self.info_e,
+        }
+
     def card(self) -> dict[str, str]:
         """The mean scores."""
-        return {
-            "MIG": spell(self.mig),
-            "SAP": spell(self.sap),
-            "modularity": spell(self.modularity),
-            "InfoM": spell(self.info_m),
-            "InfoC": spell(self.info_c),
-            "InfoE": spell(self.info_e),
-            "bins": f"{BINS} of equal counts, {_EXPLICIT_BINS} for InfoE",
-        }
+        bins = f"{BINS} of equal counts, {BINS // _BINS_PER_EXPLICIT} for InfoE"
+        return {**{name: spell(value) for name, value in self.scores().items()}, "bins": bins}
 
     def columns(self) -> dict[str, list[str]]:
         """The most informative code of each factor."""
@@ -146,8 +150,7 @@ def information(
     z, codes = paired_rows(latents, representations, labels, circular)
     warn(z, codes, circular)
     angles = np.zeros(z.shape[1], dtype=bool) if circular is None else np.asarray(circular)
-    turned = np.where(angles, np.mod(z, 2 * np.pi), z)
-    factors = rank_bins(turned)
+    factors = rank_bins(np.where(angles, np.mod(z, 2 * np.pi), z))
     binned, rng = rank_bins(codes), np.random.default_rng(seed)
     entropies = np.array([entropy(column) for column in factors.T])
     nulls = np.stack(
@@ -161,7 +164,7 @@ def information(
     shares = np.maximum((raw - chance) / (1.0 - chance), 0.0)
     level = float(max(_LEAST_SHARE, 2.0 * (nulls - chance).max()))
     known, live = (shares > level).any(axis=0), (shares > level).any(axis=1)
-    explicit = rank_bins(turned, _EXPLICIT_BINS)
+    explicit = factors // _BINS_PER_EXPLICIT
     squares = pearson(z, codes, circular=circular).T ** 2
     some = bool(known.any())
     seen = shares[np.ix_(live, known)]
@@ -180,9 +183,9 @@ def information(
     )
 
 
-def rank_bins(rows: Array, count: int = BINS) -> Bins:
+def rank_bins(rows: Array) -> Bins:
     """Numbers of the bins of equal counts, shape (N, c); equal values share a bin."""
-    return np.asarray((rankdata(rows, axis=0) - 0.5) * count // len(rows), dtype=np.int64)
+    return np.asarray((rankdata(rows, axis=0) - 0.5) * BINS // len(rows), dtype=np.int64)
 
 
 def entropy(bins: Bins) -> float:
