@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.config import Config
-from benchmark.encoders.networks import Headed, Widths, build_encoder, require_trainable
+from benchmark.encoders.headed import Headed, Widths
+from benchmark.encoders.networks import build_encoder, require_trainable
 from benchmark.protocol import procedure_of
 
 

@@ -5,6 +5,8 @@ The features are the outputs of the body, which the head maps to n codes. The bo
 - ``resnet18`` to ``resnet152``: networks of torchvision, not pretrained, with 10 n outputs,
   followed by a LeakyReLU, as in the paper.
 - ``conv``: a small convolutional network, for small images and CPUs, with 20 n features.
+- ``glimpse``: the fastest way to all factors on a CPU: it looks at a crop that follows the object,
+  and at the whole image, see :mod:`benchmark.encoders.glimpse`. It has 256 features.
 - ``kitti-conv``: the published network for KITTI Masks, four 4 x 4 convolutions of stride 2 to
   32, 32, 64 and 64 channels, and one 4 x 4 convolution to 256, all with ReLU. Weights start from
   Kaiming's initialisation. There is no BatchNorm.
@@ -26,7 +28,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -34,37 +35,17 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.encoders.custom import Checked, made, require_gradient
+from benchmark.encoders.headed import Headed, Widths
+from benchmark.encoders.images import conv, glimpse, kitti, resnet
 from benchmark.encoders.output_spaces import build_space, find_extent
 from benchmark.plugins import declared, imported, is_plugin
 from benchmark.protocol import OURS, Procedure
 from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-ENCODERS = (*RESNETS, "conv", "kitti-conv", "mlp", "identity")
-_WIDTH = 10
-_CHANNELS = (32, 64, 128, 256)
-_KITTI_CHANNELS = (32, 32, 64, 64)
-_KITTI_WIDTH, _KITTI_EDGE = 256, 64
+ENCODERS = (*RESNETS, "conv", "glimpse", "kitti-conv", "mlp", "identity")
 _HIDDEN = (10, 50, 50, 50, 50, 10)
 _TRIED = 2
-
-
-class Headed(nn.Sequential):
-    """The layers of a body, and as the last module the head, which maps features to codes."""
-
-    @property
-    def features(self) -> int:
-        """The number of features F."""
-        first = next(layer for layer in self[-1].modules() if isinstance(layer, nn.Linear))
-        return first.in_features
-
-    def features_and_codes(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """The features (B, F) and the codes (B, n) of observations (B, ...)."""
-        *body, head = self
-        features = observations
-        for layer in body:
-            features = layer(features)
-        return features, head(features)
 
 
 class Encoder(nn.Sequential):
@@ -84,34 +65,6 @@ class Encoder(nn.Sequential):
         else:
             found, codes = None, network(observations)
         return (found, space(codes)) if features else space(codes)
-
-
-@dataclass(frozen=True)
-class Widths:
-    """Numbers of outputs of the layers at the end of an encoder.
-
-    Arguments:
-        codes: number of codes n.
-        features: number of features F; None for the default of the body.
-        projector: hidden widths of the head; None for one linear layer.
-        sphere: number of the last codes, which encode a point on a sphere.
-    """
-
-    codes: int
-    features: int | None = None
-    projector: tuple[int, ...] | None = None
-    sphere: int = 0
-
-    def head(self, features: int) -> nn.Module:
-        """A head from ``features`` numbers to codes."""
-        layers: list[nn.Module] = []
-        width = features
-        for hidden in self.projector or ():
-            linear = nn.Linear(width, hidden, bias=False)
-            layers += [linear, nn.BatchNorm1d(hidden), nn.ReLU()]
-            width = hidden
-        last = _Codes(width, self.codes)
-        return nn.Sequential(*layers, last) if layers else last
 
 
 def build_encoder(
@@ -193,22 +146,20 @@ def require_trainable(name: str, shape: tuple[int, ...], encoder: nn.Sequential)
         require_gradient(checked, torch.zeros(_TRIED, *shape))
 
 
-class _Codes(nn.Linear):
-    """The last linear layer, in float32. With bf16 there would be only a few hundred values."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
-            return super().forward(features.float())
-
-
 def _find(name: str) -> Callable[[tuple[int, ...], Widths], nn.Module]:
     """The function that makes a network from an observation's shape and the widths."""
     require_known(name)
     if is_custom(name):
         return lambda _, widths: _custom(name, widths)
     if name in RESNETS:
-        return lambda shape, widths: _resnet(name, shape, widths)
-    return {"conv": _conv, "kitti-conv": _kitti, "mlp": _mlp, "identity": _identity}[name]
+        return lambda shape, widths: resnet(name, shape, widths)
+    return {
+        "conv": conv,
+        "glimpse": glimpse,
+        "kitti-conv": kitti,
+        "mlp": _mlp,
+        "identity": _identity,
+    }[name]
 
 
 def _custom(name: str, widths: Widths) -> nn.Module:
@@ -225,63 +176,6 @@ def _custom(name: str, widths: Widths) -> nn.Module:
         return made(name, make, widths.codes)
     network = Checked(name, made(name, make, features), features)
     return Headed(network, widths.head(features))
-
-
-def _resnet(name: str, shape: tuple[int, ...], widths: Widths) -> nn.Module:
-    from torchvision import models  # slow to import, and needed only here
-
-    width = widths.features or _WIDTH * widths.codes
-    backbone = getattr(models, name)(weights=None, num_classes=width)
-    channels = _image_channels(name, shape)
-    if channels != backbone.conv1.in_channels:
-        stem = backbone.conv1
-        backbone.conv1 = nn.Conv2d(
-            channels, stem.out_channels, stem.kernel_size, stem.stride, stem.padding, bias=False
-        )
-    return Headed(backbone, nn.LeakyReLU(), widths.head(width))
-
-
-def _conv(shape: tuple[int, ...], widths: Widths) -> nn.Module:
-    """Convolutions of stride 2 with BatchNorm, and one hidden layer."""
-    channels = (_image_channels("conv", shape), *_CHANNELS)
-    layers: list[nn.Module] = []
-    for wide, narrow in pairwise(channels):
-        conv = nn.Conv2d(wide, narrow, 3, stride=2, padding=1, bias=False)
-        layers += [conv, nn.BatchNorm2d(narrow), nn.LeakyReLU()]
-    sides = [-(-side // 2 ** len(_CHANNELS)) for side in shape[1:]]
-    hidden = widths.features or 2 * _WIDTH * widths.codes
-    return Headed(
-        *layers,
-        nn.Flatten(),
-        nn.Linear(_CHANNELS[-1] * math.prod(sides), hidden),
-        nn.LeakyReLU(),
-        widths.head(hidden),
-    )
-
-
-def _kitti(shape: tuple[int, ...], widths: Widths) -> nn.Module:
-    channels = (_image_channels("kitti-conv", shape), *_KITTI_CHANNELS)
-    if widths.features is not None:
-        raise ValueError(
-            "--features: expected with an encoder whose layers may have any width, found it with "
-            "kitti-conv, which is as published; leave it out"
-        )
-    if min(shape[1:]) < _KITTI_EDGE:
-        raise ValueError(
-            f"encoder: expected images of at least {_KITTI_EDGE} x {_KITTI_EDGE} pixels for "
-            f"kitti-conv, found {shape[1]} x {shape[2]}; take conv"
-        )
-    convs = [nn.Conv2d(*pair, 4, stride=2, padding=1) for pair in pairwise(channels)]
-    convs.append(nn.Conv2d(channels[-1], _KITTI_WIDTH, 4))
-    places = math.prod(edge // 2 ** len(_KITTI_CHANNELS) - 3 for edge in shape[1:])
-    rectified = [part for conv in convs for part in (conv, nn.ReLU())]
-    network = Headed(*rectified, nn.Flatten(), widths.head(_KITTI_WIDTH * places))
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    return network
 
 
 def _mlp(shape: tuple[int, ...], widths: Widths) -> nn.Module:
@@ -325,11 +219,3 @@ def _identity(shape: tuple[int, ...], widths: Widths) -> nn.Module:
             f"identity, found shape {shape}; take another encoder"
         )
     return nn.Flatten()
-
-
-def _image_channels(name: str, shape: tuple[int, ...]) -> int:
-    if len(shape) != 3:
-        raise ValueError(
-            f"encoder: expected images for {name}, found observations of shape {shape}; take mlp"
-        )
-    return shape[0]

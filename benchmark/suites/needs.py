@@ -22,21 +22,24 @@ class Needs:
         space: latent space.
         hues: hue modes that fit.
         factors: names of factors that must vary.
+        alone: True if all other factors must be constant.
         two_materials: True if every image needs a positive of another material.
     """
 
     space: str = "box"
     hues: tuple[HueMode, ...] = ("wrapped", "published")
     factors: tuple[str, ...] = NAMES
+    alone: bool = False
     two_materials: bool = False
 
     def spell(self) -> str:
         """The requirements in words."""
         every = self.factors == NAMES
         factors = "all ten factors" if every else f"the factors {', '.join(self.factors)}"
+        alone = " and all others held" if self.alone else ""
         positives = ", positives of another material" if self.two_materials else ""
         modes = " or ".join(self.hues)
-        return f"the {self.space} space, hue mode {modes}, {factors} free{positives}"
+        return f"the {self.space} space, hue mode {modes}, {factors} free{alone}{positives}"
 
     def check(self, suite: str, data: Path) -> None:
         """Check that a data set fits. The published archive has published hues.
@@ -60,6 +63,8 @@ class Needs:
             found.append(f"hue mode {hues}")
         if held := [name for name in self.factors if name not in free]:
             found.append(f"constant {', '.join(held)}")
+        if self.alone and (others := [name for name in free if name not in self.factors]):
+            found.append(f"free {', '.join(others)}")
         if self.two_materials and not _has_two_materials(folder, manifest):
             found.append("no such positives")
         if found:

@@ -14,6 +14,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from benchmark.losses.catalogue import SUPERVISED
 from benchmark.suites.needs import Needs
@@ -25,6 +26,14 @@ _MIXING = {"source": "mixing", **_THREE}
 _OF_MIXING = {"encoder": "mlp", "resolution": None}  # in place of the settings of images
 _FREE_OF_OFFSETS = ("info-nce", "decoupled")  # they need no normaliser of the conditional
 _SHORT_IMAGES = {**SMALL_IMAGES, "resolution": 32, "steps": 800}  # an hour for all rows
+_GROUP_IMAGES = {
+    **SMALL_IMAGES,
+    "resolution": 32,
+    "batch_size": 64,
+    "steps": 3000,
+    "learning_rate": 2e-3,
+    "precision": "bf16",
+}
 _BATCHES = (64, 256, 1024, 4096)
 _WIDTHS = (0.05, 0.1, 0.3)
 
@@ -120,6 +129,38 @@ def _ica() -> Iterator[Row]:
                 yield Row(f"{table}-{row.name}", options, row.paper, row.matches, own)
 
 
+# Groups of factors, each of which varies in a set of its own, in which all others are held.
+_GROUPS = {
+    "positions": ("x", "y", "z"),
+    "rotations": ("alpha", "beta", "gamma"),
+    "spotlight-hues": ("theta", "object_hue", "spotlight_hue", "background_hue"),
+}
+
+
+def _groups() -> Iterator[Row]:
+    """Every group under regression and two output spaces, with nearest and with exact pairs."""
+    law = {"conditional": "normal", "sigma": 0.1}
+    wider = {"sigma": 0.3}
+    for group, factors in _GROUPS.items():
+        needs = Needs(factors=factors, alone=True)
+        regression = {"loss": SUPERVISED, "output_space": "unbounded"}
+        yield Row(f"{group}-supervised", regression, {}, folder=group, needs=needs)
+        for pairs, positives in (("nearest", law), ("exact", {"source": "rendered"})):
+            for space in ("box", "unbounded"):
+                yield Row(
+                    f"{group}-{pairs}-{space}",
+                    {**positives, "loss": "l2", "output_space": space},
+                    {},
+                    matches=space == "box",
+                    small={
+                        **(wider if pairs == "nearest" else {}),
+                        **({"extent": SMALL_EXTENT} if space == "box" else {}),
+                    },
+                    folder=group,
+                    needs=needs,
+                )
+
+
 QUESTIONS = {
     table.name: table
     for table in (
@@ -146,6 +187,15 @@ QUESTIONS = {
             tuple(_negatives()),
             _MIXING,
             {**SMALL_MIXING, "steps": 750, "learning_rate": 3e-3},
+        ),
+        Table(
+            "groups",
+            "Groups: positions; rotations; spotlight and hues; each with the others held",
+            ("r2", "mcc", "ica_mcc"),
+            tuple(_groups()),
+            {**_THREE, "data": Path("data/groups")},
+            _GROUP_IMAGES,
+            takes_data=True,
         ),
         Table(
             "content-style",

@@ -65,11 +65,12 @@ def run_suite(
             f"{root}: expected no suite there, found files; add --resume to go on with it, or "
             "give another --out"
         )
-    read = {complete(plan.options).data for plan in planned} - {None}  # mixing reads none
-    if table.needs is not None and read:
-        needs = _needs(table.needs, scale, asked.protocol)
-        needs.check(name, read.pop())
-        say(f"{name}: the rows on images need {needs.spell()}")
+    read = {complete(plan.options).data: plan.row.needs or table.needs for plan in planned}
+    for data, needs in read.items():
+        if data is not None and needs is not None:  # mixing reads none
+            needs = _needs(needs, scale, asked.protocol)
+            needs.check(name, data)
+            say(f"{name}: the rows on {data} need {needs.spell()}")
     if scale == "paper" and (device == "cpu" or not torch.cuda.is_available()):
         say("note: the published scale takes days on a CPU; use --scale small there")
     every = [_plan(table, row, scale, asked, root) for row in table.rows]
@@ -123,6 +124,8 @@ def _plan(table: Table, row: Row, scale: str, asked: Options, root: Path) -> Pla
             f"--data: expected none for {table.name}, whose latents are drawn, found "
             f"{asked.data}; leave it out"
         )
+    if row.folder is not None:
+        values["data"] = values["data"] / row.folder
     if asked.seeds is not None:
         values["seeds"] = asked.seeds
     folder = root / row.name

@@ -27,6 +27,8 @@ class Row:
         matches: True if the model has the form that the theory requires.
         small: options that replace those of the row at the small scale.
         published: options that replace those of the row by the published protocol.
+        folder: folder below that of the data, which the row reads; None for the data itself.
+        needs: requirements on that folder; None for those of the table.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Row:
     matches: bool = False
     small: Mapping[str, Any] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True)

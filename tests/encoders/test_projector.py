@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.encoders.headed import Headed, Widths
 from benchmark.encoders.model import Model, build_model
-from benchmark.encoders.networks import Headed, Widths, build_encoder
+from benchmark.encoders.networks import build_encoder
 from benchmark.runs.completion import complete
 from benchmark.runs.opening import open_source, resolve
 from benchmark.runs.options import Options
