@@ -194,14 +194,14 @@ def _facts(loss: str, make: Callable[..., Any], facts: Facts) -> dict[str, Any]:
     """The facts that the signature of a loss asks for.
 
     Raises:
-        ValueError: a fact is not known.
+        ValueError: a fact without default is not known.
     """
     found = {}
-    for name in inspect.signature(make).parameters:
+    for name, parameter in inspect.signature(make).parameters.items():
         if name not in _FACTS:
             continue
         found[name] = getattr(facts, name)
-        if found[name] is None:
+        if found[name] is None and parameter.default is not None:
             raise ValueError(
                 f"--loss: expected {_REASONS[name]} for {loss}, found none; take another loss"
             )

@@ -231,6 +231,8 @@ def test_arguments_that_a_loss_does_not_take_are_refused(text: str, words: str) 
     with pytest.raises(ValueError, match="found it twice"):
         checked_options(f"{HERE}:Mine", None, ("power=2", "power=3"))
     with pytest.raises(ValueError, match="expected none for the loss l2"):
+        checked_options("l2", "decoupled", ("temperature=1",))
+    with pytest.raises(ValueError, match="expected one of wide, found 'temperature'"):
         checked_options("l2", None, ("temperature=1",))
 
 
