@@ -25,15 +25,14 @@ _THREE = {"seeds": (0, 1, 2)}
 _MIXING = {"source": "mixing", **_THREE}
 _OF_MIXING = {"encoder": "mlp", "resolution": None}  # in place of the settings of images
 _FREE_OF_OFFSETS = ("info-nce", "decoupled")  # they need no normaliser of the conditional
-_SHORT_IMAGES = {**SMALL_IMAGES, "resolution": 32, "steps": 800}  # an hour for all rows
-_GROUP_IMAGES = {
-    **SMALL_IMAGES,
-    "resolution": 32,
-    "batch_size": 64,
-    "steps": 3000,
-    "learning_rate": 2e-3,
-    "precision": "bf16",
+_LIGHT_IMAGES = {**SMALL_IMAGES, "encoder": "conv", "resolution": 32}
+_SHORT_IMAGES = {  # an hour for all rows
+    **_LIGHT_IMAGES,
+    "steps": 800,
+    "learning_rate": 1e-3,
+    "precision": "float32",
 }
+_GROUP_IMAGES = {**_LIGHT_IMAGES, "batch_size": 64, "steps": 3000, "learning_rate": 2e-3}
 _BATCHES = (64, 256, 1024, 4096)
 _WIDTHS = (0.05, 0.1, 0.3)
 
@@ -124,7 +123,7 @@ def _ica() -> Iterator[Row]:
             if row.name in names:
                 options, small = (TABLES[table].options(row, s) for s in ("paper", "small"))
                 if TABLES[table].takes_data:
-                    small |= _SHORT_IMAGES
+                    small |= {**_SHORT_IMAGES, "sigma": 0.1, "extent": None, "loss_option": None}
                 own = {name: value for name, value in small.items() if options.get(name) != value}
                 yield Row(f"{table}-{row.name}", options, row.paper, row.matches, own)
 
