@@ -59,9 +59,10 @@ demo: duration setup
 	@test -f $(DEMO)/traversal.png || $(BIN)/threedident traverse $(DEMO)/traversal.png --resolution 96
 	@echo "== 4/6 pack: all images of a split in one file, from which training reads"
 	@$(BIN)/threedident pack $(DEMO)
-	@echo "== 5/6 train and score: ResNet-18, InfoNCE, Normal positives by nearest-latent lookup"
-	@$(BIN)/threedident benchmark --encoder resnet18 --data $(DEMO) --steps 200 --batch-size 64 \
-		--learning-rate 1e-3 --out $(RUN) --resume
+	@echo "== 5/6 train and score: encoder glimpse, InfoNCE, Normal positives by nearest-latent lookup"
+	@$(BIN)/threedident benchmark --encoder glimpse --data $(DEMO) --pairs normal:0.3 --extent 3 \
+		--loss-option wide=64 --steps 900 --batch-size 128 --learning-rate 3e-3 \
+		--schedule cosine --warmup 50 --out $(RUN) --resume
 	@echo "== 6/6 done. Open $(RUN)/report.html"
 
 lint: setup

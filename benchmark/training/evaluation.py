@@ -244,12 +244,17 @@ def _scores(source: Source, latents: NDArray[np.float32], codes: NDArray[np.floa
 
 @contextmanager
 def _mode(model: nn.Module, batch_statistics: bool) -> Iterator[None]:
-    """A context with the model in training or eval mode; its buffers are restored afterwards."""
+    """A context with the model in training or eval mode; its buffers are restored afterwards.
+
+    What encoders draw in training mode, as for dropout, is the same each time.
+    """
     training = model.training
     kept: dict[str, Tensor] = {name: b.clone() for name, b in model.named_buffers()}
     model.train(batch_statistics)
     try:
-        yield
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            yield
     finally:
         model.train(training)
         if batch_statistics:

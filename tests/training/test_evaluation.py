@@ -81,3 +81,14 @@ def test_models_without_batch_statistics_and_published_scores_have_no_second_one
     assert scores_by_batch(nn.Linear(3, 3), config, source, 0, CPU) is None
     config, source = build("published")
     assert scores_by_batch(model, config, source, 0, CPU) is None
+
+
+def test_what_encoders_draw_does_not_change_scores(model: nn.Module) -> None:
+    config, source = build("held-out")
+    network = nn.Sequential(model, nn.Dropout())
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first = scores_by_batch(network, config, source, 0, CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(4)
+    assert scores_by_batch(network, config, source, 0, CPU) == first
