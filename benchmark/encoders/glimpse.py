@@ -3,8 +3,7 @@
 The object is where colours differ most from the background. A crop follows it in place and in
 size, from the first step on, as no learned number decides where to look. What the crop shows has
 no hues: the outline of the object and its shading. So position, size and hues of the object hardly
-change what the convolutions on the crop see, and its rotation does. In training the crop is moved
-and zoomed a little at random, so that a small set of images is not learned by heart.
+change what the convolutions on the crop see, and its rotation does.
 
 References:
     Recurrent Models of Visual Attention, Mnih, Heess, Graves, Kavukcuoglu, 2014,
@@ -31,7 +30,6 @@ _DETAILS, _SUMMARY, _PLACE, _HIDDEN = 256, 128, 4, 256
 FEATURES = _DETAILS + _SUMMARY + _PLACE + _HIDDEN
 _SPREAD = 2.6  # half the side of a crop, in radii of the object
 _SIDES = 0.2, 0.8  # smallest and largest half side; that of the image is 1
-_STEP = 0.1  # deviation of the places of crops in training, in half sides
 _POWER = 3  # of the contrast, by which pixels count for the centre
 _GAIN = 3.0  # of the features of the crop, which are found last
 _AROUND = 0.2  # standard deviation of the window at the object
@@ -52,12 +50,6 @@ class Place(NamedTuple):
     y: Tensor
     side: Tensor
     radius: Tensor
-
-    def beside(self) -> Place:
-        """A place drawn beside it, of another size: normal steps of a tenth of the side."""
-        right, down, larger = (_STEP * torch.randn_like(self.side) for _ in range(3))
-        side = self.side * larger.exp()
-        return Place(self.x + self.side * right, self.y + self.side * down, side, self.radius)
 
 
 class Glimpse(nn.Module):
@@ -90,8 +82,7 @@ class Glimpse(nn.Module):
         """Features (B, F) of normalised images (B, 3, H, W)."""
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             maps, place = _look(images.float())
-            seen = place.beside() if self.training else place
-            crop = _crop(maps, seen, self._edge)
+            crop = _crop(maps, place, self._edge)
             overview = functional.adaptive_avg_pool2d(images.float(), _OVERVIEW)
         cells = self.coarse(_channels_last(overview))
         around = _window(place, cells.shape[-1])

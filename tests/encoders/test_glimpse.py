@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.encoders.glimpse import FEATURES, Place, colour_contrast, locate, visible
+from benchmark.encoders.glimpse import FEATURES, colour_contrast, locate, visible
 from benchmark.encoders.headed import Widths
 from benchmark.encoders.networks import build_encoder
 
@@ -62,28 +62,6 @@ def test_the_view_stays_while_the_object_moves_grows_and_changes_its_hue() -> No
         assert (shading - first[1])[first[0] > 0.9].abs().mean() < 0.15
     turned = visible(picture().flip(2))[0]
     assert (turned[1] - first[1])[first[0] > 0.9].abs().mean() > 0.8
-
-
-def test_crops_are_drawn_around_the_object_in_training_alone() -> None:
-    encoder = build_encoder("glimpse", (3, EDGE, EDGE), 10, "box", seed=0)
-    images = torch.cat([picture(x / 10) for x in range(4)])
-    with torch.no_grad():
-        assert not torch.equal(encoder(images), encoder(images))
-        encoder.eval()
-        assert torch.equal(encoder(images), encoder(images))
-
-
-def test_drawn_places_lie_around_the_place() -> None:
-    torch.manual_seed(0)
-    ones = torch.ones(20_000)
-    place = Place(0.3 * ones, -0.2 * ones, 0.5 * ones, 0.2 * ones)
-    drawn = place.beside()
-    error = 4 * 0.05 / len(ones) ** 0.5
-    assert drawn.x.mean().item() == pytest.approx(0.3, abs=error)
-    assert drawn.y.mean().item() == pytest.approx(-0.2, abs=error)
-    assert drawn.x.std().item() == pytest.approx(0.05, rel=0.03)
-    assert (drawn.side / 0.5).log().std().item() == pytest.approx(0.1, rel=0.03)
-    assert torch.equal(drawn.radius, place.radius)
 
 
 def test_codes_of_an_image_do_not_depend_on_the_other_images() -> None:
