@@ -28,7 +28,8 @@ class InfoNCE(Critic):
         n: number of codes.
         features: number of features F, from which the second head computes its codes.
         wide: number of codes of the second head, which is used in training alone; 0 for none.
-        critic: arguments of :class:`benchmark.losses.pairwise.critic.Critic`.
+        critic: arguments of :class:`benchmark.losses.pairwise.critic.Critic`, in their order.
+        others: further ones by name.
 
     Raises:
         ValueError: there are no features for wide codes, or their number is negative.
@@ -41,9 +42,9 @@ class InfoNCE(Critic):
     """
 
     def __init__(
-        self, n: int, *, features: int | None = None, wide: int = 0, **critic: Any
+        self, n: int, *critic: Any, features: int | None = None, wide: int = 0, **others: Any
     ) -> None:
-        super().__init__(n, **critic)
+        super().__init__(n, *critic, **others)
         if wide < 0:
             raise ValueError(f"wide: expected a number of codes from 0, found {wide}; raise it")
         if wide and features is None:
@@ -54,8 +55,7 @@ class InfoNCE(Critic):
         self._wide: Critic | None = None
         if wide and features is not None:
             self.head = nn.Linear(features, wide)
-            itself = bool(critic.get("anchor_as_negative"))
-            self._wide = Critic(wide, anchor_as_negative=itself)
+            self._wide = Critic(wide, anchor_as_negative=self._itself)
 
     def forward(self, views: Views) -> dict[str, Tensor]:
         """InfoNCE, its terms ``alignment`` and ``uniformity``, and that of ``wide`` codes."""

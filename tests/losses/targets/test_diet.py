@@ -45,10 +45,10 @@ def test_value_and_gradient_are_those_of_cross_entropy(normalised: bool, anchors
 
 def test_a_sample_of_rows_gives_the_denominator_in_the_mean() -> None:
     _, v = codes(6, 6)
+    torch.manual_seed(0)
     exact = DIET(3, 500).double()
     sampled = DIET(3, 500, sampled=50).double()
     sampled.load_state_dict(exact.state_dict())
-    torch.manual_seed(0)
     with torch.no_grad():
         own = (v * exact.weight[ROWS]).sum(1)
         sums = [sampled._rivals(v, ROWS).exp().sum(1) for _ in range(3000)]
