@@ -37,7 +37,7 @@ _EPSILON = 1e-3
 
 
 class Place(NamedTuple):
-    """Where objects are, relative to images that span [-1, 1] on both axes.
+    """Places of objects in images. An image spans [-1, 1] on both axes.
 
     Arguments:
         x: centre from left to right, shape (B,).
@@ -95,9 +95,9 @@ class Glimpse(nn.Module):
 
 
 def colour_contrast(images: Tensor) -> Tensor:
-    """How much the colour of each pixel differs from the background's, in [0, 1].
+    """The distance of each pixel's colour from the colour of the background, in [0, 1].
 
-    Brightness does not count, so shadows hardly do. The background has the median colour.
+    The background has the median colour. Brightness is left out, so shadows have little contrast.
 
     Arguments:
         images: shape (B, 3, H, W).
@@ -120,14 +120,14 @@ def locate(contrast: Tensor) -> Place:
     """
     weights = contrast**_POWER
     weights = weights / (weights.sum((1, 2), keepdim=True) + _EPSILON)
-    x = (weights.sum(1) * _places(weights.shape[2], weights)).sum(1)
-    y = (weights.sum(2) * _places(weights.shape[1], weights)).sum(1)
+    x = (weights.sum(1) * _centres(weights.shape[2], weights)).sum(1)
+    y = (weights.sum(2) * _centres(weights.shape[1], weights)).sum(1)
     radius = (4 / math.pi * contrast.square().mean((1, 2))).sqrt()
     return Place(x, y, (_SPREAD * radius).clamp(*_SIDES), radius)
 
 
 def visible(images: Tensor, edge: int = _EDGE) -> Tensor:
-    """What convolutions see of the object.
+    """Crops of objects, without hues. They are the input of the convolutions.
 
     Arguments:
         images: normalised images, shape (B, 3, H, W).
@@ -159,7 +159,7 @@ def _without_hues(images: Tensor, contrast: Tensor) -> Tensor:
 
 def _crop(maps: Tensor, place: Place, edge: int) -> Tensor:
     """Squares around places, resampled to edge x edge pixels, shape (B, C, edge, edge)."""
-    steps = place.side[:, None] * _places(edge, maps)
+    steps = place.side[:, None] * _centres(edge, maps)
     x, y = place.x[:, None] + steps, place.y[:, None] + steps
     shape = len(x), edge, edge
     grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], -1)
@@ -168,13 +168,13 @@ def _crop(maps: Tensor, place: Place, edge: int) -> Tensor:
 
 def _window(place: Place, edge: int) -> Tensor:
     """Weights of edge x edge cells around the place, which sum to 1, shape (B, edge, edge)."""
-    cells = _places(edge, place.x)
+    cells = _centres(edge, place.x)
     x = ((cells - place.x[:, None]) / _AROUND).square()
     y = ((cells - place.y[:, None]) / _AROUND).square()
     return (-(x[:, None, :] + y[:, :, None]) / 2).flatten(1).softmax(1).view(-1, edge, edge)
 
 
-def _places(count: int, like: Tensor) -> Tensor:
+def _centres(count: int, like: Tensor) -> Tensor:
     """The centres of pixels along an axis from -1 to 1."""
     return (2 * torch.arange(count, device=like.device, dtype=like.dtype) + 1) / count - 1
 
@@ -183,8 +183,8 @@ def _channels_last(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _convolution(channels: int, outputs: int, stride: int = 2) -> nn.Sequential:
-    conv = nn.Conv2d(channels, outputs, 3, stride, 1, bias=False)
+def _convolution(channels: int, outputs: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels, outputs, 3, stride=2, padding=1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.LeakyReLU())
 
 

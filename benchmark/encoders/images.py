@@ -52,11 +52,7 @@ def conv(shape: tuple[int, ...], widths: Widths) -> nn.Module:
 def kitti(shape: tuple[int, ...], widths: Widths) -> nn.Module:
     """The published network for KITTI Masks."""
     channels = (_image_channels("kitti-conv", shape), *_KITTI_CHANNELS)
-    if widths.features is not None:
-        raise ValueError(
-            "--features: expected with an encoder whose layers may have any width, found it with "
-            "kitti-conv, which is as published; leave it out"
-        )
+    _refuse_features(widths, "kitti-conv, which is as published")
     if min(shape[1:]) < _KITTI_EDGE:
         raise ValueError(
             f"encoder: expected images of at least {_KITTI_EDGE} x {_KITTI_EDGE} pixels for "
@@ -82,12 +78,16 @@ def glimpse(shape: tuple[int, ...], widths: Widths) -> nn.Module:
             f"encoder: expected images with three colours for glimpse, found observations of "
             f"shape {shape}; take {'conv' if len(shape) == 3 else 'mlp'}"
         )
+    _refuse_features(widths, f"glimpse, which has {FEATURES}")
+    return Headed(Glimpse(shape), widths.head(FEATURES))
+
+
+def _refuse_features(widths: Widths, encoder: str) -> None:
     if widths.features is not None:
         raise ValueError(
             "--features: expected with an encoder whose layers may have any width, found it with "
-            f"glimpse, which has {FEATURES}; leave it out"
+            f"{encoder}; leave it out"
         )
-    return Headed(Glimpse(shape), widths.head(FEATURES))
 
 
 def _image_channels(name: str, shape: tuple[int, ...]) -> int:

@@ -5,8 +5,8 @@ The features are the outputs of the body, which the head maps to n codes. The bo
 - ``resnet18`` to ``resnet152``: networks of torchvision, not pretrained, with 10 n outputs,
   followed by a LeakyReLU, as in the paper.
 - ``conv``: a small convolutional network, for small images and CPUs, with 20 n features.
-- ``glimpse``: the fastest way to all factors on a CPU: it looks at a crop that follows the object,
-  and at the whole image, see :mod:`benchmark.encoders.glimpse`. It has 256 features.
+- ``glimpse``: the fastest one on a CPU of those tried: it looks at a crop that follows the object,
+  and at the whole image, see :mod:`benchmark.encoders.glimpse`. It has 644 features.
 - ``kitti-conv``: the published network for KITTI Masks, four 4 x 4 convolutions of stride 2 to
   32, 32, 64 and 64 channels, and one 4 x 4 convolution to 256, all with ReLU. Weights start from
   Kaiming's initialisation. There is no BatchNorm.

@@ -19,10 +19,10 @@ class InfoNCE(Critic):
     with sign flips and rescalings for -|u - v|^p with p other than 2.
 
     With ``wide`` codes, the encoder has a second head while it is trained, and InfoNCE of its
-    codes under -|u - v|^2 is added. As many codes as factors are a narrow way: a code that no
-    factor moves yet soon repeats, in a fold, what other codes have found, and then stays with it.
-    Many codes have room for the factors that are found last, and the features that they share
-    with the codes change. Losses on inner layers are deep supervision (Lee et al.).
+    codes under -|u - v|^2 is added. With as many codes as factors, some codes may encode factors
+    that other codes already encode, and training then stays there for long. The second head has
+    codes for the remaining factors. Its loss changes the features, which both heads share. A loss
+    on an inner layer is called deep supervision (Lee et al.).
 
     Arguments:
         n: number of codes.
