@@ -24,12 +24,15 @@ from threedident.runtime.machine import processors
 
 _MOST_PROCESSES = 1024
 _SUITE_TAKES = frozenset(
-    ("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume", "device")
+    (
+        *("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume"),
+        *("trained", "device"),
+    )
 )
 _HEADINGS = headings(
     Training=["compiled"],
     Suite=["suite", "scale", "rows", "jobs"],
-    Run=["resume", "tensorboard", "device", "workers"],
+    Run=["resume", "trained", "tensorboard", "device", "workers"],
 )
 
 
@@ -79,6 +82,13 @@ _MARGINALS = sorted({name for names in MARGINALS.values() for name in names})
     metavar="[RUN]",
     help="Continue the run in this folder, or in --out. The folder stores all other options.",
 )
+@click.option(
+    "--trained",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Score the encoders of this finished run in place of training; it may differ in "
+    "--score-on alone. A suite takes the rows of another suite.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also write logs for TensorBoard.")
 @click.option(
     "--device",
@@ -126,6 +136,7 @@ def benchmark(
     rows: str | None,
     jobs: int | None,
     resume: Path | bool,
+    trained: Path | None,
     tensorboard: bool,
     device: str,
     workers: int | None,
@@ -160,7 +171,7 @@ def benchmark(
         _refuse_beside_suite(ctx)
         if isinstance(resume, Path):
             require_suite(resume)
-        run_suite(suite, scale, rows, options, device, jobs, bool(resume))
+        run_suite(suite, scale, rows, options, device, jobs, bool(resume), trained)
         return
     _refuse_without_suite(ctx)
     chosen = find_device(device)
@@ -170,7 +181,7 @@ def benchmark(
             if resume:
                 options = take_up(options, _given(ctx), required=isinstance(resume, Path))
             completed = complete(options)
-        carry_out(completed, machine, bool(resume), tensorboard)
+        carry_out(completed, machine, bool(resume), tensorboard, trained)
 
 
 benchmark.add_command(guard)

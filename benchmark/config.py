@@ -61,8 +61,9 @@ class Config(Frozen):
         str,
         Option(
             "Model",
-            "Network: {names}, or one of your own as my_pkg.nets:MyNet [default: resnet18; mixing "
-            "and your own source mlp; kitti conv, by the published protocol kitti-conv].",
+            "Network: {names}, a trained one of the zoo as zoo:NAME, or one of your own as "
+            "my_pkg.nets:MyNet [default: resnet18; mixing and your own source mlp; kitti conv, by "
+            "the published protocol kitti-conv].",
             {**of_images("resnet18"), "mixing": "mlp", "kitti": "conv", CUSTOM: "mlp"},
         ),
     ]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from benchmark.config import Config
 from benchmark.encoders.headed import Headed, Widths
 from benchmark.encoders.networks import build_encoder, require_trainable
+from benchmark.encoders.zoo import is_zoo, read_card, read_weights
 from benchmark.protocol import procedure_of
 
 
@@ -75,6 +76,8 @@ def count_codes(config: Config, source: Observed) -> int:
 def build_model(config: Config, source: Observed, seed: int) -> Model:
     """The model that maps raw observations (B, ...) to codes (B, n), with preprocessing.
 
+    An encoder of the zoo comes with its weights and with its own preprocessing.
+
     Arguments:
         config: configuration of the run.
         source: source of the observations.
@@ -83,6 +86,8 @@ def build_model(config: Config, source: Observed, seed: int) -> Model:
     Raises:
         ValueError: the encoder does not fit the observations, or has no trainable parameters.
     """
+    if is_zoo(config.encoder):
+        return _of_zoo(config.encoder, source)
     codes = count_codes(config, source)
     widths = Widths(codes, config.features, config.projector, source.sphere)
     encoder = build_encoder(
@@ -99,6 +104,25 @@ def build_model(config: Config, source: Observed, seed: int) -> Model:
     if len(source.shape) == 3:
         encoder = encoder.to(memory_format=torch.channels_last)
     return Model(source.preprocess(), encoder)
+
+
+def _of_zoo(name: str, source: Observed) -> Model:
+    """The model of the zoo with this name.
+
+    Raises:
+        ValueError: it does not exist, or takes other observations.
+    """
+    card = read_card(name)
+    edge = card.images.resolution
+    if source.shape != (3, edge, edge):
+        raise ValueError(
+            f"encoder: expected images of {edge} x {edge} pixels for {name}, found observations "
+            f"of shape {source.shape}; give --resolution {edge}"
+        )
+    config = card.config.model_copy(update={"codes": card.codes})
+    model = build_model(config, source, card.seed)
+    model.load_state_dict(read_weights(name))
+    return model
 
 
 def can_compile(device: torch.device) -> bool:

@@ -16,6 +16,7 @@ The features are the outputs of the body, which the head maps to n codes. The bo
 - ``package.module:Name``: a custom class or function. It is called with a number m and returns a
   module that maps observations (B, ...) to m numbers (B, m). These are the codes. With a
   projector they are the features.
+- ``zoo:NAME``: a trained encoder that comes with this package, see :mod:`benchmark.encoders.zoo`.
 
 The head is one linear layer, or a projector: an MLP with BatchNorm and ReLU.
 
@@ -38,6 +39,7 @@ from benchmark.encoders.custom import Checked, made, require_gradient
 from benchmark.encoders.headed import Headed, Widths
 from benchmark.encoders.images import conv, glimpse, kitti, resnet
 from benchmark.encoders.output_spaces import build_space, find_extent
+from benchmark.encoders.zoo import is_zoo, read_card
 from benchmark.plugins import declared, imported, is_plugin
 from benchmark.protocol import OURS, Procedure
 from threedident.runtime.errors import unknown
@@ -110,16 +112,18 @@ def build_encoder(
 
 def is_custom(name: str) -> bool:
     """True if the name of an encoder is a plugin."""
-    return name not in ENCODERS and is_plugin(name, "encoder")
+    return name not in ENCODERS and not is_zoo(name) and is_plugin(name, "encoder")
 
 
 def require_known(name: str) -> None:
-    """Check that a name is the name of an encoder or of a plugin.
+    """Check that a name is the name of an encoder, of one of the zoo, or of a plugin.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none of these.
     """
-    if name not in ENCODERS and not is_custom(name):
+    if is_zoo(name):
+        read_card(name)
+    elif name not in ENCODERS and not is_custom(name):
         advice = "take one of these, or an import path such as my_package.nets:MyNet"
         raise ValueError(unknown("encoder", name, [*ENCODERS, *declared("encoder")], advice))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
+from benchmark.encoders.zoo import is_zoo, read_card
 from benchmark.losses.catalogue import (
     SIMILARITIES,
     SUPERVISED,
@@ -26,6 +27,7 @@ from threedident.latents.factor_set import parse_factors
 from threedident.runtime.errors import printable
 
 _SUPERVISED_MIXING_STEPS = 100_001
+_ON_CARD = ("output_space", "extent", "features", "projector")  # of an encoder of the zoo
 
 
 def complete(options: Options) -> Options:
@@ -37,6 +39,9 @@ def complete(options: Options) -> Options:
     """
     source, values = options.source, {}
     require_known_source(source)
+    in_zoo = options.encoder is not None and is_zoo(options.encoder)
+    if in_zoo:
+        options = _as_on_card(options)
     if source not in SOURCES and options.protocol == "published":
         raise ValueError(
             f"--protocol: expected held-out with a source of your own, found published with "
@@ -118,7 +123,34 @@ def complete(options: Options) -> Options:
         )
     linear = followed.linear_extents
     values["extent"] = find_extent(values["output_space"], options.extent, linear)
+    if in_zoo:
+        values["codes"] = read_card(values["encoder"]).codes
     return Options(**values)
+
+
+def _as_on_card(options: Options) -> Options:
+    """The options of a run that scores an encoder of the zoo, with those that its card fixes.
+
+    Raises:
+        ValueError: a given option differs from the card, or the source has no images.
+    """
+    name = options.encoder
+    card = read_card(name)
+    if options.source in ("mixing", "kitti") or options.source not in SOURCES:
+        raise ValueError(
+            f"--encoder: expected a source of rendered images for {name}, found "
+            f"{options.source}; give --data of such images"
+        )
+    fixed = {field: getattr(card.config, field) for field in _ON_CARD}
+    fixed |= {"steps": 0, "resolution": card.images.resolution, "codes": card.codes}
+    for field, value in fixed.items():
+        given = getattr(options, field)
+        if given not in (None, value):
+            raise ValueError(
+                f"{flag(field)}: expected {value} for {name}, which is trained, found {given}; "
+                "leave it out"
+            )
+    return options.replace(**fixed | {"loss": options.loss or card.config.loss, "codes": None})
 
 
 def _is_published(loss: str, estimator: str | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from benchmark.config import Config
-from benchmark.differences import short_digest
+from benchmark.differences import differences, short_digest
 from benchmark.encoders.model import can_compile, count_codes
 from benchmark.losses.match import mismatch
 from benchmark.metrics.custom import find_metric
@@ -21,18 +21,24 @@ from benchmark.runs.reports.report import write_results
 from benchmark.sources.custom.checked import CheckedSource
 from benchmark.sources.source import Machine, Source
 from benchmark.training.evaluation import scored_latents
-from benchmark.training.folder import RunFolder
+from benchmark.training.folder import RunFolder, is_run, what_is
 from benchmark.training.objective import Objective
 from benchmark.training.task import Task
 from benchmark.training.trainer import train
-from threedident.runtime.errors import Interrupted
+from threedident.runtime.errors import RUNS, Interrupted, advise
 from threedident.runtime.files import locked
 from threedident.runtime.packages import require_extra
 from threedident.runtime.signals import interruptible
 
 
 @interruptible()
-def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: bool) -> None:
+def carry_out(
+    options: Options,
+    machine: Machine,
+    resume: bool,
+    tensorboard: bool,
+    trained: Path | None = None,
+) -> None:
     """Train every seed, score the encoders, and write the report.
 
     Arguments:
@@ -40,6 +46,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
         machine: devices and processes that compute.
         resume: True to continue an existing run.
         tensorboard: True to write logs for TensorBoard.
+        trained: folder of a finished run whose weights replace the training; None to train.
 
     Raises:
         ValueError: an option cannot be fulfilled.
@@ -48,6 +55,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
     ranks = machine.ranks
     with ranks.together():  # all checks come before any file is written
         source, config = _prepare(options, machine, tensorboard)
+        donor = None if trained is None else _same_training(trained, config)
         folder = RunFolder(options.out or _usual_folder(config, resume))
         if ranks.leads:
             folder.check(config, resume)
@@ -60,7 +68,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
     if not ranks.leads:
         ranks.wait()
         for seed in config.seeds:
-            train(Task(config, seed, source, folder, machine))
+            train(Task(config, seed, source, folder, machine, trained=donor))
         return
     with locked(folder.path):
         folder.open(config, resume)
@@ -68,7 +76,7 @@ def carry_out(options: Options, machine: Machine, resume: bool, tensorboard: boo
         _announce(source, config, folder)
         try:
             results = [
-                train(Task(config, seed, source, folder, machine, tensorboard))
+                train(Task(config, seed, source, folder, machine, tensorboard, donor))
                 for seed in config.seeds
             ]
             scores = write_results(folder, config, results, source, options.command())
@@ -111,6 +119,26 @@ def _prepare(options: Options, machine: Machine, tensorboard: bool) -> tuple[Sou
     if isinstance(source, CheckedSource):
         source.try_batches(config.seeds[0], config.batch_size, machine)
     return source, config
+
+
+def _same_training(path: Path, config: Config) -> RunFolder:
+    """The folder of a finished run, whose configuration differs in the scored split at most.
+
+    Raises:
+        ValueError: it holds no finished run, or one of another training.
+    """
+    folder = RunFolder(path)
+    if not folder.scores.is_file():
+        found = "one that has not ended" if is_run(path) else what_is(path)
+        advice = advise(path, is_run, "name one", RUNS)
+        raise ValueError(f"--trained: expected a finished run, found {found} in {path}; {advice}")
+    there = folder.read_config().model_copy(update={"score_on": config.score_on})
+    if changed := differences(there, config):
+        raise ValueError(
+            f"--trained: expected a run that differs in --score-on at most, found {path} with "
+            f"{', '.join(changed)}; leave it out to train"
+        )
+    return folder
 
 
 def _announce(source: Source, config: Config, folder: RunFolder) -> None:

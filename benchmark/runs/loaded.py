@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.config import Config
-from benchmark.encoders.model import count_codes
+from benchmark.encoders.model import build_model, count_codes
+from benchmark.encoders.zoo import PREFIX, cards, read_card
 from benchmark.metrics.scores import Scores
 from benchmark.settings import CustomSettings, MixingSettings
 from benchmark.training.checkpoint import (
@@ -35,6 +36,7 @@ class LoadedEncoder(Card, nn.Module):
     :attr:`model`.
 
     Attributes:
+        origin: folder of the run, or name in the zoo.
         config: configuration of the run.
         seed: seed of the training.
         step: number of steps of the training.
@@ -47,20 +49,21 @@ class LoadedEncoder(Card, nn.Module):
 
     def __init__(
         self,
-        folder: RunFolder,
+        origin: str,
         config: Config,
         seed: int,
         step: int,
         source: Labelled,
         model: nn.Module,
+        scores: Scores | None,
     ) -> None:
         super().__init__()
-        self.folder, self.config = folder, config
+        self.origin, self.config = origin, config
         self.seed, self.step = seed, step
         self.labels, self.shape = tuple(source.labels), source.shape
         self.codes = count_codes(config, source)
         self.resolution = self.shape[-1] if len(self.shape) == 3 else None
-        self.scores = _scores(folder, seed, step)
+        self.scores = scores
         real = isinstance(config.source, MixingSettings | CustomSettings)
         self._dtype = torch.float32 if real else torch.uint8
         self.model = model
@@ -93,7 +96,7 @@ class LoadedEncoder(Card, nn.Module):
         """See :class:`threedident.runtime.cards.Card`."""
         config, scores = self.config, self.scores
         facts = {
-            "run": str(self.folder.path),
+            "origin": self.origin,
             "encoder": f"{config.encoder}, trained with {config.loss}",
             "seed": f"{self.seed}, step {self.step} of {config.steps}",
             "from": f"{_name(self._dtype)} {self._spell_shape('B')}",
@@ -144,15 +147,16 @@ class LoadedEncoder(Card, nn.Module):
 def load_encoder(
     run: str | Path, seed: int | None = None, device: str | torch.device = "cpu"
 ) -> LoadedEncoder:
-    """The trained encoder of a run.
+    """The trained encoder of a run, or one of the zoo, which comes with this package.
 
     The data set is not needed: the checkpoint contains everything that the encoder needs. A
     custom encoder is imported again from the same import path. Codes are computed in eval mode,
     even if the run was scored with ``--protocol published``.
 
     Arguments:
-        run: folder of a run of ``threedident benchmark``.
-        seed: seed of the training; None for the first seed of the run.
+        run: folder of a run of ``threedident benchmark``, or the name of an encoder of the zoo.
+            A folder with the same name is written ``./NAME``.
+        seed: seed of the training; None for the first seed of the run, or the one of the zoo.
         device: device of the encoder.
 
     Returns:
@@ -171,9 +175,13 @@ def load_encoder(
         images = torch.stack([test[row][0] for row in range(64)])
         codes = threedident.load_encoder("runs/demo")(images)
     """
+    place = _device(device)
+    if isinstance(run, str) and run in cards():
+        return _of_zoo(run, seed).to(place)
     folder = RunFolder(Path(run))
     if not folder.config.is_file():
-        advice = advise(folder.path, is_run, "name one that threedident benchmark wrote", RUNS)
+        otherwise = f"name one that threedident benchmark wrote, or one of {', '.join(cards())}"
+        advice = advise(folder.path, is_run, otherwise, RUNS)
         raise ValueError(
             f"{folder.path}: expected the folder of a run, found {what_is(folder.path)}; {advice}"
         )
@@ -184,7 +192,6 @@ def load_encoder(
             f"seed: expected one of {', '.join(map(str, config.seeds))}, which {folder.path} "
             f"has, found {chosen}; name one of these"
         )
-    place = _device(device)
     state = own_checkpoint(folder, config, chosen)
     if state is None:
         raise ValueError(
@@ -201,8 +208,28 @@ def load_encoder(
         )
     if folder.scored(chosen):
         require_own_scores(folder, chosen, state)
-    found = LoadedEncoder(folder, config, chosen, step, observed(config, state), model)
-    return found.to(place)
+    origin, scores = str(folder.path), _scores(folder, chosen, step)
+    source = observed(config, state)
+    return LoadedEncoder(origin, config, chosen, step, source, model, scores).to(place)
+
+
+def _of_zoo(name: str, seed: int | None) -> LoadedEncoder:
+    """The encoder of the zoo with this name.
+
+    Raises:
+        ValueError: it was trained with another seed, or its file was altered.
+    """
+    origin = f"{PREFIX}{name}"
+    card = read_card(origin)
+    if seed not in (None, card.seed):
+        raise ValueError(
+            f"seed: expected {card.seed}, with which {origin} was trained, found {seed}; leave it "
+            "out"
+        )
+    config, source = card.config, observed(card.config, {})
+    model = build_model(config.model_copy(update={"encoder": origin}), source, card.seed)
+    scores = Scores.from_json(card.scores)
+    return LoadedEncoder(origin, config, card.seed, config.steps, source, model, scores)
 
 
 def _device(name: str | torch.device) -> torch.device:

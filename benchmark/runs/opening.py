@@ -91,7 +91,7 @@ def resolve(options: Options, source: Source) -> Config:
     steps, batch_size = options.steps, options.batch_size
     assert steps is not None
     assert batch_size is not None
-    if source.size is not None and batch_size > source.size:
+    if steps and source.size is not None and batch_size > source.size:
         raise ValueError(
             f"--batch-size: expected at most {source.size}, {source.counted}, found "
             f"{batch_size}; lower it, or take more data"

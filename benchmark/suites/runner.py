@@ -66,10 +66,11 @@ class Runner:
     Arguments:
         device: value of ``--device``.
         jobs: largest number of rows in parallel.
+        trained: folder of another suite, whose trained rows replace the training; None to train.
     """
 
-    def __init__(self, device: str, jobs: int) -> None:
-        self._device, self._jobs = device, jobs
+    def __init__(self, device: str, jobs: int, trained: Path | None = None) -> None:
+        self._device, self._jobs, self._trained = device, jobs, trained
         self._running: dict[int, tuple[Planned, subprocess.Popen[bytes]]] = {}
 
     def run(self, left: list[Planned], count: int) -> list[str]:
@@ -115,6 +116,8 @@ class Runner:
         log = _log(plan)
         log.parent.mkdir(parents=True, exist_ok=True)
         line = [*module_command("threedident"), "benchmark", *plan.options.arguments()]
+        if self._trained is not None:
+            line += ["--trained", str(self._trained / plan.row.name)]
         with open_appending(log) as output:
             process = subprocess.Popen(
                 [*line, "--device", self._device, "--resume"],

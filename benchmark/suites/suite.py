@@ -41,6 +41,7 @@ def run_suite(
     device: str,
     jobs: int | None,
     resume: bool,
+    trained: Path | None = None,
 ) -> None:
     """Run a table, and write its results next to the paper's.
 
@@ -52,6 +53,7 @@ def run_suite(
         device: value of ``--device``.
         jobs: number of rows in parallel; None to choose it for this machine.
         resume: True to continue an existing suite.
+        trained: folder of another suite, whose trained rows replace the training; None to train.
 
     Raises:
         ValueError: a table or row is unknown, or a row failed. The other rows are finished.
@@ -82,7 +84,8 @@ def run_suite(
     }
     left = [plan for plan in planned if not done[plan.row.name]]
     with locked(root):
-        failed = Runner(device, jobs or _jobs(table, device)).run(left, len(planned))
+        runner = Runner(device, jobs or _jobs(table, device), trained)
+        failed = runner.run(left, len(planned))
         outcomes = [read_outcome(plan.row, plan.folder) for plan in every]
         found = [outcome for outcome in outcomes if outcome is not None]
         command = _command(name, scale, rows, asked, root)

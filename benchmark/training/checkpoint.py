@@ -159,6 +159,31 @@ def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, state: dict[
             raise ValueError("moments that are no numbers")
 
 
+def take_over(
+    trained: RunFolder, seed: int, objective: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
+    """Load the weights and moments of another, finished run, and return its number of steps.
+
+    Arguments:
+        trained: folder of the other run, of the same training.
+        seed: seed of the training.
+        objective: model and loss of this run.
+        optimizer: optimizer of the parameters of the objective.
+
+    Raises:
+        ValueError: the other run has no checkpoint of this seed at its last step.
+    """
+    config = trained.read_config()
+    state = own_checkpoint(trained, config, seed)
+    if state is None or state["step"] != config.steps:
+        raise ValueError(
+            f"{trained.checkpoint(seed)}: expected the checkpoint of step {config.steps}, found "
+            f"{'none' if state is None else state['step']}; finish that run first"
+        )
+    restore(objective, optimizer, state)
+    return config.steps
+
+
 def _require_finite(tensors: Iterable[Tensor]) -> None:
     if not all(bool(tensor.isfinite().all()) for tensor in tensors):
         raise ValueError("weights that are not finite")

@@ -18,6 +18,7 @@ from benchmark.losses import catalogue
 from benchmark.protocol import procedure_of
 from benchmark.ranks import lost_another
 from benchmark.sources.source import Batch, SourceFailed
+from benchmark.training.checkpoint import take_over
 from benchmark.training.evaluation import (
     features_and_codes,
     score_codes,
@@ -91,6 +92,7 @@ class Loop:
                 with named_deaths(), torch.random.fork_rng():
                     self._score_if_due()
                     self._save()
+                    self._take_over()
                     self._take_steps()
             except KeyboardInterrupt:
                 if self._settled:
@@ -114,6 +116,17 @@ class Loop:
     def _heed_stop(self) -> None:
         if self._stop and self.task.machine.ranks.count == 1:
             raise KeyboardInterrupt
+
+    def _take_over(self) -> None:
+        """Take losses and weights of a finished run, if one is given, in place of the steps."""
+        trained, seed = self.task.trained, self.task.seed
+        if trained is None or self.step == self.task.config.steps:
+            return
+        for line in trained.records():
+            if line["seed"] == seed and line["step"] > self.step and "loss" in line:
+                self.tracker.record(line["step"], line)
+        self.step = take_over(trained, seed, self.objective, self.optimizer)
+        self._score_if_due()
 
     def _take_steps(self) -> None:
         config, machine = self.task.config, self.task.machine

@@ -20,6 +20,7 @@ class Task:
         folder: folder of the run, opened for ``config``.
         machine: devices and processes that compute.
         tensorboard: True to write logs for TensorBoard.
+        trained: folder of a finished run whose weights replace the training; None to train.
     """
 
     config: Config
@@ -28,3 +29,4 @@ class Task:
     folder: RunFolder
     machine: Machine
     tensorboard: bool = False
+    trained: RunFolder | None = None

@@ -251,3 +251,35 @@ def test_a_pipe_in_place_of_a_file_of_a_run_blocks_nobody(tmp_path: Path, name: 
         done_at_once(*line)
     else:
         assert f"threedident: {out}" in refused_at_once(*line)
+
+
+def test_the_train_split_is_scored_without_training_again(
+    coloured: Path, finished: Path, tmp_path: Path
+) -> None:
+    settings = ("--data", coloured, *SMALL, "--steps", 40, "--score-on", "train")
+    line = ("benchmark", *settings, "--seeds", "0,3", "--trained", finished)
+    taken = cli(*line, "--out", tmp_path / "taken", env=ONE_THREAD, drawn=True)
+    assert taken.returncode == 0, taken.stderr
+    line = ("benchmark", *settings, "--seeds", "0,3")
+    trained = cli(*line, "--out", tmp_path / "trained", env=ONE_THREAD)
+    assert trained.returncode == 0, trained.stderr
+    found, wanted = (
+        json.loads((tmp_path / name / "scores.json").read_text()) for name in ("taken", "trained")
+    )
+    assert found == wanted
+    assert found["split"] == "train"
+    rows = [RunFolder(tmp_path / name).records() for name in ("taken", "trained")]
+    losses = [[row["loss"] for row in each if "loss" in row] for each in rows]
+    assert losses[0] == losses[1]
+    assert losses[0]
+
+    for change, named in (("--steps=41", "steps 40 where 41"), ("--loss=l1", "loss l2 where l1")):
+        words = refused_at_once(
+            *("benchmark", *settings, "--seeds", "0,3", change),
+            *("--trained", finished, "--out", tmp_path / "other"),
+        )
+        assert f"--trained: expected a run that differs in --score-on at most, found {finished}" in words
+        assert named in words
+    words = refused_at_once("benchmark", *settings, "--trained", coloured)
+    assert "--trained: expected a finished run, found a folder without config.json" in words
+    assert not (tmp_path / "other").exists()
