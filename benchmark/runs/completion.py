@@ -146,8 +146,9 @@ def _as_on_card(options: Options) -> Options:
     for field, value in fixed.items():
         given = getattr(options, field)
         if given not in (None, value):
+            wanted = "none" if value is None else value
             raise ValueError(
-                f"{flag(field)}: expected {value} for {name}, which is trained, found {given}; "
+                f"{flag(field)}: expected {wanted} for {name}, which is trained, found {given}; "
                 "leave it out"
             )
     return options.replace(**fixed | {"loss": options.loss or card.config.loss, "codes": None})

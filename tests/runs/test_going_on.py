@@ -278,7 +278,10 @@ def test_the_train_split_is_scored_without_training_again(
             *("benchmark", *settings, "--seeds", "0,3", change),
             *("--trained", finished, "--out", tmp_path / "other"),
         )
-        assert f"--trained: expected a run that differs in --score-on at most, found {finished}" in words
+        assert (
+            f"--trained: expected a run that differs in --score-on at most, found {finished}"
+            in words
+        )
         assert named in words
     words = refused_at_once("benchmark", *settings, "--trained", coloured)
     assert "--trained: expected a finished run, found a folder without config.json" in words
