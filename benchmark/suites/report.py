@@ -32,6 +32,7 @@ _NAMES = {
     "weak_mcc": "weak MCC",
     "ica_mcc": "MCC after ICA",
 }
+_USUAL = ("r2", "mcc")
 _OVER_STEPS = ("r2", "mcc", "mcc_spearman")
 _UNKNOWN = "-"
 _HEADER = ("row", "M", "score", "ours", "sd", "seeds", "paper", "paper sd", "difference in sd")
@@ -45,12 +46,11 @@ def _name(score: str) -> str:
 def say_outcome(outcome: Outcome) -> str:
     """One line of text with the scores of a finished row."""
     parts = []
-    for score in outcome.row.paper:
+    for score in outcome.row.paper or _USUAL:
         paper = outcome.paper(score)
-        if paper is not None:
-            ours = _spell_ours(outcome, score)
-            parts.append(f"{_name(score)} {ours} (paper {_spell(paper)})")
-    return f"{outcome.row.name}: {', '.join(parts) or 'done'}"
+        beside = "" if paper is None else f" (paper {_spell(paper)})"
+        parts.append(f"{_name(score)} {_spell_ours(outcome, score)}{beside}")
+    return f"{outcome.row.name}: {', '.join(parts)}"
 
 
 def write_suite(
@@ -80,6 +80,12 @@ def write_suite(
     page = root / "report.html"
     write_bytes(page, _page(table, scale, protocol, outcomes, command).encode())
     return page
+
+
+def _needs(table: Table) -> dict[str, str]:
+    """The requirements on data sets, by the folder below that of the data; empty for none."""
+    found = {row.folder or "": row.needs or table.needs for row in table.rows}
+    return {folder: needs.spell() for folder, needs in found.items() if needs is not None}
 
 
 def _cells(table: Table, outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, str]]:
@@ -245,7 +251,7 @@ def _page(
         command=command,
         departures=DEPARTURES[protocol].get(table.name, ()),
         scale=scale,
-        needs=None if table.needs is None else table.needs.spell(),
+        needs=_needs(table),
         settings=_spell_settings({**table.shared(scale), **common}),
         reported=_reported(table, outcomes),
         compared=any(o.distance(score) is not None for o, score in _cells(table, outcomes)),

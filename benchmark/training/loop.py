@@ -39,7 +39,7 @@ from threedident.runtime.signals import Stop, deferred_stop
 CHECKPOINT_PERIOD_S = 60.0
 UNTRAINED_BY_BATCH = "untrained_batch_statistics"
 _INSTEAD = {  # advice for CPUs, on which the paper's scale takes too long, by kind of source
-    "images": "--encoder conv, a lower --resolution, fewer --steps, or a --suite at --scale small",
+    "images": "--encoder glimpse, lower --resolution, fewer --steps, or --suite at --scale small",
     "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
     "small",
     "kitti": "fewer --steps, or --suite kitti at --scale small",

@@ -11,6 +11,7 @@ import pytest
 from benchmark.runs.options import Options
 from benchmark.suites.outcome import Outcome
 from benchmark.suites.questions import QUESTIONS
+from benchmark.suites.report import _needs, say_outcome
 from benchmark.suites.suite import _plan
 from benchmark.suites.table import Row
 
@@ -44,3 +45,16 @@ def test_rows_of_mixing_leave_the_data_set_to_the_others(tmp_path: Path) -> None
     paper = table.options(table.rows[0], "paper")
     assert (paper["codes"], paper["pairs"]) == (5, "z1..z5=keep;rest=normal:1")
     assert plans["images-hues"].options.data == tmp_path
+
+
+def test_every_folder_of_a_suite_is_named_with_what_it_needs() -> None:
+    groups = _needs(QUESTIONS["groups"])
+    assert list(groups) == ["positions", "rotations", "spotlight-hues"]
+    assert "factors alpha, beta, gamma free and all others held" in groups["rotations"]
+    assert list(_needs(QUESTIONS["two-materials"])) == [""]
+    assert _needs(QUESTIONS["estimators"]) == {}
+
+
+def test_a_row_without_reported_figures_tells_its_scores() -> None:
+    scores = {"r2": 0.98, "r2_sd": 0.01, "mcc": 0.9, "mcc_sd": None, "seeds": []}
+    assert say_outcome(Outcome(Row("a", {}, {}), scores, [])) == "a: R² 98.00 ± 1.00, MCC 90.00"
