@@ -106,7 +106,7 @@ def colour_contrast(images: Tensor) -> Tensor:
         Shape (B, H, W). The largest contrast is that of a whole object, and not of one pixel.
     """
     colours = images - images.mean(1, keepdim=True)
-    background = functional.avg_pool2d(colours, 4).flatten(2).median(2).values[:, :, None, None]
+    background = _median(functional.avg_pool2d(colours, 4).flatten(2))[:, :, None, None]
     contrast = (colours - background).square().sum(1).sqrt()
     largest = functional.avg_pool2d(contrast[:, None], 2).flatten(1).amax(1)[:, None, None]
     return (contrast / (largest + _EPSILON)).clamp_max(1)
@@ -161,8 +161,8 @@ def _crop(maps: Tensor, place: Place, edge: int) -> Tensor:
     """Squares around places, resampled to edge x edge pixels, shape (B, C, edge, edge)."""
     steps = place.side[:, None] * _centres(edge, maps)
     x, y = place.x[:, None] + steps, place.y[:, None] + steps
-    shape = len(x), edge, edge
-    grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], -1)
+    across, down = x[:, None, :].expand(-1, edge, -1), y[:, :, None].expand(-1, -1, edge)
+    grid = torch.stack([across, down], -1)
     return functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
 
 
@@ -177,6 +177,15 @@ def _window(place: Place, edge: int) -> Tensor:
 def _centres(count: int, like: Tensor) -> Tensor:
     """The centres of pixels along an axis from -1 to 1."""
     return (2 * torch.arange(count, device=like.device, dtype=like.dtype) + 1) / count - 1
+
+
+def _median(values: Tensor) -> Tensor:
+    """The median along the last axis; of two in the middle the lower one, as in torch.
+
+    ONNX has no median.
+    """
+    lower = (values.shape[-1] + 1) // 2
+    return values.topk(lower, largest=False, sorted=False).values.amax(-1)
 
 
 def _channels_last(images: Tensor) -> Tensor:

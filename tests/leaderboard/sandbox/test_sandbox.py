@@ -59,6 +59,7 @@ class Downscaling(nn.Module):
     [
         ("resnet18", "box"),
         ("conv", "sphere"),
+        ("glimpse", "box"),
         ("tests.leaderboard.sandbox.test_sandbox:Downscaling", "unbounded"),
     ],
 )
