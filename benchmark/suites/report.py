@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmark.metrics.remarks import notes_on_runs
+from benchmark.pages.panels import Picture
 from benchmark.pages.template import page_template
 from benchmark.suites import figures as suite_figures
 from benchmark.suites.departures import DEPARTURES
@@ -61,7 +62,7 @@ def write_suite(
     root: Path,
     command: str,
 ) -> Path:
-    """Print the table, and write ``table.csv``, ``table.tex`` and ``report.html``.
+    """Print the table, and write ``table.csv``, ``table.tex``, ``figures/`` and ``report.html``.
 
     Arguments:
         table: table of the paper.
@@ -77,8 +78,13 @@ def write_suite(
     Console().print(_grid(table, scale, outcomes))
     write_bytes(root / "table.csv", _csv(table, outcomes).encode())
     write_bytes(root / "table.tex", _latex(table, outcomes).encode())
-    page = root / "report.html"
-    write_bytes(page, _page(table, scale, protocol, outcomes, command).encode())
+    pictures, figures = _pictures(table, outcomes), root / "figures"
+    figures.mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        for suffix, content in picture.files.items():
+            write_bytes(figures / f"{name}{suffix}", content)
+    page, shown = root / "report.html", list(pictures.values())
+    write_bytes(page, _page(table, scale, protocol, outcomes, command, shown).encode())
     return page
 
 
@@ -214,9 +220,8 @@ def _without(common: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
     return {name: value for name, value in settings.items() if name not in common}
 
 
-def _page(
-    table: Table, scale: str, protocol: str, outcomes: Sequence[Outcome], command: str
-) -> str:
+def _pictures(table: Table, outcomes: Sequence[Outcome]) -> dict[str, Picture]:
+    """The pictures of a suite by the names of their files."""
     beside = suite_figures.beside(
         {
             _name(score): [(o.row.name, o.ours(score), o.paper(score)) for o in outcomes]
@@ -227,6 +232,17 @@ def _page(
         [(o.row.name, o.records) for o in outcomes],
         {s: _name(s) for s in table.scores if s in _OVER_STEPS} or {"r2": _NAMES["r2"]},
     )
+    return {"scores": beside} if curves is None else {"scores": beside, "over_steps": curves}
+
+
+def _page(
+    table: Table,
+    scale: str,
+    protocol: str,
+    outcomes: Sequence[Outcome],
+    command: str,
+    pictures: Sequence[Picture],
+) -> str:
     common = _common([table.own(row, scale, protocol) for row in table.rows])
     rows = [
         {
@@ -257,5 +273,5 @@ def _page(
         compared=any(o.distance(score) is not None for o, score in _cells(table, outcomes)),
         rows=rows,
         notes=notes_on_runs((outcome.row.name, outcome.scores) for outcome in outcomes),
-        pictures=[beside] if curves is None else [beside, curves],
+        pictures=pictures,
     )

@@ -152,6 +152,9 @@ def test_a_suite_is_shown_as_text_csv_latex_and_page(
     assert float(first["paper"]) == 95
     assert float(first["difference in sd"]) == pytest.approx(-1)
     assert second["paper"] == second["difference in sd"] == ""
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{name}{suffix}" for name in ("scores", "over_steps") for suffix in (".png", ".svg")
+    }
     latex = (tmp_path / "table.tex").read_text()
     assert r"$90.00 \pm 3.00$ & $95.00 \pm 4.00$ & $-1.0$ \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
