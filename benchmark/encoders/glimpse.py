@@ -81,9 +81,10 @@ class Glimpse(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, F) of normalised images (B, 3, H, W)."""
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            maps, place = _look(images.float())
+            planes = images.float().contiguous()  # twice as fast here as channels-last
+            maps, place = _look(planes)
             crop = _crop(maps, place, self._edge)
-            overview = functional.adaptive_avg_pool2d(images.float(), _OVERVIEW)
+            overview = functional.adaptive_avg_pool2d(planes, _OVERVIEW)
         cells = self.coarse(_channels_last(overview))
         around = _window(place, cells.shape[-1])
         pooled = (cells * around[:, None]).sum((2, 3)), cells.mean((2, 3))
@@ -107,9 +108,9 @@ def colour_contrast(images: Tensor) -> Tensor:
     """
     colours = images - images.mean(1, keepdim=True)
     background = _median(functional.avg_pool2d(colours, 4).flatten(2))[:, :, None, None]
-    contrast = (colours - background).square().sum(1).sqrt()
+    contrast = (colours - background).square_().sum(1).sqrt_()
     largest = functional.avg_pool2d(contrast[:, None], 2).flatten(1).amax(1)[:, None, None]
-    return (contrast / (largest + _EPSILON)).clamp_max(1)
+    return contrast.div_(largest + _EPSILON).clamp_max_(1)
 
 
 def locate(contrast: Tensor) -> Place:
@@ -153,8 +154,8 @@ def _without_hues(images: Tensor, contrast: Tensor) -> Tensor:
     total = contrast.sum((1, 2), keepdim=True) + _EPSILON
     mean = (contrast * bright).sum((1, 2), keepdim=True) / total
     variance = (contrast * (bright - mean).square()).sum((1, 2), keepdim=True) / total
-    shading = (bright - mean) / (variance.sqrt() + _EPSILON)
-    return torch.stack([contrast, shading.clamp(-3, 3), bright], 1)
+    shading = (bright - mean).div_(variance.sqrt() + _EPSILON)
+    return torch.stack([contrast, shading.clamp_(-3, 3), bright], 1)
 
 
 def _crop(maps: Tensor, place: Place, edge: int) -> Tensor:

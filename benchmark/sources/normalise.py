@@ -28,5 +28,5 @@ class Normalise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images, shape (B, 3, H, W), float32, channels-last in memory."""
-        scaled = (images.float() - self.mean) / self.std
+        scaled = images.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
         return scaled.contiguous(memory_format=torch.channels_last)
