@@ -20,7 +20,7 @@ from benchmark.sources.source import Machine
 from benchmark.suites.suite import SCALES, SUITES, TABLES, run_suite
 from threedident.conditionals.marginal import MARGINALS
 from threedident.options import Choice, HeadedGroup, completed
-from threedident.runtime.machine import processors
+from threedident.runtime.machine import keep_freed_memory, processors
 
 _MOST_PROCESSES = 1024
 _SUITE_TAKES = frozenset(
@@ -181,6 +181,7 @@ def benchmark(
             if resume:
                 options = take_up(options, _given(ctx), required=isinstance(resume, Path))
             completed = complete(options)
+        keep_freed_memory()
         carry_out(completed, machine, bool(resume), tensorboard, trained)
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 # loaded at import: between fork and exec, a child of a process with threads must load nothing
 _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_MALLOPT = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
 
 
 def processors() -> int:
@@ -50,6 +52,17 @@ def memory_file() -> str:
     handle, path = tempfile.mkstemp()
     os.close(handle)
     return path
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, for its next arrays.
+
+    By default glibc returns blocks of megabytes to the system at once, and each new one costs page
+    faults. Peak memory stays the same. Other C libraries have no such setting, and keep theirs.
+    """
+    if _MALLOPT is not None:
+        _MALLOPT(_M_MMAP_THRESHOLD, 2**30)
+        _MALLOPT(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def peak_bytes() -> int:
