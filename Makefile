@@ -1,6 +1,7 @@
 # make demo: set up, render a small data set, train on it, score it, write a report.
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
 # make quick: the tests that start no processes: at most 2 minutes, for every edit.
+# make gpu: render 20,000 images of 128 pixels, train ResNet-18 on them on a GPU, supervised and in a box.
 # make docs: set up, then build the documentation into site/; it needs no network.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
@@ -12,10 +13,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= data/demo
 RUN ?= runs/demo
+DEVICE ?= cuda
+GPU ?= data/gpu
+GPU_RUNS ?= runs/gpu
+GPU_N ?= 20000
+GPU_STEPS ?= 3000
+GPU_BATCH ?= 512
+GPU_TRAIN = $(BIN)/threedident benchmark --encoder resnet18 --data $(GPU) --steps $(GPU_STEPS) \
+	--batch-size $(GPU_BATCH) --learning-rate 1e-3 --schedule cosine --precision bf16 \
+	--device $(DEVICE) --resume
 MINUTES ?= 20
 SEED ?= $(shell date +%s)
 
-.PHONY: demo duration quick test docs fuzz lint entries setup libraries browser
+.PHONY: demo duration gpu quick test docs fuzz lint entries setup libraries browser
 
 setup: $(VENV)/.ready libraries browser
 
@@ -64,6 +74,16 @@ demo: duration setup
 		--loss-option wide=64 --steps 900 --batch-size 128 --learning-rate 3e-3 \
 		--schedule cosine --warmup 50 --out $(RUN) --resume
 	@echo "== 6/6 done. Open $(RUN)/report.html"
+
+gpu: setup
+	@$(BIN)/python -c "import sys, torch; sys.exit('$(DEVICE)' == 'cuda' and not torch.cuda.is_available())" \
+		|| { echo "make gpu needs a GPU that torch finds; make gpu DEVICE=cpu GPU_N=500 GPU_STEPS=3 GPU_BATCH=16 tries it without"; exit 1; }
+	@echo "== gpu: render on all processors, then about ten minutes of one GPU"
+	@$(BIN)/threedident render --n $(GPU_N) --n-test 2000 --resolution 128 --quality draft --out $(GPU)
+	@$(BIN)/threedident pack $(GPU)
+	@$(GPU_TRAIN) --loss supervised --output-space unbounded --out $(GPU_RUNS)/supervised
+	@$(GPU_TRAIN) --pairs normal:0.2 --loss-option wide=64 --extent 3 --out $(GPU_RUNS)/box
+	@$(BIN)/threedident compare $(GPU_RUNS)/*
 
 lint: setup
 	$(BIN)/ruff check .
