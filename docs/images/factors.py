@@ -1,0 +1,109 @@
+"""The picture of the page of results: all ten factors from images, drawn from the kept scores.
+
+``python docs/images/factors.py`` draws ``factors.png`` beside it from ``docs/scores/table4``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmark.suites.outcome import Outcome, read_outcome
+from benchmark.suites.suite import TABLES
+from benchmark.training.folder import RunFolder
+
+HERE = Path(__file__).parent
+KEPT = HERE.parent / "scores" / "table4"
+SHOWN = {
+    "supervised": ("supervised", "0.35"),
+    "normal-box-l2": ("box, l2, Normal", "C0"),
+    "laplace-box-l2": ("box, l2, Laplace", "C2"),
+    "normal-unbounded-l2": ("unbounded, l2", "C1"),
+    "normal-sphere-dot": ("sphere, dot", "C3"),
+    "augmented-sphere-dot": ("augmented, sphere, dot", "C4"),
+}
+SHORT = ("x", "y", "z", "alpha", "beta", "gamma", "theta", "object", "spotlight", "background")
+
+
+class Curve(NamedTuple):
+    """Scores of a row over its training, as means over the seeds.
+
+    Arguments:
+        images: number of images seen, shape (S,).
+        scores: R^2 and MCC by name, shape (S,) each.
+    """
+
+    images: NDArray[np.float64]
+    scores: dict[str, NDArray[np.float64]]
+
+
+def read(name: str) -> Outcome | None:
+    """The kept scores of a row."""
+    [row] = [row for row in TABLES["table4"].rows if row.name == name]
+    return read_outcome(row, RunFolder(KEPT / name))
+
+
+def curve(outcome: Outcome) -> Curve:
+    """The curve of a row."""
+    config = RunFolder(KEPT / outcome.row.name).read_config()
+    views = 1 if config.loss == "supervised" else 2
+    steps = sorted({record["step"] for record in outcome.records})
+    means = {
+        score: np.array(
+            [np.mean([r[score] for r in outcome.records if r["step"] == step]) for step in steps]
+        )
+        for score in ("r2", "mcc")
+    }
+    return Curve(views * config.batch_size * np.array(steps, float), means)
+
+
+def draw_curves(axis: Axes, score: str, title: str, outcomes: list[Outcome]) -> None:
+    """R^2 or MCC over the number of images seen, with the paper's figure at the right."""
+    last = 0.0
+    for outcome in outcomes:
+        label, colour = SHOWN[outcome.row.name]
+        found = curve(outcome)
+        last = max(last, found.images[-1])
+        axis.plot(found.images / 1e6, found.scores[score], color=colour, label=label)
+    for outcome in outcomes:
+        paper = outcome.paper(score)
+        if paper is not None:
+            colour = SHOWN[outcome.row.name][1]
+            axis.plot(1.06 * last / 1e6, paper.mean / 100, marker="<", color=colour, clip_on=False)
+    axis.set(xlabel="images seen, in millions", ylim=(0, 1.01), title=title)
+    axis.grid(alpha=0.25)
+
+
+def draw_factors(axis: Axes, outcomes: list[Outcome]) -> None:
+    """R^2 of every factor after training, one mark a seed."""
+    for place, outcome in enumerate(outcomes):
+        colour = SHOWN[outcome.row.name][1]
+        shift = 0.13 * (place - (len(outcomes) - 1) / 2)
+        for record in outcome.scores["seeds"]:
+            values = record["trained"]["r2_per_factor"]
+            axis.plot(np.arange(len(values)) + shift, values, "_", color=colour, markersize=7)
+    axis.set_xticks(range(len(SHORT)), SHORT, fontsize=8, rotation=30)
+    axis.set(ylim=(-0.03, 1.01), title="R² of every factor")
+    axis.grid(axis="y", alpha=0.25)
+
+
+def draw(path: Path) -> None:
+    """Draw the picture."""
+    found = [outcome for name in SHOWN if (outcome := read(name)) is not None]
+    figure = Figure(figsize=(12, 3.9), layout="constrained")
+    first, second, third = figure.subplots(1, 3, width_ratios=(1, 1, 1.5))
+    draw_curves(first, "r2", "R²", found)
+    draw_curves(second, "mcc", "MCC", found)
+    draw_factors(third, found)
+    handles, labels = first.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    draw(HERE / "factors.png")
