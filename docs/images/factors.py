@@ -1,6 +1,7 @@
-"""The picture of the page of results: all ten factors from images, drawn from the kept scores.
+"""The pictures of the page of results: all ten factors from images, drawn from the kept scores.
 
-``python docs/images/factors.py`` draws ``factors.png`` beside it from ``docs/scores/table4``.
+``python docs/images/factors.py`` draws ``factors.png`` and ``correlations.png`` beside it from
+``docs/scores/table4``.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def draw_factors(axis: Axes, outcomes: list[Outcome]) -> None:
         shift = 0.13 * (place - (len(outcomes) - 1) / 2)
         for record in outcome.scores["seeds"]:
             values = record["trained"]["r2_per_factor"]
-            axis.plot(np.arange(len(values)) + shift, values, "_", color=colour, markersize=7)
+            axis.plot(np.arange(len(values)) + shift, values, "_", color=colour, ms=7, mew=2)
     axis.set_xticks(range(len(SHORT)), SHORT, fontsize=8, rotation=30)
     axis.set(ylim=(-0.03, 1.01), title="R² of every factor")
     axis.grid(axis="y", alpha=0.25)
@@ -105,5 +106,24 @@ def draw(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_correlations(path: Path) -> None:
+    """Draw the correlations of factors and codes of four rows, of the first seed."""
+    names = ("supervised", "normal-box-l2", "normal-unbounded-l2", "normal-sphere-dot")
+    found = [outcome for name in names if (outcome := read(name)) is not None]
+    figure = Figure(figsize=(12, 3.7), layout="constrained")
+    axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for axis, outcome in zip(axes, found, strict=True):
+        trained = outcome.scores["seeds"][0]["trained"]
+        correlation = np.abs(trained["correlation"])[:, trained["assignment"]]
+        image = axis.imshow(correlation, cmap="Blues", vmin=0, vmax=1)
+        axis.set_title(SHOWN[outcome.row.name][0])
+        axis.set_xticks(range(len(SHORT)), [])
+        axis.set_xlabel("codes")
+    axes[0].set_yticks(range(len(SHORT)), SHORT)
+    figure.colorbar(image, ax=list(axes), label="|correlation|", fraction=0.02)
+    figure.savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
     draw(HERE / "factors.png")
+    draw_correlations(HERE / "correlations.png")
