@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from benchmark.config import Config
 from benchmark.encoders.headed import Headed, Widths
 from benchmark.encoders.networks import build_encoder, require_trainable
-from benchmark.encoders.zoo import is_zoo, read_card, read_weights
 from benchmark.protocol import procedure_of
+from benchmark.zoo.cards import is_zoo, read_card, read_weights
 
 
 class Observed(Protocol):

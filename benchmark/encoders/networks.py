@@ -16,7 +16,7 @@ The features are the outputs of the body, which the head maps to n codes. The bo
 - ``package.module:Name``: a custom class or function. It is called with a number m and returns a
   module that maps observations (B, ...) to m numbers (B, m). These are the codes. With a
   projector they are the features.
-- ``zoo:NAME``: a trained encoder that comes with this package, see :mod:`benchmark.encoders.zoo`.
+- ``zoo:NAME``: a trained encoder that comes with this package, see :mod:`benchmark.zoo.cards`.
 
 The head is one linear layer, or a projector: an MLP with BatchNorm and ReLU.
 
@@ -39,9 +39,9 @@ from benchmark.encoders.custom import Checked, made, require_gradient
 from benchmark.encoders.headed import Headed, Widths
 from benchmark.encoders.images import conv, glimpse, kitti, resnet
 from benchmark.encoders.output_spaces import build_space, find_extent
-from benchmark.encoders.zoo import is_zoo, read_card
 from benchmark.plugins import declared, imported, is_plugin
 from benchmark.protocol import OURS, Procedure
+from benchmark.zoo.cards import is_zoo, read_card
 from threedident.runtime.errors import unknown
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmark.encoders.networks import require_known
 from benchmark.encoders.output_spaces import find_extent
-from benchmark.encoders.zoo import is_zoo, read_card
 from benchmark.losses.catalogue import (
     SIMILARITIES,
     SUPERVISED,
@@ -22,6 +21,7 @@ from benchmark.settings import MOST_LATENTS
 from benchmark.sources.custom.made import checked_options as checked_source_options
 from benchmark.sources.custom.made import require_known as require_known_source
 from benchmark.sources.usual_loss import usual_loss
+from benchmark.zoo.cards import is_zoo, read_card
 from threedident.conditionals.marginal import MARGINALS
 from threedident.latents.factor_set import parse_factors
 from threedident.runtime.errors import printable

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from benchmark.config import Config
 from benchmark.encoders.model import build_model, count_codes
-from benchmark.encoders.zoo import PREFIX, cards, read_card
 from benchmark.metrics.scores import Scores
 from benchmark.settings import CustomSettings, MixingSettings
 from benchmark.training.checkpoint import (
@@ -25,6 +24,7 @@ from benchmark.training.checkpoint import (
     restored_model,
 )
 from benchmark.training.folder import RunFolder, is_run, what_is
+from benchmark.zoo.cards import PREFIX, cards, read_card
 from threedident.runtime.cards import Card
 from threedident.runtime.errors import RUNS, advise
 

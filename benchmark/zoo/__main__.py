@@ -1,12 +1,13 @@
 """Publication of the encoder of a run in the zoo, which comes with the package.
 
-``python -m benchmark.runs.publish RUN NAME --data DATA`` writes ``assets/zoo/NAME.npz``, scores
-these float16 weights on the test split of DATA, and writes the card.
+``python -m benchmark.zoo RUN NAME --data DATA`` writes ``assets/zoo/NAME.npz``, scores these
+float16 weights on the test split of DATA, and writes the card.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import click
 import torch
 from numpy.typing import NDArray
 
-from benchmark.encoders.zoo import PREFIX, ZooCard, cards, from_npz, to_npz
 from benchmark.metrics.scores import score
 from benchmark.runs.loaded import LoadedEncoder, load_encoder
 from benchmark.settings import ImageSettings
+from benchmark.zoo.cards import PREFIX, ZooCard, cards, from_npz, to_npz
+from threedident.cli import run as main_of
 from threedident.dataset.split import ThreeDIdent
 from threedident.latents.factor_set import FactorSet
+from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256, spell_bytes, write_bytes
 from threedident.runtime.packages import HOME
 from threedident.storage.manifest import Manifest
@@ -37,16 +40,29 @@ _BATCH = 250
 @click.option("--zoo", type=click.Path(path_type=Path), default=_ZOO, help="Folder to write to.")
 def publish(run: Path, name: str, data: Path, seed: int | None, zoo: Path) -> None:
     """Put the encoder of a finished run into the zoo."""
+    if re.fullmatch("[a-z0-9][a-z0-9-]*", name) is None:
+        raise ValueError(
+            f"NAME: expected small letters, digits and dashes, found {printable(name)}; choose "
+            "another"
+        )
     encoder = load_encoder(run, seed)
+    if not isinstance(encoder.config.source, ImageSettings):
+        raise ValueError(
+            f"{run}: expected a run on rendered images, found one on "
+            f"{encoder.config.source.kind}; publish another"
+        )
     content = to_npz(encoder.model.state_dict())
     if len(content) > MOST_BYTES:
-        raise click.ClickException(
+        raise ValueError(
             f"{run}: expected weights of at most {spell_bytes(MOST_BYTES)}, found "
             f"{spell_bytes(len(content))}; publish a smaller encoder"
         )
     encoder.model.load_state_dict(from_npz(content))
     split = ThreeDIdent(data, "test", resolution=encoder.resolution)
-    assert split.manifest is not None
+    if split.manifest is None:
+        raise ValueError(
+            f"--data: expected a data set with a manifest, found none in {data}; render one"
+        )
     card = ZooCard(
         config=encoder.config,
         seed=encoder.seed,
@@ -88,7 +104,7 @@ def _render(manifest: Manifest) -> str:
     usual = {"seed": 0, "space": "box", "fixed": {}, "hue_mode": "wrapped", "material": "rubber"}
     for setting, value in usual.items():
         if found[setting] != value:
-            raise click.ClickException(
+            raise ValueError(
                 f"--data: expected {setting} {value}, found {found[setting]}; render a data set "
                 "without that option"
             )
@@ -97,4 +113,4 @@ def _render(manifest: Manifest) -> str:
 
 
 if __name__ == "__main__":
-    publish()
+    main_of(publish, "python -m benchmark.zoo")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.encoders import zoo
 from benchmark.metrics.scores import Scores
-from benchmark.runs.publish import MOST_BYTES, publish, scores_on
+from benchmark.zoo import cards as zoo
+from benchmark.zoo.__main__ import MOST_BYTES, publish, scores_on
 from tests.conftest import cli, done_at_once, refused_at_once, shared, succeeded
 from threedident import ThreeDIdent, load_encoder
 
@@ -115,6 +115,16 @@ def test_publishing_a_run(images: Path, tmp_path: Path) -> None:
     wanted = json.loads((run / "scores.json").read_text())
     assert cards["new"].scores["mcc"] == pytest.approx(wanted["mcc"], abs=0.01)
     assert cards["new"].render == zoo.cards()[NAMES[0]].render
+
+
+def test_what_cannot_be_published_is_named(coloured: Path, finished: Path, tmp_path: Path) -> None:
+    for name, data, words in (
+        ("My Net", coloured, "NAME: expected small letters, digits and dashes, found My Net"),
+        ("net", coloured, "--data: expected a data set with a manifest, found none"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            publish.callback(finished, name, data, None, tmp_path)  # type: ignore[misc]
+    assert not list(tmp_path.iterdir())
 
 
 def test_weights_beyond_float16_are_refused() -> None:

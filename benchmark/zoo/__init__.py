@@ -1,0 +1,1 @@
+"""The zoo: trained encoders that come with the package, and publication of further ones."""
