@@ -40,9 +40,21 @@ def codes_of(number: int, noise: float) -> list[np.ndarray]:
     ]
 
 
-def verified(checked: Entry, number: int, noise: float, kept: bool = True) -> Entry:
+def nearly_in_a_plane(number: int) -> list[np.ndarray]:
+    """Codes of three seeds, of which a sum hardly varies, so their readout has large weights."""
+    away = np.eye(10) - 0.0999 * np.ones((10, 10))
+    return [((each - 9000) @ away).astype(np.float32) for each in codes_of(number, 0.3)]
+
+
+def verified(
+    checked: Entry,
+    number: int,
+    noise: float,
+    kept: bool = True,
+    codes: list[np.ndarray] | None = None,
+) -> Entry:
     """A row of codes of the season's fresh images."""
-    name, codes = f"row-{number}", codes_of(number, noise)
+    name, codes = f"row-{number}", codes or codes_of(number, noise)
     row = renamed(checked, name, method=f"Row {number}")
     fresh = tuple(
         SeedScores.of(seed, score(latents=latents(), representations=each))
@@ -153,6 +165,28 @@ def test_after_the_season_everybody_scores_the_codes_again(
     place.write_text(place.read_text().replace('"codes": "', '"codes": "AAAA', 1))
     line = refused_at_once("leaderboard", "entries", "--board", tmp_path)
     assert "bytes of encrypted codes" in line
+
+
+def test_the_rounding_of_codes_nearly_in_a_plane_is_no_forgery(
+    tmp_path: Path, checked: Entry
+) -> None:
+    open_season_in(tmp_path)
+    row = verified(checked, 3, 0.3, codes=nearly_in_a_plane(3))
+    assert row.verification is not None
+    kept = row.verification.kept
+    assert kept is not None
+    conditions = [np.linalg.cond(each) for each in kept.opened(SECRET, row.id, 3, 10)]
+    assert min(conditions) > 500
+    season = reveal_season(
+        tmp_path / "seasons.json", "2026-autumn", SECRET, {row.id: row.signature or ""}
+    )
+    board = replace(read_board(tmp_path, new=True), rows=(row,), seasons=(season,))
+    assert require_kept_codes(board) == 1
+    other = Kept.of(latents(), nearly_in_a_plane(4), SECRET, row.id)
+    forged = kept.model_copy(update={"influences": other.influences})
+    again = signed(row, fresh=row.verification.fresh, kept=forged)
+    with pytest.raises(ValueError, match="expected influences"):
+        require_kept_codes(replace(board, rows=(again,)))
 
 
 def test_rows_that_kept_codes_are_paired_by_image(three: list[Entry]) -> None:
