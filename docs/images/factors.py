@@ -110,7 +110,7 @@ def draw_correlations(path: Path) -> None:
     """Draw the correlations of factors and codes of four rows, of the first seed."""
     names = ("supervised", "normal-box-l2", "normal-unbounded-l2", "normal-sphere-dot")
     found = [outcome for name in names if (outcome := read(name)) is not None]
-    figure = Figure(figsize=(12, 3.7), layout="constrained")
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axis, outcome in zip(axes, found, strict=True):
         trained = outcome.scores["seeds"][0]["trained"]
