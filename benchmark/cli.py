@@ -24,10 +24,7 @@ from threedident.runtime.machine import keep_freed_memory, processors
 
 _MOST_PROCESSES = 1024
 _SUITE_TAKES = frozenset(
-    (
-        *("suite", "scale", "rows", "jobs", "data", "seeds", "protocol", "out", "resume"),
-        *("trained", "device"),
-    )
+    "suite scale rows jobs data seeds protocol out resume trained device".split()  # noqa: SIM905
 )
 _HEADINGS = headings(
     Training=["compiled"],

@@ -119,7 +119,7 @@ def require_known(name: str) -> None:
     """Check that a name is the name of an encoder, of one of the zoo, or of a plugin.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: no encoder has this name.
     """
     if is_zoo(name):
         read_card(name)

@@ -14,7 +14,7 @@ from benchmark.losses.catalogue import (
 )
 from benchmark.losses.match import fitting_space
 from benchmark.losses.similarities import LpSimilarity, SumSimilarity, parse_similarity
-from benchmark.option import SOURCES
+from benchmark.option import IMAGE_PAIRS, SOURCES
 from benchmark.protocol import procedure
 from benchmark.runs.options import OPTIONS, Options, flag
 from benchmark.settings import MOST_LATENTS
@@ -136,7 +136,7 @@ def _as_on_card(options: Options) -> Options:
     """
     name = options.encoder
     card = read_card(name)
-    if options.source in ("mixing", "kitti") or options.source not in SOURCES:
+    if options.source not in IMAGE_PAIRS:
         raise ValueError(
             f"--encoder: expected a source of rendered images for {name}, found "
             f"{options.source}; give --data of such images"

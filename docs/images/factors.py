@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from benchmark.losses.catalogue import is_paired
 from benchmark.suites.outcome import Outcome, read_outcome
 from benchmark.suites.suite import TABLES
 from benchmark.training.folder import RunFolder
@@ -31,51 +30,33 @@ SHOWN = {
 SHORT = ("x", "y", "z", "alpha", "beta", "gamma", "theta", "object", "spotlight", "background")
 
 
-class Curve(NamedTuple):
-    """Scores of a row over its training, as means over the seeds.
-
-    Arguments:
-        images: number of images seen, shape (S,).
-        scores: R^2 and MCC by name, shape (S,) each.
-    """
-
-    images: NDArray[np.float64]
-    scores: dict[str, NDArray[np.float64]]
-
-
 def read(name: str) -> Outcome | None:
     """The kept scores of a row."""
     [row] = [row for row in TABLES["table4"].rows if row.name == name]
     return read_outcome(row, RunFolder(KEPT / name))
 
 
-def curve(outcome: Outcome) -> Curve:
-    """The curve of a row."""
+def curve(outcome: Outcome, score: str) -> tuple[list[float], list[float]]:
+    """Millions of images that a row has seen, and its mean score over the seeds there."""
     config = RunFolder(KEPT / outcome.row.name).read_config()
-    views = 1 if config.loss == "supervised" else 2
+    each = (2 if is_paired(config.loss) else 1) * config.batch_size / 1e6
     steps = sorted({record["step"] for record in outcome.records})
-    means = {
-        score: np.array(
-            [np.mean([r[score] for r in outcome.records if r["step"] == step]) for step in steps]
-        )
-        for score in ("r2", "mcc")
-    }
-    return Curve(views * config.batch_size * np.array(steps, float), means)
+    means = [
+        float(np.mean([r[score] for r in outcome.records if r["step"] == step])) for step in steps
+    ]
+    return [each * step for step in steps], means
 
 
 def draw_curves(axis: Axes, score: str, title: str, outcomes: list[Outcome]) -> None:
     """R^2 or MCC over the number of images seen, with the paper's figure at the right."""
-    last = 0.0
+    curves = {outcome.row.name: curve(outcome, score) for outcome in outcomes}
+    right = 1.06 * max(images[-1] for images, _ in curves.values())
     for outcome in outcomes:
         label, colour = SHOWN[outcome.row.name]
-        found = curve(outcome)
-        last = max(last, found.images[-1])
-        axis.plot(found.images / 1e6, found.scores[score], color=colour, label=label)
-    for outcome in outcomes:
+        axis.plot(*curves[outcome.row.name], color=colour, label=label)
         paper = outcome.paper(score)
         if paper is not None:
-            colour = SHOWN[outcome.row.name][1]
-            axis.plot(1.06 * last / 1e6, paper.mean / 100, marker="<", color=colour, clip_on=False)
+            axis.plot(right, paper.mean / 100, marker="<", color=colour, clip_on=False)
     axis.set(xlabel="images seen, in millions", ylim=(0, 1.01), title=title)
     axis.grid(alpha=0.25)
 

@@ -1,4 +1,4 @@
-"""What this process asks of the system."""
+"""Memory that a process keeps, and memory that it returns to the system."""
 
 from __future__ import annotations
 
