@@ -25,6 +25,7 @@ from benchmark.sources.image_laws import nearest_law, rendered_law
 from benchmark.sources.normalise import Normalise
 from benchmark.sources.source import Batch, Machine, Source, role_groups
 from benchmark.sources.splits import identity, scored_factors
+from threedident.augmentations.simclr import SimCLR
 from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.law import Law
 from threedident.conditionals.rules.spelling import parse_rule
@@ -32,6 +33,7 @@ from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.latents.factor_set import FactorSet
 from threedident.latents.factors import NAMES
+from threedident.pairs.augmented import AugmentedPairs
 from threedident.pairs.core import Pairs
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.epochs import NUMBERING, Epochs
@@ -168,10 +170,8 @@ class ImageSource(Source):
         if settings.pairs == "rendered":
             return RenderedPairs(self.train, seed=seed)
         if settings.pairs == "augmented":
-            from threedident.pairs.augmented import AugmentedPairs, simclr
-
             published = self._procedure.published_crops
-            augment = simclr(self.train.resolution, bicubic=published, blurred=not published)
+            augment = SimCLR(bicubic=published, blurred=not published)
             return AugmentedPairs(self.train, augment, seed=seed)
         assert settings.anchor is not None
         if self._index is None:

@@ -170,7 +170,7 @@ def test_tensors_draw_what_arrays_draw(pairs: Pairs) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["row", "marginal", pytest.param("rendered", marks=pytest.mark.slow)]
+    "kind", ["row", "marginal", "augmented", pytest.param("rendered", marks=pytest.mark.slow)]
 )
 def test_resident_pairs_are_those_of_the_loader(kind: str, roots: dict[str, Path]) -> None:
     pairs = build(kind, roots)
@@ -192,8 +192,9 @@ def test_resident_pairs_need_packed_images_as_they_are(roots: dict[str, Path]) -
     changed = ThreeDIdent(roots["packed"], transform=lambda picture: picture)
     with pytest.raises(ValueError, match="expected a data set without a transform"):
         ResidentPairs(PositivePairs(changed, Normal(0.1)), cpu)
-    with pytest.raises(ValueError, match="found AugmentedPairs"):
-        ResidentPairs(build("augmented", roots), cpu)
+    one_by_one = AugmentedPairs(ThreeDIdent(roots["packed"]), lambda image: image.flip(-1))
+    with pytest.raises(ValueError, match="found AugmentedPairs by a function of one image"):
+        ResidentPairs(one_by_one, cpu)
 
 
 def test_a_transform_makes_the_images(roots: dict[str, Path]) -> None:

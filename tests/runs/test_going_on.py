@@ -191,7 +191,7 @@ def test_resume_takes_a_run_or_none(
     monkeypatch.setattr("benchmark.cli.carry_out", lambda *found: heard.append(found))
     result = CliRunner().invoke(benchmark, arguments)
     assert result.exit_code == 0, result.output
-    [(options, _, resumed, logged)] = heard
+    [(options, _, resumed, logged, _)] = heard
     assert isinstance(options, Options)
     assert (resumed, logged) == (resume, tensorboard)
     assert options.out == (None if out is None else Path(out))

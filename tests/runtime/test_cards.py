@@ -44,7 +44,7 @@ def test_cards_say_what_their_objects_are(data: ThreeDIdent, paired: Path, tmp_p
         (whole.manifest, ("Manifest of the train split", "seed 0", "draft", "fingerprint")),
         (pairs, ("30 an epoch, seed 4, epoch 3", "Normal(scale 0.2, space box)", "exact index")),
         (RenderedPairs(whole), ("rendered exactly, from normal:0.1",)),
-        (AugmentedPairs(data), ("RandomResizedCrop",)),
+        (AugmentedPairs(data), ("SimCLR(bicubic=False, blurred=True)",)),
         (pairs.index, ("30 rows of 10 columns", "exact on cpu", "recall: 1.0000")),
         (NearestLatents(data.latents, factors=["x", "y"]), ("distance over: x, y",)),
         (pairs.delivered(30), ("pairs: 30", "object_hue: ", "snap distances: median 0.000")),

@@ -123,11 +123,28 @@ class Pairs(Card, Dataset[Pair]):
         found.changed = changed.to(pair.image.device) if there else changed
         return found
 
-    def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:  # noqa: ARG002
+    def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:
         """Images of the anchors and of the positives, each of shape (B, 3, H, W)."""
-        sides = (self.dataset, draw.anchors), (self.positives, draw.positives)
-        image, positive = (_gather(dataset, rows, shared) for dataset, rows in sides)
+        positive = image = _gather(self.dataset, draw.anchors, shared)
+        if draw.positives is not draw.anchors:
+            positive = _gather(self.positives, draw.positives, shared)
+        return self.shown(items, image, positive)
+
+    def shown(self, items: Any, image: Any, positive: Any) -> tuple[Any, Any]:  # noqa: ARG002
+        """What pairs show of the images of the data set.
+
+        Arguments:
+            items: numbers of pairs over all epochs, shape (B,), as an array, or as a tensor on the
+                device of the images.
+            image: images of the anchors, (B, 3, H, W).
+            positive: images of the positives, (B, 3, H, W).
+        """
         return image, positive
+
+    @property
+    def batched(self) -> bool:
+        """False if images are made one by one on the CPU."""
+        return True
 
     def __len__(self) -> int:
         return self._length

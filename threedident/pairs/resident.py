@@ -63,12 +63,12 @@ class ResidentPairs(Card):
     The batches equal those of the pairs' own loader.
 
     Arguments:
-        pairs: pairs of packed images, by nearest-latent lookup or rendered.
+        pairs: pairs of packed images.
         device: device on which to make them.
 
     Raises:
-        ValueError: see :class:`ResidentImages`; or the pairs are augmentations, which are made
-            one by one on the CPU.
+        ValueError: see :class:`ResidentImages`; or the images of the pairs are made one by one on
+            the CPU.
     """
 
     def __init__(self, pairs: Pairs, device: torch.device | str) -> None:
@@ -93,9 +93,11 @@ class ResidentPairs(Card):
         return self._pairs.marked(self._batch(items, latents), items)
 
     def _batch(self, items: range, latents: bool) -> Pair:
-        draw = self._pairs.draw(torch.arange(items.start, items.stop, device=self._device))
+        numbers = torch.arange(items.start, items.stop, device=self._device)
+        draw = self._pairs.draw(numbers)
         sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
         image, positive = (side.images(rows) for side, rows in sides)
+        image, positive = self._pairs.shown(numbers, image, positive)
         if not latents:
             return Pair(image, positive, None, None)
         return Pair(image, positive, *(side.latents(rows) for side, rows in sides))
@@ -140,14 +142,15 @@ def _splits(images: ThreeDIdent | Pairs) -> list[ThreeDIdent]:
     """The splits whose images are needed, that of the anchors first.
 
     Raises:
-        ValueError: the pairs change their images, so a split does not contain them.
+        ValueError: the images of the pairs are made one by one on the CPU.
     """
     if isinstance(images, ThreeDIdent):
         return [images]
-    if images.changes_images:
+    if not images.batched:
         raise ValueError(
-            f"pairs: expected pairs of unchanged images, found {type(images).__name__}, which are "
-            "made on the CPU; use their loader"
+            "pairs: expected pairs whose images are made in batches, found "
+            f"{type(images).__name__} by a function of one image, which works on the CPU; use "
+            "their loader"
         )
     same = images.positives is images.dataset
     return [images.dataset] if same else [images.dataset, images.positives]
