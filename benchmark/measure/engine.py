@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -22,6 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
 from benchmark.measure.memory import loader_footprint
 from benchmark.measure.steps import step_cost
@@ -31,6 +33,7 @@ from threedident.dataset.packing import Packing
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
 from threedident.index.neighbors import Points
+from threedident.pairs.augmented import AugmentedPairs
 from threedident.pairs.core import Pairs
 from threedident.pairs.nearest import PositivePairs
 from threedident.pairs.rendered import RenderedPairs
@@ -47,9 +50,11 @@ _SCALE = 0.1
 _DELIVERED = 20_000
 _SLOW_BATCH, _SLOW_BATCHES = 64, 12
 _FAST_BATCHES = 80
+_VIEWED = 128
 _CPU = torch.device("cpu")
 
 Row = tuple[str, str, str, str]
+T = TypeVar("T")
 
 
 @click.command(context_settings={"show_default": True})
@@ -83,6 +88,7 @@ def throughput(rows: int, scratch: Path | None, steps: int) -> None:
         packed, sparse = ThreeDIdent(root / "noise"), ThreeDIdent(root / "sparse")
         _show("Index: the two nearest latents, 512 queries at once", _index(packed))
         _show(f"Pairs: {_WORKERS} loader processes, batches of {_BATCH}", _pairs(plain, packed))
+        _show(f"Augmented pairs, this process, batches of {_VIEWED}", _views(packed))
         _show("Training steps: ResNet-18, 64 px, 64 pairs", _waiting(plain, packed, steps))
         _show(
             "Memory of loader processes beyond torch: 224 px, batches of 512", _memory(root, rows)
@@ -114,7 +120,7 @@ def _index(dataset: ThreeDIdent) -> Iterator[Row]:
         rng.uniform(-1.0, 1.0, (_BATCH, dataset.latents.shape[1])).astype(np.float32)
         for _ in range(_ROUNDS)
     ]
-    fast_s, exact_s = _in_turns(fast.search, exact.search, queries)
+    fast_s, exact_s = _in_turns(partial(fast.search, k=2), partial(exact.search, k=2), queries)
     found, true = (
         np.stack([index.search(q, k=2).indices for q in queries]) for index in (fast, exact)
     )
@@ -137,16 +143,16 @@ def _index(dataset: ThreeDIdent) -> Iterator[Row]:
 
 
 def _in_turns(
-    first: Callable[..., Any], second: Callable[..., Any], queries: list[Points]
+    first: Callable[[T], Any], second: Callable[[T], Any], arguments: Sequence[T]
 ) -> tuple[float, float]:
-    """Median seconds of two searches that take turns, after one warm-up search of each."""
+    """Median seconds of two functions that take turns, after one warm-up call of each."""
     times: list[list[float]] = [[], []]
-    for search in (first, second):
-        search(queries[0], k=2)
-    for some in queries:
-        for place, search in enumerate((first, second)):
+    for function in (first, second):
+        function(arguments[0])
+    for some in arguments:
+        for place, function in enumerate((first, second)):
             start = time.perf_counter()
-            search(some, k=2)
+            function(some)
             times[place].append(time.perf_counter() - start)
     return median(times[0]), median(times[1])
 
@@ -197,6 +203,24 @@ def _rate(batches: Iterable[Any], count: int) -> float:
         elif number > 0:
             pairs += len(batch[0])
     return pairs / (time.perf_counter() - start)
+
+
+def _views(packed: ThreeDIdent) -> Iterator[Row]:
+    size = packed.resolution
+    torchvisions = v2.Compose(
+        [
+            v2.RandomResizedCrop(size, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(0.8, 0.8, 0.8, 0.2)], 0.8),
+            v2.RandomGrayscale(0.2),
+            v2.RandomApply([v2.GaussianBlur(max(3, size // 10 | 1), (0.1, 2.0))], 0.5),
+        ]
+    )
+    ours, theirs = AugmentedPairs(packed), AugmentedPairs(packed, torchvisions)
+    batches = [range(n * _VIEWED, (n + 1) * _VIEWED) for n in range(_ROUNDS)]
+    ours_s, theirs_s = _in_turns(ours.batch, theirs.batch, batches)
+    fast, slow = _VIEWED / ours_s, _VIEWED / theirs_s
+    yield "SimCLR", f"{fast:.0f} pairs/s", f"{slow:.0f} by torchvision", f"{fast / slow:.1f}"
 
 
 def _waiting(plain: ThreeDIdent, packed: ThreeDIdent, steps: int) -> Iterator[Row]:
