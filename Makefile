@@ -5,10 +5,9 @@
 # make docs: set up, then build the documentation into site/; it needs no network.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
-# Blender's module is built for Python 3.11 alone.
-PYTHON ?= $(shell for python in python3.11 python3; do \
-	$$python -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" 2> /dev/null \
-	&& echo $$python && break; done)
+# Pythons for which Blender's module exists, and the check that one of them can make environments.
+PYTHONS := python3.11 python3.13 python3
+FITS := import sys, ensurepip, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= data/demo
@@ -29,14 +28,38 @@ SEED ?= $(shell date +%s)
 
 setup: $(VENV)/.ready libraries browser
 
-$(VENV)/.ready: pyproject.toml
-	@echo "== environment: $(VENV), about 8 GB with torch, faiss-gpu and Blender"
-	@test -n "$(PYTHON)" || { echo "Blender needs Python 3.11, found none; make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+# What the demo needs. The environment is made with PYTHON, if it is given; else with a Python of
+# this machine; else with one that uv downloads.
+$(VENV)/.demo: pyproject.toml
+	@found=; for python in $(or $(PYTHON),$(PYTHONS)); do \
+		"$$python" -c "$(FITS)" 2> /dev/null && found=$$python && break; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "== 1/2 environment: $(VENV), with $$("$$found" --version)"; \
+		[ "$$($(BIN)/python --version 2> /dev/null)" = "$$("$$found" --version)" ] || clear=--clear; \
+		"$$found" -m venv $$clear $(VENV) || exit 1; \
+	elif [ -n "$(PYTHON)" ]; then \
+		echo "PYTHON: expected Python 3.11 or 3.13 with venv, for which Blender exists, found $(PYTHON)," \
+			"$$("$(PYTHON)" --version 2> /dev/null || echo which does not run); give another, or none"; exit 1; \
+	else \
+		echo "== 1/2 environment: $(VENV); no Python 3.11 or 3.13 with venv is here, uv brings one (80 MB)"; \
+		uv=$$(command -v uv) || { python3 -m pip install --quiet --target $(VENV)-uv uv && uv=$(VENV)-uv/bin/uv; }; \
+		[ -n "$$uv" ] && "$$uv" venv --quiet --seed --python-preference only-managed --python 3.11 --clear $(VENV) || { \
+			echo "Blender needs Python 3.11 or 3.13, and uv could not bring one. Install it, then run make again:"; \
+			echo "    sudo apt-get install python3.13 python3.13-venv   # or: make PYTHON=/path/to/python3.11"; rm -rf $(VENV)-uv; exit 1; }; \
+		rm -rf $(VENV)-uv; \
+	fi
+	@echo "== 2/2 packages: torch with CUDA (6.5 GB), Blender (0.8 GB) and others (1 GB); pip names each as it comes"
+	@$(BIN)/python -m pip install --editable ".[pinned]"
 	@touch $@
 
-libraries: $(VENV)/.ready
+# What the tests and the documentation need, too.
+$(VENV)/.ready: $(VENV)/.demo
+	@echo "== packages of the tests: linters, cluster engines, documentation (1 GB)"
+	@$(BIN)/python -m pip install --editable ".[dev]"
+	@touch $@
+
+libraries: $(VENV)/.demo
 	@missing=$$($(BIN)/python -m render.libraries) && exit 0; \
 	install="apt-get install --yes --no-install-recommends $$missing"; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
@@ -60,7 +83,7 @@ browser:
 duration:
 	@echo "== demo: about 10 minutes in all on two quiet cores, 5 of them to set up (once); on busy ones, twice that"
 
-demo: duration setup
+demo: duration $(VENV)/.demo libraries
 	@echo "== 1/6 render: 4,000 train and 1,000 test images of 64 x 64 pixels into $(DEMO)"
 	@$(BIN)/threedident render --n 4000 --n-test 1000 --resolution 64 --quality draft --out $(DEMO)
 	@echo "== 2/6 verify: every file against its digest"
@@ -75,7 +98,7 @@ demo: duration setup
 		--schedule cosine --warmup 50 --out $(RUN) --resume
 	@echo "== 6/6 done. Open $(RUN)/report.html"
 
-gpu: setup
+gpu: $(VENV)/.demo libraries
 	@$(BIN)/python -c "import sys, torch; sys.exit('$(DEVICE)' == 'cuda' and not torch.cuda.is_available())" \
 		|| { echo "make gpu needs a GPU that torch finds; make gpu DEVICE=cpu GPU_N=500 GPU_STEPS=3 GPU_BATCH=16 tries it without"; exit 1; }
 	@echo "== gpu: render on all processors, then about ten minutes of one GPU"

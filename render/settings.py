@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Literal
@@ -17,6 +18,7 @@ from threedident.storage.manifest import Annotation, Rendering
 REVISION = 2  # increase it whenever a change of this package's code changes pixels
 GPUS = ("optix", "cuda", "hip", "oneapi", "metal")
 DEVICES = ("auto", "cpu", *GPUS)
+BLENDERS = {(3, 11): "4.5", (3, 13): "5.2"}  # Blender LTS whose module each Python can load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +74,7 @@ def require_blender() -> str:
         ValueError: the module or a shared library that it needs is not installed.
     """
     if importlib.util.find_spec("bpy") is None:
-        raise ValueError(
-            "bpy: expected Blender's Python module, found none; install it under Python 3.11 "
-            "with pip install 'bpy==4.5.*'"
-        )
+        raise ValueError(_without_blender(sys.version_info[:2]))
     missing = missing_packages()
     if missing:
         raise ValueError(
@@ -83,6 +82,19 @@ def require_blender() -> str:
             f"missing; install them with apt-get install {' '.join(missing)}"
         )
     return version("bpy")
+
+
+def _without_blender(python: tuple[int, int]) -> str:
+    if python in BLENDERS:
+        return (
+            "bpy: expected Blender's Python module, found none; install it with pip install "
+            f"'bpy=={BLENDERS[python]}.*'"
+        )
+    fitting = " or ".join(f"{major}.{minor}" for major, minor in BLENDERS)
+    return (
+        f"bpy: expected Python {fitting}, for which Blender's module exists, found "
+        f"{python[0]}.{python[1]}; render with one of them, and do the rest with any Python"
+    )
 
 
 def rendering(

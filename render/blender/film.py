@@ -63,17 +63,24 @@ def set_sampling(scene: Any, quality: Quality) -> None:
 def set_png_output(scene: Any, path: str) -> None:
     """Make renders write a PNG file of 8-bit sRGB."""
     settings = scene.render.image_settings
-    settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "8"
-    settings.compression = 0
+    set_format(settings, "PNG", "IMAGE")
+    settings.color_mode, settings.color_depth, settings.compression = "RGB", "8", 0
     scene.render.filepath = path
 
 
 def set_exr_output(scene: Any, path: str) -> None:
     """Make renders write an EXR file of linear float32, with each pass separate."""
     settings = scene.render.image_settings
-    settings.file_format, settings.color_mode = "OPEN_EXR_MULTILAYER", "RGBA"
-    settings.color_depth, settings.exr_codec = "32", "NONE"
+    set_format(settings, "OPEN_EXR_MULTILAYER", "MULTI_LAYER_IMAGE")
+    settings.color_mode, settings.color_depth, settings.exr_codec = "RGBA", "32", "NONE"
     scene.render.filepath = path
+
+
+def set_format(settings: Any, file_format: str, media_type: str) -> None:
+    """Set the format of files; Blender 5 lists only the formats of the kind of media set before."""
+    if hasattr(settings, "media_type"):
+        settings.media_type = media_type
+    settings.file_format = file_format
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,11 @@ class Film:
         set_exr_output(scene, self.file)
         bpy.ops.render.render(write_still=True, scene=scene.name)
         prefix = f"{scene.view_layers[0].name}."
-        passes = OpenEXR.File(self.file).channels()
-        return {name.removeprefix(prefix): passes[name].pixels for name in passes}
+        file = OpenEXR.File(self.file)  # Blender 4 writes all passes as one part, 5 a part each
+        parts = [file.channels(part) for part in range(len(file.parts))]
+        return {
+            name.removeprefix(prefix): passes[name].pixels for passes in parts for name in passes
+        }
 
 
 def available_devices() -> dict[str, int]:

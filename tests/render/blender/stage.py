@@ -222,8 +222,11 @@ def _arrange(bpy: Any, shot: Shot) -> None:
 
 def _radiance(bpy: Any, file: Path) -> NDArray[np.float32]:
     """The last render before colour management, shape (edge, edge, 3)."""
+    from render.blender.film import set_format
+
     settings = bpy.context.scene.render.image_settings
-    settings.file_format, settings.color_depth = "OPEN_EXR", "32"
+    set_format(settings, "OPEN_EXR", "IMAGE")
+    settings.color_depth = "32"
     bpy.data.images["Render Result"].save_render(str(file), scene=bpy.context.scene)
     image = bpy.data.images.load(str(file))
     values = np.empty((image.size[1], image.size[0], image.channels), dtype=np.float32)
