@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,8 @@ def _sparse_split(folder: SplitFolder, origin: Origin, rows: int, edge: int) -> 
     write_bytes(folder.manifest, manifest.to_bytes())
     files = PackFiles(folder, edge)
     shape = (rows, edge, edge, 3)
-    np.lib.format.open_memmap(files.pixels, "w+", np.uint8, shape)  # type: ignore[no-untyped-call]
+    open_memmap: Any = np.lib.format.open_memmap  # numpy 1 has no types for it
+    open_memmap(files.pixels, "w+", np.uint8, shape)
     record = PackRecord(
         resolution=edge, n=rows, images=_UNREAD, channels=Channels(), pixels=_UNREAD
     )

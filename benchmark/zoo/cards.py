@@ -122,7 +122,7 @@ def to_npz(weights: Mapping[str, Tensor]) -> bytes:
     Raises:
         ValueError: a weight is too large for float16.
     """
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, value in weights.items():
         half = value.half() if value.is_floating_point() else value
         if not half.isfinite().all():

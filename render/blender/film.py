@@ -77,7 +77,7 @@ def set_exr_output(scene: Any, path: str) -> None:
 
 
 def set_format(settings: Any, file_format: str, media_type: str) -> None:
-    """Set the format of files; Blender 5 lists only the formats of the kind of media set before."""
+    """Set the format of files. Blender 5 wants the kind of media first."""
     if hasattr(settings, "media_type"):
         settings.media_type = media_type
     settings.file_format = file_format

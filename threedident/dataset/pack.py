@@ -101,7 +101,8 @@ class Pack:
         edge = self.record.resolution
         try:
             open_plain(self.path).close()
-            pixels: Any = np.lib.format.open_memmap(self.path, mode="r")  # type: ignore[no-untyped-call]
+            open_memmap: Any = np.lib.format.open_memmap  # numpy 1 has no types for it
+            pixels = open_memmap(self.path, mode="r")
         except Exception as error:  # numpy raises many kinds of errors on damaged files
             raise self._bad(type(error).__name__) from None
         if pixels.dtype != np.uint8 or pixels.shape != (self.record.n, edge, edge, 3):

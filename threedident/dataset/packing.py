@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 from pydantic import Field
@@ -219,5 +219,6 @@ def _header(shape: tuple[int, ...]) -> bytes:
     """The header of an npy file, which precedes the pixels."""
     description = {"descr": "|u1", "fortran_order": False, "shape": shape}
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, description)  # type: ignore[no-untyped-call]
+    write_header: Any = np.lib.format.write_array_header_1_0  # numpy 1 has no types for it
+    write_header(buffer, description)
     return buffer.getvalue()

@@ -182,7 +182,7 @@ def _agreement(dataset: ThreeDIdent, rule: Rule | None, index: NearestLatents) -
 def _other(index: NearestLatents, anchors: Any, drawn: Any) -> Any:
     """The row nearest to each drawn latent, or the second nearest where that is the anchor."""
     first, second = index.search(drawn, k=2).indices.T
-    where = torch.where if isinstance(first, torch.Tensor) else np.where
+    where: Any = torch.where if isinstance(first, torch.Tensor) else np.where
     return where(first == anchors, second, first)
 
 

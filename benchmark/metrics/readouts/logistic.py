@@ -34,7 +34,7 @@ def accuracies(classes: NDArray[np.int64], codes: Array) -> tuple[float, float]:
     half = len(codes) // 2
     counts = np.bincount(classes[:half])
     majority = float((classes[half:] == counts.argmax()).mean())
-    logits = _fit(classes[:half], codes[:half], codes[half:], classes.max() + 1, 1.0)
+    logits = _fit(classes[:half], codes[:half], codes[half:], int(classes.max()) + 1, 1.0)
     return float((classes[half:] == logits.argmax(axis=1)).mean()), majority
 
 

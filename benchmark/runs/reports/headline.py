@@ -60,7 +60,11 @@ def levels(
         ("Not recovered", f"{r2} < {IN_PART}", ~partly & ~bent),
     ]
     return [
-        Level(name, meaning, [(labels[i], float(linear[i])) for i in np.flatnonzero(members)])
+        Level(
+            name,
+            meaning,
+            [(labels[i], float(linear[i])) for i in np.flatnonzero(members).tolist()],
+        )
         for name, meaning, members in found
         if members.any()
     ]

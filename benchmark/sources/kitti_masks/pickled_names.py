@@ -113,5 +113,6 @@ def _fill(
         raise Forbidden(f"an array whose {len(raw)} bytes do not fill its shape")
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise Forbidden(f"an array of shape {shape}, {dtype}, in {len(raw)} bytes")
-    array.__setstate__((1, shape, dtype, fortran, raw))
+    state: Any = (1, shape, dtype, fortran, raw)
+    array.__setstate__(state)
     return array
