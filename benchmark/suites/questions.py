@@ -32,7 +32,13 @@ _SHORT_IMAGES = {  # an hour for all rows
     "learning_rate": 1e-3,
     "precision": "float32",
 }
-_GROUP_IMAGES = {**_LIGHT_IMAGES, "batch_size": 64, "steps": 3000, "learning_rate": 2e-3}
+_GROUP_IMAGES = {
+    **_LIGHT_IMAGES,
+    "batch_size": 64,
+    "steps": 3000,
+    "learning_rate": 2e-3,
+    "precision": "float32",
+}
 _BATCHES = (64, 256, 1024, 4096)
 _WIDTHS = (0.05, 0.1, 0.3)
 

@@ -3,7 +3,8 @@
 Each row is completely written to disk and to the journal before the next begins. Rows that an
 earlier worker of the same chunk finished are skipped, so a chunk can be started again. The last
 line on standard output is a JSON report. It is ``{"error": text}`` if every other worker would
-fail too. ``python -m render.workers devices`` prints the devices that Cycles can use instead.
+fail too. ``python -m render.workers devices`` prints the devices that Cycles can use instead, and
+``trial`` also the images per second of a few frames on the best one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from render.workers.chunk import Chunk, Report, parse_indices
 from render.workers.journal import RowRecord, append, open_journal, read_journals, record_of
 from render.workers.leases import Fence
 from render.workers.plan import open_plan
+from render.workers.trial import images_a_second
 from threedident.dataset.annotations import annotation_picture
 from threedident.latents.sampling import to_physical
 from threedident.runtime.errors import explain
@@ -140,7 +142,7 @@ def _explain(error: Exception) -> str:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="render.workers", description=__doc__)
-    parser.add_argument("split", type=Path, help="folder of the split, or the word devices")
+    parser.add_argument("split", type=Path, help="folder of the split, or devices, or trial")
     parser.add_argument("--indices", type=parse_indices, default=(), help="rows, as 0-63,70")
     parser.add_argument("--threads", type=int, default=1, help="processor threads; by default 1")
     parser.add_argument("--gpu", type=int, help="number of the GPU to use; by default all")
@@ -161,8 +163,10 @@ def main() -> int:
     channel, status = _private_channel(), 0
     message: dict[str, Any]
     try:
-        if str(arguments.split) == "devices":
-            message = {"devices": _devices()}
+        if str(arguments.split) in ("devices", "trial"):
+            message = {"devices": (found := _devices())}
+            if str(arguments.split) == "trial":
+                message["rates"] = images_a_second(next(iter(found)))
         else:
             chunk = Chunk(arguments.split, arguments.indices, arguments.threads)
             message = asdict(_render_chunk(_Orders(chunk, arguments.lease, arguments.gpu)))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from pydantic import TypeAdapter, ValidationError
@@ -138,12 +138,28 @@ def _epitaph(status: int, errors: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Message:
-    devices: dict[str, int] | None = None
-    error: str | None = None
+class Trial:
+    """What Blender can do on this machine.
+
+    Arguments:
+        devices: number of devices of each kind, best kind first, ``cpu`` last.
+        rates: images per second of a few frames on the best kind, by their description.
+    """
+
+    devices: dict[str, int]
+    rates: dict[str, float] = field(default_factory=dict)
 
 
-_MESSAGE = TypeAdapter(_Message)
+class _Failure(Exception):  # noqa: N818
+    """Blender did not answer; the text says what it said."""
+
+
+@dataclass(frozen=True)
+class _Error:
+    error: str
+
+
+_MESSAGE = TypeAdapter[Trial | _Error](Trial | _Error)
 
 
 def devices() -> dict[str, int]:
@@ -152,8 +168,30 @@ def devices() -> dict[str, int]:
     Raises:
         ValueError: Blender cannot be loaded.
     """
+    try:
+        return _ask("devices").devices
+    except _Failure as failure:
+        raise ValueError(
+            f"--device: expected Blender to list its devices, found {failure}"
+        ) from None
+
+
+def trial() -> Trial:
+    """The devices of this machine, and the speed of a few frames.
+
+    Raises:
+        ValueError: Blender cannot be loaded, or cannot draw.
+    """
+    try:
+        return _ask("trial")
+    except _Failure as failure:
+        raise ValueError(f"bpy: expected Blender to draw a few images, found {failure}") from None
+
+
+def _ask(word: str) -> Trial:
+    """The answer of a worker that renders no chunk."""
     asked = subprocess.run(
-        [*worker_command(), "devices"],
+        [*worker_command(), word],
         capture_output=True,
         text=True,
         preexec_fn=partial(die_with, os.getpid()),
@@ -162,8 +200,7 @@ def devices() -> dict[str, int]:
     try:
         message = _MESSAGE.validate_json(lines[-1] if lines else "{}")
     except ValidationError:
-        message = _Message()
-    if message.devices is None:
-        said = message.error or printable(asked.stderr[-_SAID:], _SAID)
-        raise ValueError(f"--device: expected Blender to list its devices, found {said}")
-    return message.devices
+        message = _Error("")
+    if isinstance(message, _Error):
+        raise _Failure(message.error or printable(asked.stderr[-_SAID:], _SAID))
+    return message

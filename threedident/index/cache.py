@@ -59,10 +59,18 @@ class Key(Frozen):
         Raises:
             RuntimeError: there is no home folder.
         """
-        home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        folder = home if home.is_absolute() else Path.home() / ".cache"
         digest = sha256(self.model_dump_json().encode())
-        return folder / "threedident" / f"{self.kind}-{digest[:_DIGITS]}.index"
+        return cache_folder() / f"{self.kind}-{digest[:_DIGITS]}.index"
+
+
+def cache_folder() -> Path:
+    """Folder of the cached indexes.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".cache") / "threedident"
 
 
 class Built(NamedTuple):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_CGROUP = Path("/sys/fs/cgroup")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 # loaded at import: between fork and exec, a child of a process with threads must load nothing
 _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -40,6 +41,23 @@ def processor_name() -> str:
         line.partition(":")[2].strip() for line in facts.splitlines() if "model name" in line
     )
     return next(models, "") or platform.processor() or platform.machine()
+
+
+def memory() -> tuple[int, int] | None:
+    """Bytes of memory that this machine or its container has, and that are free; None if unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        facts = {
+            name: int(value.split()[0]) for name, _, value in (s.partition(":") for s in lines)
+        }
+        whole, free = 1024 * facts["MemTotal"], 1024 * facts["MemAvailable"]
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+    try:  # the limit of a container
+        most, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # none, or the word max
+        return whole, free
+    return min(whole, most), max(0, min(free, most - used))
 
 
 def memory_file() -> str:
