@@ -44,20 +44,20 @@ def processor_name() -> str:
 
 
 def memory() -> tuple[int, int] | None:
-    """Bytes of memory that this machine or its container has, and that are free; None if unknown."""
+    """Bytes of memory that this machine or its container has, and has free; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        facts = {
-            name: int(value.split()[0]) for name, _, value in (s.partition(":") for s in lines)
-        }
+        facts = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
         whole, free = 1024 * facts["MemTotal"], 1024 * facts["MemAvailable"]
     except (OSError, KeyError, ValueError, IndexError):
         return None
-    try:  # the limit of a container
+    try:  # the limit of a container, whose use includes files that can be dropped
         most, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):  # none, or the word max
         return whole, free
-    return min(whole, most), max(0, min(free, most - used))
+    left = most - used + int(stat.get("inactive_file", 0))
+    return min(whole, most), max(0, min(free, left))
 
 
 def memory_file() -> str:
