@@ -2,6 +2,7 @@
 # make test: set up, then lint, types, all entries of the leaderboard, and all tests.
 # make quick: the tests that start no processes: at most 2 minutes, for every edit.
 # make gpu: render 20,000 images of 128 pixels, train ResNet-18 on them on a GPU, supervised and in a box.
+# make release: build sdist and wheel into dist/, check them, install the wheel elsewhere, run a tiny demo.
 # make docs: set up, then build the documentation into site/; it needs no network.
 # make fuzz: damage what is read from outside in ever new ways; make fuzz MINUTES=60 SEED=7
 
@@ -24,7 +25,7 @@ GPU_TRAIN = $(BIN)/threedident benchmark --encoder resnet18 --data $(GPU) --step
 MINUTES ?= 20
 SEED ?= $(shell date +%s)
 
-.PHONY: demo duration gpu quick test docs fuzz lint entries setup libraries browser
+.PHONY: demo duration gpu quick test docs fuzz lint entries setup libraries browser release
 
 setup: $(VENV)/.ready libraries browser
 
@@ -122,6 +123,22 @@ quick: setup
 test: lint entries
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 		--no-loadscope-reorder --durations 15
+
+release: setup
+	@top=$$(sed -n 's/^## //p' CHANGELOG.md | head -1); version=$$($(BIN)/python -c "import threedident; print(threedident.__version__)"); \
+		test "$$top" = "$$version" || { echo "CHANGELOG.md: expected its top entry to be $$version, as threedident/__init__.py says, found $$top; make them agree"; exit 1; }
+	rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m pytest --quiet tests/cli/test_package.py
+	@echo "== install the wheel into $(VENV)-release, and run a tiny demo in a new folder"
+	$(BIN)/python -m venv --clear $(VENV)-release && $(VENV)-release/bin/python -m pip install dist/*.whl
+	@bin=$$PWD/$(VENV)-release/bin && folder=$$(mktemp -d) && cd $$folder && set -ex; \
+		$$bin/threedident doctor; \
+		$$bin/threedident render --n 200 --n-test 100 --resolution 32 --quality draft --out data; \
+		$$bin/threedident verify --deep data; \
+		$$bin/threedident benchmark --encoder conv --data data --steps 50 --batch-size 32 --out run; \
+		$$bin/python -c "from threedident import load_encoder; print(load_encoder('run'))"; \
+		rm -rf $$folder $$OLDPWD/$(VENV)-release
+	@echo "== release: dist/ is ready to be uploaded"
 
 docs: $(VENV)/.ready
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from threedident.runtime.packages import asset_path
 pytestmark = pytest.mark.slow
 
 ROOT = Path(threedident.__file__).parents[1]
-NEEDED = ("threedident", "render", "benchmark", "assets", "pyproject.toml", "README.md", "LICENSE")
+NEEDED = (
+    *("threedident", "render", "benchmark", "assets", "tests", "docs", "pyproject.toml"),
+    *("README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"),
+    *("Makefile", "mkdocs.yml"),
+)
 
 
 def test_asset_path_names_what_is_missing() -> None:
@@ -28,8 +33,9 @@ def test_asset_path_names_what_is_missing() -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the source distribution and of the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
     source = folder / "source"
     source.mkdir()
     for name in NEEDED:
@@ -38,10 +44,40 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(origin, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(origin, source)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
     result = subprocess.run([*build, str(source)], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    return next(folder.glob("*.whl"))
+    assert "absent from the `packages` configuration" not in result.stdout + result.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    return next(dist.glob("*.whl"))
+
+
+def test_what_is_uploaded_is_in_order(dist: Path) -> None:
+    files = [str(path) for path in dist.glob("threedident-*")]
+    assert len(files) == 2
+    checked = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *files],
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert {threedident.__version__} == {Path(name).name.split("-")[1][:5] for name in files}
+    top = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[0]
+    assert top in ("Unreleased", threedident.__version__)
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    tracked = {name for name in listed.stdout.splitlines() if not name.startswith(".")}
+    assert tracked <= names
+    made = {"PKG-INFO", "setup.cfg", "threedident.egg-info"}
+    files_made = {name for name in names - tracked if name and name.split("/")[0] not in made}
+    folders = {str(parent) for name in tracked for parent in Path(name).parents}
+    assert files_made <= folders
+    assert sum(path.stat().st_size for path in dist.glob("threedident-*")) < 20e6
 
 
 def test_wheel_holds_the_three_packages_and_the_assets(wheel: Path) -> None:
