@@ -1,11 +1,11 @@
-"""Logs of a training: JSON lines, and TensorBoard if requested."""
+"""Logs of a training: JSON lines, TensorBoard if requested, and a forecast of its time."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +16,18 @@ from benchmark.ranks import Ranks
 from benchmark.training.folder import RunFolder, read_lines
 from threedident.runtime.files import open_appending
 from threedident.runtime.machine import processor_name, processors
+from threedident.runtime.progress import spell_time
 
 _LONGEST_S = 1e12
+_INSTEAD = {  # advice for CPUs, on which the paper's scale takes too long, by kind of source
+    "images": "--encoder glimpse, lower --resolution, fewer --steps, or --suite at --scale small",
+    "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
+    "small",
+    "kitti": "fewer --steps, or --suite kitti at --scale small",
+    "custom": "a smaller --encoder, a smaller --batch-size, or fewer --steps",
+}
+_AFTER = 20
+_LONG_S = 12 * 3600.0
 
 
 class Tracker(AbstractContextManager["Tracker"]):
@@ -68,6 +78,88 @@ class Tracker(AbstractContextManager["Tracker"]):
             self._file.close()
         if self._board is not None:
             self._board.close()
+
+
+class Unread:
+    """Terms of the loss of the last steps, which stay on the device until they are read.
+
+    Reading waits for the device, so on a GPU it is done every few steps.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._steps: list[int] = []
+        self._rows: list[torch.Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, step: int, terms: dict[str, torch.Tensor]) -> None:
+        """Keep the terms of a step, scalars by name; the names are those of every step."""
+        self._names = list(terms)
+        self._steps.append(step)
+        self._rows.append(torch.stack([term.detach() for term in terms.values()]))
+
+    def read(self, stop: bool, ranks: Ranks) -> tuple[bool, dict[int, dict[str, float]]]:
+        """The means over the ranks of all terms kept so far, by step, which are kept no longer.
+
+        All ranks call it together.
+
+        Arguments:
+            stop: True if this rank was asked to stop.
+            ranks: ranks that train together.
+
+        Returns:
+            True if any rank was asked to stop; and the terms.
+        """
+        flag = self._rows[-1].new_full((1,), float(stop))
+        *values, stopped = ranks.mean(torch.cat([*self._rows, flag])).tolist()
+        width, steps = len(self._names), self._steps
+        rows = [values[width * i : width * (i + 1)] for i in range(len(steps))]
+        self._steps, self._rows = [], []
+        read = {
+            step: dict(zip(self._names, row, strict=True))
+            for step, row in zip(steps, rows, strict=True)
+        }
+        return stopped > 0, read
+
+
+class Forecast:
+    """Forecast of the remaining time, from the time of the first steps.
+
+    Arguments:
+        steps: remaining steps of this seed.
+        later: steps of the seeds that follow.
+        slow: True if the device is a CPU, on which the paper's scale takes too long.
+        kind: kind of the source, which decides the advice on smaller settings.
+    """
+
+    def __init__(self, steps: int, later: int, slow: bool, kind: str) -> None:
+        self._steps, self._later, self._slow, self._small = steps, later, slow, _INSTEAD[kind]
+        self._taken, self._start = 0, time.perf_counter()
+
+    def step(self, say: Callable[[str], None]) -> None:
+        """Count a step; after twenty timed steps, print how long the rest will take.
+
+        The first step is not timed, because it includes compilation and filling of caches.
+
+        Arguments:
+            say: function that prints a line.
+        """
+        self._taken += 1
+        if self._taken == 1:
+            self._start = time.perf_counter()
+        if self._taken != _AFTER + 1 or self._steps <= self._taken:
+            return
+        each = (time.perf_counter() - self._start) / _AFTER
+        left = each * (self._steps - self._taken + self._later)
+        others = ", and those of the other seeds" if self._later else ""
+        say(
+            f"{each:.3g} s a step: about {spell_time(left)} for the "
+            f"{self._steps - self._taken} steps left{others}"
+        )
+        if self._slow and left > _LONG_S:
+            say(f"that is long for a CPU; choose {self._small}")
 
 
 class Work(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from benchmark.training.evaluation import (
     scores_by_batch,
     write_features,
 )
-from benchmark.training.log import Tracker
+from benchmark.training.log import Forecast, Tracker, Unread
 from benchmark.training.objective import Objective
 from benchmark.training.schedules import factor
 from benchmark.training.seals import digest_of
@@ -33,20 +33,12 @@ from benchmark.training.task import Task
 from threedident.pairs.loader import WorkerDied, is_death, named_deaths
 from threedident.runtime.errors import Interrupted
 from threedident.runtime.files import npy_bytes, sha256, write_bytes
-from threedident.runtime.progress import Advance, progress, spell_time
+from threedident.runtime.progress import Advance, progress
 from threedident.runtime.signals import Stop, deferred_stop
 
 CHECKPOINT_PERIOD_S = 60.0
+_READ, _READS = 20, {"cpu": 1}  # steps between two readings of the loss, for which a GPU waits
 UNTRAINED_BY_BATCH = "untrained_batch_statistics"
-_INSTEAD = {  # advice for CPUs, on which the paper's scale takes too long, by kind of source
-    "images": "--encoder glimpse, lower --resolution, fewer --steps, or --suite at --scale small",
-    "mixing": "fewer --factors, a smaller --batch-size, fewer --steps, or a --suite at --scale "
-    "small",
-    "kitti": "fewer --steps, or --suite kitti at --scale small",
-    "custom": "a smaller --encoder, a smaller --batch-size, or fewer --steps",
-}
-_AFTER = 20
-_LONG_S = 12 * 3600.0
 
 
 @dataclass
@@ -70,6 +62,8 @@ class Loop:
     def __post_init__(self) -> None:
         self._stop = Stop()
         self._settled = True  # False in the middle of a step
+        self._unread = Unread()
+        self._reads = _READS.get(self.task.machine.device.type, _READ)
         self._saved, self._saved_step = time.monotonic(), self.step
         scored = self._scored = self.task.folder.scored_until(self.task.seed, self.step)
         self._scored_step = scored[-1]["step"] if scored else -1
@@ -95,16 +89,23 @@ class Loop:
                     self._take_over()
                     self._take_steps()
             except KeyboardInterrupt:
-                if self._settled:
-                    self._save()
+                self._save_settled()
                 name = self._stop.name or "interrupted"
                 raise Interrupted(f"{name}: {self._way_on()}") from None
             except SourceFailed as error:
-                if self._settled:
-                    self._save()
+                self._save_settled()
                 raise ValueError(f"{error}; {self._way_on()}") from None
             except WorkerDied as error:
                 raise ValueError(f"{error}; {self._way_on()}") from None
+            self._save()
+
+    def _save_settled(self) -> None:
+        """Save after an interruption, unless it came in the middle of a step."""
+        alone = self.task.machine.ranks.count == 1
+        if self._unread and self._settled and alone:
+            with suppress(KeyboardInterrupt):  # which brought us here
+                self._read_losses()
+        if self._settled and not self._unread:
             self._save()
 
     def _way_on(self) -> str:
@@ -137,30 +138,31 @@ class Loop:
         steps = range(self.step, config.steps)
         batches = self.task.source.batches(self.task.seed, steps, config.batch_size, machine)
         later = config.steps * (len(config.seeds) - 1 - config.seeds.index(self.task.seed))
-        instead = _INSTEAD[config.source.kind]
-        forecast = Forecast(left, later, machine.device.type == "cpu", instead)
+        forecast = Forecast(left, later, machine.device.type == "cpu", config.source.kind)
         quiet = not machine.ranks.leads
         seen, began = 0, time.perf_counter()
         title = f"train seed {self.task.seed}"
         with progress(title, config.steps, "steps", quiet=quiet) as advance:
             advance.skip(self.step)
             for batch in batches:
-                values = self._take_step(batch)
-                if values.pop("stop"):
-                    raise KeyboardInterrupt
-                self._score_if_due()
-                if time.monotonic() - self._saved > CHECKPOINT_PERIOD_S:
-                    self._save()
+                self._take_step(batch)
                 seen += machine.ranks.count * sum(map(len, batch.observations))
-                self._advance(advance, values["loss"], seen / (time.perf_counter() - began))
+                if self.step % self._reads == 0 or self._due():
+                    taken = len(self._unread)
+                    loss = self._read_losses()
+                    self._score_if_due()
+                    if time.monotonic() - self._saved > CHECKPOINT_PERIOD_S:
+                        self._save()
+                    rate = seen / (time.perf_counter() - began)
+                    self._advance(advance, taken, loss, rate)
                 forecast.step(advance.say)
 
-    def _advance(self, advance: Advance, loss: float, rate: float) -> None:
+    def _advance(self, advance: Advance, steps: int, loss: float, rate: float) -> None:
         scores = self._scores
         known = f", R2 {scores['r2']:.3f}, MCC {scores['mcc']:.3f}" if scores else ""
-        advance(note=f"loss {loss:.3f}{known}, {rate:.0f} images/s")
+        advance(steps, f"loss {loss:.3f}{known}, {rate:.0f} images/s")
 
-    def _take_step(self, batch: Batch) -> dict[str, float]:
+    def _take_step(self, batch: Batch) -> None:
         self._settled = False
         config = self.task.config
         _seed_step(self.task.seed, self.step, self.task.machine.ranks.rank)
@@ -171,18 +173,12 @@ class Loop:
         with self._named_failures():
             terms = self._forward(batch)
             terms["loss"].backward()
-        values = self._read(terms)
-        if not math.isfinite(values["loss"]):
-            self.task.machine.ranks.refuse(
-                f"loss: expected a finite number, found {values['loss']} {self._advice()}"
-            )
         self.optimizer.step()
         with self._named_failures():
             self.objective.after_step()
         self.step += 1
-        self.tracker.record(self.step, {k: v for k, v in values.items() if k != "stop"})
+        self._unread.add(self.step, terms)
         self._settled = True
-        return values
 
     @contextmanager
     def _named_failures(self) -> Iterator[None]:
@@ -213,33 +209,38 @@ class Loop:
         own = {kind: name for kind, name in custom.items() if name}
         return f"{' or '.join(own)}: expected {' or '.join(own.values())}" if own else ""
 
-    def _read(self, terms: dict[str, torch.Tensor]) -> dict[str, float]:
-        """The terms, and ``stop``, as means over the ranks.
+    def _read_losses(self) -> float:
+        """Log the losses of the steps since the last reading, and return the last one."""
+        ranks = self.task.machine.ranks
+        stopped, read = self._unread.read(bool(self._stop), ranks)
+        for step, terms in read.items():
+            if not math.isfinite(terms["loss"]):
+                ranks.refuse(
+                    f"loss: expected a finite number, found {terms['loss']} "
+                    f"{self._advice(step - 1)}"
+                )
+            self.tracker.record(step, terms)
+        if stopped:
+            raise KeyboardInterrupt
+        return terms["loss"]
 
-        ``stop`` is above 0 if any rank was asked to stop.
-        """
-        stop = terms["loss"].new_tensor(float(bool(self._stop)))
-        names = [*terms, "stop"]
-        stacked = torch.stack([*(term.detach() for term in terms.values()), stop])
-        return dict(zip(names, self.task.machine.ranks.mean(stacked).tolist(), strict=True))
-
-    def _advice(self) -> str:
-        if self.step == 0:
+    def _advice(self, step: int | None = None) -> str:
+        step = self.step if step is None else step
+        if step == 0:
             return (
                 f"before the first step of seed {self.task.seed}; look at the data and the "
                 "encoder, and at --temperature and --extent where they were given"
             )
         checkpoint = self.task.folder.checkpoint(self.task.seed)
         return (
-            f"after step {self.step} of seed {self.task.seed}; train again with a lower "
+            f"after step {step} of seed {self.task.seed}; train again with a lower "
             f"--learning-rate in another --out ({checkpoint}, step "
             f"{self._saved_step}, is the last good state)"
         )
 
     def _score_if_due(self) -> None:
         """Score the encoder and store the representations, if scores are due at this step."""
-        due = self.step % self.task.config.eval_every == 0 or self.step == self.task.config.steps
-        if not due or self._scored_step == self.step:
+        if not self._due() or self._scored_step == self.step:
             return
         leads = self.task.machine.ranks.leads
         beside = self._untrained_by_batch()
@@ -259,6 +260,9 @@ class Loop:
                 self._score(codes, beside)
         self._scored_step = self.step
         self.task.machine.ranks.wait()
+
+    def _due(self) -> bool:
+        return self.step % self.task.config.eval_every == 0 or self.step == self.task.config.steps
 
     def _untrained_by_batch(self) -> dict[str, Any]:
         """Scores of the untrained encoder with batch statistics, at step 0. All ranks call it."""
@@ -310,41 +314,3 @@ def _seed_step(seed: int, step: int, rank: int) -> None:
     """Seed torch for a step, from (seed, step, rank), for encoders that draw, as in dropout."""
     [word] = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
     torch.manual_seed(int(word))
-
-
-class Forecast:
-    """Forecast of the remaining time, from the time of the first steps.
-
-    Arguments:
-        steps: remaining steps of this seed.
-        later: steps of the seeds that follow.
-        slow: True if the device is a CPU, on which the paper's scale takes too long.
-        small: advice on smaller settings, in words.
-    """
-
-    def __init__(self, steps: int, later: int, slow: bool, small: str) -> None:
-        self._steps, self._later, self._slow, self._small = steps, later, slow, small
-        self._taken, self._start = 0, time.perf_counter()
-
-    def step(self, say: Callable[[str], None]) -> None:
-        """Count a step; after twenty timed steps, print how long the rest will take.
-
-        The first step is not timed, because it includes compilation and filling of caches.
-
-        Arguments:
-            say: function that prints a line.
-        """
-        self._taken += 1
-        if self._taken == 1:
-            self._start = time.perf_counter()
-        if self._taken != _AFTER + 1 or self._steps <= self._taken:
-            return
-        each = (time.perf_counter() - self._start) / _AFTER
-        left = each * (self._steps - self._taken + self._later)
-        others = ", and those of the other seeds" if self._later else ""
-        say(
-            f"{each:.3g} s a step: about {spell_time(left)} for the "
-            f"{self._steps - self._taken} steps left{others}"
-        )
-        if self._slow and left > _LONG_S:
-            say(f"that is long for a CPU; choose {self._small}")

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import time
 
-from benchmark.training.loop import Forecast
+from benchmark.training.log import Forecast
 
 
 def said(steps: int, later: int = 0, slow: bool = False, each: float = 0.0) -> list[str]:
-    forecast, lines = Forecast(steps, later, slow, "less"), []
+    forecast, lines = Forecast(steps, later, slow, "kitti"), []
     for _ in range(min(steps, 30)):
         time.sleep(each)
         forecast.step(lines.append)
@@ -27,6 +27,9 @@ def test_later_seeds_count() -> None:
 
 def test_paper_scale_on_a_cpu_is_told_what_to_choose() -> None:
     lines = said(10**8, slow=True, each=0.001)
-    assert lines[1] == "that is long for a CPU; choose less"
+    assert (
+        lines[1]
+        == "that is long for a CPU; choose fewer --steps, or --suite kitti at --scale small"
+    )
     assert len(said(10**8, slow=False, each=0.001)) == 1
     assert len(said(100, slow=True)) == 1
