@@ -37,7 +37,7 @@ from threedident.pairs.augmented import AugmentedPairs
 from threedident.pairs.core import Pairs
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.epochs import NUMBERING, Epochs
-from threedident.pairs.loader import load, slices
+from threedident.pairs.loader import ahead, load, slices
 from threedident.pairs.nearest import Anchor, PositivePairs
 from threedident.pairs.pair import Pair
 from threedident.pairs.rendered import RenderedPairs
@@ -255,7 +255,9 @@ class ImageSource(Source):
         pairs, device, rows = self.pairs(seed), machine.device, self._epochs(seed)
         if fits(self.train if pairs is None else pairs, device):
             fetch = self._resident(rows, pairs, device)
-            yield from (fetch(items) for items in numbers)
+            yield from (
+                map(fetch, numbers) if device.type == "cpu" else ahead(fetch, numbers, device)
+            )
         else:
             workers = machine.workers
             fetch = partial(self._load, rows, pairs, workers > 0)

@@ -72,8 +72,9 @@ class Batch(NamedTuple):
         return [self.anchors] if self.positives is None else [self.anchors, self.positives]
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(*(None if each is None else each.to(device) for each in self))  # type: ignore[arg-type]
+        """The same batch on another device, which is not waited for."""
+        moved = (None if each is None else each.to(device, non_blocking=True) for each in self)
+        return Batch(*moved)  # type: ignore[arg-type]
 
 
 class Source(ABC):

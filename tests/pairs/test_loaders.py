@@ -24,7 +24,7 @@ from threedident import (
 from threedident.conditionals.law import Law
 from threedident.pairs.core import Pairs
 from threedident.pairs.epochs import Epochs
-from threedident.pairs.loader import slices
+from threedident.pairs.loader import ahead, slices
 from threedident.pairs.pair import Pair
 
 
@@ -220,3 +220,27 @@ def test_frames_are_anchors_once_an_epoch(tmp_path: Path) -> None:
     assert (first != second).any()
     moved = pairs.draw(np.arange(2 * len(pairs)))[1].reshape(2, -1)
     assert (moved[0][np.argsort(first)] != moved[1][np.argsort(second)]).any()
+
+
+def test_batches_are_made_ahead_in_order() -> None:
+    made: list[int] = []
+
+    def fetch(numbers: range) -> int:
+        if numbers.start == 8:
+            raise ValueError("the ninth")
+        made.append(numbers.start)
+        return numbers.start
+
+    batches = [range(n, n + 1) for n in range(9)]
+    found = ahead(fetch, batches, torch.device("cpu"))
+    assert made == []
+    for n in range(8):
+        assert next(found) == n
+        assert len(made) <= n + 3
+    with pytest.raises(ValueError, match="the ninth"):
+        next(found)
+    few = ahead(fetch, batches[:2], torch.device("cpu"))
+    assert list(few) == [0, 1]
+    begun = ahead(fetch, batches[:8], torch.device("cpu"))
+    next(begun)
+    begun.close()  # type: ignore[attr-defined]

@@ -27,10 +27,12 @@ class Augmentation(ABC):
 
         Arguments:
             images: shape (B, 3, H, H), uint8.
-            numbers: uniform numbers in [0, 1), shape (B, draws), float64, on the same device.
+            numbers: uniform numbers in [0, 1), shape (B, draws), float64, on the CPU, so that what
+                is done to each image is known without waiting for the device of the images.
 
         Returns:
-            The views, (B, ...), on the same device. A view does not depend on the other images.
+            The views, (B, ...), on the device of the images. A view does not depend on the other
+            images.
         """
 
 

@@ -61,23 +61,24 @@ class SimCLR(Augmentation):
         found = images.permute(0, 2, 1, 3).float()  # (B, H, 3, W)
         found = self._crop(found, places, flip < _FLIPPED)
         _jitter(found, jitter < _JITTERED, order, factors)
-        turned = (gray < _GREY).nonzero()[:, 0]
-        shade = colour.levels(colour.grey(found[turned]))
-        found[turned] = shade.expand(-1, -1, 3, -1)
+        some = _moved((gray < _GREY).nonzero()[:, 0], found)
+        found[some] = colour.levels(colour.grey(found[some])).expand(-1, -1, 3, -1)
         if self.blurred:
-            some = (blur < _BLURRED).nonzero()[:, 0]
-            size = images.shape[2]
-            matrices = blur_weights(_within(_DEVIATIONS, deviation[some]), _radius(size), size)
+            blurred, size = blur < _BLURRED, images.shape[2]
+            deviations = _moved(_within(_DEVIATIONS, deviation[blurred]), found)
+            matrices = blur_weights(deviations, _radius(size), size)
+            some = _moved(blurred.nonzero()[:, 0], found)
             found[some] = resample(found[some], matrices, matrices)
         views = found.to(torch.uint8).permute(0, 2, 1, 3)
         return views.contiguous(memory_format=torch.channels_last)
 
     def _crop(self, images: Tensor, numbers: Tensor, flipped: Tensor) -> Tensor:
         size = images.shape[1]
-        top, left, height, width = crop_places(numbers, size)
+        places = _moved(torch.stack(crop_places(numbers, size)), images)
+        top, left, height, width = places
         rows = crop_weights(top, height, size, bicubic=self.bicubic)
         columns = crop_weights(left, width, size, bicubic=self.bicubic)
-        columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
+        columns = torch.where(_moved(flipped, images)[:, None, None], columns.flip(1), columns)
         return resample(images, columns, rows)
 
 
@@ -105,14 +106,20 @@ def crop_places(numbers: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Ten
 
 def _jitter(images: Tensor, jittered: Tensor, order: Tensor, factors: list[Tensor]) -> None:
     """Change brightness, contrast, saturation and hue in a random order, in place."""
-    orders = torch.tensor(_ORDERS, device=order.device)[(order * len(_ORDERS)).long()]
+    orders = torch.tensor(_ORDERS)[(order * len(_ORDERS)).long()]
     scales = [(1 - _JITTER, 1 + _JITTER)] * 3 + [(-_TURN, _TURN)]
     drawn = [_within(scale, u).float() for scale, u in zip(scales, factors, strict=True)]
     for turn in orders.T:
         for number, change in enumerate(_JITTERS):
             some = (jittered & (turn == number)).nonzero()[:, 0]
             if len(some):
-                images[some] = change(images[some], drawn[number][some])
+                there = _moved(some, images)
+                images[there] = change(images[there], _moved(drawn[number][some], images))
+
+
+def _moved(values: Tensor, images: Tensor) -> Tensor:
+    """Values of the CPU on the device of the images, without waiting for it."""
+    return values.to(images.device, non_blocking=True)
 
 
 def _within(ends: tuple[float, float], numbers: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -69,9 +71,9 @@ class AugmentedPairs(Pairs):
         z = self._latents_of(anchors)
         return Draw(anchors, anchors, z, z)
 
-    def shown(self, items: Any, image: Any, positive: Any) -> tuple[Any, Any]:
+    def shown(self, items: NDArray[np.int64], image: Any, positive: Any) -> tuple[Any, Any]:
         """See :class:`threedident.pairs.core.Pairs`."""
         draws = self.augment.draws
-        numbers = torch.as_tensor(self._uniforms(items, 2 * draws))
+        numbers = torch.from_numpy(self._uniforms(items, 2 * draws))
         first, second = torch.split(numbers, draws, dim=1)
         return self.augment.views(image, first), self.augment.views(positive, second)

@@ -128,14 +128,13 @@ class Pairs(Card, Dataset[Pair]):
         positive = image = _gather(self.dataset, draw.anchors, shared)
         if draw.positives is not draw.anchors:
             positive = _gather(self.positives, draw.positives, shared)
-        return self.shown(items, image, positive)
+        return self.shown(np.asarray(items), image, positive)
 
-    def shown(self, items: Any, image: Any, positive: Any) -> tuple[Any, Any]:  # noqa: ARG002
+    def shown(self, items: NDArray[np.int64], image: Any, positive: Any) -> tuple[Any, Any]:  # noqa: ARG002
         """What pairs show of the images of the data set.
 
         Arguments:
-            items: numbers of pairs over all epochs, shape (B,), as an array, or as a tensor on the
-                device of the images.
+            items: numbers of pairs over all epochs, shape (B,).
             image: images of the anchors, (B, 3, H, W).
             positive: images of the positives, (B, 3, H, W).
         """

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from threedident.pairs.epochs import Clock, checked_epoch
@@ -19,6 +22,7 @@ from threedident.runtime.machine import die_with
 T = TypeVar("T")
 
 _NOTICE_S = 0.5
+_AHEAD = 2  # batches
 _DIED = "DataLoader worker"
 
 
@@ -62,6 +66,32 @@ def load(
     except ValueError as error:  # torch puts a process's whole traceback into the message
         last = str(error).strip().splitlines()[-1]
         raise ValueError(last.removeprefix("ValueError: ")) from None
+
+
+def ahead(
+    fetch: Callable[[range], T], batches: Sequence[range], device: torch.device
+) -> Iterator[T]:
+    """Results of ``fetch`` for all batches in order, made by a thread before they are needed.
+
+    So the CPU prepares the next batches while this thread hands work to the device.
+
+    Arguments:
+        fetch: function that makes one batch.
+        batches: the numbers of the pairs of each batch.
+        device: GPU that the thread works for.
+    """
+    start = partial(torch.cuda.set_device, device) if device.type == "cuda" else None
+    with ThreadPoolExecutor(1, "batches", start) as pool:
+        waiting = deque[Future[T]]()
+        try:
+            for numbers in batches:
+                waiting.append(pool.submit(fetch, numbers))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager

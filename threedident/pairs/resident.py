@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from threedident.dataset.split import ThreeDIdent
 from threedident.pairs.core import Pairs
@@ -58,9 +60,10 @@ class ResidentImages:
 
 
 class ResidentPairs(Card):
-    """Pairs that are drawn, looked up and gathered on one device.
+    """Pairs that are drawn and looked up on the CPU, and gathered on one device.
 
-    The batches equal those of the pairs' own loader.
+    The batches equal those of the pairs' own loader. The CPU does not wait for the device, so it
+    prepares a batch while the device computes.
 
     Arguments:
         pairs: pairs of packed images.
@@ -93,14 +96,15 @@ class ResidentPairs(Card):
         return self._pairs.marked(self._batch(items, latents), items)
 
     def _batch(self, items: range, latents: bool) -> Pair:
-        numbers = torch.arange(items.start, items.stop, device=self._device)
-        draw = self._pairs.draw(numbers)
-        sides = (self._anchors, draw.anchors), (self._positives, draw.positives)
-        image, positive = (side.images(rows) for side, rows in sides)
+        numbers = np.arange(items.start, items.stop)
+        draw = self._pairs.draw(numbers)  # on the CPU, while the device works on earlier batches
+        rows = [_moved(side, self._device) for side in (draw.anchors, draw.positives)]
+        sides = (self._anchors, rows[0]), (self._positives, rows[1])
+        image, positive = (side.images(there) for side, there in sides)
         image, positive = self._pairs.shown(numbers, image, positive)
         if not latents:
             return Pair(image, positive, None, None)
-        return Pair(image, positive, *(side.latents(rows) for side, rows in sides))
+        return Pair(image, positive, *(side.latents(there) for side, there in sides))
 
     def batches(
         self,
@@ -127,6 +131,12 @@ class ResidentPairs(Card):
             world_size=world_size,
             drop_last=drop_last,
         )
+
+
+def _moved(rows: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    """Rows on a device, without waiting for it."""
+    here = torch.from_numpy(rows)
+    return here if device.type == "cpu" else here.pin_memory().to(device, non_blocking=True)
 
 
 def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:
