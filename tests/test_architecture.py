@@ -68,7 +68,13 @@ def test_a_folder_holds_at_most_ten_modules() -> None:
             assert len(found) <= 10, folder
 
 
-BESIDE = {"cli", "compatibility", "docs", "fuzz"}  # tests of what lies in no folder of its own
+BESIDE = {
+    "cli",
+    "compatibility",
+    "devices",
+    "docs",
+    "fuzz",
+}  # tests of what lies in no folder of its own
 
 
 def test_tests_lie_in_the_folders_of_the_code() -> None:

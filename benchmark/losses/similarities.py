@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from threedident.runtime.arrays import fails
+
 _LP = re.compile(r"l(\d+(\.\d+)?)")
 
 
@@ -182,7 +184,7 @@ class LpSimilarity:
                 f"scales: expected shape ({n},), found {tuple(scales.shape)}; give one for each "
                 "coordinate"
             )
-        if not ((scales > 0) & (scales < math.inf)).all():
+        if fails((scales > 0) & (scales < math.inf)):
             raise ValueError(
                 f"scales: expected positive, finite numbers, found {scales.tolist()}; learn their "
                 "logarithms, and give the exponentials"

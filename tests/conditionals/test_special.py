@@ -38,11 +38,3 @@ def test_normal_quantiles_are_scipys() -> None:
     assert special.ndtri(torch.tensor(p)).numpy() == pytest.approx(
         scipy.special.ndtri(p), rel=1e-14, abs=1e-15
     )
-
-
-@pytest.mark.parametrize("a", [1.0, 0.7, 0.5, 1 / 3, 0.025, 1e-4])
-def test_incomplete_gammas_are_scipys(a: float) -> None:
-    x = np.concatenate([SMALL, np.linspace(0.01, 50, 999)])
-    assert gap(special.gammainc(a, torch.tensor(x)), scipy.special.gammainc(a, x)) < 4e-14
-    p = np.concatenate([SMALL, np.linspace(0.01, 0.99, 999), TAIL])
-    assert (special.gammaincinv(a, torch.tensor(p)).numpy() == special.gammaincinv(a, p)).all()

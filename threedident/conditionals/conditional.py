@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from threedident.runtime.arrays import (
     as_float64,
     as_float64_like,
+    fails,
     is_tensor,
     is_torch_generator,
     refuse_data_set,
@@ -147,7 +148,7 @@ class Conditional(Card):
         Raises:
             ValueError: the rows do not lie in the space.
         """
-        if not (abs(rows) < math.inf).all():
+        if fails(abs(rows) < math.inf):
             raise ValueError(
                 f"latents: expected finite anchors for {type(self).__name__}, found NaN or "
                 "infinity; pass raw latents of its space"

@@ -68,7 +68,7 @@ class Product(Conditional):
         """See :class:`Conditional`; each part checks its own columns."""
         placed = _copy(rows)
         for part in self.parts:
-            columns = list(part.columns)
+            columns = _index(part.columns)
             placed[:, columns] = part.conditional.place(rows[:, columns])
         return placed
 
@@ -76,8 +76,8 @@ class Product(Conditional):
         """See :class:`Conditional`."""
         positives, first = _copy(anchors), 0
         for part in self.parts:
-            columns = list(part.columns)
-            end = first + part.conditional.count(len(columns))
+            columns = _index(part.columns)
+            end = first + part.conditional.count(len(part.columns))
             positives[:, columns] = part.conditional.draw(
                 anchors[:, columns], uniforms[:, first:end]
             )
@@ -184,6 +184,13 @@ def _order(rows: Any) -> Any:
 def _span(columns: Sequence[int]) -> str:
     whole = len(columns) > 2 and list(columns) == list(range(columns[0], columns[-1] + 1))
     return f"{columns[0]} to {columns[-1]}" if whole else ", ".join(map(str, columns))
+
+
+def _index(columns: tuple[int, ...]) -> slice | list[int]:
+    """The index of columns: a slice where they follow each other, which a GPU need not be sent."""
+    first = columns[0] if columns else 0
+    follow = columns == tuple(range(first, first + len(columns)))
+    return slice(first, first + len(columns)) if follow else list(columns)
 
 
 def _copy(rows: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import scipy.special
 
-from threedident.runtime.arrays import as_float64, as_float64_like, is_tensor, namespace
+from threedident.runtime.arrays import is_tensor, namespace
 
 
 def erf(x: Any) -> Any:
@@ -32,21 +32,6 @@ def erfinv(y: Any) -> Any:
 def ndtri(p: Any) -> Any:
     """Inverse of the standard normal distribution function."""
     return _library(p).ndtri(p)
-
-
-def gammainc(a: float, x: Any) -> Any:
-    """The regularised lower incomplete gamma function P(a, x)."""
-    return scipy.special.gammainc(a, x) if not is_tensor(x) else _torch_gammainc(a, x)
-
-
-def gammaincinv(a: float, p: Any) -> Any:
-    """Inverse of :func:`gammainc` in ``x``."""
-    # torch has no such function, so tensors are computed on the host
-    return as_float64_like(scipy.special.gammaincinv(a, as_float64(p)), p)
-
-
-def _torch_gammainc(a: float, x: Any) -> Any:
-    return namespace(x).special.gammainc(x.new_full((), a), x)
 
 
 def _library(x: Any) -> Any:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,11 +26,13 @@ import numpy as np
 
 from threedident.conditionals.conditional import Conditional, as_positive
 from threedident.conditionals.special import ndtri
+from threedident.conditionals.tables import Table
 from threedident.latents.spaces import UNIT_TOLERANCE
-from threedident.runtime.arrays import as_float64, as_float64_like, namespace
+from threedident.runtime.arrays import as_float64, as_float64_like, fails, is_tensor, namespace
 
 _FAR = 700.0  # exp(-700) is negligible, and exp(700) is still finite
 _LOST = 1e-7  # a tangent shorter than this has few correct digits left; the normals are of order 1
+_RESOLUTION, _LEAST = 1e-12, 2.0**-40  # of probabilities: of the inversion, and of its tables
 _MOST_KAPPA = 1e100  # above, setting up the inversion takes minutes or fails
 
 
@@ -152,7 +155,7 @@ def unit_rows(rows: Any, name: str) -> Any:
     """
     lengths = norms(rows)
     gaps = abs(lengths - 1.0)
-    if not (gaps <= UNIT_TOLERANCE).all():
+    if fails(gaps <= UNIT_TOLERANCE):
         worst = as_float64(lengths).flat[np.argmax(as_float64(gaps))]
         raise ValueError(
             f"latents: expected anchors on the unit sphere for {name}, found norm {worst}; divide "
@@ -172,10 +175,13 @@ def turn(anchors: Any, uniforms: Any, fall: Fall) -> Any:
     Returns:
         Unit vectors, shape (N, d).
     """
-    xp = namespace(anchors)
-    inverse = _polar_angle(fall, anchors.shape[1]).ppf
-    # scipy computes the numerical inverse, so tensors are copied to the host for it
-    angles = as_float64_like(inverse(as_float64(uniforms[:, :1])), anchors)
+    xp, first = namespace(anchors), uniforms[:, :1]
+    if is_tensor(first) and first.device.type != "cpu":
+        angles = _tabulated_angle(fall, anchors.shape[1])(first)
+    else:
+        angles = as_float64_like(
+            _polar_angle(fall, anchors.shape[1]).ppf(as_float64(first)), anchors
+        )
     return xp.cos(angles) * anchors + xp.sin(angles) * _tangents(anchors, ndtri(uniforms[:, 1:]))
 
 
@@ -183,11 +189,11 @@ def _tangents(anchors: Any, normals: Any) -> Any:
     """Unit tangent vectors at the anchors, in the directions of ``normals``."""
     tangents = _across(anchors, normals)
     lengths = norms(tangents)
-    lost = lengths[:, 0] < _LOST
-    if lost.any():
-        z = anchors[lost]
-        axes = as_float64_like(np.eye(z.shape[1]), z)
-        tangents[lost] = _across(z, axes[abs(z).argmin(1)])
+    kept = lengths >= _LOST
+    if is_tensor(kept) or fails(kept):  # a tensor's may not be read
+        axes = as_float64_like(np.eye(anchors.shape[1]), anchors)
+        others = _across(anchors, axes[abs(anchors).argmin(1)])
+        tangents = namespace(anchors).where(kept, tangents, others)
         lengths = norms(tangents)
     return tangents / lengths
 
@@ -227,8 +233,25 @@ def _polar_angle(fall: Fall, dimension: int) -> Any:
 
     density = _PolarDensity(fall, dimension)
     return NumericalInversePolynomial(
-        density, center=density.mode, domain=(0.0, fall.reach), u_resolution=1e-12
+        density, center=density.mode, domain=(0.0, fall.reach), u_resolution=_RESOLUTION
     )
+
+
+@lru_cache(maxsize=32)
+def _tabulated_angle(fall: Fall, dimension: int) -> Callable[[Any], Any]:
+    """Inverse of :func:`_polar_angle` for tensors on a GPU, which scipy would copy to the CPU.
+
+    The tables begin at the resolution of scipy's inverse, and follow it closely where it is exact.
+    """
+    inverse = _polar_angle(fall, dimension).ppf
+    reach = float(inverse(1.0))
+    exact = {"tolerance": 1e-9, "checked": 2.0**-10}
+    try:
+        below = Table(inverse, _LEAST, 0.5, **exact)
+        above = Table(lambda rest: reach - inverse(1.0 - rest), _LEAST, 0.5, **exact)
+    except ArithmeticError:
+        return lambda u: as_float64_like(inverse(as_float64(u)), u)
+    return lambda u: namespace(u).where(u < 0.5, below(u), reach - above(1.0 - u))
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.special import gamma
+from numpy.typing import NDArray
+from scipy.special import gamma, gammainc, gammainccinv, gammaincinv
 
 from threedident.conditionals.conditional import Conditional, as_positive, as_scale
-from threedident.conditionals.special import erf, erfinv, gammainc, gammaincinv
+from threedident.conditionals.special import erf, erfinv
 from threedident.conditionals.sphere import (
     Cap,
     Fall,
@@ -33,12 +35,14 @@ from threedident.conditionals.sphere import (
     turn,
     unit_rows,
 )
-from threedident.runtime.arrays import as_float64, as_float64_like, namespace
+from threedident.conditionals.tables import tabulated
+from threedident.runtime.arrays import as_float64, as_float64_like, fails, namespace
 from threedident.runtime.errors import unknown
 
 Space = Literal["box", "real", "sphere", "projected"]
 
 _NEGLIGIBLE = 2.0**-53  # relative to 1; smaller powers may underflow
+_NEAR, _FAR = 2.0**-53, 64.0  # nothing bends below, and no mass is left beyond
 _MOST_MASS = 1.0 - 2.0**-53  # largest probability whose quantile is finite
 _LEAST_ANGLE = 1e-50  # below, setting up the inversion takes seconds or longer
 _MOST_SCALE = 1e100  # above, sums and norms of steps may overflow
@@ -137,7 +141,7 @@ class Steps(Conditional):
 
 
 def _check(rows: Any, inside: Any, expected: str) -> None:
-    if not inside.all():
+    if fails(inside):
         row, column = np.argwhere(as_float64(inside) == 0.0)[0]
         raise ValueError(
             f"latents: expected {expected}, found {float(rows[row, column])} in row {row}; pass "
@@ -221,25 +225,53 @@ class GeneralizedNormal(Steps):
     def cdf(self, step: Any) -> Any:
         """See :class:`Steps`."""
         xp, ratio = namespace(step), abs(step)
-        power = ratio**self.beta
-        mass = gammainc(1.0 / self.beta, power)
-        return xp.copysign(xp.where(power < _NEGLIGIBLE, ratio / self._half_area, mass), step)
+        mass = xp.clip(ratio * _mass_by_ratio(self.beta)(ratio), 0.0, 1.0)
+        return xp.copysign(xp.where(ratio < _FAR, mass, 1.0), step)
 
     def quantile(self, probability: Any) -> Any:
         """See :class:`Steps`."""
-        xp, mass = namespace(probability), abs(probability)
-        near = mass * self._half_area
-        far = gammaincinv(1.0 / self.beta, mass) ** (1.0 / self.beta)
-        return xp.copysign(xp.where(near**self.beta < _NEGLIGIBLE, near, far), probability)
+        xp = namespace(probability)
+        log_tail = -xp.log1p(-abs(probability))
+        return xp.copysign(log_tail * _ratio_by_log_tail(self.beta)(log_tail), probability)
 
     def fall(self, scale: float) -> Fall:
         """See :class:`Steps`."""
         return Power(scale, self.beta)
 
-    @property
-    def _half_area(self) -> float:
-        """Integral of exp(-r^beta) over r > 0."""
-        return float(gamma(1.0 + 1.0 / self.beta))
+
+def _half_area(beta: float) -> float:
+    """Integral of exp(-r^beta) over r > 0."""
+    return float(gamma(1.0 + 1.0 / beta))
+
+
+@lru_cache(maxsize=32)
+def _mass_by_ratio(beta: float) -> Callable[[Any], Any]:
+    """P(|X| <= r) / r as a function of r, where X has density proportional to exp(-|x|^beta)."""
+
+    def function(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(over="ignore"):  # an infinite power has mass 1
+            power = ratio**beta
+        linear = power < _NEGLIGIBLE  # where the mass keeps no digits of the power
+        return np.where(linear, 1.0 / _half_area(beta), gammainc(1.0 / beta, power) / ratio)
+
+    return tabulated(function, _NEAR, _FAR)
+
+
+@lru_cache(maxsize=32)
+def _ratio_by_log_tail(beta: float) -> Callable[[Any], Any]:
+    """The ratio r / s as a function of s = -log P(|X| > r)."""
+
+    def function(log_tail: NDArray[np.float64]) -> NDArray[np.float64]:
+        mass = -np.expm1(-log_tail)
+        near = mass * _half_area(beta)
+        inverse = np.where(
+            mass < 0.5,
+            gammaincinv(1.0 / beta, mass),
+            gammainccinv(1.0 / beta, np.exp(-log_tail)),
+        )
+        return np.where(near**beta < _NEGLIGIBLE, near, inverse ** (1.0 / beta)) / log_tail
+
+    return tabulated(function, _NEAR, _FAR)
 
 
 @dataclass(frozen=True, repr=False)

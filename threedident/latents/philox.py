@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from threedident.runtime.arrays import is_tensor, namespace
+from threedident.runtime.arrays import fails, is_tensor, namespace
 
 if TYPE_CHECKING:
     import torch
@@ -156,7 +156,7 @@ def _row_words(rows: Any) -> Any:
         )
     if len(index) and "int" not in str(index.dtype):
         raise ValueError(f"rows: expected integers, found {index.dtype}; convert them")
-    if len(index) and index.min() < 0:
+    if fails(index >= 0):
         raise ValueError(
             f"rows: expected non-negative integers, found {int(index.min())}; count from 0"
         )

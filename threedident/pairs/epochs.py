@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from threedident.latents.philox import uniforms
-from threedident.runtime.arrays import is_tensor
+from threedident.runtime.arrays import fails, is_tensor
 
 NUMBERING = 2  # version of the numbering; version 1 drew anchors with replacement, without epochs
 _STREAM, _DRAWN_STREAM = 11, 21
@@ -61,7 +61,7 @@ class Epochs:
             ValueError: a number is negative.
         """
         found = numbers if is_tensor(numbers) else np.asarray(numbers, np.int64)
-        if len(found) and found.min() < 0:
+        if fails(found >= 0):
             raise ValueError(
                 f"items: expected non-negative numbers of pairs, found {int(found.min())}; count "
                 "from 0"

@@ -136,7 +136,9 @@ class ResidentPairs(Card):
 def _moved(rows: NDArray[np.int64], device: torch.device) -> torch.Tensor:
     """Rows on a device, without waiting for it."""
     here = torch.from_numpy(rows)
-    return here if device.type == "cpu" else here.pin_memory().to(device, non_blocking=True)
+    if device.type == "cuda":
+        here = here.pin_memory()
+    return here.to(device, non_blocking=True)
 
 
 def fits(images: ThreeDIdent | Pairs, device: torch.device) -> bool:

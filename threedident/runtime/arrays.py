@@ -66,6 +66,19 @@ def is_torch_generator(rng: Any) -> bool:
     return _is_of_torch(rng, "Generator")
 
 
+def fails(condition: Any) -> bool:
+    """True if a condition fails somewhere. Of a tensor on a GPU it is False, and nothing is read.
+
+    Checks of numbers that are already on a GPU would make the CPU wait for it in every batch.
+
+    Arguments:
+        condition: array or tensor of bool.
+    """
+    if is_tensor(condition) and condition.device.type != "cpu":
+        return False
+    return not condition.all()
+
+
 def namespace(values: Any) -> Any:
     """The library whose functions accept ``values``: torch for tensors, numpy otherwise."""
     return sys.modules["torch"] if is_tensor(values) else np
