@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.pages.panels import Panel, Picture
+from benchmark.pages.picture import Panel, Picture
 
 _EDGE = 65  # edge of an image in CSS pixels, so that five fit on a phone
 _MOST_PIXELS = 2 * _EDGE

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.pages.strips import Pixels, Strip, strip_picture
 
 SHOWN = 4

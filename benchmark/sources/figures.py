@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.pages.panels import Panel, Picture, Plot, plotted
+from benchmark.pages.picture import Panel, Picture
 from benchmark.pages.strips import Strip, strip_picture
 from threedident.dataset.split import ThreeDIdent
 from threedident.index.nearest import NearestLatents
@@ -31,6 +31,11 @@ _EXACT = "Every positive was rendered exactly as drawn, so the steps are the req
 
 def delivered(found: Delivered) -> Picture:
     """The picture of requested and delivered steps."""
+    from benchmark.pages.panels import (  # loads matplotlib, which training does not need
+        Plot,
+        plotted,
+    )
+
     words = "Root mean square step of every factor as requested and as delivered"
     plots = [Plot(found.draw_steps, words)]
     snapped = found.positive_snaps.any()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.metrics.hue_ceiling import ceiling
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.protocol import OURS, Procedure, Scored
 from benchmark.settings import ImageSettings
 from benchmark.sources import examples

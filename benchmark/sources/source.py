@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.ranks import Ranks
 from benchmark.settings import CustomSettings, ImageSettings, MaskSettings, MixingSettings
 from threedident.conditionals.rules.rule import Rule

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.pages.panels import Picture, Plot, legend_above, plotted
+from benchmark.pages.panels import Plot, legend_above, plotted
+from benchmark.pages.picture import Picture
 from benchmark.suites.table import Figure
 
 _STYLES = ("-", "--", ":")

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmark.metrics.remarks import notes_on_runs
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.pages.template import page_template
 from benchmark.suites import figures as suite_figures
 from benchmark.suites.departures import DEPARTURES

@@ -280,3 +280,9 @@ def test_unknown_words(asked: dict[str, str], words: str) -> None:
 def test_no_gpu_is_one_line(kind: str) -> None:
     with pytest.raises(ValueError, match="device: expected cpu here, found cuda"):
         NearestLatents(points(9), kind, "cuda")
+
+
+def test_without_faiss_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threedident.index.families.faiss", None)
+    with pytest.raises(ValueError, match="faiss: expected faiss-gpu or faiss-cpu.*found neither"):
+        NearestLatents(np.zeros((3, 2)))

@@ -16,7 +16,8 @@ from PIL import Image
 
 from benchmark.metrics.scores import score
 from benchmark.pages import panels
-from benchmark.pages.panels import PHONE, Panel, Picture, Plot, plotted, sheet
+from benchmark.pages.panels import Plot, plotted, sheet
+from benchmark.pages.picture import PHONE, Panel, Picture
 from benchmark.runs.reports import figures
 from benchmark.sources import figures as data_figures
 from benchmark.suites import figures as suite_figures

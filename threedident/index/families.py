@@ -22,13 +22,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import faiss
 import numpy as np
 
 from threedident.index.cache import Setting
 from threedident.index.neighbors import Points, Rows, Search, kd_order
 
-VERSION: str = faiss.__version__
+try:
+    import faiss
+except ImportError:  # the rest works without it
+    faiss = None
+
+VERSION: str = "none" if faiss is None else faiss.__version__
 _SPARE, _LINKS, _EFFORT, _LEAF = 4, 16, 64, 16
 _EFFORTS = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 512, 1024, 4096]
 _WIDTHS = (20, 24, 32, 48, 64, 128)  # numbers of candidates for two neighbours
@@ -223,7 +227,16 @@ def _alone(work: Callable[..., Any], *arguments: Any) -> None:
 
 
 def gpus() -> int:
-    """Number of GPUs that faiss sees; 0 if faiss was built without CUDA."""
+    """Number of GPUs that faiss sees; 0 if faiss was built without CUDA.
+
+    Raises:
+        ValueError: faiss is not installed.
+    """
+    if faiss is None:
+        raise ValueError(
+            "faiss: expected faiss-gpu or faiss-cpu, which find nearest latents, found neither; "
+            "pip install faiss-cpu"
+        )
     return int(getattr(faiss, "get_num_gpus", int)())
 
 

@@ -63,7 +63,7 @@ class NearestLatents(Card):
 
     Raises:
         ValueError: the latents are not a finite N x d array with N >= 1, there is no such kind,
-            device or factor, or the cached index is damaged.
+            device or factor, the cached index is damaged, or faiss is not installed.
     """
 
     def __init__(

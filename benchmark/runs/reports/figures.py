@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.metrics.readouts.targets import Array
 from benchmark.metrics.scores import Scores, linear_readout
-from benchmark.pages.panels import Picture, Plot, legend_above, plotted
+from benchmark.pages.panels import Plot, legend_above, plotted
+from benchmark.pages.picture import Picture
 
 _SHOWN = 2000
 _TERMS = {"alignment": "C2-", "uniformity": "C3--"}

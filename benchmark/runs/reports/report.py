@@ -14,7 +14,7 @@ from benchmark.config import Config
 from benchmark.metrics.disentanglement.dci import least_informativeness
 from benchmark.metrics.probes import Probe, probe
 from benchmark.metrics.remarks import ScoreWarning
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.pages.template import page_template
 from benchmark.runs.reports import figures
 from benchmark.runs.reports.features import feature_scores

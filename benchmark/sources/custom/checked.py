@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.ranks import lost_another
 from benchmark.settings import CustomSettings
 from benchmark.sources.source import Batch, Machine, Source, SourceFailed

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from benchmark.pages.panels import Picture
+from benchmark.pages.picture import Picture
 from benchmark.protocol import OURS, Procedure
 from benchmark.settings import MaskSettings
 from benchmark.sources import examples
