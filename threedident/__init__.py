@@ -10,10 +10,13 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from threedident.runtime.packages import Ours as _Ours
 from threedident.runtime.packages import watch as _watch
 
 TYPE_CHECKING = False  # as in threedident.runtime.packages
 if TYPE_CHECKING:
+    from typing import Any
+
     from threedident.conditionals import (
         Conditional,
         GeneralizedNormal,
@@ -30,12 +33,23 @@ if TYPE_CHECKING:
     from threedident.pairs.resident import ResidentPairs
     from threedident.trained import load_encoder
 
+    # of the package benchmark, which this one never imports by itself
+    CosineSimilarity: Any
+    DotSimilarity: Any
+    LpSimilarity: Any
+    info_nce: Any
+    probe: Any
+    score: Any
+
 __version__ = "0.1.0"
 __all__ = [
     "AugmentedPairs",
     "Conditional",
+    "CosineSimilarity",
+    "DotSimilarity",
     "GeneralizedNormal",
     "Laplace",
+    "LpSimilarity",
     "NearestLatents",
     "Normal",
     "PositivePairs",
@@ -45,7 +59,10 @@ __all__ = [
     "Uniform",
     "VonMisesFisher",
     "__version__",
+    "info_nce",
     "load_encoder",
+    "probe",
+    "score",
 ]
 
 _HOMES = {
@@ -64,11 +81,26 @@ _HOMES = {
     "load_encoder": "trained",
 }
 
+_OF_BENCHMARK = {
+    "CosineSimilarity": "losses",
+    "DotSimilarity": "losses",
+    "LpSimilarity": "losses",
+    "info_nce": "losses",
+    "probe": "metrics",
+    "score": "metrics",
+}
+
 _watch()
 
 
 def __getattr__(name: str) -> object:
-    """Import public names on first use, so that the command line starts without torch."""
+    """Import public names on first use, so that the command line starts without torch.
+
+    Those of our package ``benchmark`` are found beside a user's module of that name, too.
+    """
+    if name in _OF_BENCHMARK:
+        with _Ours("benchmark"):
+            return getattr(import_module(f"benchmark.{_OF_BENCHMARK[name]}"), name)
     if name not in _HOMES:
         raise _no_attribute(name)
     return getattr(import_module(f"threedident.{_HOMES[name]}"), name)

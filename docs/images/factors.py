@@ -1,7 +1,7 @@
 """The pictures of the page of results: all ten factors from images, drawn from the kept scores.
 
 ``python docs/images/factors.py`` draws ``factors.png`` and ``correlations.png`` beside it from
-``docs/scores/table4``.
+``docs/scores/table4``, and ``more.png`` also from ``docs/scores/more``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from benchmark.suites.suite import TABLES
 from benchmark.training.folder import RunFolder
 
 HERE = Path(__file__).parent
-KEPT = HERE.parent / "scores" / "table4"
+SCORES = HERE.parent / "scores"
+KEPT = SCORES / "table4"
 SHOWN = {
     "supervised": ("supervised", "0.35"),
     "normal-box-l2": ("box, l2, Normal", "C0"),
@@ -105,6 +106,45 @@ def draw_correlations(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def over_images(folder: Path, places: list[int]) -> tuple[list[float], list[float]]:
+    """Millions of images that a run has seen, and its mean R^2 of some factors there."""
+    run = RunFolder(folder)
+    config, records = run.read_config(), run.scored()
+    each = (2 if is_paired(config.loss) else 1) * config.batch_size / 1e6
+    steps = sorted({record["step"] for record in records})
+    means = [
+        np.mean([np.take(r["r2_per_factor"], places) for r in records if r["step"] == step])
+        for step in steps
+    ]
+    return [each * step for step in steps], list(map(float, means))
+
+
+def draw_more(path: Path) -> None:
+    """Draw what more images and more steps give: R^2 of all factors, and of each rotation."""
+    runs = {
+        "box": (KEPT / "normal-box-l2", SCORES / "more" / "box", "C0"),
+        "supervised": (KEPT / "supervised", SCORES / "more" / "supervised", "0.35"),
+    }
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    axes = figure.subplots(1, 4, sharey=True, width_ratios=(1.3, 1, 1, 1))
+    shown = {"R² of all factors": list(range(len(SHORT)))}
+    shown |= {f"R² of {SHORT[place]}": [place] for place in (3, 4, 5)}
+    for axis, (title, places) in zip(axes, shown.items(), strict=True):
+        for name, (few, more, colour) in runs.items():
+            for folder, style in ((few, ":"), (more, "-")):
+                if (folder / "scores.json").is_file():
+                    config = RunFolder(folder).read_config()
+                    images = "60,000" if folder == more else "40,000"
+                    label = f"{name}: {images} images, {config.steps:,} steps"
+                    axis.plot(*over_images(folder, places), style, color=colour, label=label)
+        axis.set(xlabel="images seen, in millions", ylim=(0, 1.01), title=title)
+        axis.grid(alpha=0.25)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
     draw(HERE / "factors.png")
+    draw_more(HERE / "more.png")
     draw_correlations(HERE / "correlations.png")

@@ -247,3 +247,25 @@ def test_missing_packages_of_an_extra_are_named() -> None:
         require_extra("--thing", "leaderboard", "json", "not_here")
     with pytest.raises(ValueError, match=r"pip install 'threedident\[leaderboard\]'$"):
         require_extra("--thing", "leaderboard", "not_here")
+
+
+def test_scores_and_losses_come_from_the_library_beside_a_module_of_that_name(
+    beside: Path,
+) -> None:
+    for name in NAMES:
+        if name != "benchmark":
+            (beside / f"{name}.py").unlink()
+    (beside / "benchmark.py").write_text("mine = 5\n")
+    (beside / "script.py").write_text(
+        "import sys, threedident\n"
+        "assert 'torch' not in sys.modules\n"
+        "from threedident import LpSimilarity, info_nce, probe, score\n"
+        "import torch, benchmark\n"
+        "z = torch.rand(300, 3)\n"
+        "assert score(latents=z, representations=z).r2 > 0.99\n"
+        "assert probe(latents=z, representations=z) is not None\n"
+        "assert info_nce(z, z, LpSimilarity(2), temperature=1.0).isfinite()\n"
+        "assert benchmark.mine == 5\n"
+    )
+    result = done((sys.executable, "-W", "ignore", "script.py"), beside)
+    assert result.returncode == 0, result.stderr
