@@ -19,28 +19,49 @@ from numpy.typing import NDArray
 Image32 = NDArray[np.float32]
 
 _CPU, _FLOAT3 = 1, 3
+_GPUS = {
+    "oneapi": 2,
+    "optix": 3,
+    "cuda": 3,
+    "hip": 4,
+    "metal": 5,
+}  # kinds of the library
 _QUALITY = {"FAST": 4, "BALANCED": 5, "HIGH": 6}
 _PATTERNS = ("libOpenImageDenoise.so.*", "libOpenImageDenoise.*dylib", "OpenImageDenoise.dll")
 
 
 class Denoiser:
-    """Denoiser of linear images, on the CPU.
+    """Denoiser of linear images.
 
     Arguments:
         threads: processor threads to use.
         quality: preset of the library.
+        device: device of Cycles. If the library cannot use it, the CPU denoises.
 
     Raises:
         ImportError: Blender's module does not contain the library.
     """
 
-    def __init__(self, threads: int, quality: Literal["FAST", "BALANCED", "HIGH"]) -> None:
+    def __init__(
+        self,
+        threads: int,
+        quality: Literal["FAST", "BALANCED", "HIGH"],
+        device: str = "cpu",
+    ) -> None:
         self._library = _load()
-        self._device = self._call("oidnNewDevice", _CPU)
-        self._call("oidnSetDeviceInt", self._device, b"numThreads", threads)
-        self._call("oidnSetDeviceBool", self._device, b"setAffinity", False)
-        self._call("oidnCommitDevice", self._device)
         self._quality = _QUALITY[quality]
+        self._staged = device in _GPUS and self._open(_GPUS[device], threads)
+        if not self._staged:
+            self._open(_CPU, threads)
+
+    def _open(self, kind: int, threads: int) -> bool:
+        """Open a device of the library; True if it works."""
+        self._device = self._call("oidnNewDevice", kind)
+        if kind == _CPU:
+            self._call("oidnSetDeviceInt", self._device, b"numThreads", threads)
+            self._call("oidnSetDeviceBool", self._device, b"setAffinity", False)
+        self._call("oidnCommitDevice", self._device)
+        return self._error() is None
 
     def __call__(
         self, color: Image32, albedo: Image32 | None = None, normal: Image32 | None = None
@@ -62,17 +83,34 @@ class Denoiser:
         work = self._call("oidnNewFilter", self._device, b"RT")
         height, width, _ = color.shape
         sizes = [ctypes.c_size_t(size) for size in (width, height, 0, 0, 0)]
+        buffers = {}
         for name, image in images.items():
-            place = ctypes.c_void_p(image.ctypes.data)
-            self._call("oidnSetSharedFilterImage", work, name, place, _FLOAT3, *sizes)
+            if self._staged:
+                place = buffers[name] = self._buffer(image)
+                self._call("oidnSetFilterImage", work, name, place, _FLOAT3, *sizes)
+            else:
+                place = ctypes.c_void_p(image.ctypes.data)
+                self._call("oidnSetSharedFilterImage", work, name, place, _FLOAT3, *sizes)
         self._call("oidnSetFilterBool", work, b"hdr", True)
         self._call("oidnSetFilterBool", work, b"cleanAux", albedo is not None)
         self._call("oidnSetFilterInt", work, b"quality", self._quality)
         self._call("oidnCommitFilter", work)
         self._call("oidnExecuteFilter", work)
+        if self._staged:
+            self._call("oidnReadBuffer", buffers[b"output"], *_span(images[b"output"]))
         self._call("oidnReleaseFilter", work)
-        self._check()
+        for buffer in buffers.values():
+            self._call("oidnReleaseBuffer", buffer)
+        said = self._error()
+        if said is not None:
+            raise MemoryError(f"OpenImageDenoise: {said}")
         return images[b"output"]
+
+    def _buffer(self, image: Image32) -> Any:
+        """A copy of an image in the memory of the device."""
+        buffer = self._call("oidnNewBuffer", self._device, ctypes.c_size_t(image.nbytes))
+        self._call("oidnWriteBuffer", buffer, *_span(image))
+        return buffer
 
     def _call(self, name: str, *arguments: Any) -> Any:
         """Call a function of the library that returns a handle, which is a pointer, or nothing."""
@@ -81,11 +119,17 @@ class Denoiser:
         result = function(*arguments)
         return None if result is None else ctypes.c_void_p(result)
 
-    def _check(self) -> None:
+    def _error(self) -> str | None:
+        """What the library says went wrong since it was last asked; None if nothing did."""
         message = ctypes.c_char_p()
-        if self._library.oidnGetDeviceError(self._device, ctypes.byref(message)):
-            said = (message.value or b"").decode(errors="replace")
-            raise MemoryError(f"OpenImageDenoise: {said}")
+        if not self._library.oidnGetDeviceError(self._device, ctypes.byref(message)):
+            return None
+        return (message.value or b"").decode(errors="replace")
+
+
+def _span(image: Image32) -> tuple[Any, Any, Any]:
+    """Offset in a buffer, bytes and address of an image."""
+    return ctypes.c_size_t(0), ctypes.c_size_t(image.nbytes), ctypes.c_void_p(image.ctypes.data)
 
 
 def _load() -> ctypes.CDLL:

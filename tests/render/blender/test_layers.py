@@ -45,6 +45,9 @@ for material in ("rubber", "metal"):
 noise = np.random.default_rng(0).normal(0.5, 0.1, (64, 48, 3)).astype(np.float32)
 denoise = Denoiser(2, "HIGH")
 found["noise"], found["denoised"] = noise, denoise(noise)
+staged = Denoiser(2, "HIGH")
+staged._staged = True  # as on a GPU, whose memory images are copied to
+found["staged"], found["on a GPU"] = staged(noise), Denoiser(2, "HIGH", "cuda")(noise)
 found["flat"] = denoise(np.full((32, 40, 3), 0.25, np.float32))
 np.savez(sys.argv[1], **found)
 """
@@ -145,3 +148,10 @@ def test_encoding_is_srgb() -> None:
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     assert (encode(linear.astype(np.float32)) == levels).all()
     assert (encode(np.array([-1.0, 2.0], dtype=np.float32)) == [0, 255]).all()
+
+
+def test_images_are_denoised_in_the_memory_of_a_gpu_or_else_here(
+    drawn: dict[str, np.ndarray],
+) -> None:
+    assert (drawn["staged"] == drawn["denoised"]).all()
+    assert drawn["on a GPU"] == pytest.approx(drawn["denoised"], abs=0.01)
