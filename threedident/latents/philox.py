@@ -82,16 +82,20 @@ def philox(key: tuple[int, int], counters: Any) -> Any:
     Returns:
         Random words, shape (N, 4), of the same type as ``counters``.
     """
-    word: Any = np.uint64 if isinstance(counters, np.ndarray) else _signed
+    return namespace(counters).stack(_words(key, *counters.T), axis=1)
+
+
+def _words(key: tuple[int, int], c0: Any, c1: Any, c2: Any, c3: Any) -> tuple[Any, Any, Any, Any]:
+    """The four random words of counters whose words broadcast, each as an array or a tensor."""
+    word: Any = np.uint64 if isinstance(c0, np.ndarray) else _signed
     first, second = (tuple(map(word, (a & _LOW, a >> 32, a, _LOW))) for a in _MULTIPLIERS)
-    c0, c1, c2, c3 = counters.T
     k0, k1 = key
     for _ in range(_ROUNDS):
         high0, low0 = _multiply(first, c0)
         high1, low1 = _multiply(second, c2)
         c0, c1, c2, c3 = high1 ^ c1 ^ word(k0), low1, high0 ^ c3 ^ word(k1), low0
         k0, k1 = (k0 + _WEYL[0]) & _MASK64, (k1 + _WEYL[1]) & _MASK64
-    return namespace(counters).stack([c0, c1, c2, c3], axis=1)
+    return c0, c1, c2, c3
 
 
 @overload
@@ -123,27 +127,23 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
     key = np.random.SeedSequence(check_seed(seed), spawn_key=stream).generate_state(2, np.uint64)
     index = _row_words(rows)
     xp, blocks = namespace(index), -(-count // 4)
-    counters = xp.tile(_first_counters(blocks, index), (len(index), 1, 1))
-    counters[:, :, 1] = index[:, None]
-    counters[:, :, 2] = _epoch_words(epochs)
-    words = philox((int(key[0]), int(key[1])), counters.reshape(-1, 4))
-    mantissas = ((words >> 12) & _MANTISSA).reshape(len(index), 4 * blocks)[:, :count]
-    return (xp.asarray(mantissas, dtype=xp.float64) + 0.5) * 2.0**-52
+    like = {"device": index.device} if is_tensor(index) else {}
+    # the first rounds of Philox are few operations, since rows, blocks and epochs broadcast
+    block = xp.arange(blocks, dtype=index.dtype, **like)[None]
+    zero = xp.zeros((1, 1), dtype=index.dtype, **like)
+    counter = block, index[:, None], zero + _epoch_words(epochs, index), zero
+    numbers = xp.empty((len(index), blocks, 4), dtype=xp.float64, **like)
+    for place, words in enumerate(_words((int(key[0]), int(key[1])), *counter)):
+        numbers[:, :, place] = (words >> 12) & _MANTISSA
+    numbers += 0.5
+    numbers *= 2.0**-52
+    return numbers.reshape(len(index), 4 * blocks)[:, :count]
 
 
-def _first_counters(blocks: int, like: Any) -> Any:
-    """The counters of row 0, shape (blocks, 4), an array or a tensor as ``like`` is."""
-    counters = np.zeros((blocks, 4), dtype=np.uint64)
-    counters[:, 0] = np.arange(blocks)
-    if is_tensor(like):
-        return namespace(like).tensor(counters.view(np.int64), device=like.device)
-    return counters
-
-
-def _epoch_words(epochs: Any) -> Any:
+def _epoch_words(epochs: Any, like: Any) -> Any:
     """Epochs as words, in a shape that broadcasts over the blocks of each row."""
     if isinstance(epochs, int):
-        return epochs
+        return epochs if is_tensor(like) else np.uint64(epochs)
     return epochs[:, None] if is_tensor(epochs) else np.asarray(epochs, np.uint64)[:, None]
 
 
