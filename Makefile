@@ -25,17 +25,22 @@ GPU_TRAIN = $(BIN)/threedident benchmark --encoder resnet18 --data $(GPU) --step
 MINUTES ?= 20
 SEED ?= $(shell date +%s)
 
-.PHONY: demo duration gpu quick test docs fuzz lint entries setup libraries browser release
+.PHONY: other demo duration gpu quick test docs fuzz lint entries setup libraries browser release
 
 setup: $(VENV)/.ready libraries browser
 
-# What the demo needs. The environment is made with PYTHON, if it is given; else with a Python of
-# this machine; else with one that uv downloads.
-$(VENV)/.demo: pyproject.toml
+# What the demo needs. The environment is made with PYTHON, if it is given; else the one that is there
+# is kept; else it is made with a Python of this machine, or with one that uv downloads.
+OTHER := $(if $(PYTHON),$(shell test "$$($(BIN)/python --version 2> /dev/null)" = "$$("$(PYTHON)" --version 2> /dev/null)" || echo other))
+KEPT := $(if $(PYTHON),,$(shell $(BIN)/python -c "$(FITS)" 2> /dev/null && $(BIN)/python -m pip --version > /dev/null 2>&1 && echo kept))
+
+$(VENV)/.demo: pyproject.toml $(if $(OTHER),other)
 	@found=; for python in $(or $(PYTHON),$(PYTHONS)); do \
 		"$$python" -c "$(FITS)" 2> /dev/null && found=$$python && break; \
 	done; \
-	if [ -n "$$found" ]; then \
+	if [ -n "$(KEPT)" ]; then \
+		echo "== 1/2 environment: $(VENV), which is there, with $$($(BIN)/python --version)"; \
+	elif [ -n "$$found" ]; then \
 		echo "== 1/2 environment: $(VENV), with $$("$$found" --version)"; \
 		[ "$$($(BIN)/python --version 2> /dev/null)" = "$$("$$found" --version)" ] || clear=--clear; \
 		"$$found" -m venv $$clear $(VENV) || exit 1; \
@@ -47,7 +52,7 @@ $(VENV)/.demo: pyproject.toml
 		uv=$$(command -v uv) || { python3 -m pip install --quiet --target $(VENV)-uv uv && uv=$(VENV)-uv/bin/uv; }; \
 		[ -n "$$uv" ] && "$$uv" venv --quiet --seed --python-preference only-managed --python 3.11 --clear $(VENV) || { \
 			echo "Blender needs Python 3.11 or 3.13, and uv could not bring one. Install it, then run make again:"; \
-			echo "    sudo apt-get install python3.13 python3.13-venv   # or: make PYTHON=/path/to/python3.11"; rm -rf $(VENV)-uv; exit 1; }; \
+			echo "    sudo apt-get install python3-venv python3-pip   # or: make PYTHON=/path/to/python3.11"; rm -rf $(VENV)-uv; exit 1; }; \
 		rm -rf $(VENV)-uv; \
 	fi
 	@echo "== 2/2 packages: torch with CUDA (6.5 GB), Blender (0.8 GB) and others (1 GB); pip names each as it comes"
@@ -131,13 +136,13 @@ release: setup
 	$(BIN)/python -m pytest --quiet tests/cli/test_package.py
 	@echo "== install the wheel into $(VENV)-release, and run a tiny demo in a new folder"
 	$(BIN)/python -m venv --clear $(VENV)-release && $(VENV)-release/bin/python -m pip install dist/*.whl
-	@bin=$$PWD/$(VENV)-release/bin && folder=$$(mktemp -d) && cd $$folder && set -ex; \
+	@bin=$$PWD/$(VENV)-release/bin && folder=$$(mktemp -d) && trap "rm -rf $$folder $$PWD/$(VENV)-release" EXIT && \
+		cd $$folder && set -ex; \
 		$$bin/threedident doctor; \
 		$$bin/threedident render --n 200 --n-test 100 --resolution 32 --quality draft --out data; \
 		$$bin/threedident verify --deep data; \
 		$$bin/threedident benchmark --encoder conv --data data --steps 50 --batch-size 32 --out run; \
-		$$bin/python -c "from threedident import load_encoder; print(load_encoder('run'))"; \
-		rm -rf $$folder $$OLDPWD/$(VENV)-release
+		$$bin/python -c "from threedident import load_encoder; print(load_encoder('run'))"
 	@echo "== release: dist/ is ready to be uploaded"
 
 docs: $(VENV)/.ready

@@ -114,7 +114,8 @@ def rendering(
     blender = require_blender()
     scene = {name: asset_path(name).read_text() for name in ("scene.json", "teapot.json")}
     preset = asdict(find_quality(quality))
-    identity = json.dumps([REVISION, blender, device, preset, scene], sort_keys=True)
+    where = [device] if device == "cpu" else [device, "denoised there"]
+    identity = json.dumps([REVISION, blender, *where, preset, scene], sort_keys=True)
     return Rendering(
         resolution=resolution,
         quality=quality,

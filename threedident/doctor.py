@@ -35,6 +35,7 @@ _EXTRAS = {
 _IMAGES, _EDGE, _PASSES = 64, 64, 3
 _LEAST_DISK, _LEAST_MEMORY = 1e9, 2e9
 _NVIDIA = Path("/proc/driver/nvidia/version")
+_HIDDEN = "a driver is here, but no GPU: give the container its GPUs, and see CUDA_VISIBLE_DEVICES"
 _SAID = 300
 _LONGEST = 200  # columns of a table that is not shown in a terminal
 
@@ -113,18 +114,23 @@ def _rooms() -> Iterator[Finding]:
     for what, folder in (("disk here", Path.cwd()), ("cache", cache)):
         if folder is None:
             continue
-        there = next(place for place in (folder, *folder.parents) if place.is_dir())
-        left = shutil.disk_usage(there).free
-        remedy = "free some; 250,000 images of 224 px take 7 GB" if left < _LEAST_DISK else ""
+        place = ", or set XDG_CACHE_HOME to another folder" if folder == cache else ""
+        try:
+            there = next(each for each in (folder, *folder.parents) if each.is_dir())
+            left = shutil.disk_usage(there).free
+        except OSError as error:
+            yield Finding(what, explain(error), f"make {folder} readable{place}")
+            continue
+        remedy = f"free some{place}" if left < _LEAST_DISK else ""
         if not os.access(there, os.W_OK):
-            remedy = f"make {there} writable" + (", or set XDG_CACHE_HOME" * (folder == cache))
+            remedy = f"make {there} writable{place}"
         yield Finding(what, f"{folder}, {spell_bytes(left)} free", remedy)
 
 
 def _blender() -> Iterator[Finding]:
     """Blender, its shared libraries, the devices of Cycles, and its speed."""
     settings, libraries = import_module("render.settings"), import_module("render.libraries")
-    missing = libraries.missing_packages()
+    missing = libraries.missing_packages() if sys.version_info[:2] in settings.BLENDERS else []
     if missing:
         yield Finding(
             "libraries",
@@ -147,10 +153,10 @@ def _blender() -> Iterator[Finding]:
     gpus = [f"{count} {kind}" for kind, count in trial.devices.items() if kind != "cpu"]
     remedy = ""
     if _NVIDIA.is_file() and not gpus:
-        remedy = "a driver is here, but Cycles finds no GPU; check nvidia-smi and the driver's age"
+        remedy = f"{_HIDDEN}; else update the driver"
     yield Finding("Cycles", ", ".join(["CPU", *gpus]), remedy)
-    rates = [f"{rate:.3g} images/s at {what}" for what, rate in trial.rates.items()]
-    yield Finding("rendering", f"{', '.join(rates)}, on {next(iter(trial.devices))}")
+    rates = [f"{_rate(rate)} images/s at {what}" for what, rate in trial.rates.items()]
+    yield Finding("rendering", ", ".join(rates))
 
 
 def _torch() -> Iterator[Finding]:
@@ -164,20 +170,30 @@ def _torch() -> Iterator[Finding]:
     except Exception as error:  # a broken installation raises errors of many kinds
         yield Finding("torch", _spelled(error), "pip install torch torchvision", fatal=True)
         return
-    yield Finding("torch", f"{release}, " + (f"built for CUDA {built}" if built else "CPU alone"))
+    yield Finding(
+        "torch", f"{release}, " + (f"built for CUDA {built}" if built else "without CUDA")
+    )
     found = ", ".join(f"{gpu.name} ({spell_bytes(gpu.total_memory)})" for gpu in names)
     remedy = ""
     if _NVIDIA.is_file() and not cuda:
-        remedy = "a driver is here, but torch finds no GPU; install a torch built for this driver"
+        remedy = f"{_HIDDEN}; else install a torch built for this driver"
     yield Finding("torch's GPUs", found or "none", remedy)
-    try:
-        device = torch.device("cuda" if cuda else "cpu")
-        rate = _training_rate(device)
-    except Exception as error:  # as above
-        yield Finding("training", _spelled(error), "pip install threedident again", fatal=True)
-        return
-    where = f"at {_EDGE} px, encoder conv, on {device.type}"
-    yield Finding("training", f"{rate:.3g} images/s {where}")
+    for kind in ("cuda", "cpu") if cuda else ("cpu",):
+        try:
+            rate = _training_rate(torch.device(kind))
+        except Exception as error:  # as above
+            last = kind == "cpu"
+            remedy = "pip install threedident again" if last else "train with --device cpu"
+            yield Finding(f"training on {kind}", _spelled(error), remedy, fatal=last)
+        else:
+            yield Finding(
+                "training", f"{_rate(rate)} images/s at {_EDGE} px, encoder conv, on {kind}"
+            )
+            return
+
+
+def _rate(number: float) -> str:
+    return f"{number:.3g}" if number < 100 else f"{number:,.0f}"
 
 
 def _training_rate(device: Any) -> float:
@@ -218,6 +234,7 @@ def _version(package: str) -> str:
 def _failure(what: str, error: ValueError) -> Finding:
     """A fatal finding from an error whose text ends with what to do."""
     found, _, remedy = str(error).partition("; ")
+    remedy = remedy or "see Troubleshooting in the documentation"
     return Finding(what, printable(found, _SAID), printable(remedy, _SAID), fatal=True)
 
 

@@ -31,6 +31,7 @@ ESTIMATORS = ("decoupled", "nce", "spectral", "nwj")
 _ROWS, _FACTORS, _BATCH = 2048, 5, 128
 _LAWS = {"Normal": Normal, "Laplace": Laplace, "GeneralizedNormal": GeneralizedNormal}
 _FLOAT32, _FLOAT64 = 1e-4, 1e-10
+_DRAWING = ("lejepa", "beta-vae", "slow-vae")  # draw on the device, whose numbers are others
 
 
 class Agreement(NamedTuple):
@@ -60,7 +61,7 @@ def agreements(device: torch.device, data: Path) -> Iterator[Agreement]:
         data: data set of noise images, packed.
     """
     for name in LOSSES:
-        if name != "diet":  # which has a row of weights for each image
+        if name not in ("diet", *_DRAWING):  # diet has a row of weights for each image
             yield _of_loss(device, loss=name)
     for name in ESTIMATORS:
         yield _of_loss(device, loss="l1", estimator=name)

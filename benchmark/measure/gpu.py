@@ -1,14 +1,13 @@
 """The command ``python -m benchmark.measure gpu``: values, rates and memory on one GPU.
 
 It makes its own data, and needs neither Blender nor faiss nor matplotlib. Tables are Markdown.
-Times are medians of passes that follow each other, after a few to warm up.
+Times are medians of passes after a few to warm up; each waits until the GPU has finished.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -37,6 +36,7 @@ from threedident.options import Choice
 from threedident.pairs.augmented import AugmentedPairs
 from threedident.pairs.loader import ahead
 from threedident.pairs.resident import ResidentPairs
+from threedident.runtime.errors import printable
 from threedident.runtime.files import spell_bytes
 from threedident.runtime.machine import processor_name
 from threedident.runtime.progress import say
@@ -44,6 +44,7 @@ from threedident.storage.folder import SplitFolder
 
 _CODES = 10
 _WARM_UP = 3
+_SAID = 80
 
 
 class Sizes(NamedTuple):
@@ -78,7 +79,7 @@ QUICK = Sizes((16,), 8, 2, (64, 128), 20, 64, 256)
 def gpu_report(device: str, minutes: float, quick: bool) -> None:
     """Compare a GPU with the CPU, and measure rates, waiting and memory.
 
-    Tables are printed as Markdown. What does not agree with the CPU is named at the end.
+    Tables are printed as Markdown. What does not agree with the CPU is named first.
 
     \b
     Example:
@@ -86,18 +87,16 @@ def gpu_report(device: str, minutes: float, quick: bool) -> None:
         python -m benchmark.measure gpu --device cpu --quick
     """
     place, sizes = find_device(device), QUICK if quick else Sizes()
-    end = time.monotonic() + 60 * minutes
+    end = time.monotonic() + 60 * minutes  # after which no new row is begun
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else processor_name()
     click.echo(f"{name}, torch {torch.__version__}\n")
     with TemporaryDirectory(prefix="gpu-") as folder:
         data = _noise(Path(folder), sizes.data)
-        differed = list(_values(place, data))
+        _values(place, data)
         _training(place, sizes)
         _losses(place, sizes, end)
         _waiting(place, data, sizes)
         _rates(place, sizes, end)
-    for line in differed or ["Everything agrees with the CPU."]:
-        click.echo(line)
 
 
 def _noise(root: Path, count: int) -> Path:
@@ -115,12 +114,12 @@ def _show(title: str, columns: tuple[str, ...], rows: Iterator[tuple[str, ...]])
     click.echo("")
 
 
-def _values(device: torch.device, data: Path) -> Iterator[str]:
+def _values(device: torch.device, data: Path) -> None:
     say("values: losses, samplers, pairs and metrics against the CPU")
     found = list(agreements(device, data))
     for each in found:
         if not each.holds:
-            yield (
+            click.echo(
                 f"DIFFERS: {each.what}: largest gap {each.gap:.2g}, expected at most "
                 f"{each.allowed:g}"
             )
@@ -158,7 +157,11 @@ def _rates(device: torch.device, sizes: Sizes, end: float) -> None:
                     if time.monotonic() > end:
                         say("the time is over; what is left was not measured")
                         return
-                    seconds, peak = _timed(step, device, sizes.passes)
+                    try:
+                        seconds, peak = _timed(step, device, sizes.passes)
+                    except Exception as error:  # no compiler, no memory, or an old GPU
+                        yield encoder, f"{edge}", name, printable(str(error), _SAID), ""
+                        continue
                     yield encoder, f"{edge}", name, f"{sizes.images / seconds:,.0f}", peak
 
     columns = ("encoder", "px", "way", "images/s", "peak memory")
@@ -177,10 +180,10 @@ def _ways(
         return net.to(memory_format=layout)
 
     plain, net = built(torch.contiguous_format), built(torch.channels_last)
-    yield "float32", lambda: _pass(plain, images)
-    yield "float32, channels-last", lambda: _pass(net, last)
+    yield "float32", lambda: _exactly(plain, images)
+    yield "float32, channels-last", lambda: _exactly(net, last)
     if device.type == "cuda":
-        yield "TF32, channels-last", lambda: _in_tf32(net, last)
+        yield "TF32, channels-last", lambda: _exactly(net, last, tf32=True)
     yield "bf16", lambda: _pass(plain, images, low=True)
     yield "bf16, channels-last", lambda: _pass(net, last, low=True)
     if device.type == "cuda" and can_compile(device):
@@ -195,17 +198,12 @@ def _pass(net: nn.Module, images: Tensor, low: bool = False) -> None:
     codes.float().square().mean().backward()
 
 
-def _in_tf32(net: nn.Module, images: Tensor) -> None:
-    with _tf32():
-        _pass(net, images)
-
-
-@contextmanager
-def _tf32() -> Iterator[None]:
+def _exactly(net: nn.Module, images: Tensor, tf32: bool = False) -> None:
+    """A pass in float32, in which matrix products and convolutions may be of TF32 or not."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     try:
-        yield
+        _pass(net, images)
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 

@@ -41,7 +41,7 @@ from threedident.pairs.loader import ahead, load, slices
 from threedident.pairs.nearest import Anchor, PositivePairs
 from threedident.pairs.pair import Pair
 from threedident.pairs.rendered import RenderedPairs
-from threedident.pairs.resident import ResidentImages, ResidentPairs, fits
+from threedident.pairs.resident import ResidentImages, ResidentPairs, fits, moved
 from threedident.storage.manifest import Material
 
 _EVALUATED = 256
@@ -239,7 +239,7 @@ class ImageSource(Source):
         numbers, device = self._numbers(steps, batch_size, machine), machine.device
         epochs = self._epochs(seed)
         for items, batch in zip(numbers, self._batches(seed, numbers, machine), strict=True):
-            rows = None if self.rows is None else torch.from_numpy(epochs.rows(items)).to(device)
+            rows = None if self.rows is None else moved(epochs.rows(items), device)
             yield batch._replace(rows=rows)
 
     def _numbers(self, steps: range, batch_size: int, machine: Machine) -> list[range]:
@@ -283,7 +283,7 @@ class ImageSource(Source):
         targets = torch.from_numpy(self.factors.targets(self.train.latents)).to(device)
 
         def fetch(items: range) -> Batch:
-            rows = torch.from_numpy(epochs.rows(items)).to(device)
+            rows = moved(epochs.rows(items), device)
             return Batch(images.images(rows), None, targets.index_select(0, rows))
 
         return fetch

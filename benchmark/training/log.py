@@ -87,18 +87,15 @@ class Unread:
     """
 
     def __init__(self) -> None:
-        self._names: list[str] = []
-        self._steps: list[int] = []
-        self._rows: list[torch.Tensor] = []
+        self._kept: list[tuple[int, list[str], torch.Tensor]] = []
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return len(self._kept)
 
     def add(self, step: int, terms: dict[str, torch.Tensor]) -> None:
-        """Keep the terms of a step, scalars by name; the names are those of every step."""
-        self._names = list(terms)
-        self._steps.append(step)
-        self._rows.append(torch.stack([term.detach() for term in terms.values()]))
+        """Keep the terms of a step, scalars by name."""
+        row = torch.stack([term.detach() for term in terms.values()])
+        self._kept.append((step, list(terms), row))
 
     def read(self, stop: bool, ranks: Ranks) -> tuple[bool, dict[int, dict[str, float]]]:
         """The means over the ranks of all terms kept so far, by step, which are kept no longer.
@@ -112,16 +109,13 @@ class Unread:
         Returns:
             True if any rank was asked to stop; and the terms.
         """
-        flag = self._rows[-1].new_full((1,), float(stop))
-        *values, stopped = ranks.mean(torch.cat([*self._rows, flag])).tolist()
-        width, steps = len(self._names), self._steps
-        rows = [values[width * i : width * (i + 1)] for i in range(len(steps))]
-        self._steps, self._rows = [], []
-        read = {
-            step: dict(zip(self._names, row, strict=True))
-            for step, row in zip(steps, rows, strict=True)
+        kept, self._kept = self._kept, []
+        flag = kept[-1][2].new_full((1,), float(stop))
+        *values, stopped = ranks.mean(torch.cat([*(row for *_, row in kept), flag])).tolist()
+        numbers = iter(values)
+        return stopped > 0, {
+            step: {name: next(numbers) for name in names} for step, names, _ in kept
         }
-        return stopped > 0, read
 
 
 class Forecast:
@@ -136,22 +130,26 @@ class Forecast:
 
     def __init__(self, steps: int, later: int, slow: bool, kind: str) -> None:
         self._steps, self._later, self._slow, self._small = steps, later, slow, _INSTEAD[kind]
-        self._taken, self._start = 0, time.perf_counter()
+        self._taken = self._first = 0
+        self._said, self._start = False, 0.0
 
-    def step(self, say: Callable[[str], None]) -> None:
-        """Count a step; after twenty timed steps, print how long the rest will take.
+    def step(self, say: Callable[[str], None], count: int = 1) -> None:
+        """Count steps; after twenty timed steps, print how long the rest will take.
 
-        The first step is not timed, because it includes compilation and filling of caches.
+        The first ones are not timed, because they include compilation and filling of caches.
 
         Arguments:
             say: function that prints a line.
+            count: steps since the last call, which the device has finished.
         """
-        self._taken += 1
-        if self._taken == 1:
-            self._start = time.perf_counter()
-        if self._taken != _AFTER + 1 or self._steps <= self._taken:
+        self._taken += count
+        if not self._first:
+            self._first, self._start = self._taken, time.perf_counter()
+        timed = self._taken - self._first
+        if self._said or timed < _AFTER or self._steps <= self._taken:
             return
-        each = (time.perf_counter() - self._start) / _AFTER
+        self._said = True
+        each = (time.perf_counter() - self._start) / timed
         left = each * (self._steps - self._taken + self._later)
         others = ", and those of the other seeds" if self._later else ""
         say(

@@ -61,7 +61,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._stop = Stop()
-        self._settled = True  # False in the middle of a step
+        self._settled = True  # False in the middle of a step, and of reading its loss
         self._unread = Unread()
         self._reads = _READS.get(self.task.machine.device.type, _READ)
         self._saved, self._saved_step = time.monotonic(), self.step
@@ -147,7 +147,8 @@ class Loop:
             for batch in batches:
                 self._take_step(batch)
                 seen += machine.ranks.count * sum(map(len, batch.observations))
-                if self.step % self._reads == 0 or self._due():
+                stopped = bool(self._stop) and machine.ranks.count == 1
+                if stopped or self.step % self._reads == 0 or self._due():
                     taken = len(self._unread)
                     loss = self._read_losses()
                     self._score_if_due()
@@ -155,7 +156,7 @@ class Loop:
                         self._save()
                     rate = seen / (time.perf_counter() - began)
                     self._advance(advance, taken, loss, rate)
-                forecast.step(advance.say)
+                    forecast.step(advance.say, taken)
 
     def _advance(self, advance: Advance, steps: int, loss: float, rate: float) -> None:
         scores = self._scores
@@ -212,6 +213,7 @@ class Loop:
     def _read_losses(self) -> float:
         """Log the losses of the steps since the last reading, and return the last one."""
         ranks = self.task.machine.ranks
+        self._settled = False
         stopped, read = self._unread.read(bool(self._stop), ranks)
         for step, terms in read.items():
             if not math.isfinite(terms["loss"]):
@@ -220,6 +222,7 @@ class Loop:
                     f"{self._advice(step - 1)}"
                 )
             self.tracker.record(step, terms)
+        self._settled = True
         if stopped:
             raise KeyboardInterrupt
         return terms["loss"]

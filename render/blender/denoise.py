@@ -26,6 +26,11 @@ _GPUS = {
     "hip": 4,
     "metal": 5,
 }  # kinds of the library
+_NUMBERED = {
+    "optix": "oidnNewCUDADevice",
+    "cuda": "oidnNewCUDADevice",
+    "hip": "oidnNewHIPDevice",
+}
 _QUALITY = {"FAST": 4, "BALANCED": 5, "HIGH": 6}
 _PATTERNS = ("libOpenImageDenoise.so.*", "libOpenImageDenoise.*dylib", "OpenImageDenoise.dll")
 
@@ -37,6 +42,7 @@ class Denoiser:
         threads: processor threads to use.
         quality: preset of the library.
         device: device of Cycles. If the library cannot use it, the CPU denoises.
+        gpu: number of the GPU to use; None for the library's choice.
 
     Raises:
         ImportError: Blender's module does not contain the library.
@@ -47,19 +53,24 @@ class Denoiser:
         threads: int,
         quality: Literal["FAST", "BALANCED", "HIGH"],
         device: str = "cpu",
+        gpu: int | None = None,
     ) -> None:
         self._library = _load()
         self._quality = _QUALITY[quality]
-        self._staged = device in _GPUS and self._open(_GPUS[device], threads)
+        self._staged = device in _GPUS and self._open_gpu(device, gpu)
         if not self._staged:
-            self._open(_CPU, threads)
-
-    def _open(self, kind: int, threads: int) -> bool:
-        """Open a device of the library; True if it works."""
-        self._device = self._call("oidnNewDevice", kind)
-        if kind == _CPU:
+            self._device = self._call("oidnNewDevice", _CPU)
             self._call("oidnSetDeviceInt", self._device, b"numThreads", threads)
             self._call("oidnSetDeviceBool", self._device, b"setAffinity", False)
+            self._call("oidnCommitDevice", self._device)
+
+    def _open_gpu(self, device: str, gpu: int | None) -> bool:
+        """Open a GPU of the library; True if it works."""
+        if gpu is not None and device in _NUMBERED:
+            number = ctypes.byref(ctypes.c_int(gpu))
+            self._device = self._call(_NUMBERED[device], number, None, ctypes.c_int(1))
+        else:
+            self._device = self._call("oidnNewDevice", _GPUS[device])
         self._call("oidnCommitDevice", self._device)
         return self._error() is None
 

@@ -90,6 +90,7 @@ class Film:
     edge: int
     threads: int
     device: str
+    gpu: int | None
     file: str
     world: Any
 

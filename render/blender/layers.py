@@ -41,7 +41,7 @@ class Layers:
     ) -> None:
         assert quality.denoiser is not None
         self._film, self._scene = film, scene
-        self._denoise = Denoiser(film.threads, quality.denoiser, film.device)
+        self._denoise = Denoiser(film.threads, quality.denoiser, film.device, film.gpu)
         things = scene.collection.objects
         self._teapot = things["teapot"]
         self._shadow = self._teapot.copy()

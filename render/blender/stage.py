@@ -52,7 +52,7 @@ class Stage:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         if device != "cpu":
             choose_gpus(device, gpu)
-        self._film = film = Film(resolution, threads, device, memory_file(), black_world())
+        self._film = film = Film(resolution, threads, device, gpu, memory_file(), black_world())
         self._teapot, ground = add_teapot(), add_ground()
         self._object_color = add_material(self._teapot, material)
         self._ground_color = add_material(ground, material)

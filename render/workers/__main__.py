@@ -166,7 +166,7 @@ def main() -> int:
         if str(arguments.split) in ("devices", "trial"):
             message = {"devices": (found := _devices())}
             if str(arguments.split) == "trial":
-                message["rates"] = images_a_second(next(iter(found)))
+                message["rates"] = images_a_second(found)
         else:
             chunk = Chunk(arguments.split, arguments.indices, arguments.threads)
             message = asdict(_render_chunk(_Orders(chunk, arguments.lease, arguments.gpu)))

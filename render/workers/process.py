@@ -143,7 +143,7 @@ class Trial:
 
     Arguments:
         devices: number of devices of each kind, best kind first, ``cpu`` last.
-        rates: images per second of a few frames on the best kind, by their description.
+        rates: images per second of a few frames, by their description.
     """
 
     devices: dict[str, int]

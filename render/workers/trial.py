@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 
@@ -14,12 +16,23 @@ from threedident.runtime.machine import processors
 _TRIALS = (("draft", 64, 8), ("standard", 224, 2))  # quality, edge in pixels, frames
 
 
-def images_a_second(device: str) -> dict[str, float]:
+def images_a_second(devices: Iterable[str]) -> dict[str, float]:
     """Images per second of each trial, after one frame to warm up, by its description.
 
     Arguments:
-        device: device of Cycles.
+        devices: devices of Cycles, best first. A device that cannot draw is passed over.
+
+    Raises:
+        RuntimeError: no device can draw.
     """
+    *others, last = devices
+    for device in others:
+        with suppress(RuntimeError, ValueError):
+            return _rates(device)
+    return _rates(last)
+
+
+def _rates(device: str) -> dict[str, float]:
     from render.blender.stage import Stage
 
     rates = {}
@@ -31,5 +44,5 @@ def images_a_second(device: str) -> dict[str, float]:
             start = time.perf_counter()
             stage.draw(each)
             seconds.append(time.perf_counter() - start)
-        rates[f"{edge} px {quality}"] = float(1 / np.mean(seconds[1:]))
+        rates[f"{edge} px {quality} on {device}"] = float(1 / np.mean(seconds[1:]))
     return rates

@@ -51,7 +51,7 @@ def test_quantiles_are_inverse_incomplete_gammas(beta: float) -> None:
 @pytest.mark.parametrize("beta", BETAS)
 def test_masses_are_incomplete_gammas(beta: float) -> None:
     law = GeneralizedNormal(1.0, beta=beta, space="real")
-    assert isinstance(steps._mass_by_ratio(beta), Table)
+    assert isinstance(steps._mass_by_ratio(beta), Table) == (beta < 30)  # it falls too steeply
     x = np.concatenate([np.linspace(1e-3, 40, 2000), [63.99, 64.0, 1e3, 1e100]])
     wanted = scipy.special.gammainc(1 / beta, np.minimum(x, 1e9) ** beta)
     assert gap(law.cdf(x), wanted) < 1e-12

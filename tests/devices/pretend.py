@@ -3,9 +3,9 @@
 Its tensors hold their numbers on the CPU, and every operation runs there. As on a GPU, tensors of
 ``pretend`` and of the CPU do not mix, only ``.cpu()`` makes them arrays, and backward passes run
 through torch's own engine. What makes the CPU wait for a GPU is counted: reading a number, copying
-to the CPU, and results whose shape depends on values. Indices on the CPU are refused, too, which a
-GPU accepts and waits for. Streams, kernels and their rounding are not seen, nor is code that asks
-for ``cuda`` by name.
+from or to the CPU, and results whose shape depends on values. Indices on the CPU are refused, too,
+which a GPU accepts and waits for. Streams, kernels and their rounding are not seen, nor is code
+that asks for ``cuda`` by name.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ class Waits(TorchDispatchMode):
             self.counts[_READS[func]] += 1
         if mine and func in _COPIES and not _lands(func, args, kwargs):
             self.counts["copies to the CPU"] += 1
+        arrives = func is aten._to_copy.default and not mine and _lands(func, args, kwargs)
+        if arrives and not kwargs.get("non_blocking", False):
+            self.counts["copies from the CPU"] += 1
         if (
             mine
             and func in _INDEXED

@@ -284,5 +284,6 @@ def test_no_gpu_is_one_line(kind: str) -> None:
 
 def test_without_faiss_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("threedident.index.families.faiss", None)
+    monkeypatch.setattr("threedident.index.families._FOUND", "neither", raising=False)
     with pytest.raises(ValueError, match=r"faiss: expected faiss-gpu or .*, found neither"):
         NearestLatents(np.zeros((3, 2)))

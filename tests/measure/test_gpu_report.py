@@ -41,7 +41,7 @@ def test_it_runs_without_blender_faiss_and_matplotlib(tmp_path: Path) -> None:
         assert re.search(rf"\| {encoder} \| 16 \| bf16, channels-last \| [\d,]+ \|", text)
     assert re.search(r"\| 128 \| [\d.]+ \|", text)
     assert re.search(r"steps/s, R2 0\.\d+, MCC 0\.\d+ on fresh ones", text)
-    assert text.splitlines()[-1] == "Everything agrees with the CPU."
+    assert "DIFFERS" not in text
     assert not list(tmp_path.glob("gpu-*"))
 
 

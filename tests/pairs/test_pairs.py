@@ -266,3 +266,22 @@ def test_an_error_in_a_loader_process_is_its_own_line(roots: dict[str, Path]) ->
     pairs = PositivePairs(ThreeDIdent(roots["packed"], transform=broken), Normal(0.1))
     with pytest.raises(ValueError, match=r"^picture: expected a teapot, found none; look again$"):
         list(pairs.loader(8, workers=2))
+
+
+def test_the_positives_of_rendered_pairs_are_their_own_images(tmp_path: Path) -> None:
+    """Where anchors and positives have the same rows of two splits."""
+    anchors, positives = (ThreeDIdent(make_images(tmp_path / name, n=8)) for name in "ab")
+    positives = positives.take(range(7, -1, -1))
+
+    class Rendered(AugmentedPairs):
+        changes_images = False
+
+        def shown(self, items: object, image: object, positive: object) -> tuple[object, object]:  # noqa: ARG002
+            return image, positive
+
+    pairs = Rendered(anchors)
+    pairs.positives = positives
+    draw, batch = pairs.draw(np.arange(8)), pairs.batch(range(8))
+    assert torch.equal(batch.image, anchors.images(draw.anchors))
+    assert torch.equal(batch.positive_image, positives.images(draw.anchors))
+    assert not torch.equal(batch.image, batch.positive_image)

@@ -44,7 +44,7 @@ def test_a_loss_that_is_not_finite_is_named_by_its_step_and_not_saved(
     def spoiled(self: loop.Loop, batch: object) -> None:
         take(self, batch)  # type: ignore[arg-type]
         if self.step == bad:
-            self._unread._rows[-1].fill_(float("nan"))
+            self._unread._kept[-1][2].fill_(float("nan"))
 
     monkeypatch.setattr(loop.Loop, "_take_step", spoiled)
     monkeypatch.setattr(loop, "CHECKPOINT_PERIOD_S", 0.0)

@@ -1,7 +1,7 @@
 """Changes of colour, each image of a batch by its own factor, on the CPU or a GPU.
 
 Images are levels from 0 to 255, float32, shape (B, H, 3, W). The formulas are those of
-torchvision's functions for uint8, up to one level, since levels are rounded here and cut off
+torchvision's functions for uint8, up to two levels, since levels are rounded here and cut off
 there. Sums are taken of integers alone, so the results are the same in any batch.
 """
 

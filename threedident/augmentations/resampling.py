@@ -68,9 +68,24 @@ def resample(images: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
         rows: matrices, shape (B, H, H).
     """
     count, size = images.shape[:2]
-    across = torch.bmm(images.reshape(count, 3 * size, size), columns.mT)
+    across = _product(images.reshape(count, 3 * size, size), columns.mT, second=True)
     across = levels(across.div_(_ONE)).view(count, size, 3 * size)
-    return levels(torch.bmm(rows, across).div_(_ONE)).view(count, size, 3, size)
+    return levels(_product(rows, across).div_(_ONE)).view(count, size, 3, size)
+
+
+def _product(first: Tensor, other: Tensor, *, second: bool = False) -> Tensor:
+    """Exact products of weights, ``first`` or the second factor, and levels.
+
+    On a GPU, weights are split into parts of 7 bits, which TF32 holds, too, if it is switched on.
+    """
+    if first.device.type == "cpu":
+        return torch.bmm(first, other)
+    weights = other if second else first
+    high = (weights / 2.0**7).round()
+    low = weights - high * 2.0**7
+    if second:
+        return torch.bmm(first, high).mul_(2.0**7).add_(torch.bmm(first, low))
+    return torch.bmm(high, other).mul_(2.0**7).add_(torch.bmm(low, other))
 
 
 def _cubic(apart: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ _DEVIATIONS = (0.1, 2.0)  # of blurs, in pixels
 _JITTERS = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
 _ORDERS = tuple(permutations(range(len(_JITTERS))))
 _TOGETHER = 64  # images that a CPU's cache holds
+_TOGETHER_ON_GPU = 256  # to limit memory
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ class SimCLR(Augmentation):
 
     def views(self, images: Tensor, numbers: Tensor) -> Tensor:
         """See :class:`Augmentation`. Views are uint8 and channels-last in memory."""
-        together = _TOGETHER if images.device.type == "cpu" else max(1, len(images))
+        kind = images.device.type
+        together = _TOGETHER if kind == "cpu" else _TOGETHER_ON_GPU
         parts = zip(torch.split(images, together), torch.split(numbers, together), strict=True)
-        return torch.cat([self._views(*part) for part in parts])
+        with torch.no_grad(), torch.autocast(kind, enabled=False):
+            return torch.cat([self._views(*part) for part in parts])
 
     def _views(self, images: Tensor, numbers: Tensor) -> Tensor:
         places, rest = torch.split(numbers, [2 * _TRIALS + 2, 10], dim=1)

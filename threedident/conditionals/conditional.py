@@ -23,6 +23,7 @@ from threedident.runtime.arrays import (
     as_float64,
     as_float64_like,
     fails,
+    is_away,
     is_tensor,
     is_torch_generator,
     refuse_data_set,
@@ -96,9 +97,12 @@ class Conditional(Card):
             Positives z~, shape (N, d), float64; a tensor if ``uniforms`` is one.
 
         Raises:
-            ValueError: the anchors do not lie in the space, or the shapes do not fit.
+            ValueError: the anchors do not lie in the space, or the shapes do not fit. Anchors that
+                are already on a GPU are not read, and not checked.
         """
         u = as_float64_like(uniforms, uniforms)
+        if is_away(u) and not is_away(latents):
+            self.place(as_float64(latents))  # once they are on a GPU, they are not read
         z = as_float64_like(latents, u)
         rows, columns = _shape(z)
         expected = (rows, self.count(columns))

@@ -191,7 +191,8 @@ def _tangents(anchors: Any, normals: Any) -> Any:
     lengths = norms(tangents)
     kept = lengths >= _LOST
     if is_tensor(kept) or fails(kept):  # a tensor's may not be read
-        axes = as_float64_like(np.eye(anchors.shape[1]), anchors)
+        where = {"device": anchors.device} if is_tensor(anchors) else {}
+        axes = namespace(anchors).eye(anchors.shape[1], dtype=anchors.dtype, **where)
         others = _across(anchors, axes[abs(anchors).argmin(1)])
         tangents = namespace(anchors).where(kept, tangents, others)
         lengths = norms(tangents)

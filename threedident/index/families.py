@@ -29,8 +29,9 @@ from threedident.index.neighbors import Points, Rows, Search, kd_order
 
 try:
     import faiss
-except ImportError:  # the rest works without it
+except ImportError as _error:  # the rest works without it
     faiss = None
+    _FOUND = "neither" if isinstance(_error, ModuleNotFoundError) else str(_error)
 
 VERSION: str = "none" if faiss is None else faiss.__version__
 _SPARE, _LINKS, _EFFORT, _LEAF = 4, 16, 64, 16
@@ -234,8 +235,8 @@ def gpus() -> int:
     """
     if faiss is None:
         raise ValueError(
-            "faiss: expected faiss-gpu or faiss-cpu, which find nearest latents, found neither; "
-            "pip install faiss-cpu"
+            "faiss: expected faiss-gpu or faiss-cpu, which find nearest latents, found "
+            f"{_FOUND}; pip install faiss-cpu"
         )
     return int(getattr(faiss, "get_num_gpus", int)())
 

@@ -72,21 +72,19 @@ def _multiply(factor: tuple[Any, Any, Any, Any], b: Any) -> tuple[Any, Any]:
     return a_high * b_high + _upper(middle) + _upper(cross), a * b
 
 
-def philox(key: tuple[int, int], counters: Any) -> Any:
+def philox(key: tuple[int, int], c0: Any, c1: Any, c2: Any, c3: Any) -> tuple[Any, Any, Any, Any]:
     """The Philox-4x64-10 block cipher.
 
     Arguments:
         key: two 64-bit words.
-        counters: shape (N, 4); a numpy array of uint64, or a tensor of int64 with the same bits.
+        c0: first word of the counters, an array of uint64, or a tensor of int64 with its bits.
+        c1: second word; all four broadcast.
+        c2: third word.
+        c3: fourth word.
 
     Returns:
-        Random words, shape (N, 4), of the same type as ``counters``.
+        The four random words of the counters, each of the same type.
     """
-    return namespace(counters).stack(_words(key, *counters.T), axis=1)
-
-
-def _words(key: tuple[int, int], c0: Any, c1: Any, c2: Any, c3: Any) -> tuple[Any, Any, Any, Any]:
-    """The four random words of counters whose words broadcast, each as an array or a tensor."""
     word: Any = np.uint64 if isinstance(c0, np.ndarray) else _signed
     first, second = (tuple(map(word, (a & _LOW, a >> 32, a, _LOW))) for a in _MULTIPLIERS)
     k0, k1 = key
@@ -122,7 +120,8 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
         with the same bits. The first numbers of a row do not depend on ``count``.
 
     Raises:
-        ValueError: rows are negative or not integers, or the seed is out of range.
+        ValueError: rows are negative or not integers, or the seed is out of range. Rows on a GPU
+            are not read, and may be negative.
     """
     key = np.random.SeedSequence(check_seed(seed), spawn_key=stream).generate_state(2, np.uint64)
     index = _row_words(rows)
@@ -133,7 +132,7 @@ def uniforms(seed: int, stream: tuple[int, ...], rows: Any, count: int, *, epoch
     zero = xp.zeros((1, 1), dtype=index.dtype, **like)
     counter = block, index[:, None], zero + _epoch_words(epochs, index), zero
     numbers = xp.empty((len(index), blocks, 4), dtype=xp.float64, **like)
-    for place, words in enumerate(_words((int(key[0]), int(key[1])), *counter)):
+    for place, words in enumerate(philox((int(key[0]), int(key[1])), *counter)):
         numbers[:, :, place] = (words >> 12) & _MANTISSA
     numbers += 0.5
     numbers *= 2.0**-52

@@ -120,13 +120,14 @@ class Pairs(Card, Dataset[Pair]):
             return pair
         found, changed = MarkedPair(*pair), torch.from_numpy(self.changed(np.asarray(items)))
         there = isinstance(pair.image, torch.Tensor)
-        found.changed = changed.to(pair.image.device) if there else changed
+        found.changed = changed.to(pair.image.device, non_blocking=True) if there else changed
         return found
 
     def images(self, items: ArrayLike, draw: Draw, shared: bool) -> tuple[Any, Any]:
         """Images of the anchors and of the positives, each of shape (B, 3, H, W)."""
+        shared = shared and not self.changes_images
         positive = image = _gather(self.dataset, draw.anchors, shared)
-        if draw.positives is not draw.anchors:
+        if self.positives is not self.dataset or draw.positives is not draw.anchors:
             positive = _gather(self.positives, draw.positives, shared)
         return self.shown(np.asarray(items), image, positive)
 

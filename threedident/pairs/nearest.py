@@ -26,6 +26,7 @@ from threedident.conditionals.conditional import Conditional
 from threedident.conditionals.rules.rule import Rule
 from threedident.conditionals.rules.spelling import parse_rule, require_change, spell_rule
 from threedident.dataset.split import ThreeDIdent
+from threedident.index.families import gpus
 from threedident.index.nearest import NearestLatents
 from threedident.latents.layout import Layout
 from threedident.pairs.agreement import Agreement
@@ -130,7 +131,7 @@ class PositivePairs(Pairs):
         Only an exact index moves to a GPU. An approximate one would miss other neighbours there,
         which would change the pairs.
         """
-        if device.type != "cuda" or self.index.kind != "exact":
+        if device.type != "cuda" or self.index.kind != "exact" or not gpus():
             return self
         there = copy.copy(self)
         there.index = NearestLatents(self.dataset.latents, "exact", "cuda", self.index.factors)

@@ -60,10 +60,10 @@ class ResidentImages:
 
 
 class ResidentPairs(Card):
-    """Pairs that are drawn and looked up on the CPU, and gathered on one device.
+    """Pairs that are drawn on the CPU, and gathered on one device.
 
-    The batches equal those of the pairs' own loader. The CPU does not wait for the device, so it
-    prepares a batch while the device computes.
+    The batches equal those of the pairs' own loader. The CPU prepares a batch while the device
+    computes, unless an exact index searches on the GPU or the pairs follow a rule.
 
     Arguments:
         pairs: pairs of packed images.
@@ -98,7 +98,7 @@ class ResidentPairs(Card):
     def _batch(self, items: range, latents: bool) -> Pair:
         numbers = np.arange(items.start, items.stop)
         draw = self._pairs.draw(numbers)  # on the CPU, while the device works on earlier batches
-        rows = [_moved(side, self._device) for side in (draw.anchors, draw.positives)]
+        rows = [moved(side, self._device) for side in (draw.anchors, draw.positives)]
         sides = (self._anchors, rows[0]), (self._positives, rows[1])
         image, positive = (side.images(there) for side, there in sides)
         image, positive = self._pairs.shown(numbers, image, positive)
@@ -133,7 +133,7 @@ class ResidentPairs(Card):
         )
 
 
-def _moved(rows: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+def moved(rows: NDArray[np.int64], device: torch.device) -> torch.Tensor:
     """Rows on a device, without waiting for it."""
     here = torch.from_numpy(rows)
     if device.type == "cuda":

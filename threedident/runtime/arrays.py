@@ -41,7 +41,8 @@ def as_float64_like(values: Any, like: Any) -> Any:
     if is_tensor(values):
         _refuse_complex(values)
         return values.detach().to(like.device, torch.float64)
-    return torch.tensor(as_float64(values), device=like.device)
+    here = torch.from_numpy(np.array(as_float64(values)))
+    return here.to(like.device, non_blocking=True)
 
 
 def refuse_data_set(values: Any) -> None:
@@ -74,9 +75,12 @@ def fails(condition: Any) -> bool:
     Arguments:
         condition: array or tensor of bool.
     """
-    if is_tensor(condition) and condition.device.type != "cpu":
-        return False
-    return not condition.all()
+    return not is_away(condition) and not condition.all()
+
+
+def is_away(values: Any) -> bool:
+    """True if ``values`` is a tensor on another device than the CPU."""
+    return is_tensor(values) and values.device.type != "cpu"
 
 
 def namespace(values: Any) -> Any:

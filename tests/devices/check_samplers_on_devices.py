@@ -60,7 +60,8 @@ def test_other_laws() -> None:
 
 def test_uniform_numbers_have_the_same_bits() -> None:
     with pretending() as waits:
-        found = uniforms(5, (1, 2), torch.arange(100).to("pretend"), 7, epochs=3)
+        rows = torch.arange(100).to("pretend", non_blocking=True)
+        found = uniforms(5, (1, 2), rows, 7, epochs=3)
         assert not waits.counts
         assert (found.cpu().numpy() == uniforms(5, (1, 2), np.arange(100), 7, epochs=3)).all()
 
@@ -72,7 +73,7 @@ def test_views(augmentation: SimCLR) -> None:
     numbers = torch.rand(40, augmentation.draws, generator=generator, dtype=torch.float64)
     wanted = augmentation.views(images, numbers)
     with pretending() as waits:
-        found = augmentation.views(images.to("pretend"), numbers)
+        found = augmentation.views(images.to("pretend", non_blocking=True), numbers)
         assert not waits.counts
         assert torch.equal(found.cpu(), wanted)
 

@@ -40,9 +40,10 @@ def test_only_a_copy_becomes_an_array() -> None:
 
 def test_what_a_gpu_would_be_waited_for_is_counted() -> None:
     with pretending() as waits:
-        here = torch.arange(3.0).to("pretend")
+        here = torch.arange(3.0).to("pretend", non_blocking=True)
         (2 * here).sum()
         assert not waits.counts
+        torch.zeros(3).to("pretend")
         here.sum().item()
         assert float(here.max()) == 2
         here[here > 1]
@@ -55,6 +56,7 @@ def test_what_a_gpu_would_be_waited_for_is_counted() -> None:
         "reads a number": 3,
         "has a shape that depends on values": 2,
         "copies to the CPU": 3,
+        "copies from the CPU": 1,
     }
 
 
@@ -74,4 +76,4 @@ def test_training_there_is_training_here() -> None:
     with pretending() as waits, torch.random.fork_rng():
         pairs = zip(trained("pretend"), trained("cpu"), strict=True)
         assert all(torch.equal(there, here) for there, here in pairs)
-    assert set(waits.counts) == {"copies to the CPU"}
+    assert set(waits.counts) == {"copies from the CPU", "copies to the CPU"}
