@@ -21,7 +21,9 @@ from benchmark.sources.custom import made as sources
 from benchmark.training.folder import RunFolder, is_run, is_suite, what_is
 from benchmark.training.log import last_data
 from threedident.conditionals.law import Law
+from threedident.conditionals.rules.spelling import parse_rule
 from threedident.latents.factors import NAMES
+from threedident.latents.layout import layout_of, numbered_layout
 from threedident.runtime.errors import RUNS, advise
 
 _FREE = ("data", "out")
@@ -49,8 +51,9 @@ def take_up(asked: Options, given: Collection[str], required: bool) -> Options:
     folder.require_numbering(config)
     require_current(folder.path, config)
     held = options_of(config)
-    names = [name for name in OPTIONS if name in given and name not in _FREE]
-    spelled = asked.replace(**_arguments(asked, held))
+    arguments = _arguments(asked, held) | _law_of_pairs(asked, config)
+    names = [n for n in OPTIONS if (n in given or n in arguments) and n not in _FREE]
+    spelled = asked.replace(**arguments)
     changed = changes(*({name: getattr(each, name) for name in names} for each in (held, spelled)))
     if changed:
         raise ValueError(
@@ -74,6 +77,23 @@ def _arguments(asked: Options, held: Options) -> dict[str, tuple[str, ...]]:
     if asked.source_option is not None and sources.is_custom(held.source):
         found["source_option"] = sources.checked_options(held.source, asked.source_option)
     return found
+
+
+def _law_of_pairs(asked: Options, config: Config) -> dict[str, Any]:
+    """The law that ``--pairs`` gives all factors, as runs record it; nothing if it is a rule.
+
+    Raises:
+        ValueError: it spells no rule.
+    """
+    source = config.source
+    if asked.pairs is None or not isinstance(source, ImageSettings | MixingSettings):
+        return {}
+    if isinstance(source, ImageSettings):
+        layout = layout_of(source.space)
+    else:
+        layout = numbered_layout(source.space, source.factors)
+    law = parse_rule(asked.pairs, layout).law
+    return {} if law is None else {"pairs": None, "conditional": law.name, "sigma": law.sigma}
 
 
 def require_suite(path: Path) -> None:

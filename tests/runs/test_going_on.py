@@ -102,6 +102,20 @@ def test_given_options_must_be_those_of_the_run(tmp_path: Path) -> None:
     done_at_once("benchmark", "--resume", folder, *same, *MACHINE)
 
 
+@pytest.mark.parametrize("again", ["normal:0.30", "normal:0.2"])
+def test_a_run_by_pairs_of_one_law_goes_on_under_the_same_command(
+    again: str, coloured: Path, tmp_path: Path
+) -> None:
+    """As ``make demo`` does when it is called twice."""
+    line = ("benchmark", "--data", coloured, *SMALL, "--steps", 2, "--out", tmp_path / "run")
+    done_at_once(*line, "--pairs", "normal:0.3", "--resume")
+    line = (*line, "--pairs", again, "--resume")
+    if again == "normal:0.30":
+        done_at_once(*line)
+    else:
+        assert "it holds a run with sigma 0.3 where 0.2 is asked for" in refused_at_once(*line)
+
+
 def test_data_that_were_moved_are_asked_for_and_their_digests_decide(
     coloured: Path, finished: Path, tmp_path: Path
 ) -> None:
