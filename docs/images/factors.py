@@ -125,7 +125,7 @@ def draw_more(path: Path) -> None:
         "box": (KEPT / "normal-box-l2", SCORES / "more" / "box", "C0"),
         "supervised": (KEPT / "supervised", SCORES / "more" / "supervised", "0.35"),
     }
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    figure = Figure(figsize=(12, 3.7), layout="constrained")
     axes = figure.subplots(1, 4, sharey=True, width_ratios=(1.3, 1, 1, 1))
     shown = {"R² of all factors": list(range(len(SHORT)))}
     shown |= {f"R² of {SHORT[place]}": [place] for place in (3, 4, 5)}
@@ -140,7 +140,7 @@ def draw_more(path: Path) -> None:
         axis.set(xlabel="images seen, in millions", ylim=(0, 1.01), title=title)
         axis.grid(alpha=0.25)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=110)
 
 

@@ -69,7 +69,7 @@ def drawn(request: Any) -> Iterator[tuple[Picture, list[Plot]]]:
         return plotted(found, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (figures, data_figures, suite_figures):
+        for module in (figures, panels, suite_figures):
             patch.setattr(module, "plotted", keep)
         picture = DRAWN[request.param]()
         assert picture is not None
@@ -156,4 +156,4 @@ def test_wide_matrices_are_scrolled_not_shrunk() -> None:
     latents = rng.normal(size=(400, 20))
     found = figures.correlation(score(latents, latents), [f"z{i}" for i in range(20)])
     assert found.panels[0].wide
-    assert Panel(b"", "png", panels.PHONE, 10, "").wide is False
+    assert Panel(b"", "png", PHONE, 10, "").wide is False
