@@ -28,7 +28,6 @@ class _Entry(NamedTuple):
 
 
 _COMMANDS = {
-    "doctor": _Entry("threedident.doctor:doctor", "Check what this machine can do."),
     "render": _Entry("render.cli:render", "Render a data set, or repair one."),
     "verify": _Entry("threedident.commands:verify", "Name every bad file of a data set."),
     "info": _Entry("threedident.commands:info", "Show settings and statistics of a data set."),
@@ -44,6 +43,7 @@ _COMMANDS = {
     "leaderboard": _Entry(
         "benchmark.leaderboard.cli:leaderboard", "Submit encoders, verify them, show them."
     ),
+    "doctor": _Entry("threedident.doctor:doctor", "Check what this machine can do."),
 }
 
 
