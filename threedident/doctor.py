@@ -18,6 +18,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from threedident.runtime.errors import explain, printable
 from threedident.runtime.files import spell_bytes
@@ -75,11 +76,12 @@ def doctor() -> None:
         table.add_column(name, overflow="fold")
     for finding in findings:
         mark = "!! " if finding.fatal else ""
-        table.add_row(finding.what, finding.found, mark + finding.remedy)
+        cells = (finding.what, finding.found, mark + finding.remedy)
+        table.add_row(*map(Text, cells))  # which print brackets as they are
     console = Console()
     if not console.is_terminal:
         console.width = _LONGEST
-    console.print(table, markup=False)
+    console.print(table)
     if any(finding.fatal for finding in findings):
         sys.exit(1)
 

@@ -22,6 +22,7 @@ from benchmark.encoders.networks import build_encoder
 from benchmark.losses.contrastive import info_nce
 from benchmark.losses.similarities import LpSimilarity
 from benchmark.measure.agreement import agreements
+from benchmark.measure.steps import settle
 from benchmark.measure.synthetic import noise_images
 from benchmark.metrics import score
 from benchmark.ranks import Ranks, find_device
@@ -261,7 +262,7 @@ def _training(device: torch.device, sizes: Sizes) -> None:
         adam.zero_grad(set_to_none=True)
         objective(batch)["loss"].backward()
         adam.step()
-    _settle(device)
+    settle(device)
     seconds = time.perf_counter() - start
     objective.eval()
     with torch.no_grad():
@@ -278,7 +279,7 @@ def _timed(step: Callable[[], None], device: torch.device, passes: int) -> tuple
     """Median seconds of a step that follows others, and the peak memory as text."""
     for _ in range(_WARM_UP):
         step()
-    _settle(device)
+    settle(device)
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
@@ -286,13 +287,7 @@ def _timed(step: Callable[[], None], device: torch.device, passes: int) -> tuple
     for _ in range(passes):
         start = time.perf_counter()
         step()
-        _settle(device)
+        settle(device)
         seconds.append(time.perf_counter() - start)
     peak = spell_bytes(torch.cuda.max_memory_allocated(device)) if on_gpu else "not measured"
     return median(seconds), peak
-
-
-def _settle(device: torch.device) -> None:
-    """Wait until the device has finished its work."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -105,14 +105,14 @@ def _channels_last(images: Tensor) -> Tensor:
 
 def _seconds(way: Way, images: Tensor) -> float:
     """Seconds of a forward and a backward pass."""
-    _settle(images.device)
+    settle(images.device)
     start = time.perf_counter()
     way(images).square().mean().backward()  # type: ignore[no-untyped-call]
-    _settle(images.device)
+    settle(images.device)
     return time.perf_counter() - start
 
 
-def _settle(device: torch.device) -> None:
+def settle(device: torch.device) -> None:
     """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

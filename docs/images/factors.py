@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,20 +40,23 @@ def read(name: str) -> Outcome | None:
     return read_outcome(row, RunFolder(KEPT / name))
 
 
-def curve(outcome: Outcome, score: str) -> tuple[list[float], list[float]]:
-    """Millions of images that a row has seen, and its mean score over the seeds there."""
-    config = RunFolder(KEPT / outcome.row.name).read_config()
+def curve(
+    folder: Path, value: Callable[[dict[str, Any]], float]
+) -> tuple[list[float], list[float]]:
+    """Millions of images that a run has seen, and the mean of a value over the seeds there."""
+    run = RunFolder(folder)
+    config, records = run.read_config(), run.scored()
     each = (2 if is_paired(config.loss) else 1) * config.batch_size / 1e6
-    steps = sorted({record["step"] for record in outcome.records})
-    means = [
-        float(np.mean([r[score] for r in outcome.records if r["step"] == step])) for step in steps
-    ]
+    steps = sorted({record["step"] for record in records})
+    means = [float(np.mean([value(r) for r in records if r["step"] == step])) for step in steps]
     return [each * step for step in steps], means
 
 
 def draw_curves(axis: Axes, score: str, title: str, outcomes: list[Outcome]) -> None:
     """R^2 or MCC over the number of images seen, with the paper's figure at the right."""
-    curves = {outcome.row.name: curve(outcome, score) for outcome in outcomes}
+    curves = {
+        outcome.row.name: curve(KEPT / outcome.row.name, itemgetter(score)) for outcome in outcomes
+    }
     right = 1.06 * max(images[-1] for images, _ in curves.values())
     for outcome in outcomes:
         label, colour = SHOWN[outcome.row.name]
@@ -106,19 +112,6 @@ def draw_correlations(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def over_images(folder: Path, places: list[int]) -> tuple[list[float], list[float]]:
-    """Millions of images that a run has seen, and its mean R^2 of some factors there."""
-    run = RunFolder(folder)
-    config, records = run.read_config(), run.scored()
-    each = (2 if is_paired(config.loss) else 1) * config.batch_size / 1e6
-    steps = sorted({record["step"] for record in records})
-    means = [
-        np.mean([np.take(r["r2_per_factor"], places) for r in records if r["step"] == step])
-        for step in steps
-    ]
-    return [each * step for step in steps], list(map(float, means))
-
-
 def draw_more(path: Path) -> None:
     """Draw what more images and more steps give: R^2 of all factors, and of each rotation."""
     runs = {
@@ -130,13 +123,17 @@ def draw_more(path: Path) -> None:
     shown = {"R² of all factors": list(range(len(SHORT)))}
     shown |= {f"R² of {SHORT[place]}": [place] for place in (3, 4, 5)}
     for axis, (title, places) in zip(axes, shown.items(), strict=True):
+
+        def value(record: dict[str, Any], places: list[int] = places) -> float:
+            return float(np.take(record["r2_per_factor"], places).mean())
+
         for name, (few, more, colour) in runs.items():
             for folder, style in ((few, ":"), (more, "-")):
                 if (folder / "scores.json").is_file():
                     config = RunFolder(folder).read_config()
                     images = "60,000" if folder == more else "40,000"
                     label = f"{name}: {images} images, {config.steps:,} steps"
-                    axis.plot(*over_images(folder, places), style, color=colour, label=label)
+                    axis.plot(*curve(folder, value), style, color=colour, label=label)
         axis.set(xlabel="images seen, in millions", ylim=(0, 1.01), title=title)
         axis.grid(alpha=0.25)
     handles, labels = axes[0].get_legend_handles_labels()

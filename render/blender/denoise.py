@@ -131,7 +131,7 @@ class Denoiser:
         return None if result is None else ctypes.c_void_p(result)
 
     def _error(self) -> str | None:
-        """What the library says went wrong since it was last asked; None if nothing did."""
+        """The last error of the library, or None."""
         message = ctypes.c_char_p()
         if not self._library.oidnGetDeviceError(self._device, ctypes.byref(message)):
             return None

@@ -139,7 +139,7 @@ def _epitaph(status: int, errors: str) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """What Blender can do on this machine.
+    """Devices and speed of Blender on this machine.
 
     Arguments:
         devices: number of devices of each kind, best kind first, ``cpu`` last.

@@ -71,6 +71,7 @@ def test_what_is_missing_has_a_line_that_mends_it(monkeypatch: pytest.MonkeyPatc
     result = CliRunner().invoke(command)
     assert result.exit_code == 1
     assert "!! apt-get install libgl1" in result.stdout
+    assert "pip install 'threedident[ray]'" in result.stdout
 
 
 def test_a_blender_that_cannot_draw_is_fatal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ def _shape(tensor: torch.Tensor) -> str:
 
 
 class _Backend(backend_registration._DummyBackendModule):
-    """What torch asks a device for. Outside the context there is no such device."""
+    """The functions that torch calls on a device. The device exists only inside the context."""
 
     active = False
 

@@ -269,7 +269,7 @@ def test_an_error_in_a_loader_process_is_its_own_line(roots: dict[str, Path]) ->
 
 
 def test_the_positives_of_rendered_pairs_are_their_own_images(tmp_path: Path) -> None:
-    """Where anchors and positives have the same rows of two splits."""
+    """Anchors and positives are the same rows of two splits."""
     anchors, positives = (ThreeDIdent(make_images(tmp_path / name, n=8)) for name in "ab")
     positives = positives.take(range(7, -1, -1))
 

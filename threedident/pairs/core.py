@@ -132,7 +132,7 @@ class Pairs(Card, Dataset[Pair]):
         return self.shown(np.asarray(items), image, positive)
 
     def shown(self, items: NDArray[np.int64], image: Any, positive: Any) -> tuple[Any, Any]:  # noqa: ARG002
-        """What pairs show of the images of the data set.
+        """The images of pairs, made from those of the data set.
 
         Arguments:
             items: numbers of pairs over all epochs, shape (B,).
