@@ -47,7 +47,7 @@ SMALL_IMAGES = {
     "warmup": 100,
     "precision": "bf16",
 }
-_WIDE = {"loss_option": ("wide=64",)}
+WIDE = {"loss_option": ("wide=64",)}
 _SMALL_IMAGE_SIGMAS = {"normal": 0.3, "laplace": 0.2}  # of about the same deviation
 
 
@@ -57,7 +57,7 @@ def _law(name: str, sigma: float) -> dict[str, Any]:
 
 def _near(conditional: str) -> dict[str, Any]:
     """Options at the small scale of rows with positives by nearest latent."""
-    return {"anchor": "row", "sigma": _SMALL_IMAGE_SIGMAS[conditional], **_WIDE}
+    return {"anchor": "row", "sigma": _SMALL_IMAGE_SIGMAS[conditional], **WIDE}
 
 
 def _mixing_baselines(
@@ -199,7 +199,7 @@ def _table4() -> Iterator[Row]:
         "augmented-sphere-dot",
         {"source": "augmented", "output_space": "sphere", "loss": "dot"},
         {"r2": Figure(45.51, 1.43), "mcc": Figure(46.34, 1.59)},
-        small=_WIDE,
+        small=WIDE,
     )
 
 
@@ -235,7 +235,7 @@ def _pairs() -> Iterator[Row]:
     model = {"output_space": "box", "loss": "l2"}
     published = {"r2": Figure(96.73, 0.10), "mcc": Figure(98.31, 0.04)}
     nearest = {**_law("normal", 0.1), **model}
-    box = {"extent": SMALL_EXTENT, **_WIDE}
+    box = {"extent": SMALL_EXTENT, **WIDE}
     for anchor, paper in (("marginal", published), ("row", {})):
         small = {**box, **_near("normal"), "anchor": anchor}
         yield Row(f"nearest-{anchor}", {**nearest, "anchor": anchor}, paper, True, small)
