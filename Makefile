@@ -35,7 +35,7 @@ OTHER := $(if $(PYTHON),$(shell test "$$($(BIN)/python --version 2> /dev/null)" 
 KEPT := $(if $(PYTHON),,$(shell $(BIN)/python -c "$(FITS)" 2> /dev/null && $(BIN)/python -m pip --version > /dev/null 2>&1 && echo kept))
 
 $(VENV)/.demo: pyproject.toml $(if $(OTHER),other)
-	@found=; for python in $(or $(PYTHON),$(PYTHONS)); do \
+	@found=; for python in $(if $(PYTHON),"$(PYTHON)",$(PYTHONS)); do \
 		"$$python" -c "$(FITS)" 2> /dev/null && found=$$python && break; \
 	done; \
 	if [ -n "$(KEPT)" ]; then \
@@ -50,7 +50,8 @@ $(VENV)/.demo: pyproject.toml $(if $(OTHER),other)
 	else \
 		echo "== 1/2 environment: $(VENV); no Python 3.11 or 3.13 with venv is here, uv brings one (80 MB)"; \
 		uv=$$(command -v uv) || { python3 -m pip install --quiet --target $(VENV)-uv uv && uv=$(VENV)-uv/bin/uv; }; \
-		[ -n "$$uv" ] && "$$uv" venv --quiet --seed --python-preference only-managed --python 3.11 --clear $(VENV) || { \
+		[ -n "$$uv" ] && "$$uv" python install 3.11 && found=$$("$$uv" python find --python-preference only-managed 3.11) && \
+			"$$found" -m venv --clear $(VENV) || { \
 			echo "Blender needs Python 3.11 or 3.13, and uv could not bring one. Install it, then run make again:"; \
 			echo "    sudo apt-get install python3-venv python3-pip   # or: make PYTHON=/path/to/python3.11"; rm -rf $(VENV)-uv; exit 1; }; \
 		rm -rf $(VENV)-uv; \
@@ -77,7 +78,7 @@ libraries: $(VENV)/.demo
 	fi
 
 browser:
-	@command -v chromium google-chrome > /dev/null && exit 0; \
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		echo "== chromium, in which tests open the leaderboard's page and the documentation"; \
 		apt-get update --quiet=2 && \
@@ -132,8 +133,11 @@ test: lint entries
 release: setup
 	@top=$$(sed -n 's/^## //p' CHANGELOG.md | head -1); version=$$($(BIN)/python -c "import threedident; print(threedident.__version__)"); \
 		test "$$top" = "$$version" || { echo "CHANGELOG.md: expected its top entry to be $$version, as threedident/__init__.py says, found $$top; make them agree"; exit 1; }
-	rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/python -m twine check --strict dist/*
-	$(BIN)/python -m pytest --quiet tests/cli/test_package.py
+	@test -z "$$(git status --porcelain)" || { echo "make release: expected a checkout without changes, found some; commit or remove them:"; git status --short; exit 1; }
+	rm -rf dist
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && set -ex; \
+		git archive HEAD | tar -x -C $$folder; $(BIN)/python -m build --outdir dist $$folder
+	DIST=dist $(BIN)/python -m pytest --quiet tests/cli/test_package.py
 	@echo "== install the wheel into $(VENV)-release, and run a tiny demo in a new folder"
 	$(BIN)/python -m venv --clear $(VENV)-release && $(VENV)-release/bin/python -m pip install dist/*.whl
 	@bin=$$PWD/$(VENV)-release/bin && folder=$$(mktemp -d) && trap "rm -rf $$folder $$PWD/$(VENV)-release" EXIT && \

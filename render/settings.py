@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import platform
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -85,6 +86,14 @@ def require_blender() -> str:
 
 
 def _without_blender(python: tuple[int, int]) -> str:
+    built = platform.machine() != "aarch64" and (
+        python != (3, 13) or sys.platform != "darwin" or platform.machine() == "arm64"
+    )
+    if python in BLENDERS and not built:
+        return (
+            f"bpy: expected a processor for which Blender {BLENDERS[python]} exists as a module, "
+            f"found {platform.machine()}; render on another machine, and do the rest here"
+        )
     if python in BLENDERS:
         return (
             "bpy: expected Blender's Python module, found none; install it with pip install "

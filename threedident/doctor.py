@@ -26,7 +26,10 @@ from threedident.runtime.machine import memory, processor_name, processors
 from threedident.runtime.progress import say
 
 _EXTRAS = {
-    "leaderboard": ("cryptography", "onnx", "onnxruntime", "onnxscript"),
+    "leaderboard": (
+        *("cryptography", "onnx", "onnxruntime", "onnxscript"),
+        *(("pyseccomp",) if sys.platform == "linux" else ()),
+    ),
     "ray": ("ray",),
     "slurm": ("submitit",),
     "tensorboard": ("tensorboard",),
@@ -216,10 +219,13 @@ def _training_rate(device: Any) -> float:
 
 def _faiss() -> Iterator[Finding]:
     """The library faiss, and its GPUs."""
-    package = next((name for name in ("faiss-gpu", "faiss-cpu") if _version(name)), "faiss")
+    package = next((name for name in ("faiss-gpu", "faiss-cpu") if _version(name)), "faiss-cpu")
     try:
         families = import_module("threedident.index.families")
         gpus = families.gpus()
+    except ValueError as error:  # which says what to install
+        yield _failure("faiss", error)
+        return
     except Exception as error:  # as above
         yield Finding("faiss", _spelled(error), f"pip install {package}", fatal=True)
         return

@@ -242,6 +242,11 @@ def _scores(source: Source, latents: NDArray[np.float32], codes: NDArray[np.floa
         )
 
 
+def gpus(module: nn.Module) -> list[torch.device]:
+    """The GPUs that hold a module: at most one, whose random numbers it draws."""
+    return sorted({part.device for part in module.parameters() if part.is_cuda}, key=str)
+
+
 @contextmanager
 def _mode(model: nn.Module, batch_statistics: bool) -> Iterator[None]:
     """A context with the model in training or eval mode; its buffers are restored afterwards.
@@ -252,7 +257,7 @@ def _mode(model: nn.Module, batch_statistics: bool) -> Iterator[None]:
     kept: dict[str, Tensor] = {name: b.clone() for name, b in model.named_buffers()}
     model.train(batch_statistics)
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(gpus(model)):
             torch.manual_seed(0)
             yield
     finally:

@@ -21,6 +21,7 @@ from benchmark.sources.source import Batch, SourceFailed
 from benchmark.training.checkpoint import take_over
 from benchmark.training.evaluation import (
     features_and_codes,
+    gpus,
     score_codes,
     scores_by_batch,
     write_features,
@@ -83,7 +84,7 @@ class Loop:
         """Take the remaining steps, and compute the scores that are due."""
         with deferred_stop() as self._stop:
             try:
-                with named_deaths(), torch.random.fork_rng():
+                with named_deaths(), torch.random.fork_rng(gpus(self.objective)):
                     self._score_if_due()
                     self._save()
                     self._take_over()

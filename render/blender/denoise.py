@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Image32 = NDArray[np.float32]
 
-_CPU, _FLOAT3 = 1, 3
+_CPU, _FLOAT3, _OUT_OF_MEMORY = 1, 3, 4
 _GPUS = {
     "oneapi": 2,
     "optix": 3,
@@ -67,12 +67,13 @@ class Denoiser:
     def _open_gpu(self, device: str, gpu: int | None) -> bool:
         """Open a GPU of the library; True if it works."""
         if gpu is not None and device in _NUMBERED:
-            number = ctypes.byref(ctypes.c_int(gpu))
-            self._device = self._call(_NUMBERED[device], number, None, ctypes.c_int(1))
+            number, stream = ctypes.c_int(gpu), ctypes.c_void_p()  # the default stream
+            where = ctypes.byref(number), ctypes.byref(stream), ctypes.c_int(1)
+            self._device = self._call(_NUMBERED[device], *where)
         else:
             self._device = self._call("oidnNewDevice", _GPUS[device])
         self._call("oidnCommitDevice", self._device)
-        return self._error() is None
+        return self._error()[0] == 0
 
     def __call__(
         self, color: Image32, albedo: Image32 | None = None, normal: Image32 | None = None
@@ -83,6 +84,10 @@ class Denoiser:
             color: noisy image, linear, shape (H, W, 3).
             albedo: noise-free albedo, shape (H, W, 3), or None.
             normal: surface normals, shape (H, W, 3), or None.
+
+        Raises:
+            MemoryError: the library ran out of memory.
+            RuntimeError: it failed for another reason.
         """
         found = {b"color": color, b"albedo": albedo, b"normal": normal}
         images = {
@@ -112,10 +117,14 @@ class Denoiser:
         self._call("oidnReleaseFilter", work)
         for buffer in buffers.values():
             self._call("oidnReleaseBuffer", buffer)
-        said = self._error()
-        if said is not None:
-            raise MemoryError(f"OpenImageDenoise: {said}")
+        self._require_success()
         return images[b"output"]
+
+    def _require_success(self) -> None:
+        code, said = self._error()
+        if code:
+            kind = MemoryError if code == _OUT_OF_MEMORY else RuntimeError
+            raise kind(f"OpenImageDenoise: {said}")
 
     def _buffer(self, image: Image32) -> Any:
         """A copy of an image in the memory of the device."""
@@ -130,12 +139,11 @@ class Denoiser:
         result = function(*arguments)
         return None if result is None else ctypes.c_void_p(result)
 
-    def _error(self) -> str | None:
-        """The last error of the library, or None."""
+    def _error(self) -> tuple[int, str]:
+        """Code and text of the library's last error; code 0 if there is none."""
         message = ctypes.c_char_p()
-        if not self._library.oidnGetDeviceError(self._device, ctypes.byref(message)):
-            return None
-        return (message.value or b"").decode(errors="replace")
+        code = int(self._library.oidnGetDeviceError(self._device, ctypes.byref(message)))
+        return code, (message.value or b"").decode(errors="replace")
 
 
 def _span(image: Image32) -> tuple[Any, Any, Any]:

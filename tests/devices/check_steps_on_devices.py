@@ -23,6 +23,7 @@ from benchmark.training.objective import Objective
 from tests.conftest import done_at_once, make_images
 from tests.devices.pretend import MixedError, pretending
 from tests.pedestrians import make_pickle
+from tests.sources.custom.spirals import PATH as SPIRALS
 
 BATCH = 16
 MIXING = {"source": "mixing", "factors": 3}
@@ -62,7 +63,7 @@ def trained(device: str, steps: int = 3, **asked: Any) -> tuple[dict[str, Tensor
 
 
 def check(**asked: Any) -> None:
-    there, waited = trained("pretend", **asked)
+    there, waited = trained("pretend:0", **asked)
     here, _ = trained("cpu", **asked)
     assert waited[1:] == [{}] * (len(waited) - 1)  # the first batch opens files and tables
     assert there.keys() == here.keys()
@@ -83,7 +84,15 @@ def check(**asked: Any) -> None:
         {"loss": "l2", "space": "real", "conditional": "normal", "sigma": 0.3},
         {"loss": "l1", "conditional": "laplace", "sigma": 0.2},
         {"loss": "l3", "conditional": "gennorm3", "sigma": 0.2},
+        {"loss": "dot", "space": "sphere", "output_space": "learned-sphere"},
+        {"loss": "l2", "output_space": "fixed-box"},
+        {"loss": "l2", "projector": (8, 8)},
+        {"loss": "l2", "protocol": "published"},
         {"loss": "l2", "pairs": "z1=keep;rest=normal:0.3"},
+        {"loss": "l2", "pairs": "z1,z3=keep;rest=normal:0.3"},
+        {"loss": "l2", "pairs": "z2=keep;rest=normal:0.3"},
+        {"loss": "l2", "pairs": "z1=keep;rest=normal:0.3@0.75"},
+        {"loss": "l2", "pairs": "rest=normal:0.3/2"},
     ],
     ids=str,
 )
@@ -119,6 +128,10 @@ def test_a_step_of_images(asked: dict[str, Any], packed: Path) -> None:
 def test_a_step_of_tracks(tmp_path: Path) -> None:
     tracks = make_pickle(tmp_path, [40, 30])
     check(data=tracks, source="kitti", encoder="conv")
+
+
+def test_a_step_of_a_users_source() -> None:
+    check(source=SPIRALS, loss="l2")
 
 
 def test_a_loss_that_forgets_the_device_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def test_the_citation_names_this_version_and_the_paper() -> None:
 def test_workflows_call_the_make_target_of_their_name(path: Path) -> None:
     [job] = yaml.safe_load(path.read_text())["jobs"].values()
     run = [line for step in job["steps"] for line in step.get("run", "").splitlines()]
-    assert f"make {path.stem}" in run
+    assert [line for line in run if line.split()[:2] == ["make", path.stem]]
     [phony] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    called = {word for line in run if line.startswith("make ") for word in line.split()[1:]}
+    called = {word for line in run if line.startswith("make ") for word in line.split()[1:]} - {"PYTHON=python"}
     assert called <= {*phony.split(), ".venv/.ready"}

@@ -27,3 +27,30 @@ def test_each_python_is_told_what_it_can_do(
             f"expected Python 3.11 or 3.13, for which Blender's module exists, found 3.{python[1]}"
             in line
         )
+
+
+@pytest.mark.parametrize(
+    "python, system, machine, told",
+    [
+        ((3, 11, 7), "linux", "aarch64", True),
+        ((3, 13, 0), "linux", "aarch64", True),
+        ((3, 13, 0), "darwin", "x86_64", True),
+        ((3, 11, 7), "darwin", "x86_64", False),
+        ((3, 13, 0), "darwin", "arm64", False),
+    ],
+)
+def test_processors_without_a_module_are_told_so(
+    python: tuple[int, int, int],
+    system: str,
+    machine: str,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "version_info", Version(*python))
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(settings.platform, "machine", lambda: machine)
+    monkeypatch.setattr(settings.importlib.util, "find_spec", lambda _: None)  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"^bpy: expected ") as caught:
+        require_blender()
+    assert (f"found {machine}; render on another machine" in str(caught.value)) == told
+    assert ("pip install" in str(caught.value)) != told

@@ -68,19 +68,16 @@ class Product(Conditional):
         """See :class:`Conditional`; each part checks its own columns."""
         placed = _copy(rows)
         for part in self.parts:
-            columns = _index(part.columns)
-            placed[:, columns] = part.conditional.place(rows[:, columns])
+            _set(placed, part.columns, part.conditional.place(_get(rows, part.columns)))
         return placed
 
     def draw(self, anchors: Any, uniforms: Any) -> Any:
         """See :class:`Conditional`."""
         positives, first = _copy(anchors), 0
         for part in self.parts:
-            columns = _index(part.columns)
             end = first + part.conditional.count(len(part.columns))
-            positives[:, columns] = part.conditional.draw(
-                anchors[:, columns], uniforms[:, first:end]
-            )
+            drawn = part.conditional.draw(_get(anchors, part.columns), uniforms[:, first:end])
+            _set(positives, part.columns, drawn)
             first = end
         return positives
 
@@ -143,9 +140,9 @@ class Masked(Conditional):
         xp = namespace(anchors)
         for choice, mask in zip(self.choices, masks, strict=True):
             for number, block in enumerate(choice.blocks):
-                columns = list(block)
-                acts = mask[:, [number]]
-                positives[:, columns] = xp.where(acts, positives[:, columns], anchors[:, columns])
+                for column in block:
+                    moved, kept = positives[:, column], anchors[:, column]
+                    positives[:, column] = xp.where(mask[:, number], moved, kept)
         return positives
 
     def masks(self, uniforms: Any) -> Sequence[Any]:
@@ -186,11 +183,29 @@ def _span(columns: Sequence[int]) -> str:
     return f"{columns[0]} to {columns[-1]}" if whole else ", ".join(map(str, columns))
 
 
-def _index(columns: tuple[int, ...]) -> slice | list[int]:
-    """The index of columns: a slice where they follow each other, which a GPU need not be sent."""
+def _get(rows: Any, columns: tuple[int, ...]) -> Any:
+    """Columns of rows. A list as index would be sent to a GPU, and the host would wait for it."""
+    span = _consecutive(columns)
+    if span is not None:
+        return rows[:, span]
+    return namespace(rows).stack([rows[:, column] for column in columns], 1)
+
+
+def _set(rows: Any, columns: tuple[int, ...], values: Any) -> None:
+    """Set columns of rows, without a list as index."""
+    span = _consecutive(columns)
+    if span is not None:
+        rows[:, span] = values
+        return
+    for place, column in enumerate(columns):
+        rows[:, column] = values[:, place]
+
+
+def _consecutive(columns: tuple[int, ...]) -> slice | None:
+    """The slice of columns that follow each other; None for others."""
     first = columns[0] if columns else 0
-    follow = columns == tuple(range(first, first + len(columns)))
-    return slice(first, first + len(columns)) if follow else list(columns)
+    end = first + len(columns)
+    return slice(first, end) if columns == tuple(range(first, end)) else None
 
 
 def _copy(rows: Any) -> Any:

@@ -214,7 +214,11 @@ def _revive(content: bytes | memoryview) -> Any:
 
 
 def _on_gpu(index: Any) -> Any:
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+    """The index on the GPU of this process."""
+    import torch  # loaded by all that ask for a GPU
+
+    number = torch.cuda.current_device() if torch.cuda.is_available() else 0
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), number, index)
 
 
 def _alone(work: Callable[..., Any], *arguments: Any) -> None:

@@ -91,12 +91,12 @@ class ResidentPairs(Card):
         """See :class:`threedident.runtime.cards.Card`."""
         return {"device": str(self._device), **self._pairs.card()}
 
-    def batch(self, items: range, *, latents: bool = True) -> Pair:
+    def batch(self, items: range | NDArray[np.int64], *, latents: bool = True) -> Pair:
         """Like :meth:`threedident.pairs.core.Pairs.batch`, with tensors on the device."""
         return self._pairs.marked(self._batch(items, latents), items)
 
-    def _batch(self, items: range, latents: bool) -> Pair:
-        numbers = np.arange(items.start, items.stop)
+    def _batch(self, items: range | NDArray[np.int64], latents: bool) -> Pair:
+        numbers = np.asarray(items, np.int64)
         draw = self._pairs.draw(numbers)  # on the CPU, while the device works on earlier batches
         rows = [moved(side, self._device) for side in (draw.anchors, draw.positives)]
         sides = (self._anchors, rows[0]), (self._positives, rows[1])
@@ -188,7 +188,8 @@ def _require(splits: Sequence[ThreeDIdent], device: torch.device) -> None:
     if device.type != "cuda":
         return
     needed = sum(3 * len(split) * split.resolution**2 for split in splits)
-    room = _SPARED * torch.cuda.mem_get_info(device)[0]
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch
+    room = _SPARED * (torch.cuda.mem_get_info(device)[0] + kept)
     if needed > room:
         raise ValueError(
             f"{splits[0].folder.path}: expected at most {spell_bytes(room)} of packed images, "

@@ -21,6 +21,7 @@ from benchmark.settings import CustomSettings
 from benchmark.sources.source import Batch, Machine, Source, SourceFailed
 from threedident.pairs.delivered import Delivered
 from threedident.pairs.loader import is_death
+from threedident.runtime.arrays import fails
 from threedident.runtime.errors import printable
 from threedident.runtime.files import sha256
 
@@ -238,7 +239,7 @@ class CheckedSource(Source):
             self._fail(
                 f"{what} on {device}, found them on {found.device}", "move them to machine.device"
             )
-        if not bool(found.isfinite().all()):
+        if fails(found.isfinite()):
             self._fail(f"finite {what}, found NaN or infinity", "change the source")
 
     def _count(self, what: str, answer: Callable[[], int | None]) -> int | None:
