@@ -37,10 +37,11 @@ def test_it_runs_without_blender_faiss_and_matplotlib(tmp_path: Path) -> None:
     )
     assert held == count > 30
     assert 0 < bits <= count
-    for encoder in ("conv", "resnet18"):
-        assert re.search(rf"\| {encoder} \| 16 \| bf16, channels-last \| [\d,]+ \|", text)
+    assert re.search(r"\| conv \| 16 \| bf16, channels-last \| [\d,]+ \|", text)
+    for pairs in ("exact", "augmented"):
+        assert re.search(rf"\| {pairs} \| conv \| 16 \| [\d.]+ \| .*% \|", text)
     assert re.search(r"\| 128 \| [\d.]+ \|", text)
-    assert re.search(r"steps/s, R2 0\.\d+, MCC 0\.\d+ on fresh ones", text)
+    assert re.search(r"steps/s with scoring and saving, R2 0\.\d+, MCC 0\.\d+ on fresh ones", text)
     assert "DIFFERS" not in text
     assert not list(tmp_path.glob("gpu-*"))
 

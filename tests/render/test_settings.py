@@ -30,7 +30,7 @@ def test_each_python_is_told_what_it_can_do(
 
 
 @pytest.mark.parametrize(
-    "python, system, machine, told",
+    ("python", "system", "machine", "told"),
     [
         ((3, 11, 7), "linux", "aarch64", True),
         ((3, 13, 0), "linux", "aarch64", True),
