@@ -143,14 +143,17 @@ _GROUPS = {
 
 
 def _groups() -> Iterator[Row]:
-    """Every group under regression and two output spaces, with nearest and with exact pairs."""
+    """Every group under regression and two output spaces, with nearest and with exact pairs.
+
+    Rotations need most steps. Exact pairs are learned by heart in more than a few epochs.
+    """
     law = {"conditional": "normal", "sigma": 0.1}
-    nearest = {"sigma": 0.5}
     for group, factors in _GROUPS.items():
         needs = Needs(factors=factors, alone=True)
-        easy = {} if group == "rotations" else {"steps": 500}
+        hard = group == "rotations"
+        steps = {"nearest": 1500 if hard else 500, "exact": 1000 if hard else 200}
         regression = {"loss": SUPERVISED, "output_space": "unbounded"}
-        yield Row(f"{group}-supervised", regression, {}, small=easy, folder=group, needs=needs)
+        yield Row(f"{group}-supervised", regression, {}, folder=group, needs=needs)
         for pairs, positives in (("nearest", law), ("exact", {"source": "rendered"})):
             for space in ("box", "unbounded"):
                 yield Row(
@@ -160,9 +163,9 @@ def _groups() -> Iterator[Row]:
                     matches=space == "box",
                     small={
                         **WIDE,
-                        **(nearest if pairs == "nearest" else {}),
+                        **({"sigma": 0.5} if pairs == "nearest" else {}),
                         **({"extent": SMALL_EXTENT} if space == "box" else {}),
-                        **easy,
+                        "steps": steps[pairs],
                     },
                     folder=group,
                     needs=needs,

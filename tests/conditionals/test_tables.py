@@ -6,7 +6,8 @@ import scipy.special
 import torch
 
 from threedident import GeneralizedNormal, Normal
-from threedident.conditionals import steps
+from threedident.conditionals import sphere, steps
+from threedident.conditionals.sphere import Cap, Cosine, Fall, Power
 from threedident.conditionals.tables import Table, tabulated
 
 MASSES = np.concatenate(
@@ -74,3 +75,14 @@ def test_steps_without_a_table_are_uniform(beta: float) -> None:
     assert abs(law.quantile(masses) - masses).max() < 3 / beta
     assert abs(law.cdf(masses) - masses).max() < 3 / beta
     assert law.quantile(np.zeros(1)) == 0
+
+
+@pytest.mark.parametrize(
+    "fall", [Cosine(1.0), Cosine(1e4), Power(0.1, 1.0), Power(0.3, 2.0), Cap(0.5)]
+)
+@pytest.mark.parametrize("dimension", [2, 3, 10])
+def test_angles_of_a_gpu_have_the_law_to_the_ends(fall: Fall, dimension: int) -> None:
+    near = 2.0 ** -np.arange(1.0, 39.0)
+    u = np.concatenate([np.linspace(0.001, 0.999, 999), near, 1 - near])
+    found = sphere._tabulated_angle(fall, dimension)(torch.from_numpy(u)).numpy()
+    assert abs(sphere._polar_angle(fall, dimension).cdf(found) - u).max() < 1.5e-12
