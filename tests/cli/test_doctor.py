@@ -94,3 +94,18 @@ def test_a_disk_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["cache"].remedy == "free some, or set XDG_CACHE_HOME to another folder"
     assert found["disk here"].remedy.startswith("free some")
     assert "training needs about 2 GB" in found["memory"].remedy
+
+
+def test_without_faiss_the_line_installs_one_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    from threedident.index import families
+
+    monkeypatch.setattr(families, "faiss", None)
+    monkeypatch.setattr(families, "_FOUND", "neither", raising=False)
+    monkeypatch.setattr(doctor, "_version", lambda _: "")
+    [finding] = findings("_faiss").values()
+    assert finding.fatal
+    assert finding.remedy.endswith("pip install faiss-cpu")
+    assert finding.found.startswith("faiss: expected faiss-gpu or faiss-cpu")
+    monkeypatch.setitem(sys.modules, "threedident.index.families", None)
+    [finding] = findings("_faiss").values()
+    assert finding.remedy == "pip install faiss-cpu"
