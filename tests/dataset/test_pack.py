@@ -16,7 +16,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from tests.conftest import can_mount, refused
+from tests.conftest import can_mount, refused_at_once
 from tests.dataset.packed import copied, pack, truncated
 from threedident import ThreeDIdent
 
@@ -120,7 +120,7 @@ def test_rendered_images_are_checked_and_then_not_needed(rendered: Path, tmp_pat
 def test_an_altered_image_is_not_packed(rendered: Path, tmp_path: Path) -> None:
     root = copied(rendered, tmp_path / "data")
     Image.new("RGB", (32, 32)).save(root / "train" / "images" / "000005.png")
-    line = refused("pack", root)
+    line = refused_at_once("pack", root)
     assert "000005.png: expected the image that was rendered, found another" in line
     assert not list(root.glob("train/packed/*.json"))
 
@@ -135,7 +135,7 @@ def test_a_file_cut_short_under_its_reader_is_an_error(packed: Path) -> None:
 
 @pytest.mark.slow
 def test_images_do_not_grow(plain: Path) -> None:
-    line = refused("pack", plain, "--resolution", 21)
+    line = refused_at_once("pack", plain, "--resolution", 21)
     assert "resolution: expected 1 to 20, the pixels of the images in" in line
     with pytest.raises(ValueError, match="expected 1 to 20"):
         ThreeDIdent(plain, resolution=21)
@@ -144,7 +144,7 @@ def test_images_do_not_grow(plain: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_to_pack(tmp_path: Path) -> None:
-    assert "found no folder" in refused("pack", tmp_path / "nothing")
+    assert "found no folder" in refused_at_once("pack", tmp_path / "nothing")
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_more_images_than_latents(plain: Path, tmp_path: Path) -> None:
     root = copied(plain, tmp_path / "data")
     np.save(root / "train/raw_latents.npy", np.load(root / "train/raw_latents.npy")[:50])
     expected = "expected one row of latents for each of the 60 images, found 50"
-    assert expected in refused("pack", root)
+    assert expected in refused_at_once("pack", root)
     with pytest.raises(ValueError, match=expected):
         ThreeDIdent(root)
 

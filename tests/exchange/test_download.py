@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import cli, contents, followed, make_images, refused, start, wait_for
+from tests.conftest import cli, contents, followed, make_images, refused_at_once, start, wait_for
 from tests.exchange.fetching import BYTES, HASTE, MOST, md5
 from tests.exchange.servers import (
     Server,
@@ -132,7 +132,7 @@ def test_rendered_and_published_splits_do_not_mix(rendered: Path, tmp_path: Path
     data = shutil.copytree(rendered, tmp_path / "data")
     shutil.rmtree(data / "train")
     before = contents(data)
-    line = refused("download", data, "--split", "train")
+    line = refused_at_once("download", data, "--split", "train")
     assert f"{data}/test: expected the published split or nothing there, found a rendered" in line
     assert contents(data) == before
 
@@ -210,11 +210,11 @@ def test_an_archive_of_a_split_that_does_not_open(
 
 def test_the_command_line_refuses_what_is_not_published(server: Server, tmp_path: Path) -> None:
     server.files["3dident_train.tar"] = BYTES
-    line = refused("download", tmp_path, "--url", server.url)
+    line = refused_at_once("download", tmp_path, "--url", server.url)
     assert f"3dident_train.tar: expected a file of md5 {ARCHIVES[0].md5}, found another" in line
     assert len(server.asked) == 2
     assert contents(tmp_path) == {}
-    assert "found HTTP status 404" in refused(
+    assert "found HTTP status 404" in refused_at_once(
         "download", tmp_path, "--split", "test", "--url", server.url
     )
 

@@ -11,15 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import (
-    DRAFT,
-    can_mount,
-    cli,
-    command,
-    contents,
-    make_images,
-    refused,
-)
+from tests.conftest import DRAFT, can_mount, cli, command, contents, make_images, refused_at_once
 from tests.exchange.exported import samples
 from threedident import ThreeDIdent
 from threedident.exchange.published import export_published, image_digits
@@ -232,10 +224,14 @@ def test_nothing_is_exported_into_itself(rendered: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_mistakes_of_the_command_line(rendered: Path, tmp_path: Path) -> None:
-    assert "no folder" in refused("export", tmp_path / "no", tmp_path, "--layout", "published")
-    line = refused("export", rendered, tmp_path, "--layout", "published", "--shard-size", 5)
+    assert "no folder" in refused_at_once(
+        "export", tmp_path / "no", tmp_path, "--layout", "published"
+    )
+    line = refused_at_once(
+        "export", rendered, tmp_path, "--layout", "published", "--shard-size", 5
+    )
     assert "--shard-size: expected with --layout webdataset, found with published" in line
-    assert "--layout" in refused("export", rendered, tmp_path)
+    assert "--layout" in refused_at_once("export", rendered, tmp_path)
 
 
 @pytest.mark.slow

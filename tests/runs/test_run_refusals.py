@@ -54,13 +54,17 @@ def test_a_loss_that_explodes_stops_the_run(coloured: Path, tmp_path: Path) -> N
 
 def test_codes_that_explode_stop_the_run(coloured: Path, tmp_path: Path) -> None:
     arguments = ("--output-space", "unbounded", "--learning-rate", "1e15", "--steps", 1)
-    line = refused("benchmark", "--data", coloured, "--out", tmp_path / "run", *SMALL, *arguments)
+    line = refused_at_once(
+        "benchmark", "--data", coloured, "--out", tmp_path / "run", *SMALL, *arguments
+    )
     assert "lower --learning-rate" in line
 
 
 def test_too_few_test_images_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     images = make_images(tmp_path / "images", n=20, n_test=3)
-    line = refused("benchmark", "--data", images, "--out", tmp_path / "run", "--batch-size", 4)
+    line = refused_at_once(
+        "benchmark", "--data", images, "--out", tmp_path / "run", "--batch-size", 4
+    )
     assert "expected at least 4 test images" in line
     assert not (tmp_path / "run").exists()
 
@@ -74,17 +78,17 @@ def test_factors_that_cannot_be_scored_are_refused_before_anything_is_written(
     raw[:, 4] = 0.5
     np.save(latents, raw)
     shared = ("--batch-size", 4, "--out", tmp_path / "run")
-    line = refused("benchmark", "--data", images, *shared)
+    line = refused_at_once("benchmark", "--data", images, *shared)
     assert f"found that beta varies in {images}/train and is constant in {images}/test" in line
-    line = refused("benchmark", "--data", images, *shared, "--factors", "z,w")
+    line = refused_at_once("benchmark", "--data", images, *shared, "--factors", "z,w")
     assert "--factors: expected one of x, y, z" in line
-    line = refused("benchmark", "--source", "kitti", "--factors", "x", *shared)
+    line = refused_at_once("benchmark", "--source", "kitti", "--factors", "x", *shared)
     assert "--factors: expected with --source nearest or rendered or augmented or mixing" in line
     for asked in ("x", "101", "1", "-3", 10**400):
-        line = refused("benchmark", "--source", "mixing", "--factors", asked, *shared)
+        line = refused_at_once("benchmark", "--source", "mixing", "--factors", asked, *shared)
         assert "--factors: expected a number of latents from 2 to 100 for mixing, found" in line
     masks = make_pickle(tmp_path, [3, 3, 3])
-    line = refused("benchmark", "--source", "kitti", "--data", masks, *shared)
+    line = refused_at_once("benchmark", "--source", "kitti", "--data", masks, *shared)
     assert f"{masks}: latents: expected shape (N, n) with N >= 4, found (3, 3)" in line
     assert not (tmp_path / "run").exists()
 
@@ -109,9 +113,11 @@ def test_damaged_logs_and_foreign_checkpoints_are_named(
     out = shutil.copytree(finished, tmp_path / "run")
     shared = ("benchmark", "--data", coloured, "--out", out, *SMALL, "--steps", 40)
     (out / "metrics.jsonl").write_text("[1]\n")
-    assert "metrics.jsonl: expected the scores" in refused(*shared, "--seeds", "0,3", "--resume")
+    assert "metrics.jsonl: expected the scores" in refused_at_once(
+        *shared, "--seeds", "0,3", "--resume"
+    )
     torch.save({"x": 1}, out / "checkpoints" / "seed-0.pt")
-    line = refused(*shared, "--seeds", "0,3", "--resume")
+    line = refused_at_once(*shared, "--seeds", "0,3", "--resume")
     assert "expected a checkpoint of this run, found one with no configuration" in line
 
 
@@ -123,13 +129,13 @@ def test_checkpoints_of_other_runs_and_seeds_are_named(
     own, other = (out / "checkpoints" / f"seed-{seed}.pt" for seed in (0, 3))
     before = own.read_bytes()
     shutil.copy(other, own)
-    line = refused(*shared, "--seeds", "0,3")
+    line = refused_at_once(*shared, "--seeds", "0,3")
     assert "found one with seed 3 where 0 is asked for; delete it" in line
     own.write_bytes(before)
     state = torch.load(own)
     state["config"]["learning_rate"] = 0.5
     torch.save(state, own)
-    line = refused(*shared, "--seeds", "0,3")
+    line = refused_at_once(*shared, "--seeds", "0,3")
     assert "found one with learning_rate 0.5 where 0.001 is asked for" in line
 
 
@@ -146,8 +152,8 @@ def test_a_full_disk_is_named(coloured: Path, tmp_path: Path) -> None:
 def test_a_run_is_not_overwritten(coloured: Path, finished: Path) -> None:
     before = results(finished)
     shared = ("benchmark", "--data", coloured, "--out", finished, *SMALL)
-    assert "add --resume" in refused(*shared, "--steps", 40, "--seeds", "0,3")
-    line = refused(*shared, "--steps", 41, "--seeds", "0,3", "--resume")
+    assert "add --resume" in refused_at_once(*shared, "--steps", 40, "--seeds", "0,3")
+    line = refused_at_once(*shared, "--steps", 41, "--seeds", "0,3", "--resume")
     assert "steps 40 where 41 is asked for" in line
     assert results(finished) == before
 
@@ -187,13 +193,13 @@ def test_strange_folders_and_damaged_files_are_refused(
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "love.txt").write_text("dear")
     (tmp_path / "letters" / ".draft.1.tmp").write_text("dearest")
-    assert "found other files" in refused(*shared, "--out", tmp_path / "letters")
+    assert "found other files" in refused_at_once(*shared, "--out", tmp_path / "letters")
     assert len(contents(tmp_path / "letters")) == 2
     copy = shutil.copytree(finished, tmp_path / "copy")
     os.truncate(copy / "checkpoints" / "seed-0.pt", 1000)
-    assert "expected a checkpoint, found a damaged file" in refused(*shared, "--out", copy)
+    assert "expected a checkpoint, found a damaged file" in refused_at_once(*shared, "--out", copy)
     (copy / "config.json").write_text("{}")
-    assert "config.json: expected the configuration" in refused(*shared, "--out", copy)
+    assert "config.json: expected the configuration" in refused_at_once(*shared, "--out", copy)
 
 
 @pytest.mark.parametrize(
@@ -241,17 +247,17 @@ def test_an_absent_gpu_is_named(coloured: Path) -> None:
 
 def test_bad_data_is_refused_before_training(rendered: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "run", "--batch-size", 2)
-    assert "no folder" in refused("benchmark", "--data", tmp_path / "nothing", *out)
+    assert "no folder" in refused_at_once("benchmark", "--data", tmp_path / "nothing", *out)
     data = shutil.copytree(rendered, tmp_path / "data")
     image = data / "test" / "images" / "000002.png"
     os.truncate(image, image.stat().st_size - 1)
-    assert "000002.png" in refused("benchmark", "--data", data, *out)
+    assert "000002.png" in refused_at_once("benchmark", "--data", data, *out)
     image.unlink()
-    assert "1 missing, first 000002.png" in refused("benchmark", "--data", data, *out)
+    assert "1 missing, first 000002.png" in refused_at_once("benchmark", "--data", data, *out)
     shutil.rmtree(data / "test")
-    assert "test/dataset.json" in refused("benchmark", "--data", data, *out)
+    assert "test/dataset.json" in refused_at_once("benchmark", "--data", data, *out)
     (data / "train" / "dataset.json").unlink()
-    assert "train/dataset.json" in refused("benchmark", "--data", data, *out)
+    assert "train/dataset.json" in refused_at_once("benchmark", "--data", data, *out)
     assert not (tmp_path / "run").exists()
 
 
@@ -264,7 +270,7 @@ def test_a_run_of_another_numbering_is_read_and_not_resumed(
     (old / "config.json").write_text(json.dumps(config))
     before = contents(old)
     arguments = ("--data", coloured, "--out", old, *SMALL, "--steps", 40, "--seeds", "0,3")
-    line = refused("benchmark", *arguments, "--resume")
+    line = refused_at_once("benchmark", *arguments, "--resume")
     assert "expected a run whose pairs are numbered as version 2 does, found version 1" in line
     assert "give another --out" in line
     assert contents(old) == before

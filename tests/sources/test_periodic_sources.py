@@ -14,7 +14,7 @@ from scipy.special import ive
 
 from benchmark.sources.images import ImageSource
 from benchmark.sources.source import Machine
-from tests.conftest import cli, refused
+from tests.conftest import cli, refused_at_once
 from tests.small_runs import run
 from threedident import ThreeDIdent, load_encoder
 from threedident.conditionals.law import Law
@@ -96,9 +96,9 @@ def test_losses_that_do_not_fit_the_set_are_refused_or_named(
     periodic: Path, coloured: Path, tmp_path: Path
 ) -> None:
     shared = ("--batch-size", 8, "--steps", 0, "--out", tmp_path / "run")
-    line = refused("benchmark", "--data", coloured, "--loss", "l2+dot", *shared)
+    line = refused_at_once("benchmark", "--data", coloured, "--loss", "l2+dot", *shared)
     assert "--output-space: expected one for codes of one kind" in line
-    line = refused("benchmark", "--data", periodic, "--codes", 5, *shared)
+    line = refused_at_once("benchmark", "--data", periodic, "--codes", 5, *shared)
     assert "--codes: expected with a loss of one similarity, found it with l2+dot" in line
     asked = ("--loss", "l2", "--output-space", "unbounded", "--encoder", "conv")
     result = cli("benchmark", "--data", periodic, *asked, *shared)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import DRAFT, cli, contents, done_at_once, refused, refused_at_once
+from tests.conftest import DRAFT, cli, contents, done_at_once, refused_at_once
 from threedident import ThreeDIdent
 from threedident.runtime.files import sha256
 from threedident.storage.folder import SplitFolder
@@ -134,7 +134,7 @@ def test_an_impossible_manifest_is_refused_in_one_line(
     folder: SplitFolder, was: str, damaged: str, words: str
 ) -> None:
     folder.manifest.write_text(folder.manifest.read_text().replace(was, damaged, 1))
-    line = refused("verify", folder.root)
+    line = refused_at_once("verify", folder.root)
     assert str(folder.manifest) in line
     assert words in line
 
@@ -151,7 +151,7 @@ def test_an_image_that_leads_nowhere_does_not_hide_the_others(folder: SplitFolde
 def test_a_manifest_of_the_other_split_is_refused(folder: SplitFolder) -> None:
     shutil.rmtree(folder.root / "test")
     shutil.copytree(folder.path, folder.root / "test")
-    assert "expected the manifest of the test split" in refused("verify", folder.root)
+    assert "expected the manifest of the test split" in refused_at_once("verify", folder.root)
 
 
 def test_statistics_must_follow_from_their_sums(folder: SplitFolder) -> None:
@@ -164,8 +164,8 @@ def test_statistics_must_follow_from_their_sums(folder: SplitFolder) -> None:
 
 @pytest.mark.slow
 def test_a_split_folder_is_told_from_a_data_set(folder: SplitFolder) -> None:
-    assert f"give {folder.root}" in refused("verify", folder.path)
-    assert "the file" in refused("info", folder.manifest)
+    assert f"give {folder.root}" in refused_at_once("verify", folder.path)
+    assert "the file" in refused_at_once("info", folder.manifest)
 
 
 @pytest.mark.slow
@@ -190,13 +190,13 @@ def test_command_names_each_file_and_ends_with_2(folder: SplitFolder) -> None:
 def test_commands_refuse_what_is_no_data_set(
     folder: SplitFolder, tmp_path: Path, command: str
 ) -> None:
-    assert "no folder" in refused(command, tmp_path / "nothing")
+    assert "no folder" in refused_at_once(command, tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    assert "found none" in refused(command, tmp_path / "empty")
+    assert "found none" in refused_at_once(command, tmp_path / "empty")
     folder.manifest.unlink()
-    assert "dataset.json" in refused(command, folder.root)
+    assert "dataset.json" in refused_at_once(command, folder.root)
     folder.manifest.write_text("{}")
-    assert "expected a manifest of schema version 2" in refused(command, folder.root)
+    assert "expected a manifest of schema version 2" in refused_at_once(command, folder.root)
 
 
 @pytest.mark.slow

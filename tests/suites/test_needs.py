@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.suites.needs import Needs
-from tests.conftest import make_images, refused
+from tests.conftest import make_images, refused_at_once
 from threedident.latents.factors import NAMES
 
 
@@ -34,7 +34,7 @@ def test_every_reason_is_named(held: Path) -> None:
 
 def test_a_suite_says_what_it_needs_and_refuses_other_data(held: Path, tmp_path: Path) -> None:
     asked = ("benchmark", "--suite", "table4", "--data", held, "--out", tmp_path / "suite")
-    line = refused(*asked)
+    line = refused_at_once(*asked)
     assert "--data: expected a data set for the suite table4 (the box space, hue mode" in line
     assert "all ten factors free), found constant z" in line
     assert not (tmp_path / "suite").exists()
@@ -57,7 +57,7 @@ def test_every_group_reads_a_folder_of_its_own(tmp_path: Path) -> None:
     make_images(data / "rotations", fixed=fixed)
     rows = "positions-supervised,rotations-nearest-box"
     where = ("--data", data, "--out", tmp_path / "suite")
-    line = refused("benchmark", "--suite", "groups", "--rows", rows, *where)
+    line = refused_at_once("benchmark", "--suite", "groups", "--rows", rows, *where)
     assert "alpha, beta, gamma free and all others held), found constant alpha" in line
     assert str(data / "rotations") in line
     assert not (tmp_path / "suite").exists()

@@ -30,7 +30,6 @@ from tests.conftest import (
     cli,
     command_line,
     make_images,
-    refused,
     refused_at_once,
     start,
     succeeded,
@@ -216,11 +215,11 @@ def test_a_row_that_needs_no_training_runs_and_is_not_run_again(
     scores = json.loads((out / "identity" / "scores.json").read_text())
     assert 0.3 < scores["mcc"] < 0.9
     assert scores["mcc"] == scores["untrained"]["mcc"]
-    assert "expected no suite there" in refused(*line)
+    assert "expected no suite there" in refused_at_once(*line)
     log = (out / "logs" / "identity.log").read_text()
     assert cli(*line[:-2], "--resume", out).returncode == 0
     assert (out / "logs" / "identity.log").read_text() == log
-    assert "seeds" in refused(
+    assert "seeds" in refused_at_once(
         *line[:-4], "--rows", "identity", "--resume", "--out", out, "--seeds", 1
     )
 
@@ -255,7 +254,7 @@ def test_rows_of_other_settings_are_not_taken_into_the_table(
 ) -> None:
     out = shutil.copytree(one_row, tmp_path / "suite")
     line = (*SMALL[:-2], "--out", out)
-    found = refused(*line, "--seeds", 1, "--rows", "supervised-box", "--resume")
+    found = refused_at_once(*line, "--seeds", 1, "--rows", "supervised-box", "--resume")
     assert "identity: it holds a run with seeds (0,) where (1,) is asked for" in found
 
 
@@ -306,7 +305,7 @@ def test_a_row_that_fails_is_named_and_the_others_finish(one_row: Path, tmp_path
     folder = RunFolder(out / "identity")
     folder.scores.unlink()
     folder.checkpoint(0).write_bytes(b"no checkpoint")
-    found = refused(*line, "--resume")
+    found = refused_at_once(*line, "--resume")
     assert "table2: expected every row to finish, but identity: " in found
     assert "expected a checkpoint, found a damaged file" in found
 
@@ -315,7 +314,7 @@ def test_a_row_that_fails_is_named_and_the_others_finish(one_row: Path, tmp_path
 def test_data_that_do_not_fit_are_refused_before_any_row(tmp_path: Path) -> None:
     data = make_images(tmp_path / "images", n=20, n_test=20)
     line = ("benchmark", "--suite", "table4", "--data", data, "--device", "cpu")
-    found = refused(*line, "--out", tmp_path / "suite")
+    found = refused_at_once(*line, "--out", tmp_path / "suite")
     assert "resolution: expected 1 to 16" in found
     assert not (tmp_path / "suite").exists()
 

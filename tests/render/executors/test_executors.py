@@ -15,7 +15,7 @@ from tests.conftest import (
     cli,
     contents,
     images_in,
-    refused,
+    refused_at_once,
     start,
     start_render,
     wait_for,
@@ -149,19 +149,19 @@ def test_a_slurm_queue_that_loses_jobs_renders_every_image(
 def test_misplaced_options_are_refused(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    assert words in refused("render", "--n", 3, "--out", tmp_path / "data", *arguments)
+    assert words in refused_at_once("render", "--n", 3, "--out", tmp_path / "data", *arguments)
     assert not (tmp_path / "data").exists()
 
 
 def test_a_gpu_that_a_cluster_lacks_is_named_by_its_worker(tmp_path: Path) -> None:
     where = ("--executor", "slurm", "--slurm-cluster", "local", *DRAFT, "--device", "metal")
-    line = refused("render", "--n", 3, "--n-test", 0, "--out", tmp_path / "data", *where)
+    line = refused_at_once("render", "--n", 3, "--n-test", 0, "--out", tmp_path / "data", *where)
     assert "expected a metal device on this machine, found none" in line
 
 
 def test_a_missing_slurm_command_is_named(tmp_path: Path) -> None:
     arguments = ("render", "--n", 3, "--out", tmp_path / "data", "--executor", "slurm", *DRAFT)
-    line = refused(*arguments, env={"PATH": str(tmp_path)})
+    line = refused_at_once(*arguments, env={"PATH": str(tmp_path)})
     assert "expected SLURM's command sbatch on PATH, found none" in line
     assert not (tmp_path / "data").exists()
 
@@ -183,6 +183,6 @@ def test_a_missing_extra_is_named(tmp_path: Path, executor: str, package: str) -
 
 def test_an_absent_ray_cluster_is_named(tmp_path: Path) -> None:
     where = ("--executor", "ray", "--ray-address", "127.0.0.1:1", *DRAFT)
-    line = refused("render", "--n", 3, "--out", tmp_path / "data", *where)
+    line = refused_at_once("render", "--n", 3, "--out", tmp_path / "data", *where)
     assert "--ray-address: expected a Ray cluster there, found none" in line
     assert not (tmp_path / "data").exists()

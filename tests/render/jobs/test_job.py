@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import DRAFT, cli, contents, refused
+from tests.conftest import DRAFT, cli, contents, refused_at_once
 from threedident.latents.sampling import sample_raw
 from threedident.runtime.files import sha256
 
@@ -75,7 +75,7 @@ def test_given_rows_are_rendered_as_they_are(rendered: Path, tmp_path: Path) -> 
         theirs = rendered / "train" / "images" / f"{row:06d}.png"
         assert ours.read_bytes() == theirs.read_bytes()
     np.save(tmp_path / "rows.npy", rows[::-1])
-    line = refused("render", "--latents", tmp_path / "rows.npy", "--out", out, *DRAFT)
+    line = refused_at_once("render", "--latents", tmp_path / "rows.npy", "--out", out, *DRAFT)
     assert "rows" in line
     assert "is asked for" in line
 
@@ -88,14 +88,14 @@ def test_given_rows_can_have_a_test_split(tmp_path: Path) -> None:
     result = cli("render", *shared, "--n-test", 2, "--seed", 4)
     assert "2 train images (0 new), 2 test images (2 new)" in result.stdout
     assert (np.load(out / "test" / "raw_latents.npy") == sample_raw(4, "test", 2)).all()
-    assert "--n-test" in refused("render", *shared, "--seed", 4)
+    assert "--n-test" in refused_at_once("render", *shared, "--seed", 4)
 
 
 def test_a_folder_in_the_way_of_an_image_is_named(rendered: Path, tmp_path: Path) -> None:
     data = shutil.copytree(rendered, tmp_path / "data")
     (data / "train" / "images" / "000002.png").unlink()
     (data / "train" / "images" / "000002.png").mkdir()
-    line = refused("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
+    line = refused_at_once("render", "--n", 12, "--n-test", 6, "--out", data, *DRAFT)
     assert "images/000002.png: expected a file there, found a folder; move it away" in line
 
 
@@ -207,6 +207,8 @@ def test_splits_of_other_settings_do_not_mix(rendered: Path, tmp_path: Path) -> 
     data = shutil.copytree(rendered, tmp_path / "data")
     shutil.rmtree(data / "train")
     before = contents(data)
-    line = refused("render", "--n", 3, "--n-test", 0, "--hue", "published", "--out", data, *DRAFT)
+    line = refused_at_once(
+        "render", "--n", 3, "--n-test", 0, "--hue", "published", "--out", data, *DRAFT
+    )
     assert "hue_mode wrapped where published is asked for" in line
     assert contents(data) == before

@@ -13,7 +13,7 @@ import pytest
 from render.libraries import missing_packages
 from render.settings import GPUS
 from render.workers.process import devices
-from tests.conftest import DRAFT, contents, only_line, refused, start_render
+from tests.conftest import DRAFT, contents, only_line, refused_at_once, start_render
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +31,14 @@ def test_other_settings_are_refused_and_named(
     rendered: Path, changed: tuple[str, object], words: str
 ) -> None:
     before = contents(rendered)
-    assert words in refused("render", "--n", 20, "--out", rendered, *DRAFT, *changed)
+    assert words in refused_at_once("render", "--n", 20, "--out", rendered, *DRAFT, *changed)
     assert contents(rendered) == before
 
 
 def test_strange_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "thesis.tex").write_text("years of work")
-    assert "thesis.tex" in refused("render", "--n", 3, "--out", tmp_path, *DRAFT)
+    assert "thesis.tex" in refused_at_once("render", "--n", 3, "--out", tmp_path, *DRAFT)
     assert contents(tmp_path) == {"train/thesis.tex": b"years of work"}
 
 
@@ -49,7 +49,7 @@ def test_a_file_in_the_way_is_named_before_anything_is_done(tmp_path: Path, name
     (tmp_path / name).parent.mkdir(parents=True)
     (tmp_path / name).write_text("")
     variants = ("--pairs", "normal:0.1", "--annotate", "mask")
-    line = refused("render", "--n", 3, "--n-test", 1, *variants, "--out", tmp_path, *DRAFT)
+    line = refused_at_once("render", "--n", 3, "--n-test", 1, *variants, "--out", tmp_path, *DRAFT)
     assert f"{tmp_path / name}: expected a folder there, found a file; move it away" in line
     assert contents(tmp_path) == {name: b""}
 
@@ -58,14 +58,14 @@ def test_a_damaged_plan_is_named_with_what_to_delete(tmp_path: Path) -> None:
     plan = tmp_path / "train" / ".render" / "plan.json"
     plan.parent.mkdir(parents=True)
     plan.write_text('{"origin": 3')
-    line = refused("render", "--n", 3, "--out", tmp_path, *DRAFT)
+    line = refused_at_once("render", "--n", 3, "--out", tmp_path, *DRAFT)
     assert f"{plan}: expected the plan of an unfinished render" in line
     assert "delete it and give the render command again" in line
 
 
 def test_out_cannot_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    line = refused("render", "--n", 3, "--out", tmp_path / "file", *DRAFT)
+    line = refused_at_once("render", "--n", 3, "--out", tmp_path / "file", *DRAFT)
     assert "expected a folder" in line
     assert "found a file" in line
 
@@ -95,7 +95,7 @@ def test_out_cannot_be_a_file(tmp_path: Path) -> None:
 def test_bad_arguments_are_refused(
     tmp_path: Path, arguments: tuple[object, ...], words: str
 ) -> None:
-    assert words in refused("render", "--out", tmp_path / "data", *arguments)
+    assert words in refused_at_once("render", "--out", tmp_path / "data", *arguments)
     assert not (tmp_path / "data").exists()
 
 
@@ -110,7 +110,7 @@ def test_bad_arguments_are_refused(
 def test_bad_latents_are_refused(tmp_path: Path, rows: np.ndarray, words: str) -> None:
     np.save(tmp_path / "rows.npy", rows)
     out = tmp_path / "data"
-    assert words in refused("render", "--latents", tmp_path / "rows.npy", "--out", out)
+    assert words in refused_at_once("render", "--latents", tmp_path / "rows.npy", "--out", out)
     assert not out.exists()
 
 
@@ -118,7 +118,7 @@ def test_an_absent_gpu_is_named_with_what_there_is(tmp_path: Path) -> None:
     found = list(devices())
     assert found[-1] == "cpu"
     absent = next(gpu for gpu in GPUS if gpu not in found)
-    line = refused("render", "--n", 3, "--device", absent, "--out", tmp_path / "data")
+    line = refused_at_once("render", "--n", 3, "--device", absent, "--out", tmp_path / "data")
     assert f"expected one of {', '.join(found)} here, found {absent}" in line
     assert not (tmp_path / "data").exists()
 

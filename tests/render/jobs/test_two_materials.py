@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import DRAFT, cli, contents, done_at_once, refused, refused_at_once, succeeded
+from tests.conftest import DRAFT, cli, contents, done_at_once, refused_at_once, succeeded
 from threedident import RenderedPairs, ThreeDIdent
 from threedident.storage.folder import SplitFolder
 from threedident.storage.manifest import require_manifest
@@ -36,10 +36,10 @@ def test_views_of_one_latent_in_two_materials(tmp_path: Path) -> None:
     after = contents(folder.positives.images)
     assert len(after) == 4
     assert before.items() <= after.items()
-    line = refused("render", "--n", 5, "--pairs", "rest=keep", *DRAFT, "--out", out)
+    line = refused_at_once("render", "--n", 5, "--pairs", "rest=keep", *DRAFT, "--out", out)
     assert "expected a factor that changes, found rest=keep" in line
     other = ("--pairs", "normal:0.1", "--positive-material", "metal")
-    line = refused("render", "--n", 5, "--n-test", 2, *other, *DRAFT, "--out", out)
+    line = refused_at_once("render", "--n", 5, "--n-test", 2, *other, *DRAFT, "--out", out)
     assert "conditional rest=keep where normal:0.1 is asked for" in line
     assert len(contents(folder.positives.images)) == 4
 

@@ -16,7 +16,7 @@ from tests.conftest import (
     cli,
     contents,
     pixels,
-    refused,
+    refused_at_once,
     succeeded,
 )
 from tests.render.blender.closed_forms import AXES, CAMERA, plane_points, polygon_coverage, teapot
@@ -150,14 +150,14 @@ def test_annotations_change_no_image(paired: Path, tmp_path: Path) -> None:
 )
 def test_other_variants_do_not_mix(paired: Path, changed: tuple[str, str], words: str) -> None:
     before = contents(paired)
-    line = refused("render", "--n", 9, *PAIRED, *changed, "--out", paired, *SETTINGS)
+    line = refused_at_once("render", "--n", 9, *PAIRED, *changed, "--out", paired, *SETTINGS)
     assert words in line
     assert contents(paired) == before
 
 
 def test_a_growth_cannot_leave_its_positives_behind(paired: Path) -> None:
     beside = ("--annotate", "mask,depth", "--fix", "x=0.25")
-    line = refused("render", "--n", 9, *beside, "--out", paired, *SETTINGS)
+    line = refused_at_once("render", "--n", 9, *beside, "--out", paired, *SETTINGS)
     assert "expected --pairs for a data set that holds positives" in line
 
 
@@ -218,7 +218,7 @@ def test_metal_reflects_in_its_own_colour_alone(tmp_path: Path) -> None:
     ],
 )
 def test_bad_variants_are_refused(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
-    assert words in refused("render", "--n", 3, "--out", tmp_path / "data", *arguments)
+    assert words in refused_at_once("render", "--n", 3, "--out", tmp_path / "data", *arguments)
     assert not (tmp_path / "data").exists()
 
 
@@ -226,7 +226,7 @@ def test_rows_of_ones_own_take_pairs_but_no_fixed_factors(tmp_path: Path) -> Non
     np.save(tmp_path / "rows.npy", sample_raw(5, "train", 2))
     arguments = ("--latents", tmp_path / "rows.npy", "--out", tmp_path / "out", *DRAFT)
     for beside in ((), ("--n-test", 0), ("--n-test", 2, "--pairs", "normal:0.1")):
-        line = refused("render", *arguments, "--fix", "x=0", *beside)
+        line = refused_at_once("render", *arguments, "--fix", "x=0", *beside)
         assert "--fix: expected beside --latents only with --n-test" in line
         assert "and no --pairs, found x=0; set those columns in the file" in line
     assert cli("render", *arguments, "--pairs", "uniform:0.2", "--seed", 3).returncode == 0
