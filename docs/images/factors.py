@@ -1,7 +1,8 @@
 """The pictures of the page of results: all ten factors from images, drawn from the kept scores.
 
 ``python docs/images/factors.py`` draws ``factors.png`` and ``correlations.png`` beside it from
-``docs/scores/table4``, and ``more.png`` also from ``docs/scores/more``.
+``docs/scores/table4``, ``more.png`` also from ``docs/scores/more``, and ``groups.png`` from
+``docs/scores/groups``.
 """
 
 from __future__ import annotations
@@ -141,7 +142,34 @@ def draw_more(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_groups(path: Path) -> None:
+    """Draw R^2 and MCC of every group of factors over the number of images seen."""
+    shown = {
+        "supervised": ("supervised", "0.35", "-"),
+        "nearest-box": ("box, nearest latents", "C0", "-"),
+        "exact-box": ("box, exact pairs", "C0", ":"),
+        "nearest-unbounded": ("unbounded, nearest latents", "C1", "-"),
+        "exact-unbounded": ("unbounded, exact pairs", "C1", ":"),
+    }
+    figure = Figure(figsize=(12, 5.6), layout="constrained")
+    axes = figure.subplots(2, 3, sharex="col", sharey=True)
+    for column, group in enumerate(("positions", "rotations", "spotlight-hues")):
+        for row, (score, title) in enumerate((("r2", "R²"), ("mcc", "MCC"))):
+            axis = axes[row, column]
+            for name, (label, colour, style) in shown.items():
+                images, values = curve(SCORES / "groups" / f"{group}-{name}", itemgetter(score))
+                axis.plot(images, values, style, color=colour, label=label)
+            axis.axhline(0.95, color="0.8", lw=0.8)
+            axis.set(ylim=(0, 1.01), title=f"{title}, {group.replace('-', ' and ')}")
+            axis.grid(alpha=0.25)
+        axes[1, column].set_xlabel("images seen, in millions")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
     draw(HERE / "factors.png")
     draw_more(HERE / "more.png")
+    draw_groups(HERE / "groups.png")
     draw_correlations(HERE / "correlations.png")
