@@ -56,7 +56,7 @@ $(VENV)/.demo: pyproject.toml $(if $(OTHER),other)
 			echo "    sudo apt-get install python3-venv python3-pip   # or: make PYTHON=/path/to/python3.11"; rm -rf $(VENV)-uv; exit 1; }; \
 		rm -rf $(VENV)-uv; \
 	fi
-	@echo "== 2/2 packages: torch with CUDA (6.5 GB), Blender (0.8 GB) and others (1 GB); pip names each as it comes"
+	@echo "== 2/2 packages: torch and faiss with CUDA (7.1 GB), Blender (0.8 GB) and others (0.5 GB); pip names each as it comes"
 	@$(BIN)/python -m pip install --editable ".[pinned]"
 	@touch $@
 
