@@ -15,6 +15,7 @@ from tests.conftest import (
     cli,
     contents,
     images_in,
+    refused,
     refused_at_once,
     start,
     start_render,
@@ -161,7 +162,7 @@ def test_a_gpu_that_a_cluster_lacks_is_named_by_its_worker(tmp_path: Path) -> No
 
 def test_a_missing_slurm_command_is_named(tmp_path: Path) -> None:
     arguments = ("render", "--n", 3, "--out", tmp_path / "data", "--executor", "slurm", *DRAFT)
-    line = refused_at_once(*arguments, env={"PATH": str(tmp_path)})
+    line = refused(*arguments, env={"PATH": str(tmp_path)})
     assert "expected SLURM's command sbatch on PATH, found none" in line
     assert not (tmp_path / "data").exists()
 
