@@ -50,7 +50,7 @@ $(VENV)/.demo: pyproject.toml $(if $(OTHER),other)
 	else \
 		echo "== 1/2 environment: $(VENV); no Python 3.11 or 3.13 with venv is here, uv brings one (80 MB)"; \
 		uv=$$(command -v uv) || { python3 -m pip install --quiet --target $(VENV)-uv uv && uv=$(VENV)-uv/bin/uv; }; \
-		[ -n "$$uv" ] && "$$uv" python install 3.11 && found=$$("$$uv" python find --system --python-preference only-managed 3.11) && \
+		[ -n "$$uv" ] && UV_PYTHON_INSTALL_BIN=0 "$$uv" python install 3.11 && found=$$("$$uv" python find --system --python-preference only-managed 3.11) && \
 			"$$found" -m venv --clear $(VENV) || { \
 			echo "Blender needs Python 3.11 or 3.13, and uv could not bring one. Install it, then run make again:"; \
 			echo "    sudo apt-get install python3-venv python3-pip   # or: make PYTHON=/path/to/python3.11"; rm -rf $(VENV)-uv; exit 1; }; \

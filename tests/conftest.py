@@ -164,6 +164,7 @@ def refused_at_once(*arguments: object) -> str:
     with redirect_stderr(io.StringIO()) as stderr, pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
     assert ended.value.code == 2
+    assert "Traceback" not in stderr.getvalue(), stderr.getvalue()
     return only_line(stderr.getvalue())
 
 

@@ -148,8 +148,8 @@ _EASY_STEPS = {"nearest": 500, "exact": 200}
 def _groups() -> Iterator[Row]:
     """Every group under regression and two output spaces, with nearest and with exact pairs.
 
-    Rotations need most steps, and more until they lie along the axes of a box. Exact pairs are
-    learned by heart in more than a few epochs.
+    Rotations need most steps, and more until they lie along the axes of a box. After more than a
+    few epochs exact pairs are memorised.
     """
     law = {"conditional": "normal", "sigma": 0.1}
     for group, factors in _GROUPS.items():
