@@ -142,7 +142,12 @@ _GROUPS = {
 }
 
 
-_EASY_STEPS = {"nearest": 500, "exact": 200}
+_GROUP_STEPS = {  # of rotations, and of the other groups, by pairs and output space
+    ("nearest", "box"): (1500, 500),
+    ("nearest", "unbounded"): (1000, 500),
+    ("exact", "box"): (1000, 200),
+    ("exact", "unbounded"): (1000, 200),
+}
 
 
 def _groups() -> Iterator[Row]:
@@ -154,27 +159,24 @@ def _groups() -> Iterator[Row]:
     law = {"conditional": "normal", "sigma": 0.1}
     for group, factors in _GROUPS.items():
         needs = Needs(factors=factors, alone=True)
-        hard = group == "rotations"
         regression = {"loss": SUPERVISED, "output_space": "unbounded"}
         yield Row(f"{group}-supervised", regression, {}, folder=group, needs=needs)
-        for pairs, positives in (("nearest", law), ("exact", {"source": "rendered"})):
-            for space in ("box", "unbounded"):
-                axes = pairs == "nearest" and space == "box"
-                steps = (1500 if axes else 1000) if hard else _EASY_STEPS[pairs]
-                yield Row(
-                    f"{group}-{pairs}-{space}",
-                    {**positives, "loss": "l2", "output_space": space},
-                    {},
-                    matches=space == "box",
-                    small={
-                        **WIDE,
-                        **({"sigma": 0.5} if pairs == "nearest" else {}),
-                        **({"extent": SMALL_EXTENT} if space == "box" else {}),
-                        "steps": steps,
-                    },
-                    folder=group,
-                    needs=needs,
-                )
+        for (pairs, space), (hard, easy) in _GROUP_STEPS.items():
+            positives = law if pairs == "nearest" else {"source": "rendered"}
+            yield Row(
+                f"{group}-{pairs}-{space}",
+                {**positives, "loss": "l2", "output_space": space},
+                {},
+                matches=space == "box",
+                small={
+                    **WIDE,
+                    **({"sigma": 0.5} if pairs == "nearest" else {}),
+                    **({"extent": SMALL_EXTENT} if space == "box" else {}),
+                    "steps": hard if group == "rotations" else easy,
+                },
+                folder=group,
+                needs=needs,
+            )
 
 
 QUESTIONS = {

@@ -117,14 +117,11 @@ class Denoiser:
         self._call("oidnReleaseFilter", work)
         for buffer in buffers.values():
             self._call("oidnReleaseBuffer", buffer)
-        self._require_success()
-        return images[b"output"]
-
-    def _require_success(self) -> None:
         code, said = self._error()
         if code:
             kind = MemoryError if code == _OUT_OF_MEMORY else RuntimeError
             raise kind(f"OpenImageDenoise: {said}")
+        return images[b"output"]
 
     def _buffer(self, image: Image32) -> Any:
         """A copy of an image in the memory of the device."""
@@ -140,7 +137,7 @@ class Denoiser:
         return None if result is None else ctypes.c_void_p(result)
 
     def _error(self) -> tuple[int, str]:
-        """Code and text of the library's last error; code 0 if there is none."""
+        """Code and text of the library's last error. Without an error the code is 0."""
         message = ctypes.c_char_p()
         code = int(self._library.oidnGetDeviceError(self._device, ctypes.byref(message)))
         return code, (message.value or b"").decode(errors="replace")
